@@ -1,0 +1,1 @@
+//! Names, passwords, keys and tokens.
