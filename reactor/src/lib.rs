@@ -1,1 +1,33 @@
-//! Under construction.
+//! The event loop that both servers are made of: mio, edge-triggered, one thread per loop.
+//!
+//! A loop moves bytes between sockets and protocols. It knows neither HTTP nor frames; those are
+//! [`Protocol`] implementations, one value per connection, without I/O of their own. This crate is
+//! the only one that names mio.
+//!
+//! A turn of a loop: poll; accept; read from whoever is readable, up to a share; deliver what
+//! workers posted to the [`Mailbox`]; fire deadlines; write, once per connection, all that came out
+//! of it. **Invariant:** a loop never blocks except in poll.
+//!
+//! What is left out on purpose: TLS (a proxy in front ends it), UDP, moving connections between
+//! loops (they would need locks, and `SO_REUSEPORT` already spreads them).
+
+mod accept;
+mod buffer;
+mod connection;
+mod counters;
+mod event_loop;
+pub mod limits;
+mod listener;
+mod mailbox;
+mod protocol;
+mod running;
+mod session;
+mod slots;
+pub mod testing;
+mod wheel;
+
+pub use counters::Counters;
+pub use listener::Listener;
+pub use mailbox::{Mailbox, Ticket};
+pub use protocol::{ConnectionId, Io, Protocol};
+pub use running::{Limits, Reactor, start};

@@ -1,0 +1,164 @@
+//! What the event loop asks of a protocol, and what it offers in return.
+//!
+//! A protocol is sans-IO: bytes, completions and deadlines come in, with the current time as an
+//! argument; bytes, a deadline and the wish to close go out through [`Io`]. It owns no socket,
+//! reads no clock and starts no thread, so a test drives it with byte arrays
+//! ([`crate::testing::Harness`]).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::buffer::Buffer;
+use crate::limits::OUTPUT_HIGH_WATER_BYTES;
+
+/// One value per connection: the state of a conversation with one peer.
+///
+/// No method may block, and none may do work that grows without a bound: the loop serves all its
+/// other connections only after the call returns.
+pub trait Protocol: Sized + 'static {
+    /// State that all connections of one loop share. It is made on the loop's own thread and never
+    /// leaves it, so it needs neither locks nor `Send`.
+    type Shared: 'static;
+
+    /// What a worker posts back through the loop's [`crate::Mailbox`].
+    type Completion: Send + 'static;
+
+    /// Bytes of unconsumed input kept for one connection at the most. At this mark the reactor
+    /// stops reading, and the peer feels TCP's own backpressure. It has to hold the longest
+    /// message that [`Protocol::on_input`] wants to see in one piece.
+    const INPUT_BYTES_MAX: usize;
+
+    /// A connection was accepted.
+    fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self;
+
+    /// Takes one message (or less) from the front of `input`, which is all that was received and
+    /// not yet consumed, and returns how many bytes it took. 0 means that more must arrive first.
+    ///
+    /// Called again at once with the rest for as long as it takes something, does not
+    /// [pause](Io::pause_input) or [finish](Io::finish), and its output stays below the high-water
+    /// mark; so pipelined requests are answered together, in one write.
+    fn on_input(&mut self, input: &[u8], shared: &mut Self::Shared, io: &mut Io<'_>) -> usize;
+
+    /// A worker's answer to something that this connection asked for.
+    fn on_completion(
+        &mut self,
+        completion: Self::Completion,
+        shared: &mut Self::Shared,
+        io: &mut Io<'_>,
+    );
+
+    /// The deadline set with [`Io::set_deadline`] has passed. It is unset when this is called.
+    fn on_deadline(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>);
+
+    /// The peer has sent its FIN and all input was offered to [`Protocol::on_input`]. The peer may
+    /// still be reading, so an answer in flight can be sent. The default finishes.
+    fn on_input_end(&mut self, _shared: &mut Self::Shared, io: &mut Io<'_>) {
+        io.finish();
+    }
+
+    /// The server is stopping: finish at once when idle, otherwise after what is in flight.
+    /// A connection that has not finished when the grace period ends is cut.
+    fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>);
+
+    /// The connection is gone, for whatever reason; the last call. For giving back what was
+    /// counted in `shared`.
+    fn on_closed(&mut self, _shared: &mut Self::Shared) {}
+}
+
+/// Names one connection of one loop. The generation tells a connection from a later one in the
+/// same slot, so a completion that comes too late is dropped and never reaches a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
+    }
+}
+
+/// How a connection goes on after a call into its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Open,
+    /// Its output is flushed, then it is closed; input is no longer offered.
+    Finishing,
+    /// It is closed at once; output that was not sent is discarded.
+    Aborted,
+}
+
+/// The part of a connection's state that a protocol steers through [`Io`].
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) fate: Fate,
+    pub(crate) input_paused: bool,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// A protocol's way to the outside during one call.
+pub struct Io<'a> {
+    pub(crate) now: Instant,
+    pub(crate) id: ConnectionId,
+    pub(crate) output: &'a mut Buffer,
+    pub(crate) control: &'a mut Control,
+}
+
+impl Io<'_> {
+    /// The time at the start of this turn of the loop. Reading the clock once a turn is enough for
+    /// deadlines of milliseconds and spares a call per request.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The name under which a worker posts the answer for this connection.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Bytes for the peer are appended here; the reactor writes them when the turn ends. What is
+    /// already there must not be touched, except to take back what this very call appended.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        self.output.tail()
+    }
+
+    /// Whether so much output waits that a protocol should not produce more of its own accord.
+    #[must_use]
+    pub fn output_is_full(&self) -> bool {
+        self.output.len() >= OUTPUT_HIGH_WATER_BYTES
+    }
+
+    /// Stops offering and, once the buffer is full, reading input; for a request in flight.
+    pub fn pause_input(&mut self) {
+        self.control.input_paused = true;
+    }
+
+    /// Takes [`Io::pause_input`] back; input that was held is offered after this call.
+    pub fn resume_input(&mut self) {
+        self.control.input_paused = false;
+    }
+
+    /// Sets the one deadline of this connection, absolute; `None` removes it.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.control.deadline = deadline;
+    }
+
+    /// Sends what was appended and then closes. The write side is shut down first and input is
+    /// discarded for a moment, since closing a socket with unread input makes the kernel send a
+    /// reset, which can destroy an answer on its way (RFC 9112 section 9.6).
+    pub fn finish(&mut self) {
+        if self.control.fate == Fate::Open {
+            self.control.fate = Fate::Finishing;
+        }
+    }
+
+    /// Closes at once and discards what was not yet sent.
+    pub fn abort(&mut self) {
+        self.control.fate = Fate::Aborted;
+    }
+}

@@ -1,0 +1,135 @@
+//! Drives a protocol with byte arrays instead of a socket, under the rules of the real loop.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::buffer::Spares;
+use crate::protocol::{ConnectionId, Fate, Protocol};
+use crate::session::{Session, Surroundings};
+
+/// A connection whose peer is the test. The peer takes output at once.
+pub struct Harness<P: Protocol> {
+    session: Session<P>,
+    shared: P::Shared,
+    spares: Spares,
+    /// What the protocol has sent and the test has not looked at.
+    sent: Vec<u8>,
+    now: Instant,
+    id: ConnectionId,
+}
+
+impl<P: Protocol> Harness<P> {
+    /// Opens a connection from 127.0.0.1 on a loop whose shared state is `shared`.
+    pub fn new(mut shared: P::Shared) -> Self {
+        let mut spares = Spares::default();
+        let now = Instant::now();
+        let id = ConnectionId { slot: 0, generation: 0 };
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let mut around = Surroundings { now, id, shared: &mut shared, spares: &mut spares };
+        let session = Session::open(peer, &mut around);
+        let mut harness = Self { session, shared, spares, sent: Vec::new(), now, id };
+        harness.settle();
+        harness
+    }
+
+    /// Bytes from the peer. Returns how many were taken: fewer than given when the protocol has
+    /// paused and its input buffer is full, or when it has finished.
+    pub fn feed(&mut self, bytes: &[u8]) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() && self.session.wants_input() {
+            let count = self.session.input_room().min(bytes.len() - taken);
+            let piece = &bytes[taken..taken + count];
+            self.call(|session, around| session.receive(piece, around));
+            taken += count;
+        }
+        taken
+    }
+
+    /// The peer's FIN.
+    pub fn end_input(&mut self) {
+        self.call(Session::receive_end);
+    }
+
+    /// A worker's answer.
+    pub fn complete(&mut self, completion: P::Completion) {
+        self.call(|session, around| session.complete(completion, around));
+    }
+
+    /// Lets time pass and fires the deadline if it comes due.
+    pub fn advance(&mut self, time: Duration) {
+        self.now += time;
+        self.call(Session::expire);
+    }
+
+    /// The server is stopping.
+    pub fn shut_down(&mut self) {
+        self.call(Session::shut_down);
+    }
+
+    /// What the protocol has sent since the last call.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Whether the protocol has finished or aborted.
+    pub fn is_finished(&self) -> bool {
+        self.session.fate() != Fate::Open
+    }
+
+    /// Whether the protocol has aborted, which discards output.
+    pub fn is_aborted(&self) -> bool {
+        self.session.fate() == Fate::Aborted
+    }
+
+    /// The deadline that the protocol has set, as time from now.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.session.deadline().map(|deadline| deadline.saturating_duration_since(self.now))
+    }
+
+    /// The loop's shared state.
+    pub fn shared(&mut self) -> &mut P::Shared {
+        &mut self.shared
+    }
+
+    /// The time as the protocol sees it.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The name of this connection.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    fn call(&mut self, body: impl FnOnce(&mut Session<P>, &mut Surroundings<'_, P>)) {
+        let mut around = Surroundings {
+            now: self.now,
+            id: self.id,
+            shared: &mut self.shared,
+            spares: &mut self.spares,
+        };
+        body(&mut self.session, &mut around);
+        self.settle();
+    }
+
+    /// Takes output and goes on with held input until nothing moves any more, as the loop does
+    /// over several turns.
+    fn settle(&mut self) {
+        loop {
+            let output = self.session.output();
+            let count = output.len();
+            self.sent.extend_from_slice(output);
+            self.session.sent(count, &mut self.spares);
+            if !self.session.can_resume() {
+                return;
+            }
+            let mut around = Surroundings {
+                now: self.now,
+                id: self.id,
+                shared: &mut self.shared,
+                spares: &mut self.spares,
+            };
+            self.session.resume(&mut around);
+        }
+    }
+}
