@@ -1,5 +1,31 @@
 //! The signup and login service: hashes passwords with argon2id, keeps users and sessions.
+//!
+//! The way of a request, forward: the [`reactor`] reads bytes, [`rpc`] makes frames of them and of
+//! those [`work::Job`]s; a lane queues a job, a [`worker`] takes it and runs it against
+//! [`accounts`], which use [`credentials`] and a [`store`]; the [`work::Reply`] goes through the
+//! loop's mailbox back to [`rpc`], which makes it a frame.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`rpc`] | v1 and v2 on the reactor |
+//! | [`work`], [`worker`] | what passes between loop and workers, and the workers |
+//! | [`accounts`] | register, authenticate, check, log out: straight-line code |
+//! | [`credentials`] | names, passwords, records, peppers, tokens |
+//! | [`ids`] | where ids come from |
+//! | [`store`] | SQLite, MySQL and MariaDB |
+//! | [`janitor`] | deletes expired sessions |
+//! | [`server`] | start and stop |
+//! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
+pub mod accounts;
 pub mod credentials;
 pub mod ids;
+pub mod janitor;
+pub mod limits;
+pub mod metrics;
+pub mod rpc;
+pub mod server;
+pub mod settings;
 pub mod store;
+pub mod work;
+pub mod worker;

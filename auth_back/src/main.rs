@@ -1,2 +1,7 @@
-//! Under construction.
-fn main() {}
+//! The signup and login service. Everything is in the library, where tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    auth_back::server::main()
+}

@@ -1,1 +1,27 @@
-//! Under construction.
+//! The HTTP server in front of `auth_back`.
+//!
+//! The way of a request, forward: the [`reactor`] reads it, [`http1`] takes it apart, [`api`]
+//! answers it on the loop or makes it a [`work::Job`]; a lane queues it, a [`worker`] takes it with
+//! others and has them served by [`upstream`]; the [`work::Outcome`] goes through the loop's
+//! mailbox back to [`api`], which words the answer.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`api`] | routes, bodies, problems, answers |
+//! | [`lease`], [`catalog`] | what a loop may answer by itself |
+//! | [`work`] | what passes between loops and workers |
+//! | [`worker`], [`upstream`] | batches, auth servers, connections |
+//! | [`server`] | start and stop |
+//! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
+
+pub mod api;
+pub mod catalog;
+pub mod lease;
+pub mod limits;
+pub mod metrics;
+pub mod server;
+pub mod settings;
+pub mod token;
+pub mod upstream;
+pub mod work;
+pub mod worker;

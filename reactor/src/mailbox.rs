@@ -98,17 +98,17 @@ impl<C> Letters<C> {
 }
 
 /// The duty to answer one connection. However the work ends, one completion is posted: the
-/// worker's answer, or, when the ticket is dropped without one (a panic, a queue torn down), what
-/// `unanswered` returns.
+/// worker's answer, or, when the ticket is dropped without one (a panic, a queue torn down), the one
+/// that it was given at first.
 pub struct Ticket<C: Send + 'static> {
     mailbox: Mailbox<C>,
     to: ConnectionId,
-    unanswered: Option<fn() -> C>,
+    unanswered: Option<C>,
 }
 
 impl<C: Send + 'static> Ticket<C> {
-    /// A ticket for the connection `to`.
-    pub fn new(mailbox: Mailbox<C>, to: ConnectionId, unanswered: fn() -> C) -> Self {
+    /// A ticket for the connection `to`, which is told `unanswered` when nobody answers.
+    pub fn new(mailbox: Mailbox<C>, to: ConnectionId, unanswered: C) -> Self {
         Self { mailbox, to, unanswered: Some(unanswered) }
     }
 
@@ -133,8 +133,8 @@ impl<C: Send + 'static> Ticket<C> {
 
 impl<C: Send + 'static> Drop for Ticket<C> {
     fn drop(&mut self) {
-        if let Some(unanswered) = self.unanswered {
-            self.mailbox.post(self.to, unanswered());
+        if let Some(unanswered) = self.unanswered.take() {
+            self.mailbox.post(self.to, unanswered);
         }
     }
 }

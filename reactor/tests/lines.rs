@@ -65,7 +65,7 @@ impl Protocol for Lines {
                 self.in_flight = true;
                 io.pause_input();
                 let ticket =
-                    Ticket::new(shared.mailbox.clone(), io.id(), || "unanswered\n".to_owned());
+                    Ticket::new(shared.mailbox.clone(), io.id(), "unanswered\n".to_owned());
                 let mailbox = shared.mailbox.clone();
                 let job = Job { text: text.to_owned(), ticket, id: io.id(), mailbox };
                 shared.jobs.send(job).unwrap();

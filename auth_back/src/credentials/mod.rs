@@ -1,1 +1,46 @@
-//! Names, passwords, keys and tokens.
+//! Names, passwords, keys and tokens: everything that decides who somebody is, and nothing that
+//! keeps it (see [`crate::store`]) or carries it.
+//!
+//! A password travels like this:
+//!
+//! ```text
+//! text -> Password -> argon2id in an Arena -> Tag -> sealed under the pepper -> PasswordRecord -> store
+//! ```
+//!
+//! and a session token like this:
+//!
+//! ```text
+//! TokenKeyring::issue -> Token (to the user) + TokenDigest (to the store)
+//! text -> TokenKeyring::check -> Token -> TokenDigest -> store (a forgery does not get there)
+//! ```
+//!
+//! Every type here is built by a checking constructor, so a value that exists is valid. Types that
+//! hold secrets wipe themselves on drop and print as `***`.
+//!
+//! No function here touches a store, a socket or a clock. Only [`keys`] touches files, and only
+//! [`argon2id`] takes noticeable time.
+
+pub mod argon2id;
+pub mod keyring;
+pub mod keys;
+pub mod limits;
+pub mod password;
+pub mod pepper;
+pub mod random;
+pub mod record;
+pub mod secret;
+pub mod token;
+pub mod username;
+
+pub use argon2id::{
+    Arena, ArenaError, ArenaManager, HashEngine, HashError, Params, ParamsError, Salt, Tag,
+};
+pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError};
+pub use keys::{KeyDirectory, KeysError, Loaded, OnMissing};
+pub use password::{Password, PasswordError, PasswordPolicy, PolicyError};
+pub use pepper::PepperKeyring;
+pub use random::RandomError;
+pub use record::{CreateError, PasswordRecord, RecordError, Verdict, VerifyError};
+pub use secret::SecretKey;
+pub use token::{Token, TokenDigest, TokenError, TokenKeyring};
+pub use username::{Username, UsernameError};

@@ -1,0 +1,118 @@
+//! Why a request was not done, and whose fault it is.
+
+use pool::AcquireError;
+
+use super::profile::{AgeError, NameError};
+use crate::credentials::argon2id::ArenaError;
+use crate::credentials::{
+    CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
+};
+use crate::ids::{IdError, SnowflakeError};
+use crate::store::StoreError;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The user's fault: no such username can be.
+    #[error(transparent)]
+    Username(#[from] UsernameError),
+    /// The user's fault: no such password can be.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The user's fault: no such display name can be.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The user's fault: nobody has that age.
+    #[error(transparent)]
+    Age(#[from] AgeError),
+    /// The user's bad luck: somebody else has that name.
+    #[error("the username is taken")]
+    UsernameTaken,
+    /// The user's fault, or a guess: nobody has that name.
+    #[error("there is no such user")]
+    UserUnknown,
+    /// The user's fault, or a guess.
+    #[error("the password is wrong")]
+    PasswordWrong,
+    /// The user's fault, or a guess: the token is of no live session.
+    #[error("the session is not live")]
+    SessionNotLive,
+    /// Too much load: the deadline passed while the request waited. Nothing was done.
+    #[error("the deadline passed before the request was served")]
+    TimedOut,
+    /// The store's fault, for now. What was to be written may or may not have been.
+    #[error(transparent)]
+    StoreUnavailable(StoreError),
+    /// Our own fault, or that of the machine.
+    #[error(transparent)]
+    Internal(#[from] InternalError),
+}
+
+/// Faults that only an operator or a programmer can mend.
+#[derive(Debug, thiserror::Error)]
+pub enum InternalError {
+    /// The store holds what it should not, or a statement is wrong.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A password record in the store cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A password record could not be made.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// A password could not be found right or wrong.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The store holds an id that is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The clock gives no ids.
+    #[error(transparent)]
+    Snowflake(#[from] SnowflakeError),
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// There is no memory to hash in.
+    #[error("no arena could be made")]
+    Arena(#[source] ArenaError),
+    /// The arenas are gone while requests are still being served.
+    #[error("the arenas are closed")]
+    ArenasClosed,
+    /// A worker dropped the request: it panicked, or the server is at its end.
+    #[error("the request was dropped")]
+    Dropped,
+}
+
+impl From<StoreError> for AccountError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::StoreUnavailable(error),
+            StoreError::Corrupt(_) | StoreError::Internal(_) => {
+                Self::Internal(InternalError::Store(error))
+            }
+        }
+    }
+}
+
+impl From<AcquireError<ArenaError>> for AccountError {
+    fn from(error: AcquireError<ArenaError>) -> Self {
+        match error {
+            AcquireError::TimedOut => Self::TimedOut,
+            AcquireError::Closed => Self::Internal(InternalError::ArenasClosed),
+            AcquireError::Connect(error) => Self::Internal(InternalError::Arena(error)),
+        }
+    }
+}
+
+/// Errors that are internal whatever the request was.
+macro_rules! internal {
+    ($($error:ty),*) => {
+        $(impl From<$error> for AccountError {
+            fn from(error: $error) -> Self {
+                Self::Internal(error.into())
+            }
+        })*
+    };
+}
+
+internal!(RecordError, CreateError, VerifyError, IdError, SnowflakeError, RandomError);

@@ -1,0 +1,27 @@
+//! Argon2id (RFC 9106), the slow and memory-hard function that passwords go through.
+//!
+//! [`Params`] say how much work a hash is, an [`Arena`] is the memory it happens in, and
+//! [`HashEngine`] is the one seam behind which the computation stands.
+//!
+//! # Memory is fixed at start
+//!
+//! A hash needs megabytes. An allocator asked for them on each login would return them to the
+//! kernel and fault them in again, and a storm of logins would ask for all of them at once. So the
+//! arenas are allocated when the server starts, as many as cores are set aside for hashing, and lent
+//! through a [`pool::Pool`] of an [`ArenaManager`]: the pool bounds memory and processor time at
+//! once. An arena never grows; a record that needs more memory than an arena has is an error that
+//! says so.
+//!
+//! # What is left out
+//!
+//! The secret and the associated data of RFC 9106 (its K and X) are not used: the pepper seals the
+//! tag instead (see [`crate::credentials::pepper`]), since a tag keyed with K could be moved to
+//! another key only by its user logging in.
+
+mod arena;
+mod engine;
+mod params;
+
+pub use arena::{Arena, ArenaError, ArenaManager};
+pub use engine::{HashEngine, HashError, Salt, Tag};
+pub use params::{Params, ParamsError};

@@ -1,0 +1,73 @@
+//! Every bound of this module tree, with its reason. Relations between them are checked when the
+//! crate is compiled.
+
+/// Shortest username, in characters. Shorter ones are too few to go round.
+pub const USERNAME_LEN_MIN: usize = 3;
+/// Longest username, in characters, which are bytes: the convention is ASCII.
+pub const USERNAME_LEN_MAX: usize = 32;
+
+/// Lowest setting of the shortest password, in code points: NIST SP 800-63B-4, section 3.1.1.2,
+/// lets no password be shorter, whatever else is asked for.
+pub const PASSWORD_CHARS_MIN_FLOOR: usize = 8;
+/// Default of the shortest password, in code points. The same section wants 15 where the password
+/// is the only factor; that is one setting away.
+pub const PASSWORD_CHARS_MIN_DEFAULT: usize = 8;
+/// Lowest setting of the longest password, in code points: the same section wants at least 64 to be
+/// permitted.
+pub const PASSWORD_CHARS_MAX_FLOOR: usize = 64;
+/// Default of the longest password, in code points.
+pub const PASSWORD_CHARS_MAX_DEFAULT: usize = 128;
+/// Highest setting of the longest password, in code points, and the longest that is hashed at login
+/// whatever the setting: an old password may be longer than today's setting allows.
+pub const PASSWORD_CHARS_CEILING: usize = 256;
+/// Longest password as sent, in bytes of UTF-8. Checked before any work is done on the text.
+pub const PASSWORD_INPUT_BYTES_MAX: usize = 4096;
+/// Longest normalised password, in bytes of UTF-8.
+pub const PASSWORD_NFC_BYTES_MAX: usize = PASSWORD_CHARS_CEILING * UTF8_LEN_MAX;
+
+/// Longest UTF-8 form of a code point, in bytes (RFC 3629, section 3).
+const UTF8_LEN_MAX: usize = 4;
+/// Most code points that compose into one under NFC (Unicode Standard Annex 15, table of maximum
+/// expansion factors: NFD grows a string of code points at most fourfold).
+const CODE_POINTS_COMPOSED_MAX: usize = 4;
+
+const _: () = assert!(PASSWORD_CHARS_MIN_FLOOR <= PASSWORD_CHARS_MIN_DEFAULT);
+const _: () = assert!(PASSWORD_CHARS_MAX_FLOOR <= PASSWORD_CHARS_MAX_DEFAULT);
+const _: () = assert!(PASSWORD_CHARS_MAX_DEFAULT <= PASSWORD_CHARS_CEILING);
+// The byte bound never refuses a password that the bound in code points would have let through,
+// however its characters were decomposed when they were sent.
+const _: () = assert!(
+    PASSWORD_INPUT_BYTES_MAX >= PASSWORD_CHARS_CEILING * CODE_POINTS_COMPOSED_MAX * UTF8_LEN_MAX
+);
+
+/// Most memory of one hash, in KiB: 1 GiB. An arena of that size is allocated for each core.
+pub const ARGON2_M_KIB_MAX: u32 = 1 << 20;
+/// Most passes over the memory.
+pub const ARGON2_T_MAX: u32 = 64;
+/// Most lanes. The engine computes them one after the other, so more of them gain nothing.
+pub const ARGON2_P_MAX: u32 = 4;
+/// Least memory for each lane, in KiB (RFC 9106, section 3.1: m is at least 8p).
+pub const ARGON2_M_KIB_PER_LANE_MIN: u32 = 8;
+/// Most work of one hash, in KiB written: 4 GiB, a few seconds of one core. Without it, memory and
+/// passes that are each within bounds could together hold a core for minutes.
+pub const ARGON2_WORK_KIB_MAX: u64 = 4 << 20;
+
+const _: () = assert!(ARGON2_WORK_KIB_MAX >= ARGON2_M_KIB_MAX as u64);
+
+/// Length of a password's salt, in bytes (RFC 9106, section 3.1: 16 are recommended).
+pub const SALT_LEN: usize = 16;
+/// Length of an argon2id tag, in bytes (RFC 9106, section 4: 256 bits).
+pub const TAG_LEN: usize = 32;
+/// Length of every secret key, in bytes.
+pub const KEY_LEN: usize = 32;
+/// Most keys of one ring. A rotation needs two; the rest is room for one that was not finished.
+pub const KEYS_PER_RING_MAX: usize = 64;
+/// Most that is read of a key file, in bytes: more than 64 hexadecimal digits and a line end.
+pub const KEY_FILE_LEN_MAX: usize = 128;
+
+/// Longest printed password record, in bytes of ASCII: the width of the column it is stored in.
+pub const RECORD_LEN_MAX: usize = 255;
+
+/// Random bytes of a session token: 128 bits, so that guessing one is hopeless (OWASP asks for at
+/// least 64 bits of entropy).
+pub const TOKEN_RANDOM_LEN: usize = 16;

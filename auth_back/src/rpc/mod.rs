@@ -1,0 +1,325 @@
+//! Frames on the reactor: what one connection of a front, or of a v1 client, goes through.
+//!
+//! The first byte tells v1 from v2. In v2 HELLO comes first; then up to [`IN_FLIGHT_MAX`] requests
+//! may be unanswered, and answers leave as they are done. In v1 one request is in work at a time.
+//! Bytes that are no message close their connection and no other.
+
+mod refusals;
+mod v1;
+mod v2;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use framing::v2::{
+    Encoder, Frame, Hello, MessageType, Refusal, Request as Message, negotiate, split_frame,
+};
+use framing::{FrameError, Status, Version};
+use reactor::{Io, Mailbox, Protocol, Ticket};
+use service::lane::Lane;
+
+use crate::accounts::{AccountError, InternalError};
+use crate::limits::{FRAME_TIME_MAX, GREETING_TIME_MAX, IDLE_TIME_MAX, IN_FLIGHT_MAX};
+use crate::metrics::Metrics;
+use crate::work::{Call, Job, Reply, Request};
+
+/// Name and version of this program, for the logs of its peers.
+const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
+
+/// What all connections of the loop share.
+pub struct Desk {
+    /// Where workers' answers come in.
+    pub mailbox: Mailbox<Reply>,
+    /// The two lanes of workers.
+    pub lanes: Lanes,
+    /// Whether v1 is spoken.
+    pub accept_v1: bool,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The two lanes of workers. A flood in one leaves the other free.
+#[derive(Clone, Debug)]
+pub struct Lanes {
+    /// For requests that hash a password.
+    pub heavy: Lane<Job>,
+    /// For all others.
+    pub light: Lane<Job>,
+}
+
+/// One connection.
+pub struct Conversation {
+    stage: Stage,
+    /// Whether the bytes of an incomplete message are waiting, for which a deadline runs.
+    mid_message: bool,
+    stopping: bool,
+}
+
+enum Stage {
+    /// Nothing has come yet.
+    Fresh,
+    /// v1: at most one request in work.
+    V1 { in_work: bool },
+    /// v2, before HELLO.
+    Greeting,
+    /// v2 after HELLO.
+    Talking { encoder: Encoder, in_flight: u32 },
+}
+
+/// What came of looking at the input.
+enum Taken {
+    /// So many bytes were consumed.
+    Bytes(usize),
+    /// A message has begun, or not even that.
+    NeedMore,
+    /// As many requests are in work as may be; look again after an answer.
+    Full,
+}
+
+impl Protocol for Conversation {
+    type Shared = Desk;
+    type Completion = Reply;
+    const INPUT_BYTES_MAX: usize = framing::limits::FRAME_BYTES_MAX;
+
+    fn open(_: SocketAddr, _: &mut Desk, io: &mut Io<'_>) -> Self {
+        io.set_deadline(Some(io.now() + GREETING_TIME_MAX));
+        Self { stage: Stage::Fresh, mid_message: false, stopping: false }
+    }
+
+    fn on_input(&mut self, input: &[u8], desk: &mut Desk, io: &mut Io<'_>) -> usize {
+        match self.take(input, desk, io) {
+            Ok(Taken::Bytes(count)) => {
+                self.mid_message = false;
+                self.set_idle_deadline(io);
+                count
+            }
+            Ok(Taken::NeedMore) => {
+                self.wait_for_rest(io);
+                0
+            }
+            Ok(Taken::Full) => {
+                io.pause_input();
+                0
+            }
+            Err(error) => {
+                desk.metrics.protocol_errors.inc();
+                tracing::warn!(%error, "a connection was closed for what came over it");
+                io.abort();
+                0
+            }
+        }
+    }
+
+    fn on_completion(&mut self, reply: Reply, _: &mut Desk, io: &mut Io<'_>) {
+        match &mut self.stage {
+            Stage::V1 { in_work } => {
+                *in_work = false;
+                v1::answer(io.output(), &reply);
+            }
+            Stage::Talking { encoder, in_flight } => {
+                *in_flight -= 1;
+                v2::answer(*encoder, io.output(), &reply);
+            }
+            Stage::Fresh | Stage::Greeting => {
+                unreachable!("an answer without a request: requests come after the greeting");
+            }
+        }
+        io.resume_input();
+        if !self.mid_message {
+            self.set_idle_deadline(io);
+        }
+        self.finish_if_done(io);
+    }
+
+    fn on_deadline(&mut self, desk: &mut Desk, io: &mut Io<'_>) {
+        if self.mid_message {
+            desk.metrics.protocol_errors.inc();
+            tracing::warn!("a connection was closed: a message did not arrive in time");
+        }
+        io.abort();
+    }
+
+    fn on_input_end(&mut self, _: &mut Desk, io: &mut Io<'_>) {
+        // Half a message will never be a whole one; what is in work is still answered.
+        self.stopping = true;
+        self.finish_if_done(io);
+    }
+
+    fn on_shutdown(&mut self, _: &mut Desk, io: &mut Io<'_>) {
+        self.stopping = true;
+        self.finish_if_done(io);
+    }
+}
+
+impl Conversation {
+    fn take(
+        &mut self,
+        input: &[u8],
+        desk: &mut Desk,
+        io: &mut Io<'_>,
+    ) -> Result<Taken, ProtocolError> {
+        if let Stage::Fresh = self.stage {
+            let Some(&first) = input.first() else { return Ok(Taken::NeedMore) };
+            self.stage = match framing::sniff(first)? {
+                Version::V1 if desk.accept_v1 => Stage::V1 { in_work: false },
+                Version::V1 => return Err(ProtocolError::V1Off),
+                Version::V2 => Stage::Greeting,
+            };
+        }
+        match &mut self.stage {
+            Stage::Fresh => unreachable!("left above"),
+            Stage::V1 { in_work: true } => Ok(Taken::Full),
+            Stage::V1 { in_work } => take_v1(in_work, input, desk, io),
+            Stage::Greeting => self.greet(input, io),
+            Stage::Talking { in_flight, .. } if *in_flight >= IN_FLIGHT_MAX => Ok(Taken::Full),
+            Stage::Talking { encoder, in_flight } => {
+                let Some((frame, taken)) = split_frame(input)? else { return Ok(Taken::NeedMore) };
+                take_frame(*encoder, in_flight, &frame, desk, io)?;
+                Ok(Taken::Bytes(taken))
+            }
+        }
+    }
+
+    fn greet(&mut self, input: &[u8], io: &mut Io<'_>) -> Result<Taken, ProtocolError> {
+        let Some((frame, taken)) = split_frame(input)? else { return Ok(Taken::NeedMore) };
+        let Ok(Message::Hello(theirs)) = Message::decode(&frame) else {
+            return Err(ProtocolError::NoHello);
+        };
+        let ours = Hello::current(SOFTWARE, IN_FLIGHT_MAX);
+        let answered = Encoder::default().answer(io.output(), frame.correlation, &Ok(ours));
+        answered.expect("our own HELLO fits a frame");
+        let agreed = negotiate(&ours, &theirs)?;
+        tracing::info!(peer = theirs.software, version = agreed.version, "a front has connected");
+        self.stage = Stage::Talking { encoder: agreed.encoder(), in_flight: 0 };
+        Ok(Taken::Bytes(taken))
+    }
+
+    /// The rest of a message has to come within a time that counts from its first byte.
+    fn wait_for_rest(&mut self, io: &mut Io<'_>) {
+        if !self.mid_message {
+            self.mid_message = true;
+            if !matches!(self.stage, Stage::Fresh | Stage::Greeting) {
+                io.set_deadline(Some(io.now() + FRAME_TIME_MAX));
+            }
+        }
+    }
+
+    fn set_idle_deadline(&self, io: &mut Io<'_>) {
+        let deadline = match self.stage {
+            Stage::Fresh | Stage::Greeting => return,
+            // A worker always answers, so there is nothing to watch over.
+            _ if self.in_work() > 0 => None,
+            _ => Some(io.now() + IDLE_TIME_MAX),
+        };
+        io.set_deadline(deadline);
+    }
+
+    fn in_work(&self) -> u32 {
+        match self.stage {
+            Stage::Fresh | Stage::Greeting => 0,
+            Stage::V1 { in_work } => in_work.into(),
+            Stage::Talking { in_flight, .. } => in_flight,
+        }
+    }
+
+    fn finish_if_done(&self, io: &mut Io<'_>) {
+        if self.stopping && self.in_work() == 0 {
+            io.finish();
+        }
+    }
+}
+
+fn take_v1(
+    in_work: &mut bool,
+    input: &[u8],
+    desk: &Desk,
+    io: &mut Io<'_>,
+) -> Result<Taken, ProtocolError> {
+    match v1::cut(input, io.now())? {
+        v1::Cut::NeedMore => Ok(Taken::NeedMore),
+        v1::Cut::Refused(message, taken) => {
+            v1::refuse(io.output(), Status::BAD_REQUEST, message);
+            Ok(Taken::Bytes(taken))
+        }
+        v1::Cut::Request(call, request, deadline, taken) => {
+            match desk.submit(request, call, deadline, io) {
+                Ok(()) => *in_work = true,
+                Err(Overloaded) => {
+                    v1::refuse(io.output(), Status::UNAVAILABLE, refusals::OVERLOADED.code());
+                }
+            }
+            Ok(Taken::Bytes(taken))
+        }
+    }
+}
+
+fn take_frame(
+    encoder: Encoder,
+    in_flight: &mut u32,
+    frame: &Frame<'_>,
+    desk: &Desk,
+    io: &mut Io<'_>,
+) -> Result<(), ProtocolError> {
+    let message = match Message::decode(frame) {
+        Ok(message) => message,
+        Err(framing::DecodeError::KindUnexpected(_)) => return Err(ProtocolError::NotARequest),
+        Err(error) => {
+            refuse(encoder, frame, &Refusal::from(error), io);
+            return Ok(());
+        }
+    };
+    let Some(request) = v2::request(&message) else { return Err(ProtocolError::SecondHello) };
+    let message_type = MessageType::new(frame.message_type).expect("a decoded message has a type");
+    let call = Call { correlation: frame.correlation, message_type };
+    match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
+        Ok(()) => *in_flight += 1,
+        Err(Overloaded) => refuse(encoder, frame, &refusals::OVERLOADED, io),
+    }
+    Ok(())
+}
+
+fn refuse(encoder: Encoder, frame: &Frame<'_>, refusal: &Refusal<'_>, io: &mut Io<'_>) {
+    encoder
+        .refusal(io.output(), frame.correlation, frame.message_type, refusal)
+        .expect("our own refusals fit every frame");
+}
+
+/// The lane is full. Nothing was done.
+struct Overloaded;
+
+impl Desk {
+    fn submit(
+        &self,
+        request: Request,
+        call: Call,
+        deadline: Instant,
+        io: &Io<'_>,
+    ) -> Result<(), Overloaded> {
+        let lane = if request.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
+        let dropped = AccountError::Internal(InternalError::Dropped);
+        let unanswered = Reply { call, outcome: Err(dropped) };
+        let ticket = Ticket::new(self.mailbox.clone(), io.id(), unanswered);
+        lane.try_submit(Job { request, deadline, call, ticket }).map_err(|rejected| {
+            rejected.into_job().ticket.withdraw();
+            self.metrics.overloaded.inc();
+            Overloaded
+        })
+    }
+}
+
+/// Why a connection is closed. The peer is at fault, or whoever deployed it.
+#[derive(Debug, thiserror::Error)]
+enum ProtocolError {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("v1 is not accepted here (--accept-v1)")]
+    V1Off,
+    #[error("the first frame is not HELLO")]
+    NoHello,
+    #[error("HELLO came a second time")]
+    SecondHello,
+    #[error("a response came where requests are expected")]
+    NotARequest,
+    #[error(transparent)]
+    Incompatible(#[from] framing::v2::Incompatible),
+}

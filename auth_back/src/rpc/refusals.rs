@@ -1,0 +1,36 @@
+//! Every refusal in the words of the protocol: status, code, detail. The codes are part of the
+//! contract with http_front and, through it, with its clients.
+
+use framing::Status;
+use framing::v2::Refusal;
+
+use crate::accounts::AccountError;
+
+/// A full lane. Nothing was done.
+pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE, "overloaded");
+
+/// Status and code of an error.
+pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
+    match error {
+        AccountError::Username(_) => (Status::BAD_REQUEST, "username_invalid"),
+        AccountError::Password(_) => (Status::BAD_REQUEST, "password_invalid"),
+        AccountError::Name(_) => (Status::BAD_REQUEST, "name_invalid"),
+        AccountError::Age(_) => (Status::BAD_REQUEST, "age_invalid"),
+        AccountError::UsernameTaken => (Status::CONFLICT, "username_taken"),
+        AccountError::UserUnknown => (Status::NOT_FOUND, "user_unknown"),
+        AccountError::PasswordWrong => (Status::UNAUTHORIZED, "password_wrong"),
+        AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
+        AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
+        AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),
+        AccountError::Internal(_) => (Status::INTERNAL, "internal"),
+    }
+}
+
+/// What the peer is told beyond the code. Details of our own faults stay in the log.
+pub(super) fn detail(error: &AccountError) -> String {
+    match error {
+        AccountError::StoreUnavailable(_) => "the store is not available".to_owned(),
+        AccountError::Internal(_) => "the server failed; its log says more".to_owned(),
+        error => error.to_string(),
+    }
+}

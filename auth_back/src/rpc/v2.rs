@@ -1,0 +1,137 @@
+//! v2: HELLO first, then requests, several at a time, answered as they are done.
+
+use std::time::{Duration, Instant};
+
+use framing::v2::{
+    AuthenticateReply, CheckSessionReply, Currency, Encoder, Frame, HealthReply, LogoutReply,
+    Product, ProductList, ProductsReply, Refusal, RegisterReply, Request as Message,
+};
+use framing::{EncodeError, Secret, Status};
+use zeroize::Zeroizing;
+
+use super::refusals;
+use crate::accounts::{Live, millis};
+use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
+use crate::store;
+use crate::work::{Done, Login, Registration, Reply, Request};
+
+/// The request in `message`; `None` for HELLO, which is no work.
+pub(super) fn request(message: &Message<'_>) -> Option<Request> {
+    Some(match message {
+        Message::Hello(_) => return None,
+        Message::Register(message) => Request::Register(Registration {
+            username: message.username.to_owned(),
+            password: owned(message.password),
+            name: message.name.map(str::to_owned),
+            age: message.age,
+            request_id: Some(message.request_id.to_bytes()),
+        }),
+        Message::Authenticate(message) => Request::Authenticate(Login {
+            username: message.username.to_owned(),
+            password: owned(message.password),
+            client_address: message.client_address,
+            user_agent: message.user_agent.map(str::to_owned),
+        }),
+        Message::CheckSession(message) => Request::CheckSession(owned(message.token)),
+        Message::Logout(message) => Request::LogOut(owned(message.token)),
+        Message::Products(message) => Request::Products(owned(message.token)),
+        Message::Health(_) => Request::Health,
+    })
+}
+
+/// When the requester stops waiting.
+pub(super) fn deadline(frame: &Frame<'_>, now: Instant) -> Instant {
+    now + Duration::from_millis(frame.budget_ms.into()).min(BUDGET_MAX)
+}
+
+/// Appends the answer to a request.
+pub(super) fn answer(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) {
+    let encoded = encode(encoder, out, reply);
+    if let Err(error) = encoded {
+        // A list of products that no frame holds: the operator's to shorten.
+        tracing::error!(%error, request = reply.call.message_type.name(), "an answer does not fit");
+        let refusal = Refusal::new(Status::INTERNAL, "internal");
+        let (correlation, number) = (reply.call.correlation, reply.call.message_type.number());
+        encoder
+            .refusal(out, correlation, number, &refusal)
+            .expect("the shortest refusal fits every frame");
+    }
+}
+
+fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), EncodeError> {
+    let correlation = reply.call.correlation;
+    match &reply.outcome {
+        Ok(Done::Registered(user_id)) => {
+            let message = RegisterReply { user_id: user_id.get() };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Authenticated(opened)) => {
+            let message = AuthenticateReply {
+                token: Secret::new(opened.token.expose()),
+                user_id: opened.user_id.get(),
+                expires_in_ms: millis(opened.expires_in),
+            };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Session(live)) => encoder.answer(out, correlation, &Ok(session(live))),
+        Ok(Done::LoggedOut(settles_in)) => {
+            let message = LogoutReply { settled_in_ms: short_millis(*settles_in) };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Products(live, products)) => {
+            let products: Vec<Product<'_>> = products.iter().filter_map(product).collect();
+            let message = ProductsReply {
+                session: session(live),
+                products: ProductList::new(&products),
+                products_fresh_ms: short_millis(PRODUCTS_FRESH_FOR),
+            };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Health(health)) => {
+            let reason = health.as_ref().err().map_or("", String::as_str);
+            let message = HealthReply { ready: health.is_ok(), reason };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Err(error) => {
+            let (status, code) = refusals::status_and_code(error);
+            let detail = refusals::detail(error);
+            let refusal = Refusal::new(status, code).with_detail(&detail);
+            encoder.refusal(out, correlation, reply.call.message_type.number(), &refusal)
+        }
+    }
+}
+
+fn session(live: &Live) -> CheckSessionReply<'_> {
+    CheckSessionReply {
+        user_id: live.session.user_id,
+        username: &live.session.username,
+        lease_ms: short_millis(live.lease),
+        expires_in_ms: millis(live.expires_in),
+        created_at_unix_ms: live.session.created_at_ms,
+    }
+}
+
+/// A row as it goes over the wire. One whose currency is none is left out: it is shown to nobody
+/// rather than failing everybody.
+fn product(row: &store::Product) -> Option<Product<'_>> {
+    let Some(currency) = Currency::new(&row.currency) else {
+        tracing::error!(product = row.product_id, "the product's currency is no ISO 4217 code");
+        return None;
+    };
+    Some(Product {
+        id: row.product_id,
+        name: &row.name,
+        description: &row.description,
+        price_minor: row.price_minor,
+        currency,
+    })
+}
+
+/// Rounded up: what has not settled yet must not be taken for settled.
+fn short_millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+}
+
+fn owned(secret: Secret<'_>) -> Zeroizing<String> {
+    Zeroizing::new(secret.expose().to_owned())
+}

@@ -1,0 +1,201 @@
+//! Putting the server together, and taking it down in order.
+//!
+//! Start: keys, store and its migrations, arenas, lanes, then the loops, then the line that says
+//! where. Stop: the loop finishes what is in flight; with it the last submitters of the lanes go,
+//! so the workers end; the ops listener goes last, so that an operator can watch.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pool::Pool;
+use reactor::{Limits, Listener};
+use service::lane::Niceness;
+use service::metrics::Registry;
+use service::ops::{self, OpsServer, Probe};
+use service::process;
+use service::ready::Ready;
+use service::settings::refuse;
+use service::signals::{Signal, Signals};
+
+use crate::accounts::{Accounts, Rules, arenas_kib};
+use crate::credentials::{ArenaManager, HashEngine, KeyDirectory, OnMissing};
+use crate::ids::Snowflakes;
+use crate::janitor::Janitor;
+use crate::limits::{HASHING_NICENESS, PROBE_INTERVAL, PROBE_TIME_MAX, STORE_PATIENCE};
+use crate::metrics::Metrics;
+use crate::rpc::{Conversation, Desk, Lanes};
+use crate::settings::{PROGRAM, Settings};
+use crate::store::{self, MigrationError, Store, StoreError};
+use crate::worker::{LaneSize, start_lane};
+
+/// Runs the program: reads settings, serves until a signal says to stop.
+#[must_use]
+pub fn main() -> ExitCode {
+    let raw = match PROGRAM.enter(PROGRAM.command()) {
+        Ok(raw) => raw,
+        Err(code) => return code,
+    };
+    let settings = match raw.check(Settings::read) {
+        Ok(settings) => settings,
+        Err(errors) => return refuse(&PROGRAM, &errors),
+    };
+    match serve(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&PROGRAM, &error),
+    }
+}
+
+fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let log = settings.log.clone().start()?;
+    process::prepare();
+    let mut signals = Signals::install()?;
+    let mut registry = Registry::new(PROGRAM.name());
+    process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new(&mut registry);
+
+    let listener = Listener::bind(settings.listen, NonZeroUsize::MIN)?;
+    let ops_listener = Listener::bind(settings.ops_listen, NonZeroUsize::MIN)?;
+    let accounts = Arc::new(open_accounts(settings)?);
+
+    // While one request hashes, another of the same core may wait for the store.
+    let heavy_size = LaneSize {
+        threads: settings.hash_threads.saturating_mul(TWO),
+        queue: settings.heavy_queue,
+    };
+    let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
+    let level = Niceness::default();
+    let (heavy, heavy_workers) =
+        start_lane("heavy", heavy_size, nice, Arc::clone(&accounts), metrics.clone())?;
+    let (light, light_workers) =
+        start_lane("light", settings.light, level, Arc::clone(&accounts), metrics.clone())?;
+    registry.observe_lane(&heavy.stats());
+    registry.observe_lane(&light.stats());
+    observe_pools(&mut registry, &accounts);
+
+    let limits = Limits {
+        connections_max: settings.connections_max,
+        // All connections are of fronts, and there may be one front only.
+        connections_per_address_max: settings.connections_max,
+    };
+    let lanes = Lanes { heavy, light };
+    let accept_v1 = settings.accept_v1;
+    let rpc = reactor::start::<Conversation, _>("rpc", listener, limits, move |_, mailbox| Desk {
+        mailbox,
+        lanes: lanes.clone(),
+        accept_v1,
+        metrics: metrics.clone(),
+    })?;
+    ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
+
+    let janitor = Janitor::start(Arc::clone(&accounts.store))?;
+    let probe = Probe::start("probe", PROBE_INTERVAL, move || {
+        accounts.health(Instant::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
+    })?;
+    let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;
+
+    let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
+    Ready::new(PROGRAM.name(), places)?.announce()?;
+    tracing::info!(rpc = %rpc.local_addr(), ops = %ops.local_addr(), "listening");
+
+    while signals.wait() != Signal::Stop {}
+    tracing::info!("stopping");
+    probe.stop();
+    janitor.stop();
+    let cut_at = Instant::now() + settings.grace;
+    rpc.shut_down(settings.grace);
+    for workers in [heavy_workers, light_workers] {
+        let by = cut_at.max(Instant::now() + Duration::from_millis(100));
+        if workers.join_by(by).is_err() {
+            tracing::warn!("a worker still waits for the store and is left behind");
+        }
+    }
+    ops.shut_down();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
+    make_private_directory(&settings.data)?;
+    let deadline = Instant::now() + STORE_PATIENCE;
+    let store = store::open(&settings.store, settings.store_connections)?;
+    migrate(&*store, deadline)?;
+
+    let keys = KeyDirectory::open(settings.data.join("keys"))?;
+    // A new key opens no old record: where there are users, a missing key is a mistake.
+    let on_missing = if store.has_users(deadline)? { OnMissing::Refuse } else { OnMissing::Create };
+    let peppers = keys.peppers(on_missing)?;
+    // A new token key ends sessions and loses nothing else.
+    let token_keys = keys.token_keys(OnMissing::Create)?;
+    for created in peppers.created.iter().chain(&token_keys.created) {
+        tracing::info!(file = %created.display(), "a key was made; keep a copy apart from the store's");
+    }
+
+    let Rules { params, .. } = settings.rules;
+    let count = settings.hash_threads.get();
+    tracing::info!(%params, arenas = count, kib = arenas_kib(params, count), "memory for hashing");
+    let arenas = Pool::new(
+        ArenaManager::new(HashEngine::default(), params),
+        pool::Config::new(count)?.without_liveness_check(),
+    );
+    arenas.prefill(count, deadline)?;
+    Ok(Accounts {
+        store,
+        arenas,
+        peppers: peppers.keys,
+        token_keys: token_keys.keys,
+        ids: Snowflakes::new(settings.node),
+        rules: settings.rules,
+    })
+}
+
+/// Brings the store to this program's schema, waiting for it to come up: at a common start of all
+/// machines the database is often the slowest.
+fn migrate(store: &dyn Store, deadline: Instant) -> Result<(), MigrationError> {
+    loop {
+        match store.migrate(deadline) {
+            Ok(migrated) => {
+                tracing::info!(?migrated, "the store is ready");
+                return Ok(());
+            }
+            Err(MigrationError::Store(StoreError::Unavailable(cause)))
+                if Instant::now() + STORE_RETRY < deadline =>
+            {
+                tracing::warn!(%cause, "the store is not there yet");
+                thread::sleep(STORE_RETRY);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How soon a store that is not there yet is tried again.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// Keys and users are for the owner alone.
+fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| format!("cannot make the directory {}: {error}", path.display()).into())
+}
+
+fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
+    let arenas = Arc::clone(accounts);
+    let store = Arc::clone(accounts);
+    let help = "Items of a pool that are lent";
+    registry.observe_gauge("pool_lent", help, &[("pool", "arenas")], move || {
+        arenas.arenas.stats().lent as f64
+    });
+    registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
+        store.store.connections().lent as f64
+    });
+}

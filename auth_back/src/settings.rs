@@ -1,0 +1,242 @@
+//! What can be set, and the checked settings that the server starts from.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use service::gather;
+use service::hardening::available_cores;
+use service::log::{self, LogSettings};
+use service::settings::values::Values;
+use service::settings::{Program, Setting, SettingError, SettingErrors};
+
+use crate::accounts::Rules;
+use crate::credentials::{Params, PasswordPolicy};
+use crate::ids::NodeId;
+use crate::limits::LEASE_MAX;
+use crate::store::{self, StoreUrl};
+use crate::worker::LaneSize;
+
+/// The program and the table of its settings.
+pub static PROGRAM: Program = Program::new(
+    "auth_back",
+    env!("CARGO_PKG_VERSION"),
+    "The signup and login service: hashes passwords, keeps users and sessions",
+    &[
+        Setting::value("listen", "ADDRESS", "Where fronts connect; never to be reached by users")
+            .default("127.0.0.1:7051")
+            .group("Addresses"),
+        Setting::value(
+            "ops-listen",
+            "ADDRESS",
+            "Where /healthz, /readyz and /metrics are served; keep it off the internet",
+        )
+        .default("127.0.0.1:9051")
+        .group("Addresses"),
+        Setting::switch("accept-v1", "Speak protocol v1 too, to clients that know no other")
+            .group("Addresses"),
+        Setting::value(
+            "data",
+            "DIRECTORY",
+            "Where keys are kept, and the SQLite file unless --store says otherwise",
+        )
+        .default("./data")
+        .group("Storage"),
+        Setting::value(
+            "store",
+            "URL",
+            "sqlite:PATH, or mysql://user:password@host:port/database; by default users.sqlite in --data",
+        )
+        .secret()
+        .group("Storage"),
+        Setting::value("store-connections", "COUNT", "Connections to the store")
+            .default("8")
+            .group("Storage"),
+        Setting::value(
+            "argon2",
+            "PARAMETERS",
+            "Work factor of new passwords, at least as strong as one of OWASP's sets",
+        )
+        .default("m=19456,t=2,p=1")
+        .group("Passwords"),
+        Setting::switch(
+            "allow-weak-argon2",
+            "Let --argon2 be weaker than OWASP's sets; for tests, which hash a lot",
+        )
+        .group("Passwords"),
+        Setting::value(
+            "hash-threads",
+            "COUNT",
+            "Hashes at a time; each has an arena of the size that --argon2 says. auto is one per core",
+        )
+        .default("auto")
+        .group("Passwords"),
+        Setting::value("password-chars-min", "COUNT", "Shortest new password; NIST wants 15 where it is the only factor")
+            .default("8")
+            .group("Passwords"),
+        Setting::value("password-chars-max", "COUNT", "Longest new password")
+            .default("128")
+            .group("Passwords"),
+        Setting::value("session-lifetime", "DURATION", "How long a session lives")
+            .default("12h")
+            .group("Sessions"),
+        Setting::value(
+            "lease",
+            "DURATION",
+            "How long a front may answer for a session by itself; a logout takes this long. 0ms asks every time",
+        )
+        .default("250ms")
+        .group("Sessions"),
+        Setting::value("node", "DATACENTER.MACHINE", "This server's part of ids, 0.0 to 31.31; each server needs its own")
+            .default("0.0")
+            .group("Capacity"),
+        Setting::value("connections-max", "COUNT", "Connections of fronts open at a time")
+            .default("4096")
+            .group("Capacity"),
+        Setting::value("heavy-queue", "COUNT", "Requests that may wait for a hash; beyond them the answer is 503 at once")
+            .default("256")
+            .group("Capacity"),
+        Setting::value("light-threads", "COUNT", "Threads for requests that do not hash")
+            .default("4")
+            .group("Capacity"),
+        Setting::value("light-queue", "COUNT", "Requests that may wait for such a thread")
+            .default("4096")
+            .group("Capacity"),
+        Setting::value(
+            "grace",
+            "DURATION",
+            "At shutdown, how long requests in flight may take before they are cut",
+        )
+        .default("5s")
+        .group("Times"),
+        log::LEVEL,
+        log::FORMAT,
+    ],
+);
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where fronts connect.
+    pub listen: SocketAddr,
+    /// Where operators look.
+    pub ops_listen: SocketAddr,
+    /// Whether v1 is spoken.
+    pub accept_v1: bool,
+    /// Where keys are kept.
+    pub data: PathBuf,
+    /// Where users and sessions are kept.
+    pub store: StoreUrl,
+    /// Connections to the store.
+    pub store_connections: usize,
+    /// What accounts may be and how they are kept.
+    pub rules: Rules,
+    /// Hashes at a time.
+    pub hash_threads: NonZeroUsize,
+    /// This server's part of ids.
+    pub node: NodeId,
+    /// Connections of fronts.
+    pub connections_max: usize,
+    /// Requests that may wait for a hash.
+    pub heavy_queue: NonZeroUsize,
+    /// The lane of requests that do not hash.
+    pub light: LaneSize,
+    /// For requests in flight at shutdown.
+    pub grace: Duration,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// Checks what was given.
+    ///
+    /// # Errors
+    /// Every setting that is not allowed.
+    pub fn read(values: &Values<'_>) -> Result<Self, SettingErrors> {
+        let count = |name, max: usize| values.integer(name, NonZeroUsize::MIN..=nonzero(max));
+        gather!(Self {
+            listen: values.address("listen"),
+            ops_listen: values.address("ops-listen"),
+            accept_v1: values.boolean("accept-v1"),
+            data: values.path("data"),
+            store: store_url(values),
+            store_connections: values
+                .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
+            rules: gather!(Rules {
+                params: params(values),
+                passwords: password_policy(values),
+                session_lifetime: values.duration(
+                    "session-lifetime",
+                    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600),
+                ),
+                lease: values.duration("lease", Duration::ZERO..=LEASE_MAX),
+            }),
+            hash_threads: values.parse(
+                "hash-threads",
+                "auto or a whole number from 1 to 256",
+                hash_threads
+            ),
+            node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
+            connections_max: values.integer("connections-max", 1..=1_000_000),
+            heavy_queue: count("heavy-queue", 65_536),
+            light: gather!(LaneSize {
+                threads: count("light-threads", 256),
+                queue: count("light-queue", 65_536),
+            }),
+            grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
+            log: LogSettings::read(values),
+        })
+    }
+}
+
+fn store_url(values: &Values<'_>) -> Result<StoreUrl, SettingError> {
+    let want = "sqlite:PATH or mysql://user:password@host:port/database";
+    match values.if_given("store", |name| values.parse(name, want, |text| text.parse().ok()))? {
+        Some(url) => Ok(url),
+        None => Ok(StoreUrl::Sqlite(values.path("data")?.join("users.sqlite"))),
+    }
+}
+
+fn params(values: &Values<'_>) -> Result<Params, SettingError> {
+    if values.boolean("allow-weak-argon2").unwrap_or(false) {
+        let want = "parameters such as m=19456,t=2,p=1";
+        return values.parse("argon2", want, |text| Params::parse_in_record(text).ok());
+    }
+    let want = "parameters at least as strong as one of m=47104,t=1,p=1 m=19456,t=2,p=1 \
+                m=12288,t=3,p=1 m=9216,t=4,p=1 m=7168,t=5,p=1";
+    values.parse("argon2", want, |text| text.parse().ok())
+}
+
+fn password_policy(values: &Values<'_>) -> Result<PasswordPolicy, SettingErrors> {
+    use crate::credentials::limits::{
+        PASSWORD_CHARS_CEILING, PASSWORD_CHARS_MAX_FLOOR, PASSWORD_CHARS_MIN_FLOOR,
+    };
+    let min =
+        values.integer("password-chars-min", PASSWORD_CHARS_MIN_FLOOR..=PASSWORD_CHARS_MAX_FLOOR);
+    let max =
+        values.integer("password-chars-max", PASSWORD_CHARS_MAX_FLOOR..=PASSWORD_CHARS_CEILING);
+    let mut errors = SettingErrors::none();
+    match (errors.keep(min), errors.keep(max)) {
+        (Some(min), Some(max)) => {
+            Ok(PasswordPolicy::new(min, max).expect("both are within the policy's own bounds"))
+        }
+        _ => Err(errors),
+    }
+}
+
+fn hash_threads(text: &str) -> Option<NonZeroUsize> {
+    if text == "auto" {
+        return Some(available_cores());
+    }
+    text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= 256)
+}
+
+fn node(text: &str) -> Option<NodeId> {
+    let (datacenter, machine) = text.split_once('.')?;
+    NodeId::new(datacenter.parse().ok()?, machine.parse().ok()?).ok()
+}
+
+fn nonzero(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).expect("an upper bound is not zero")
+}

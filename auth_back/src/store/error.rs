@@ -1,0 +1,88 @@
+//! What can go wrong in a store, and whose fault it is.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::fault::{Blame, Fault};
+
+/// Why a store could not do what it was asked.
+///
+/// The text is one line for the log. It holds no password, no password record, no token and no value
+/// of a row; a database URL is printed without its password.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Not now: the database is away, too slow or full, or every connection was busy until the deadline.
+    /// The operator's to mend; the caller answers 503.
+    ///
+    /// If it was a write, whether it happened is unknown. An insert of a user may be repeated with the
+    /// same request id; the other calls may be repeated as they are.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Cause),
+
+    /// The database holds something that this program never writes. Whoever changed it is at fault, or
+    /// the disk; the caller answers 500.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(Cause),
+
+    /// The database refused a statement, or the caller passed a value that no column holds. This
+    /// program is at fault; the caller answers 500.
+    #[error("the store refused a request: {0}")]
+    Internal(Cause),
+}
+
+/// The detail behind a [`StoreError`], for the log.
+#[derive(Debug, Error)]
+pub enum Cause {
+    /// The caller's deadline had passed before anything was sent.
+    #[error("the deadline passed")]
+    Deadline,
+    /// Every connection was lent until the deadline.
+    #[error("every connection stayed busy until the deadline")]
+    Busy,
+    /// Another server held the migration lock until the deadline.
+    #[error("another server is migrating the database")]
+    Migrating,
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// The database, or its driver, said this.
+    #[error("{0}")]
+    Database(String),
+    /// The database file could not be made or may not be used.
+    #[error("{path}: {text}", path = .path.display())]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// A value does not fit its column.
+    #[error("{0} is out of range")]
+    OutOfRange(&'static str),
+    /// The settings of a connection pool were refused.
+    #[error(transparent)]
+    Pool(#[from] pool::ConfigError),
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        let blame = fault.blame();
+        let cause = Cause::Database(fault.into_text());
+        match blame {
+            Blame::Circumstances => Self::Unavailable(cause),
+            Blame::Data => Self::Corrupt(cause),
+            Blame::Program => Self::Internal(cause),
+        }
+    }
+}
+
+impl From<pool::AcquireError<Fault>> for StoreError {
+    fn from(error: pool::AcquireError<Fault>) -> Self {
+        match error {
+            pool::AcquireError::TimedOut => Self::Unavailable(Cause::Busy),
+            pool::AcquireError::Closed => Self::Unavailable(Cause::Closed),
+            pool::AcquireError::Connect(fault) => fault.into(),
+        }
+    }
+}

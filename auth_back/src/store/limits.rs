@@ -1,0 +1,77 @@
+//! Every number that bounds a store, with its reason.
+
+use std::time::Duration;
+
+/// Longest username, in bytes. The column is `VARCHAR(32)`.
+pub const USERNAME_BYTES_MAX: usize = 32;
+
+/// Longest password record, in bytes. The column is `VARCHAR(255)`, the longest whose length takes one
+/// byte of the row.
+pub const PASSWORD_RECORD_BYTES_MAX: usize = 255;
+
+/// Longest display name, in code points.
+pub const NAME_CHARS_MAX: usize = 255;
+
+/// What is kept of a `User-Agent`, in code points: enough to recognise a device by.
+pub const USER_AGENT_CHARS_MAX: usize = 255;
+
+/// Most sessions that one purge deletes. A batch this small holds its locks for a few milliseconds.
+pub const PURGE_BATCH_MAX: u32 = 1_000;
+
+/// Connections (MySQL) or readers (SQLite), unless told otherwise. A login needs one for well under a
+/// millisecond, so eight serve several thousand a second.
+pub const CONNECTIONS_DEFAULT: usize = 8;
+
+/// Most connections: MySQL grants 151 to everybody together by default.
+pub const CONNECTIONS_MAX: usize = 128;
+
+/// SQLite lets one connection write at a time. A pool of one makes writers queue in order, where
+/// SQLite itself would have them sleep and try again.
+pub const SQLITE_WRITERS: usize = 1;
+
+/// A database connection is replaced at this age, so that a changed address or a new replica behind one
+/// is noticed.
+pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// Chance takes up to this off the lifetime, so that connections opened together do not all end
+/// together.
+pub const CONNECTION_LIFETIME_JITTER: Duration = Duration::from_secs(5 * 60);
+
+/// A connection that nobody needed for this long is closed. Well under MySQL's `wait_timeout` (eight
+/// hours) and under the idle limits of common proxies and firewalls.
+pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(4 * 60);
+
+/// Longest wait for a TCP connection to MySQL, if the caller's deadline does not come first.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The server gives up a statement, or its wait for a lock, after this long and says so.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longest wait for one read from, or one write to, a MySQL connection; then it is given up. This is
+/// how far a call may overrun its deadline when the server falls silent, since the driver fixes the
+/// timeout of a socket when it connects.
+pub const IO_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A statement that lost a deadlock was rolled back whole and is tried again, at most so often.
+pub const DEADLOCK_RETRIES_MAX: u32 = 2;
+
+/// Largest MySQL packet that is sent or accepted, in bytes. Told to the driver, because it would ask the
+/// server at each connect otherwise.
+pub const PACKET_BYTES_MAX: usize = 1 << 20;
+
+/// Longest wait between two tries to switch a new SQLite file to write-ahead logging while another
+/// process does the same.
+pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
+
+// The server speaks first: its error says that nothing was done, our giving up leaves that unknown.
+const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());
+// MySQL takes lock wait timeouts in whole seconds, and zero has its own meaning.
+const _: () = assert!(STATEMENT_TIMEOUT.as_secs() >= 1 && STATEMENT_TIMEOUT.subsec_nanos() == 0);
+const _: () = assert!(CONNECTION_LIFETIME_JITTER.as_secs() < CONNECTION_LIFETIME.as_secs());
+const _: () = assert!(CONNECTION_IDLE_TIMEOUT.as_secs() < CONNECTION_LIFETIME.as_secs());
+const _: () = assert!(0 < CONNECTIONS_DEFAULT && CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
+const _: () = assert!(CONNECTIONS_MAX <= pool::limits::SIZE_MAX);
+// The widest row sent: a user with a four-byte code point in each place, and room to spare.
+const _: () = assert!(
+    USERNAME_BYTES_MAX + PASSWORD_RECORD_BYTES_MAX + 4 * NAME_CHARS_MAX < PACKET_BYTES_MAX / 2
+);

@@ -1,0 +1,240 @@
+//! One connection to MySQL or MariaDB, with its prepared statements.
+//!
+//! A lookup is one round trip: one `COM_STMT_EXECUTE` packet and its answer. The driver's own pool would
+//! add a ping at each borrow and a reset at each return, and the reset drops the prepared statements, which
+//! then have to be prepared again: four round trips. A test counts what arrives at the server in its
+//! general log (`one_lookup_is_one_command`).
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Instant;
+
+use mysql::consts::CapabilityFlags;
+use mysql::prelude::{FromRow, Queryable as _};
+use mysql::{Conn, LocalInfileHandler, OptsBuilder, Params, Row, Statement};
+use pool::Manager;
+
+use super::fault::{conversion, fault};
+use crate::store::MySqlUrl;
+use crate::store::fault::Fault;
+use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT, PACKET_BYTES_MAX, STATEMENT_TIMEOUT};
+
+/// The statements of a [`MySqlStore`](super::MySqlStore).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Query {
+    InsertUser,
+    OwnerOfName,
+    UserByName,
+    AnyUser,
+    ReplacePasswordRecord,
+    InsertSession,
+    Session,
+    DeleteSession,
+    DeleteExpiredSessions,
+    Products,
+}
+
+impl Query {
+    const COUNT: usize = Self::Products as usize + 1;
+
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Self::InsertUser => {
+                "INSERT INTO user (id, username, password_record, name, age, \
+                                   registration_request_id, created_at_ms) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::OwnerOfName => "SELECT id, registration_request_id FROM user WHERE username = ?",
+            Self::UserByName => "SELECT id, password_record FROM user WHERE username = ?",
+            Self::AnyUser => "SELECT EXISTS (SELECT 1 FROM user)",
+            Self::ReplacePasswordRecord => {
+                "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?"
+            }
+            Self::InsertSession => {
+                "INSERT INTO session (token_digest, id, user_id, created_at_ms, expires_at_ms, \
+                                      client_address, user_agent) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::Session => {
+                "SELECT session.id, user_id, username, session.created_at_ms, expires_at_ms \
+                 FROM session JOIN user ON user.id = user_id \
+                 WHERE token_digest = ? AND expires_at_ms > ?"
+            }
+            Self::DeleteSession => "DELETE FROM session WHERE token_digest = ?",
+            Self::DeleteExpiredSessions => {
+                "DELETE FROM session WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?"
+            }
+            Self::Products => {
+                "SELECT id, name, description, price_minor, currency FROM product ORDER BY id"
+            }
+        }
+    }
+}
+
+/// A connection and what has been prepared on it. Prepared statements live as long as it does.
+///
+/// Not `Debug`: the driver would print the password.
+pub(super) struct Connection {
+    conn: Conn,
+    /// By [`Query`], each filled when it is first needed.
+    statements: [Option<Statement>; Query::COUNT],
+}
+
+impl Connection {
+    /// The first row of the answer, if any.
+    pub(super) fn first<T: FromRow>(
+        &mut self,
+        query: Query,
+        params: impl Into<Params>,
+    ) -> Result<Option<T>, Fault> {
+        self.all(query, params).map(|rows| rows.into_iter().next())
+    }
+
+    /// Every row of the answer. It is read to its end before any row is looked at: an error in the middle
+    /// is seen, and nothing is left on the wire for the next statement to trip over.
+    pub(super) fn all<T: FromRow>(
+        &mut self,
+        query: Query,
+        params: impl Into<Params>,
+    ) -> Result<Vec<T>, Fault> {
+        let Self { conn, statements } = self;
+        let statement = prepared(conn, statements, query)?;
+        let rows: Vec<Row> = conn
+            .exec_iter(statement, params)
+            .and_then(Iterator::collect)
+            .map_err(|error| fault(&error))?;
+        rows.into_iter().map(|row| mysql::from_row_opt(row).map_err(|_| conversion())).collect()
+    }
+
+    /// How many rows the statement found, whether or not it changed them.
+    pub(super) fn execute(
+        &mut self,
+        query: Query,
+        params: impl Into<Params>,
+    ) -> Result<u64, Fault> {
+        let Self { conn, statements } = self;
+        let statement = prepared(conn, statements, query)?;
+        conn.exec_drop(statement, params).map_err(|error| fault(&error))?;
+        Ok(conn.affected_rows())
+    }
+
+    /// The driver's connection, for tests that ask the server about it.
+    #[cfg(test)]
+    pub(super) fn raw(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// One round trip.
+    pub(super) fn ping(&mut self) -> Result<(), Fault> {
+        self.conn.ping().map_err(|error| fault(&error))
+    }
+}
+
+/// The statement for `query`, which costs a round trip the first time on each connection.
+fn prepared<'s>(
+    conn: &mut Conn,
+    statements: &'s mut [Option<Statement>; Query::COUNT],
+    query: Query,
+) -> Result<&'s Statement, Fault> {
+    match &mut statements[query as usize] {
+        Some(statement) => Ok(statement),
+        empty => {
+            let statement = conn.prep(query.sql()).map_err(|error| fault(&error))?;
+            Ok(empty.insert(statement))
+        }
+    }
+}
+
+/// Opens connections to one database.
+#[derive(Debug)]
+pub(super) struct Connector {
+    url: MySqlUrl,
+}
+
+impl Connector {
+    pub(super) fn new(url: MySqlUrl) -> Self {
+        Self { url }
+    }
+
+    /// A connection without time limits for statements, since DDL on a large table takes long. Reads and
+    /// writes are given up at the deadline.
+    pub(super) fn connect_for_migration(&self, deadline: Instant) -> Result<Conn, Fault> {
+        let remaining = remaining(deadline)?;
+        let opts = self
+            .options(deadline)?
+            .read_timeout(Some(remaining))
+            .write_timeout(Some(remaining))
+            .init(vec![STRICT]);
+        Conn::new(opts).map_err(|error| fault(&error))
+    }
+
+    fn options(&self, deadline: Instant) -> Result<OptsBuilder, Fault> {
+        let connect_timeout = remaining(deadline)?.min(CONNECT_TIMEOUT);
+        Ok(OptsBuilder::new()
+            .ip_or_hostname(Some(self.url.host()))
+            .tcp_port(self.url.port())
+            .user(Some(self.url.user()))
+            .pass(self.url.password())
+            .db_name(Some(self.url.database()))
+            .connect_attrs(Some(HashMap::from([("program_name", "auth_back")])))
+            // The driver would connect a second time, to the socket that the server names.
+            .prefer_socket(false)
+            // The driver would ask the server at each connect.
+            .max_allowed_packet(Some(PACKET_BYTES_MAX))
+            // We keep our statements ourselves; in the cache they could be evicted and closed.
+            .stmt_cache_size(0)
+            // Compare and swap to the same value counts as done, as in SQLite.
+            .additional_capabilities(CapabilityFlags::CLIENT_FOUND_ROWS)
+            // A database may ask the driver for any file of ours, and it would send it.
+            .local_infile_handler(Some(LocalInfileHandler::new(|_, _| {
+                Err(io::Error::from(io::ErrorKind::PermissionDenied))
+            })))
+            .tcp_connect_timeout(Some(connect_timeout))
+            .read_timeout(Some(IO_TIMEOUT))
+            .write_timeout(Some(IO_TIMEOUT)))
+    }
+}
+
+/// Bad data is an error, never adjusted to fit.
+const STRICT: &str =
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1";
+
+/// Nothing here reads twice and expects the same, and the weaker level takes no locks on gaps.
+const READ_COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// Lock waits in whole seconds; the limits of a statement by the name that each server knows, in a comment
+/// that only it executes.
+fn time_limits() -> String {
+    let seconds = STATEMENT_TIMEOUT.as_secs();
+    let milliseconds = STATEMENT_TIMEOUT.as_millis();
+    format!(
+        "SET SESSION innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds} \
+         /*M!100101 , max_statement_time = {seconds} */ \
+         /*!80000 , max_execution_time = {milliseconds} */"
+    )
+}
+
+impl Manager for Connector {
+    type Item = Connection;
+    type Error = Fault;
+
+    fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
+        let opts = self.options(deadline)?.init(vec![
+            STRICT.to_owned(),
+            READ_COMMITTED.to_owned(),
+            time_limits(),
+        ]);
+        let conn = Conn::new(opts).map_err(|error| fault(&error))?;
+        Ok(Connection { conn, statements: [const { None }; Query::COUNT] })
+    }
+
+    fn is_alive(&self, connection: &mut Connection, _deadline: Instant) -> bool {
+        connection.ping().is_ok()
+    }
+}
+
+fn remaining(deadline: Instant) -> Result<std::time::Duration, Fault> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    // The driver takes a zero timeout for an error of ours.
+    if remaining.is_zero() { Err(super::fault::too_late()) } else { Ok(remaining) }
+}

@@ -1,0 +1,304 @@
+//! What is particular to MySQL and MariaDB. What every store must do is in `contract.rs`.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mysql::prelude::Queryable as _;
+use mysql::{Row, from_row};
+
+use super::connection::{Connector, Query};
+use super::{MySqlStore, migrate};
+use crate::store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
+use crate::store::migrations;
+use crate::store::testing::{Fixture as _, MariaDb, MariaDbFixture, patient};
+use crate::store::{Inserted, NewSession, NewUser, Store as _, StoreError};
+
+fn user(user_id: u64, username: &str) -> NewUser<'_> {
+    NewUser {
+        user_id,
+        username,
+        password_record: "record",
+        name: None,
+        age: None,
+        request_id: None,
+        created_at_ms: 0,
+    }
+}
+
+fn session(digest: u8, expires_at_ms: u64) -> NewSession<'static> {
+    NewSession {
+        session_id: u64::from(digest),
+        token_digest: [digest; 32],
+        user_id: 1,
+        created_at_ms: 0,
+        expires_at_ms,
+        client_address: None,
+        user_agent: None,
+    }
+}
+
+/// A store with one connection.
+fn single(fixture: &MariaDbFixture) -> MySqlStore {
+    let store = MySqlStore::new(fixture.url(), 1).unwrap();
+    store.migrate(patient()).unwrap();
+    store
+}
+
+/// The server's name for the store's only connection.
+fn connection_id(fixture: &MariaDbFixture, store: &MySqlStore) -> u64 {
+    store.ping(patient()).unwrap();
+    let mut admin = fixture.connect();
+    let own = admin.connection_id();
+    admin
+        .exec_first(
+            "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?",
+            (own,),
+        )
+        .unwrap()
+        .expect("the store has a connection")
+}
+
+#[test]
+fn one_lookup_is_one_command() {
+    // The log is the server's, so the server must be our own.
+    let fixture = MariaDbFixture::on_private(Arc::new(MariaDb::start()));
+    let store = single(&fixture);
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    store.user_by_name("ada", patient()).unwrap();
+    store.session(&[1; 32], 0, patient()).unwrap();
+    let id = connection_id(&fixture, &store);
+
+    fixture.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON");
+    for _ in 0..3 {
+        store.user_by_name("ada", patient()).unwrap().unwrap();
+        assert_eq!(store.session(&[1; 32], 0, patient()).unwrap(), None);
+    }
+    fixture.execute("SET GLOBAL general_log = OFF");
+
+    let commands: Vec<String> = fixture
+        .connect()
+        .exec("SELECT command_type FROM mysql.general_log WHERE thread_id = ?", (id,))
+        .unwrap();
+    assert_eq!(commands, ["Execute"; 6]);
+}
+
+#[test]
+fn lookups_use_their_index() {
+    let fixture = MariaDbFixture::new();
+    fixture.store();
+    let mut conn = fixture.connect();
+    for id in 0..50 {
+        conn.query_drop(format!(
+            "INSERT INTO user (id, username, password_record, created_at_ms) VALUES ({id}, 'user{id}', '', 0)"
+        ))
+        .unwrap();
+    }
+    // Prepared as the store does it, so that the text arrives in the connection's character set.
+    let check = |conn: &mut mysql::Conn,
+                 query: Query,
+                 params: Vec<mysql::Value>,
+                 expected: (&str, &str)| {
+        let row: Row =
+            conn.exec_first(format!("EXPLAIN {}", query.sql()), params).unwrap().unwrap();
+        let column = |name: &str| row.get::<Option<String>, _>(name).unwrap().unwrap_or_default();
+        assert_eq!((&*column("type"), &*column("key")), expected, "{query:?}");
+    };
+    check(&mut conn, Query::UserByName, vec!["user7".into()], ("const", "user_username"));
+    check(&mut conn, Query::OwnerOfName, vec!["user7".into()], ("const", "user_username"));
+    for digest in 0..3 {
+        fixture.open().insert_session(&session(digest, 9), patient()).unwrap();
+    }
+    check(&mut conn, Query::Session, vec![vec![1; 32].into(), 5.into()], ("const", "PRIMARY"));
+}
+
+#[test]
+fn a_session_has_the_settings_that_the_store_relies_on() {
+    let fixture = MariaDbFixture::new();
+    let connector = Connector::new(fixture.url());
+    let mut connection = pool::Manager::connect(&connector, patient()).unwrap();
+    let row: Row = connection
+        .raw()
+        .query_first(
+            "SELECT @@sql_mode, @@autocommit, @@tx_isolation, @@innodb_lock_wait_timeout, \
+                    @@lock_wait_timeout, @@max_statement_time, @@character_set_connection",
+        )
+        .unwrap()
+        .unwrap();
+    let settings: (String, u8, String, u64, u64, f64, String) = from_row(row);
+    let seconds = STATEMENT_TIMEOUT.as_secs();
+    assert_eq!(
+        settings,
+        (
+            "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION".to_owned(),
+            1,
+            "READ-COMMITTED".to_owned(),
+            seconds,
+            seconds,
+            STATEMENT_TIMEOUT.as_secs_f64(),
+            "utf8mb4".to_owned(),
+        )
+    );
+}
+
+#[test]
+fn a_server_that_was_away_is_used_again() {
+    let server = Arc::new(MariaDb::start());
+    let fixture = MariaDbFixture::on_private(Arc::clone(&server));
+    let store = fixture.store();
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+
+    server.kill();
+    for _ in 0..3 {
+        let error = store.user_by_name("ada", patient()).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    let error = store.insert_user(&user(2, "bob"), patient()).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+
+    server.restart();
+    assert!(store.user_by_name("ada", patient()).unwrap().is_some(), "acknowledged, then lost");
+    assert_eq!(store.insert_user(&user(2, "bob"), patient()).unwrap(), Inserted::Created);
+}
+
+#[test]
+fn a_killed_connection_costs_at_most_one_call() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    let id = connection_id(&fixture, &store);
+    fixture.execute(&format!("KILL {id}"));
+    if let Err(error) = store.products(patient()) {
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    assert_eq!(store.products(patient()).unwrap().len(), 4);
+    assert_ne!(connection_id(&fixture, &store), id);
+}
+
+#[test]
+fn a_silent_server_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("mysql://gate:hunter2@127.0.0.1:{port}/gatehouse").parse().unwrap();
+    let store = MySqlStore::new(url, 1).unwrap();
+    let started = Instant::now();
+    let error = store.ping(patient()).unwrap_err();
+    assert!(started.elapsed() >= IO_TIMEOUT, "gave up early");
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("no answer within"), "{error}");
+}
+
+#[test]
+fn a_refused_login_is_unavailable_and_shows_no_password() {
+    let fixture = MariaDbFixture::new();
+    let store = MySqlStore::new(fixture.url_as("nobody:hunter2"), 1).unwrap();
+    let error = store.ping(patient()).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    let shown = format!("{error} {error:?} {store:?}");
+    assert!(shown.contains("nobody") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_lock_held_too_long_is_unavailable() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    let mut other = fixture.connect();
+    other.query_drop("BEGIN").unwrap();
+    other.query_drop("SELECT * FROM user WHERE id = 1 FOR UPDATE").unwrap();
+
+    let error = store.replace_password_record(1, "record", "new", patient()).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+
+    other.query_drop("COMMIT").unwrap();
+    assert!(store.replace_password_record(1, "record", "new", patient()).unwrap());
+    assert_eq!(store.connections().connected, 1, "the connection was sound");
+}
+
+#[test]
+fn a_statement_that_lost_a_deadlock_is_sent_again() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    for digest in 1..=30 {
+        store.insert_session(&session(digest, u64::from(digest)), patient()).unwrap();
+    }
+    // The other transaction locks the newest, the purge the oldest, and then each wants the rest. The other
+    // has changed more, so the purge is the one that gets rolled back.
+    let mut other = fixture.connect();
+    let touch = |which: &str| {
+        format!(
+            "UPDATE session FORCE INDEX (session_expiry) SET user_agent = 'x' \
+             WHERE expires_at_ms {which}"
+        )
+    };
+    let deadlocks_before = deadlocks(&fixture);
+    other.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").unwrap();
+    other.query_drop("BEGIN").unwrap();
+    other.query_drop(touch(">= 10")).unwrap();
+    thread::scope(|scope| {
+        let purge = scope.spawn(|| store.delete_expired_sessions(30, 100, patient()));
+        wait_for_lock_wait(&fixture);
+        other.query_drop(touch("= 1")).unwrap();
+        other.query_drop("COMMIT").unwrap();
+        assert_eq!(purge.join().unwrap().unwrap(), 30);
+    });
+    assert!(deadlocks(&fixture) > deadlocks_before, "the test provoked no deadlock");
+}
+
+fn deadlocks(fixture: &MariaDbFixture) -> u64 {
+    let status: Option<(String, u64)> =
+        fixture.connect().query_first("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").unwrap();
+    status.expect("MariaDB counts deadlocks").1
+}
+
+/// Returns when a transaction on the fixture's database waits for a lock.
+fn wait_for_lock_wait(fixture: &MariaDbFixture) {
+    let mut admin = fixture.connect();
+    let started = Instant::now();
+    loop {
+        let waiting: Option<u64> = admin
+            .query_first(
+                "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx \
+                 JOIN information_schema.processlist ON id = trx_mysql_thread_id \
+                 WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()",
+            )
+            .unwrap();
+        if waiting.is_some() {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody waits");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_migration_that_crashed_anywhere_is_resumed() {
+    let statements: Vec<String> =
+        migrations::MYSQL.iter().flat_map(migrations::Migration::statements).collect();
+    for crash_after in 0..=statements.len() {
+        let fixture = MariaDbFixture::new();
+        for statement in &statements[..crash_after] {
+            fixture.execute(statement);
+        }
+        let store = single(&fixture);
+        assert_eq!(store.insert_user(&user(1, "ada"), patient()).unwrap(), Inserted::Created);
+        assert_eq!(store.products(patient()).unwrap().len(), 4, "crash after {crash_after}");
+    }
+}
+
+#[test]
+fn a_server_that_migrates_too_long_is_not_waited_for_beyond_the_deadline() {
+    let fixture = MariaDbFixture::new();
+    let mut other = fixture.connect();
+    migrate::lock(&mut other, patient()).unwrap();
+    let store = fixture.open();
+    let error = store.migrate(Instant::now() + Duration::from_millis(200)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the store is unavailable: another server is migrating the database"
+    );
+    // The lock goes with its connection.
+    drop(other);
+    store.migrate(patient()).unwrap();
+}

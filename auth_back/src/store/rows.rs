@@ -1,0 +1,180 @@
+//! What goes into a store and what comes out: plain data, checked by those who make it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::error::{Cause, StoreError};
+use super::limits::USER_AGENT_CHARS_MAX;
+
+/// What `Debug` prints in place of something that has no business in a log.
+const REDACTED: &str = "***";
+
+/// A user to be inserted.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a> {
+    /// Unique for ever, at most `i64::MAX`.
+    pub user_id: u64,
+    /// Folded and checked by the caller: ASCII, at most
+    /// [`USERNAME_BYTES_MAX`](super::limits::USERNAME_BYTES_MAX) bytes.
+    pub username: &'a str,
+    /// The sealed hash: ASCII, at most
+    /// [`PASSWORD_RECORD_BYTES_MAX`](super::limits::PASSWORD_RECORD_BYTES_MAX) bytes.
+    pub password_record: &'a str,
+    /// At most [`NAME_CHARS_MAX`](super::limits::NAME_CHARS_MAX) code points.
+    pub name: Option<&'a str>,
+    /// In years.
+    pub age: Option<u8>,
+    /// Names this registration, so that sending it again is recognised. Without one, a repeat is
+    /// [`Inserted::NameTaken`].
+    pub request_id: Option<[u8; 16]>,
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: u64,
+}
+
+impl fmt::Debug for NewUser<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser")
+            .field("user_id", &self.user_id)
+            .field("username", &self.username)
+            .field("password_record", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of an inserted user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The name was free and is theirs; the row is durable.
+    Created,
+    /// The same request already created the user with this id. Nothing was changed.
+    Repeated {
+        /// The id that the first request was given.
+        user_id: u64,
+    },
+    /// Somebody else owns the name.
+    NameTaken,
+}
+
+impl Inserted {
+    /// What it means that the name already had an owner.
+    pub(super) fn for_owner(
+        user_id: u64,
+        registered_by: Option<&[u8]>,
+        request_id: Option<[u8; 16]>,
+    ) -> Self {
+        match (registered_by, request_id) {
+            (Some(theirs), Some(ours)) if theirs == ours => Self::Repeated { user_id },
+            _ => Self::NameTaken,
+        }
+    }
+}
+
+/// What a login needs to know about a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// The user's id.
+    pub user_id: u64,
+    /// The sealed hash, as it was stored.
+    pub password_record: String,
+}
+
+impl fmt::Debug for UserRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserRow")
+            .field("user_id", &self.user_id)
+            .field("password_record", &REDACTED)
+            .finish()
+    }
+}
+
+/// A session to be inserted.
+#[derive(Clone, Copy)]
+pub struct NewSession<'a> {
+    /// Unique for ever, at most `i64::MAX`. May be shown, unlike the token.
+    pub session_id: u64,
+    /// SHA-256 of the random part of the token: all that is kept of it.
+    pub token_digest: [u8; 32],
+    /// Whose session it is.
+    pub user_id: u64,
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: u64,
+    /// The first millisecond at which it is dead.
+    pub expires_at_ms: u64,
+    /// Where the login came from.
+    pub client_address: Option<IpAddr>,
+    /// What the client called itself.
+    pub user_agent: Option<UserAgent<'a>>,
+}
+
+impl fmt::Debug for NewSession<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSession")
+            .field("session_id", &self.session_id)
+            .field("token_digest", &REDACTED)
+            .field("user_id", &self.user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The beginning of a `User-Agent`, short enough for its column. A client picks the text, so a long
+/// one must not fail a login.
+///
+/// ```
+/// use auth_back::store::{UserAgent, limits::USER_AGENT_CHARS_MAX};
+///
+/// assert_eq!(UserAgent::clip("curl/8.5.0").as_str(), "curl/8.5.0");
+/// assert_eq!(UserAgent::clip(&"é".repeat(999)).as_str(), "é".repeat(USER_AGENT_CHARS_MAX));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserAgent<'a>(&'a str);
+
+impl<'a> UserAgent<'a> {
+    /// Keeps the first [`USER_AGENT_CHARS_MAX`] code points.
+    #[must_use]
+    pub fn clip(text: &'a str) -> Self {
+        let end = text.char_indices().nth(USER_AGENT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+        Self(&text[..end])
+    }
+
+    /// The text that was kept.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+/// A live session and its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The session's id.
+    pub session_id: u64,
+    /// Whose session it is.
+    pub user_id: u64,
+    /// That user's name.
+    pub username: String,
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: u64,
+    /// The first millisecond at which it is dead.
+    pub expires_at_ms: u64,
+}
+
+/// Something to be viewed by those who are logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// The product's id.
+    pub product_id: u64,
+    /// What it is called.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+    /// In the currency's minor unit, cents for EUR.
+    pub price_minor: u64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// `value` as both databases take it: SQLite knows no unsigned integers, and MySQL is held to the same
+/// range so that no store takes what another refuses.
+pub(super) fn sql_integer(value: u64, what: &'static str) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::Internal(Cause::OutOfRange(what)))
+}

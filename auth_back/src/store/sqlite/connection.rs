@@ -1,0 +1,171 @@
+//! SQLite's file and the connections to it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pool::Manager;
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+
+use crate::store::error::{Cause, StoreError};
+use crate::store::fault::{Blame, Connection as Condition, Fault, Kind};
+use crate::store::limits::SQLITE_WAL_RETRY_PAUSE;
+
+/// Permission bits of anybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// Opens connections to one file.
+#[derive(Debug)]
+pub(super) struct Opener {
+    path: PathBuf,
+    access: Access,
+}
+
+impl Opener {
+    pub(super) fn new(path: PathBuf, access: Access) -> Self {
+        Self { path, access }
+    }
+
+    fn open(&self, deadline: Instant) -> Result<Connection, Fault> {
+        // The pool hands a connection to one thread at a time, so SQLite's own mutex is not needed. No
+        // CREATE: the file is there, and if somebody took it away, an empty one would lose every user.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(fault)?;
+        connection.busy_timeout(remaining(deadline)).map_err(fault)?;
+        let set = |name, value| connection.pragma_update(None, name, value).map_err(fault);
+        match self.access {
+            Access::Read => set("query_only", "ON")?,
+            Access::Write => {
+                enable_write_ahead_log(&connection, deadline)?;
+                // FULL syncs the log at each commit; NORMAL would lose the last ones in a power cut.
+                set("synchronous", "FULL")?;
+                set("foreign_keys", "ON")?;
+            }
+        }
+        Ok(connection)
+    }
+}
+
+impl Manager for Opener {
+    type Item = Connection;
+    type Error = Fault;
+
+    fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
+        self.open(deadline)
+    }
+}
+
+/// Makes the file if there is none, for the owner alone, and returns its absolute path. SQLite gives its
+/// companion files the same mode.
+pub(super) fn prepare_file(path: &Path) -> Result<PathBuf, StoreError> {
+    let refuse =
+        |text: String| StoreError::Unavailable(Cause::File { path: path.to_owned(), text });
+    let failed = |error: io::Error| refuse(error.to_string());
+    // An absolute path is never mistaken for one of SQLite's special names (`:memory:`, `file:…`).
+    let absolute = std::path::absolute(path).map_err(failed)?;
+    let open = |options: &mut OpenOptions| options.read(true).write(true).open(&absolute);
+    let file = match open(OpenOptions::new().create_new(true).mode(0o600)) {
+        Ok(file) => {
+            sync_directory_of(&absolute).map_err(failed)?;
+            file
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open(&mut OpenOptions::new()).map_err(failed)?
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        return Err(refuse(format!(
+            "mode {:03o} lets others in; it holds password records: chmod 600",
+            mode & 0o777
+        )));
+    }
+    Ok(absolute)
+}
+
+/// Makes a new name durable.
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Switches the file to write-ahead logging, which it then stays in.
+///
+/// The switch needs the file for itself, and SQLite reports it busy without calling the busy handler when
+/// two connections try it at once; hence the loop.
+fn enable_write_ahead_log(connection: &Connection, deadline: Instant) -> Result<(), Fault> {
+    loop {
+        let switched = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match switched {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            // Without shared memory SQLite keeps the old mode, and reports no error.
+            Ok(mode) => {
+                return Err(Fault::new(
+                    Blame::Circumstances,
+                    Kind::Other,
+                    Condition::Spoilt,
+                    format!(
+                        "journal mode stays {mode}: write-ahead logging needs a local file system"
+                    ),
+                ));
+            }
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                thread::sleep(SQLITE_WAL_RETRY_PAUSE.min(remaining(deadline)));
+            }
+            Err(error) => return Err(fault(error)),
+        }
+    }
+}
+
+fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn is_busy(error: &Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// Who is at fault, and whether the connection is still good. SQLite's messages name tables and columns,
+/// never a bound value.
+pub(super) fn fault(error: Error) -> Fault {
+    let (blame, condition) = match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted,
+        ) => (Blame::Circumstances, Condition::Sound),
+        Some(
+            ErrorCode::CannotOpen
+            | ErrorCode::DiskFull
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory
+            | ErrorCode::PermissionDenied
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure,
+        ) => (Blame::Circumstances, Condition::Spoilt),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            (Blame::Data, Condition::Spoilt)
+        }
+        Some(_) => (Blame::Program, Condition::Sound),
+        None => match &error {
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::Utf8Error(..) => (Blame::Data, Condition::Sound),
+            _ => (Blame::Program, Condition::Sound),
+        },
+    };
+    Fault::new(blame, Kind::Other, condition, error.to_string())
+}

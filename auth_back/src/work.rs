@@ -1,0 +1,131 @@
+//! What the event loop hands to a worker, and what comes back.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use framing::v2::MessageType;
+use reactor::Ticket;
+use zeroize::Zeroizing;
+
+use crate::accounts::{AccountError, Accounts, Live, Opened};
+use crate::ids::UserId;
+use crate::store::Product;
+
+/// A request on its way through a lane. Dropping it answers it.
+pub struct Job {
+    /// What is asked.
+    pub request: Request,
+    /// After this nobody waits for the answer.
+    pub deadline: Instant,
+    /// Which request of its connection it is.
+    pub call: Call,
+    /// Where the answer goes.
+    pub ticket: Ticket<Reply>,
+}
+
+/// Which request of a connection is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Comes back with the answer; 0 in v1, where answers keep the order of requests.
+    pub correlation: u64,
+    /// The message type, in the numbers of v2.
+    pub message_type: MessageType,
+}
+
+/// A request, owned.
+pub enum Request {
+    /// Make an account.
+    Register(Registration),
+    /// Trade a username and a password for a token.
+    Authenticate(Login),
+    /// Whose session is it?
+    CheckSession(Zeroizing<String>),
+    /// End the session.
+    LogOut(Zeroizing<String>),
+    /// List the products, for a live session.
+    Products(Zeroizing<String>),
+    /// Can users be served?
+    Health,
+}
+
+/// An account to be made.
+pub struct Registration {
+    /// As the user typed it.
+    pub username: String,
+    /// As the user typed it.
+    pub password: Zeroizing<String>,
+    /// A display name.
+    pub name: Option<String>,
+    /// In years.
+    pub age: Option<u8>,
+    /// Makes it safe to send the request again. v1 has none.
+    pub request_id: Option<[u8; 16]>,
+}
+
+/// Somebody who wants to log in.
+pub struct Login {
+    /// As the user typed it.
+    pub username: String,
+    /// As the user typed it.
+    pub password: Zeroizing<String>,
+    /// The user's address.
+    pub client_address: Option<IpAddr>,
+    /// The user's program, as it calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub struct Reply {
+    /// Which one.
+    pub call: Call,
+    /// What it came to.
+    pub outcome: Result<Done, AccountError>,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub enum Done {
+    /// The account is made.
+    Registered(UserId),
+    /// The session is made.
+    Authenticated(Opened),
+    /// The session is alive.
+    Session(Live),
+    /// The session is over; leases on it end within this time.
+    LoggedOut(Duration),
+    /// The session is alive, and these are the products.
+    Products(Live, Vec<Product>),
+    /// Users can be served, or why not.
+    Health(Result<(), String>),
+}
+
+impl Request {
+    /// Does what is asked. Blocks.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn run(&self, accounts: &Accounts, deadline: Instant) -> Result<Done, AccountError> {
+        Ok(match self {
+            Self::Register(request) => Done::Registered(accounts.register(request, deadline)?),
+            Self::Authenticate(request) => {
+                Done::Authenticated(accounts.authenticate(request, deadline)?)
+            }
+            Self::CheckSession(token) => Done::Session(accounts.check_session(token, deadline)?),
+            Self::LogOut(token) => Done::LoggedOut(accounts.log_out(token, deadline)?),
+            Self::Products(token) => {
+                let (live, products) = accounts.products(token, deadline)?;
+                Done::Products(live, products)
+            }
+            Self::Health => {
+                Done::Health(accounts.health(deadline).map_err(|error| error.to_string()))
+            }
+        })
+    }
+
+    /// Whether it hashes a password.
+    #[must_use]
+    pub fn is_heavy(&self) -> bool {
+        matches!(self, Self::Register(_) | Self::Authenticate(_))
+    }
+}

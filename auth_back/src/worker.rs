@@ -1,0 +1,61 @@
+//! The threads of a lane: one request after the other, from its deadline to its answer.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
+
+use crate::accounts::{AccountError, Accounts};
+use crate::metrics::Metrics;
+use crate::work::{Job, Reply};
+
+/// The size of a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneSize {
+    /// Its threads.
+    pub threads: NonZeroUsize,
+    /// Jobs that may wait.
+    pub queue: NonZeroUsize,
+}
+
+/// Starts a lane whose workers serve requests with `accounts`.
+///
+/// # Errors
+/// When the system gives no more threads.
+pub fn start_lane(
+    name: &'static str,
+    size: LaneSize,
+    niceness: Niceness,
+    accounts: Arc<Accounts>,
+    metrics: Metrics,
+) -> Result<(Lane<Job>, Workers), LaneError> {
+    let options = LaneOptions::new(name, size.threads, size.queue)?.niceness(niceness);
+    Lane::start(options, move |inbox| {
+        while let Some(job) = inbox.recv() {
+            serve(job, &accounts, &metrics);
+        }
+    })
+}
+
+fn serve(job: Job, accounts: &Accounts, metrics: &Metrics) {
+    let Job { request, deadline, call, ticket } = job;
+    let began = Instant::now();
+    // What has expired in the queue is not worth a hash.
+    let outcome = if began < deadline {
+        request.run(accounts, deadline)
+    } else {
+        Err(AccountError::TimedOut)
+    };
+    metrics.served(call.message_type, &outcome, began.elapsed());
+    match &outcome {
+        Err(error @ AccountError::Internal(_)) => {
+            tracing::error!(request = call.message_type.name(), %error, "a request failed");
+        }
+        Err(error @ AccountError::StoreUnavailable(_)) => {
+            tracing::warn!(request = call.message_type.name(), %error, "the store was not there");
+        }
+        _ => {}
+    }
+    ticket.answer(Reply { call, outcome });
+}

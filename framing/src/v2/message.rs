@@ -1,0 +1,300 @@
+//! What all messages have in common: their types, the traits of the codecs, refusals.
+
+use std::fmt;
+
+use super::{
+    fields::{FieldWriter, Fields, mask},
+    frame::{Frame, Kind},
+    messages::{Authenticate, CheckSession, Health, Hello, Logout, Products, Register},
+};
+use crate::{
+    DecodeError, EncodeError, Status,
+    limits::{DETAIL_BYTES_MAX, REQUEST_ID_BYTES},
+    registry::{self, response},
+};
+
+/// The messages of this release, by their numbers in the [`registry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MessageType {
+    /// First in both directions: versions, features, limits.
+    Hello = 1,
+    /// Makes an account.
+    Register = 2,
+    /// Trades a username and a password for a token.
+    Authenticate = 3,
+    /// Asks whose session a token is.
+    CheckSession = 4,
+    /// Ends a session.
+    Logout = 5,
+    /// Lists the products, for a live session.
+    Products = 6,
+    /// Asks whether the server can serve.
+    Health = 7,
+}
+
+impl MessageType {
+    /// Every type, in order of their numbers.
+    pub const ALL: [Self; registry::MESSAGES.len()] = [
+        Self::Hello,
+        Self::Register,
+        Self::Authenticate,
+        Self::CheckSession,
+        Self::Logout,
+        Self::Products,
+        Self::Health,
+    ];
+
+    /// The type with this number; `None` when a newer release brought it.
+    #[must_use]
+    pub fn new(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.number() == number)
+    }
+
+    /// Byte 5 of the header.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Its name in the registry, such as `CHECK_SESSION`; fit for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        registry::MESSAGES[self as usize - 1].name
+    }
+}
+
+const _: () = {
+    let mut i = 0;
+    while i < MessageType::ALL.len() {
+        assert!(MessageType::ALL[i].number() == registry::MESSAGES[i].number);
+        i += 1;
+    }
+};
+
+/// A message of v2, borrowed from the frame that carries it.
+///
+/// Implemented here only: its methods work on types that only this crate makes.
+pub trait Message<'a>: Sized {
+    /// Its number and name.
+    const TYPE: MessageType;
+
+    /// The fields it has of its own.
+    const FIELDS: &'static [registry::Field];
+
+    /// Builds the message from the fields of a body.
+    ///
+    /// # Errors
+    ///
+    /// A field is missing or not of its type.
+    fn read(fields: &Fields<'a>) -> Result<Self, DecodeError>;
+
+    /// Appends the message's fields.
+    ///
+    /// # Errors
+    ///
+    /// A text is over the limit of its field.
+    fn write(&self, fields: &mut FieldWriter<'_>) -> Result<(), EncodeError>;
+}
+
+/// A message that asks.
+pub trait RequestMessage<'a>: Message<'a> {
+    /// Reads the message from the body of its frame. [`Request::decode`] also looks at the header.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the fields are malformed or not the message's.
+    fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        Self::read(&Fields::read(body, const { mask(Self::FIELDS) })?)
+    }
+}
+
+/// A message that answers with status 200; any other answer is a [`Refusal`].
+pub trait ReplyMessage<'a>: Message<'a> {
+    /// Reads an answer from the body of its frame. [`Frame::answer`] also looks at the header.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the fields are malformed or not the message's.
+    fn decode(body: &'a [u8]) -> Result<Answer<'a, Self>, DecodeError> {
+        let known = const { mask(response::FIELDS) | mask(Self::FIELDS) };
+        let fields = Fields::read(body, known)?;
+        let status = Status::new(fields.number(&response::STATUS)?)
+            .ok_or(DecodeError::FieldRange(response::STATUS.number))?;
+        if status == Status::OK {
+            return Self::read(&fields).map(Ok);
+        }
+        let code = fields.text(&response::CODE)?;
+        let detail = fields.text(&response::DETAIL)?;
+        Ok(Err(Refusal { status, code, detail }))
+    }
+}
+
+/// What a request comes to: the reply that it asked for, or a refusal.
+pub type Answer<'a, R> = Result<R, Refusal<'a>>;
+
+/// An answer with any status but 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    status: Status,
+    code: &'a str,
+    detail: &'a str,
+}
+
+impl<'a> Refusal<'a> {
+    /// A refusal with a stable code for programs, such as `username_taken`; it may be empty.
+    ///
+    /// # Panics
+    ///
+    /// When `status` is 200: that would be read as a reply whose fields are missing.
+    #[must_use]
+    pub const fn new(status: Status, code: &'a str) -> Self {
+        assert!(status.get() != Status::OK.get(), "a refusal has a status other than 200");
+        Self { status, code, detail: "" }
+    }
+
+    /// Adds a text for people. It is cut, at a character, to [`DETAIL_BYTES_MAX`] bytes: a long
+    /// explanation must not cost the peer its answer.
+    #[must_use]
+    pub fn with_detail(mut self, detail: &'a str) -> Self {
+        self.detail = &detail[..detail.floor_char_boundary(DETAIL_BYTES_MAX)];
+        self
+    }
+
+    /// The outcome, never 200.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The stable code, or empty.
+    #[must_use]
+    pub const fn code(&self) -> &'a str {
+        self.code
+    }
+
+    /// The text for people, or empty.
+    #[must_use]
+    pub const fn detail(&self) -> &'a str {
+        self.detail
+    }
+
+    pub(super) fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
+        out.number(&response::STATUS, self.status.get());
+        out.text(&response::CODE, self.code)?;
+        out.text(&response::DETAIL, self.detail)
+    }
+}
+
+/// The 400 that answers a message which cannot be understood.
+impl From<DecodeError> for Refusal<'static> {
+    fn from(error: DecodeError) -> Self {
+        Self::new(Status::BAD_REQUEST, error.code())
+    }
+}
+
+/// An idempotency key: the same request, sent again, carries the same one.
+///
+/// The requester draws it at random, so that it is unique without coordination.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; REQUEST_ID_BYTES]);
+
+impl RequestId {
+    /// A key of these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; REQUEST_ID_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; REQUEST_ID_BYTES] {
+        self.0
+    }
+}
+
+/// Lower-case hexadecimal.
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Any request, as a server receives it.
+#[derive(Debug, Clone, Copy)]
+pub enum Request<'a> {
+    /// First on a connection.
+    Hello(Hello<'a>),
+    /// Makes an account.
+    Register(Register<'a>),
+    /// Trades a username and a password for a token.
+    Authenticate(Authenticate<'a>),
+    /// Asks whose session a token is.
+    CheckSession(CheckSession<'a>),
+    /// Ends a session.
+    Logout(Logout<'a>),
+    /// Lists the products, for a live session.
+    Products(Products<'a>),
+    /// Asks whether the server can serve.
+    Health(Health),
+}
+
+impl<'a> Request<'a> {
+    /// Understands a frame as a request.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the peer is at fault and the connection can go on. Answer with
+    /// [`Refusal::from`] the error, under the frame's message type and correlation id; a response in
+    /// place of a request ([`DecodeError::KindUnexpected`]) is not answered, because no requester
+    /// waits.
+    pub fn decode(frame: &Frame<'a>) -> Result<Self, DecodeError> {
+        if frame.kind != Kind::Request {
+            return Err(DecodeError::KindUnexpected(frame.kind));
+        }
+        let message_type = MessageType::new(frame.message_type)
+            .ok_or(DecodeError::MessageTypeUnknown(frame.message_type))?;
+        match message_type {
+            MessageType::Hello => RequestMessage::decode(frame.body).map(Self::Hello),
+            MessageType::Register => RequestMessage::decode(frame.body).map(Self::Register),
+            MessageType::Authenticate => RequestMessage::decode(frame.body).map(Self::Authenticate),
+            MessageType::CheckSession => RequestMessage::decode(frame.body).map(Self::CheckSession),
+            MessageType::Logout => RequestMessage::decode(frame.body).map(Self::Logout),
+            MessageType::Products => RequestMessage::decode(frame.body).map(Self::Products),
+            MessageType::Health => RequestMessage::decode(frame.body).map(Self::Health),
+        }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Understands a frame as the answer to a request whose reply is `R`. Matching the correlation
+    /// id is up to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]: the peer is at fault; what the request came to is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use framing::{Status, v2::{Encoder, MessageType, Refusal, RegisterReply, split_frame}};
+    ///
+    /// let taken = Refusal::new(Status::CONFLICT, "username_taken");
+    /// let mut wire = Vec::new();
+    /// Encoder::default().answer::<RegisterReply>(&mut wire, 1, &Err(taken))?;
+    ///
+    /// let (frame, _) = split_frame(&wire)?.ok_or("incomplete")?;
+    /// assert_eq!(frame.answer::<RegisterReply>()?, Err(taken));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn answer<R: ReplyMessage<'a>>(&self) -> Result<Answer<'a, R>, DecodeError> {
+        if self.kind != Kind::Response {
+            return Err(DecodeError::KindUnexpected(self.kind));
+        }
+        let (want, got) = (R::TYPE.number(), self.message_type);
+        if want != got {
+            return Err(DecodeError::MessageTypeUnexpected { want, got });
+        }
+        R::decode(self.body)
+    }
+}

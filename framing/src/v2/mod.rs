@@ -1,0 +1,31 @@
+//! Protocol v2: a frozen header, then tagged fields.
+//!
+//! `PROTOCOL.md` is the contract. The tagging follows Protocol Buffers ("Encoding") and Thrift's
+//! compact protocol in spirit: numbers instead of names, varints, unknown fields skipped. It differs
+//! in that every encoding is unique but for field order, that a field may demand to be understood,
+//! and that a duplicate is an error.
+//!
+//! Left out on purpose: compression and checksums (TCP and, across machines, TLS do those), maps,
+//! floating point, and any message that is not one request with one response.
+
+mod encoder;
+mod fields;
+mod frame;
+mod inbox;
+mod message;
+mod messages;
+mod negotiate;
+
+pub use encoder::Encoder;
+pub use fields::{FieldWriter, Fields};
+pub use frame::{Frame, Kind, MAGIC, MAJOR_VERSION, split_frame};
+pub use inbox::Inbox;
+pub use message::{
+    Answer, Message, MessageType, Refusal, ReplyMessage, Request, RequestId, RequestMessage,
+};
+pub use messages::{
+    Authenticate, AuthenticateReply, CheckSession, CheckSessionReply, Currency, Health,
+    HealthReply, Hello, Logout, LogoutReply, Product, ProductIter, ProductList, Products,
+    ProductsReply, Register, RegisterReply,
+};
+pub use negotiate::{Agreed, Features, Incompatible, negotiate};

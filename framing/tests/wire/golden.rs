@@ -1,0 +1,210 @@
+//! Bytes of released versions. They are decoded forever; a file is never changed, only added.
+
+use std::{fmt::Debug, net::IpAddr};
+
+use framing::{
+    Secret, Status, v1,
+    v2::{
+        Answer, Authenticate, AuthenticateReply, CheckSession, CheckSessionReply, Currency, Health,
+        HealthReply, Hello, Logout, LogoutReply, Product, ProductList, Products, ProductsReply,
+        Refusal, Register, RegisterReply, ReplyMessage, Request, RequestMessage,
+    },
+};
+
+use crate::samples::{
+    REQUEST_ID, TOKEN, encode_again, encode_answer, encode_request, name_of, only_frame,
+};
+
+macro_rules! golden {
+    ($path:literal) => {
+        bytes(include_str!(concat!("../golden/", $path, ".hex")))
+    };
+}
+
+/// Hexadecimal bytes; `#` starts a comment.
+fn bytes(text: &str) -> Vec<u8> {
+    let digits = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let byte = |pair| u8::from_str_radix(pair, 16).expect("two hexadecimal digits");
+    digits.flat_map(str::split_whitespace).map(byte).collect()
+}
+
+/// The message encodes to the golden bytes, and they decode to the message.
+#[track_caller]
+fn check_request<'a, M: RequestMessage<'a> + Debug>(
+    golden: &'a [u8],
+    (correlation, budget_ms): (u64, u32),
+    message: &M,
+) {
+    let encoded = encode_request(correlation, budget_ms, message).expect("within limits");
+    assert_eq!(encoded, golden, "{}", name_of::<M>());
+    let frame = only_frame(golden);
+    assert_eq!((frame.correlation, frame.budget_ms, frame.flags), (correlation, budget_ms, 0));
+    let decoded = M::decode(frame.body).expect("golden bytes decode");
+    assert_eq!(format!("{decoded:?}"), format!("{message:?}"));
+    // `Debug` hides secrets, the bytes do not.
+    let any = Request::decode(&frame).expect("golden bytes decode");
+    assert_eq!(encode_again(&frame, &any), golden);
+}
+
+#[track_caller]
+fn check_answer<'a, R: ReplyMessage<'a> + Debug>(
+    golden: &'a [u8],
+    correlation: u64,
+    answer: &Answer<'a, R>,
+) {
+    assert_eq!(encode_answer(correlation, answer).expect("within limits"), golden);
+    let frame = only_frame(golden);
+    assert_eq!((frame.correlation, frame.budget_ms), (correlation, 0));
+    let decoded = frame.answer::<R>().expect("golden bytes decode");
+    assert_eq!(format!("{decoded:?}"), format!("{answer:?}"));
+    assert_eq!(encode_answer(correlation, &decoded).expect("within limits"), golden);
+}
+
+#[test]
+fn v2_0_hello() {
+    let front = Hello::current("http_front/0.1.0", 64);
+    check_request(&golden!("v2.0/hello_request"), (0, 5000), &front);
+    let back = Hello::current("auth_back/0.1.0", 1024);
+    check_answer(&golden!("v2.0/hello_response"), 0, &Ok(back));
+}
+
+#[test]
+fn v2_0_register() {
+    let least = Register {
+        username: "alice",
+        password: Secret::new("correct horse"),
+        name: None,
+        age: None,
+        request_id: REQUEST_ID,
+        client_address: None,
+    };
+    check_request(&golden!("v2.0/register_request_least"), (2, 750), &least);
+    let full = Register {
+        name: Some("Älice"),
+        age: Some(42),
+        client_address: Some(IpAddr::from([192, 0, 2, 7])),
+        ..least
+    };
+    let correlation = 0x0102_0304_0506_0708;
+    check_request(&golden!("v2.0/register_request"), (correlation, 750), &full);
+    let reply = RegisterReply { user_id: 7_000_000_000_000_000_001 };
+    check_answer(&golden!("v2.0/register_response"), correlation, &Ok(reply));
+    let taken = Refusal::new(Status::CONFLICT, "username_taken");
+    let taken = taken.with_detail("That username is taken.");
+    check_answer::<RegisterReply>(&golden!("v2.0/refusal"), 8, &Err(taken));
+}
+
+#[test]
+fn v2_0_authenticate() {
+    let request = Authenticate {
+        username: "alice",
+        password: Secret::new("correct horse"),
+        request_id: REQUEST_ID,
+        client_address: Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7])),
+        user_agent: Some("curl/8.14.1"),
+    };
+    check_request(&golden!("v2.0/authenticate_request"), (3, 900), &request);
+    let reply = AuthenticateReply {
+        token: TOKEN,
+        user_id: 7_000_000_000_000_000_001,
+        expires_in_ms: 43_200_000,
+    };
+    check_answer(&golden!("v2.0/authenticate_response"), 3, &Ok(reply));
+}
+
+const SESSION: CheckSessionReply<'_> = CheckSessionReply {
+    user_id: 7_000_000_000_000_000_001,
+    username: "alice",
+    lease_ms: 250,
+    expires_in_ms: 43_199_000,
+    created_at_unix_ms: 1_760_000_000_000,
+};
+
+#[test]
+fn v2_0_session() {
+    let check = CheckSession { token: TOKEN };
+    check_request(&golden!("v2.0/check_session_request"), (4, 1000), &check);
+    check_answer(&golden!("v2.0/check_session_response"), 4, &Ok(SESSION));
+    check_request(&golden!("v2.0/logout_request"), (5, 1000), &Logout { token: TOKEN });
+    let reply = LogoutReply { settled_in_ms: 250 };
+    check_answer(&golden!("v2.0/logout_response"), 5, &Ok(reply));
+}
+
+#[test]
+fn v2_0_products() {
+    check_request(&golden!("v2.0/products_request"), (6, 1000), &Products { token: TOKEN });
+    let currency = |code| Currency::new(code).expect("three letters");
+    let products = [
+        Product {
+            id: 1,
+            name: "Lamp",
+            description: "Lights up.",
+            price_minor: 4999,
+            currency: currency("EUR"),
+        },
+        Product {
+            id: 300,
+            name: "Rope",
+            description: "",
+            price_minor: 250,
+            currency: currency("JPY"),
+        },
+    ];
+    let reply = ProductsReply {
+        session: CheckSessionReply { lease_ms: 0, ..SESSION },
+        products: ProductList::new(&products),
+        products_fresh_ms: 60_000,
+    };
+    let golden = golden!("v2.0/products_response");
+    check_answer(&golden, 6, &Ok(reply));
+    let decoded = only_frame(&golden).answer::<ProductsReply<'_>>().expect("decodes");
+    assert!(decoded.expect("status 200").products.iter().eq(products));
+}
+
+#[test]
+fn v2_0_health() {
+    check_request(&golden!("v2.0/health_request"), (7, 100), &Health);
+    let away = HealthReply { ready: false, reason: "store away" };
+    check_answer(&golden!("v2.0/health_response"), 7, &Ok(away));
+}
+
+#[test]
+fn v1_requests() {
+    let (username, password) = ("alice", Secret::new("correct horse"));
+    let register =
+        v1::Request::Register { username, password, name: Some("Älice"), age: Some(42) };
+    check_v1_request(&golden!("v1/register_request"), &register);
+    let authenticate = v1::Request::Authenticate { username, password };
+    check_v1_request(&golden!("v1/authenticate_request"), &authenticate);
+}
+
+#[track_caller]
+fn check_v1_request(golden: &[u8], request: &v1::Request<'_>) {
+    let mut encoded = Vec::new();
+    v1::encode_request(&mut encoded, request).expect("within limits");
+    assert_eq!(encoded, golden);
+    let (raw, consumed) = v1::split_request(golden).expect("well framed").expect("complete");
+    assert_eq!(consumed, golden.len());
+    let decoded = raw.decode().expect("UTF-8");
+    assert_eq!(format!("{decoded:?}"), format!("{request:?}"));
+    encoded.clear();
+    v1::encode_request(&mut encoded, &decoded).expect("within limits");
+    assert_eq!(encoded, golden);
+}
+
+#[test]
+fn v1_responses() {
+    check_v1_response(&golden!("v1/token_response"), Status::OK, TOKEN);
+    let taken = Secret::new("username_taken");
+    check_v1_response(&golden!("v1/refusal_response"), Status::CONFLICT, taken);
+}
+
+#[track_caller]
+fn check_v1_response(golden: &[u8], status: Status, message: Secret<'_>) {
+    let mut encoded = Vec::new();
+    v1::encode_response(&mut encoded, status, message).expect("within limits");
+    assert_eq!(encoded, golden);
+    let (response, consumed) = v1::split_response(golden).expect("well framed").expect("complete");
+    assert_eq!((response.status, consumed), (status, golden.len()));
+    assert_eq!(response.message().expect("UTF-8").expose(), message.expose());
+}

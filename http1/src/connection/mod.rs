@@ -1,0 +1,175 @@
+//! One connection: a state machine between bytes and a [`Handler`].
+//!
+//! ```text
+//!          first byte         head complete            body complete
+//!   Idle ------------> Head ---------------> Body ---------------------> InFlight
+//!    ^                                       Chunks                       |
+//!    |                        refused: Discard                            |
+//!    +---------------------------- answered ------------------------------+
+//! ```
+//!
+//! A request that arrived whole passes through in one call. One request is in work at a time: while
+//! a worker has it, input is paused and pipelined requests wait in the buffer, so answers keep
+//! their order and memory is bounded. Every state has a deadline.
+
+mod content;
+mod receive;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use reactor::{Io, Protocol};
+
+use crate::chunked::ChunkDecoder;
+use crate::fault::Fault;
+use crate::handler::{Handler, Shared};
+use crate::head::HeadScan;
+use crate::limits::INPUT_BYTES_MAX;
+use crate::response::Form;
+use content::Content;
+use turn::Turn;
+
+/// One HTTP/1.1 connection, as a protocol of the reactor.
+pub struct Connection<H: Handler> {
+    peer: SocketAddr,
+    state: State<H::Call>,
+    /// The request that is in work, or arriving, is the last: the server is stopping, or the peer
+    /// has ended its side.
+    draining: bool,
+}
+
+/// Where a connection is between two calls.
+enum State<C> {
+    /// Between requests. Empty lines before a request line are dropped and counted.
+    Idle { empty_lines: u8 },
+    /// The head has begun.
+    Head(HeadScan),
+    /// The head was accepted; the body arrives, in the reactor's buffer.
+    Body { request: Arriving<C>, length: usize },
+    /// The same, in chunks.
+    Chunks { request: Arriving<C>, decoder: ChunkDecoder, content: Content },
+    /// The request was refused and answered; its body is dropped.
+    Discard(Discard),
+    /// The application will answer.
+    InFlight(Form),
+    /// The last answer was written.
+    Closed,
+}
+
+/// A request between its head and its body.
+struct Arriving<C> {
+    call: C,
+    form: Form,
+}
+
+enum Discard {
+    Exact { left: usize },
+    Chunks(ChunkDecoder),
+}
+
+impl<H: Handler> Protocol for Connection<H> {
+    type Shared = Shared<H>;
+    type Completion = H::Completion;
+    const INPUT_BYTES_MAX: usize = INPUT_BYTES_MAX;
+
+    fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self {
+        let mut turn = Turn::new(shared, io, peer, false);
+        Self { peer, state: turn.idle(), draining: false }
+    }
+
+    fn on_input(&mut self, input: &[u8], shared: &mut Self::Shared, io: &mut Io<'_>) -> usize {
+        let mut consumed = 0;
+        self.step(shared, io, |turn, state| {
+            let (taken, next) = turn.receive(input, state);
+            consumed = taken;
+            next
+        });
+        consumed
+    }
+
+    fn on_completion(
+        &mut self,
+        completion: Self::Completion,
+        shared: &mut Self::Shared,
+        io: &mut Io<'_>,
+    ) {
+        self.step(shared, io, |turn, state| match state {
+            State::InFlight(form) => turn.complete(completion, form),
+            // It came after the request's deadline.
+            State::Closed => State::Closed,
+            other => {
+                debug_assert!(false, "a completion for a connection without a request in flight");
+                other
+            }
+        });
+    }
+
+    fn on_deadline(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
+        self.step(shared, io, |turn, state| match state {
+            State::Idle { .. } | State::Closed => turn.close(),
+            State::Head(_) => turn.fault(Fault::HeadTimeout),
+            State::Body { request, .. } | State::Chunks { request, .. } => {
+                turn.fault_in_form(Fault::BodyTimeout, request.form)
+            }
+            State::Discard(_) => turn.fault_after_answer(Fault::BodyTimeout),
+            State::InFlight(form) => turn.fault_in_form(Fault::Expired, form),
+        });
+    }
+
+    fn on_input_end(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
+        self.draining = true;
+        self.step(shared, io, |turn, state| match state {
+            State::Idle { .. } | State::Closed => turn.close(),
+            State::Head(_) => turn.fault(Fault::Truncated),
+            State::Body { request, .. } | State::Chunks { request, .. } => {
+                turn.fault_in_form(Fault::Truncated, request.form)
+            }
+            State::Discard(_) => turn.fault_after_answer(Fault::Truncated),
+            State::InFlight(form) => State::InFlight(form),
+        });
+    }
+
+    fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
+        self.draining = true;
+        self.step(shared, io, |turn, state| match state {
+            // Whoever is in `Discard` has its answer.
+            State::Idle { .. } | State::Discard(_) | State::Closed => turn.close(),
+            arriving_or_in_work => arriving_or_in_work,
+        });
+    }
+}
+
+impl<H: Handler> Connection<H> {
+    /// Consumes the state and puts the next one in its place. If `transition` panics, the
+    /// connection is left closed.
+    fn step(
+        &mut self,
+        shared: &mut Shared<H>,
+        io: &mut Io<'_>,
+        transition: impl FnOnce(&mut Turn<'_, '_, H>, State<H::Call>) -> State<H::Call>,
+    ) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        let mut turn = Turn::new(shared, io, self.peer, self.draining);
+        self.state = transition(&mut turn, state);
+    }
+}
+
+/// The name of the state only: a call may hold a token.
+impl<H: Handler> fmt::Debug for Connection<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle { .. } => "Idle",
+            State::Head(_) => "Head",
+            State::Body { .. } => "Body",
+            State::Chunks { .. } => "Chunks",
+            State::Discard(_) => "Discard",
+            State::InFlight(_) => "InFlight",
+            State::Closed => "Closed",
+        };
+        f.debug_struct("Connection").field("peer", &self.peer).field("state", &state).finish()
+    }
+}

@@ -1,0 +1,164 @@
+//! What input does in each state.
+
+use super::turn::{Outline, Turn};
+use super::{Arriving, Content, Discard, State};
+use crate::chunked::ChunkDecoder;
+use crate::fault::{Fault, content_too_large};
+use crate::handler::{Accepted, Handler};
+use crate::head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version};
+use crate::limits::EMPTY_LINES_MAX;
+use crate::response::{Form, Persistence};
+
+/// How many bytes were taken from the front of the input, and what comes next. 0 bytes mean that
+/// more must arrive.
+type Received<C> = (usize, State<C>);
+
+impl<H: Handler> Turn<'_, '_, H> {
+    pub(super) fn receive(&mut self, input: &[u8], state: State<H::Call>) -> Received<H::Call> {
+        match state {
+            State::Idle { empty_lines } => self.receive_first(input, empty_lines),
+            State::Head(scan) => self.receive_head(input, scan),
+            State::Body { request, length } => self.receive_body(input, request, length),
+            State::Chunks { request, decoder, content } => {
+                self.receive_chunks(input, request, decoder, content)
+            }
+            State::Discard(Discard::Exact { left }) => self.discard_exact(input, left),
+            State::Discard(Discard::Chunks(decoder)) => self.discard_chunks(input, decoder),
+            // Input is paused, or the connection is finishing.
+            waiting @ (State::InFlight(_) | State::Closed) => (0, waiting),
+        }
+    }
+
+    /// Before a head: drops empty lines (RFC 9112 section 2.2). They are no head yet, so the time
+    /// for the head does not run.
+    fn receive_first(&mut self, input: &[u8], empty_lines: u8) -> Received<H::Call> {
+        match input {
+            [] | [b'\r'] => (0, State::Idle { empty_lines }),
+            [b'\r', b'\n', ..] if empty_lines < EMPTY_LINES_MAX => {
+                (2, State::Idle { empty_lines: empty_lines + 1 })
+            }
+            [b'\r', b'\n', ..] => self.refuse_head(HeadError::EmptyLines),
+            [b'\n', ..] => self.refuse_head(HeadError::BareLineFeed),
+            _ => {
+                self.limit_head_time();
+                self.receive_head(input, HeadScan::default())
+            }
+        }
+    }
+
+    fn receive_head(&mut self, input: &[u8], mut scan: HeadScan) -> Received<H::Call> {
+        match scan.advance(input) {
+            Ok(None) => (0, State::Head(scan)),
+            Ok(Some(length)) => self.take_head(input, length),
+            Err(error) => self.refuse_head(error),
+        }
+    }
+
+    fn take_head(&mut self, input: &[u8], length: usize) -> Received<H::Call> {
+        let mut slots = FieldSlots::new();
+        let head = match Head::parse(&input[..length], &mut slots) {
+            Ok(head) => head,
+            Err(error) => return self.refuse_head(error),
+        };
+        let outline = Outline::of(&head);
+        let next = match self.shared.handler.on_head(&head, &self.exchange) {
+            // Whoever has begun to send the body does not wait.
+            Ok(accepted) => self.accept(accepted, outline, input.len() == length),
+            Err(problem) => self.refuse(&problem, outline),
+        };
+        (length, next)
+    }
+
+    fn accept(
+        &mut self,
+        accepted: Accepted<H::Call>,
+        outline: Outline,
+        peer_may_wait: bool,
+    ) -> State<H::Call> {
+        let bytes_max = accepted.body_bytes_max;
+        let request = Arriving { call: accepted.call, form: outline.form };
+        let next = match outline.body_length {
+            BodyLength::Exact(0) => return self.request(request.call, &[], request.form),
+            BodyLength::Exact(length) => {
+                let Some(length) = usize::try_from(length).ok().filter(|&n| n <= bytes_max) else {
+                    return self.refuse(&content_too_large(bytes_max), outline);
+                };
+                State::Body { request, length }
+            }
+            BodyLength::Chunked => {
+                let decoder = ChunkDecoder::new(bytes_max);
+                State::Chunks { request, decoder, content: Content::default() }
+            }
+        };
+        if outline.expects_continue && peer_may_wait {
+            self.io.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.limit_body_time();
+        next
+    }
+
+    /// Waits in the reactor's buffer for the whole body, so that it is never copied.
+    fn receive_body(
+        &mut self,
+        input: &[u8],
+        request: Arriving<H::Call>,
+        length: usize,
+    ) -> Received<H::Call> {
+        match input.get(..length) {
+            None => (0, State::Body { request, length }),
+            Some(body) => (length, self.request(request.call, body, request.form)),
+        }
+    }
+
+    fn receive_chunks(
+        &mut self,
+        input: &[u8],
+        request: Arriving<H::Call>,
+        mut decoder: ChunkDecoder,
+        mut content: Content,
+    ) -> Received<H::Call> {
+        match decoder.decode(input, |piece| content.push(piece)) {
+            Ok(decoded) if decoded.done => {
+                (decoded.consumed, self.request(request.call, &content, request.form))
+            }
+            Ok(decoded) => (decoded.consumed, State::Chunks { request, decoder, content }),
+            Err(error) => (input.len(), self.fault_in_form(Fault::Chunk(error), request.form)),
+        }
+    }
+
+    fn discard_exact(&mut self, input: &[u8], left: usize) -> Received<H::Call> {
+        let taken = left.min(input.len());
+        match left - taken {
+            0 => (taken, self.idle()),
+            left => (taken, State::Discard(Discard::Exact { left })),
+        }
+    }
+
+    fn discard_chunks(&mut self, input: &[u8], mut decoder: ChunkDecoder) -> Received<H::Call> {
+        match decoder.decode(input, |_dropped| ()) {
+            Ok(decoded) if decoded.done => (decoded.consumed, self.idle()),
+            Ok(decoded) => (decoded.consumed, State::Discard(Discard::Chunks(decoder))),
+            Err(error) => (input.len(), self.fault_after_answer(Fault::Chunk(error))),
+        }
+    }
+
+    /// Where the next request starts is not known, so the rest of the input goes with the head.
+    fn refuse_head(&mut self, error: HeadError) -> Received<H::Call> {
+        (0, self.fault(Fault::Head(error)))
+    }
+}
+
+impl Outline {
+    fn of(head: &Head<'_>) -> Self {
+        let persistence = match head.version() {
+            _ if !head.persists() => Persistence::Close,
+            Version::Http10 => Persistence::Announced,
+            Version::Http11 => Persistence::Implied,
+        };
+        Self {
+            form: Form { head_only: head.method() == Method::Head, persistence },
+            body_length: head.body_length(),
+            expects_continue: head.expects_continue(),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One call into a connection: answering, closing, and the deadline of each state.
+
+use std::net::SocketAddr;
+
+use reactor::Io;
+
+use super::{Discard, State};
+use crate::chunked::ChunkDecoder;
+use crate::fault::Fault;
+use crate::handler::{Exchange, Handler, Shared};
+use crate::head::BodyLength;
+use crate::limits::{BODY_TIME_MAX, DISCARD_BYTES_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX};
+use crate::problem::Problem;
+use crate::response::{Answered, Form, Persistence, Reply, Step};
+
+/// What of a head is needed after it: the answer's form, and how the body comes.
+#[derive(Clone, Copy)]
+pub(super) struct Outline {
+    pub(super) form: Form,
+    pub(super) body_length: BodyLength,
+    pub(super) expects_continue: bool,
+}
+
+/// What a state transition works with.
+pub(super) struct Turn<'t, 'io, H: Handler> {
+    pub(super) shared: &'t mut Shared<H>,
+    pub(super) io: &'t mut Io<'io>,
+    pub(super) exchange: Exchange,
+    draining: bool,
+}
+
+impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
+    pub(super) fn new(
+        shared: &'t mut Shared<H>,
+        io: &'t mut Io<'io>,
+        peer: SocketAddr,
+        draining: bool,
+    ) -> Self {
+        let exchange = Exchange { connection: io.id(), peer, now: io.now() };
+        Self { shared, io, exchange, draining }
+    }
+
+    /// Hands a complete request to the application.
+    pub(super) fn request(&mut self, call: H::Call, body: &[u8], form: Form) -> State<H::Call> {
+        let exchange = self.exchange;
+        let (handler, reply) = self.handler_and_reply(form);
+        match handler.on_request(call, body, &exchange, reply).0 {
+            Step::Answered(answered) => self.after_answer(&answered),
+            Step::Pending { deadline } => {
+                self.io.pause_input();
+                self.io.set_deadline(Some(deadline));
+                State::InFlight(form)
+            }
+        }
+    }
+
+    /// Hands a worker's answer to the application.
+    pub(super) fn complete(&mut self, completion: H::Completion, form: Form) -> State<H::Call> {
+        let exchange = self.exchange;
+        let (handler, reply) = self.handler_and_reply(form);
+        let answered = handler.on_completion(completion, &exchange, reply);
+        self.io.resume_input();
+        self.after_answer(&answered)
+    }
+
+    /// Answers a request before its body has arrived. A short body is dropped as it arrives; for a
+    /// longer one the connection is closed. It is closed too when the client waits for
+    /// `100 Continue`: after another answer it may send the body or leave it, and nobody can tell
+    /// which (RFC 9110 section 10.1.1).
+    pub(super) fn refuse(&mut self, problem: &Problem, outline: Outline) -> State<H::Call> {
+        let Outline { mut form, body_length, expects_continue } = outline;
+        let discard = match body_length {
+            _ if expects_continue => None,
+            BodyLength::Exact(length) => usize::try_from(length)
+                .ok()
+                .filter(|&length| length <= DISCARD_BYTES_MAX)
+                .map(|left| Discard::Exact { left }),
+            BodyLength::Chunked => Some(Discard::Chunks(ChunkDecoder::new(DISCARD_BYTES_MAX))),
+        };
+        let has_body = body_length != BodyLength::Exact(0);
+        if has_body && discard.is_none() {
+            form.persistence = Persistence::Close;
+        }
+        let answered = self.handler_and_reply(form).1.problem(problem);
+        match discard {
+            Some(discard) if has_body && answered.persists => {
+                self.note(&answered);
+                self.limit_body_time();
+                State::Discard(discard)
+            }
+            _ => self.after_answer(&answered),
+        }
+    }
+
+    /// Refuses what is no request, and closes.
+    pub(super) fn fault(&mut self, fault: Fault) -> State<H::Call> {
+        self.fault_in_form(fault, Form { head_only: false, persistence: Persistence::Close })
+    }
+
+    /// Gives a request up, with an answer in its form, and closes.
+    pub(super) fn fault_in_form(&mut self, fault: Fault, form: Form) -> State<H::Call> {
+        self.shared.handler.on_fault(fault, &self.exchange);
+        let reply = self.handler_and_reply(form).1;
+        let answered = reply.closing().problem(&fault.problem());
+        self.after_answer(&answered)
+    }
+
+    /// Gives a connection up whose request has its answer already.
+    pub(super) fn fault_after_answer(&mut self, fault: Fault) -> State<H::Call> {
+        self.shared.handler.on_fault(fault, &self.exchange);
+        self.close()
+    }
+
+    /// Waits for a request.
+    pub(super) fn idle(&mut self) -> State<H::Call> {
+        self.io.set_deadline(Some(self.exchange.now + IDLE_TIME_MAX));
+        State::Idle { empty_lines: 0 }
+    }
+
+    /// Closes after what was written.
+    pub(super) fn close(&mut self) -> State<H::Call> {
+        self.io.set_deadline(None);
+        self.io.finish();
+        State::Closed
+    }
+
+    pub(super) fn limit_head_time(&mut self) {
+        self.io.set_deadline(Some(self.exchange.now + HEAD_TIME_MAX));
+    }
+
+    pub(super) fn limit_body_time(&mut self) {
+        self.io.set_deadline(Some(self.exchange.now + BODY_TIME_MAX));
+    }
+
+    fn after_answer(&mut self, answered: &Answered) -> State<H::Call> {
+        self.note(answered);
+        if answered.persists { self.idle() } else { self.close() }
+    }
+
+    fn note(&mut self, answered: &Answered) {
+        self.shared.handler.on_answered(answered.status, &self.exchange);
+    }
+
+    fn handler_and_reply(&mut self, mut form: Form) -> (&mut H, Reply<'_>) {
+        if self.draining {
+            form.persistence = Persistence::Close;
+        }
+        let Shared { handler, dates } = &mut *self.shared;
+        (handler, Reply::new(self.io.output(), dates, self.exchange.now, form))
+    }
+}

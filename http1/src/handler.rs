@@ -1,0 +1,164 @@
+//! What an application gives to the protocol: decisions on heads, answers to requests.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use reactor::ConnectionId;
+
+use crate::date::{DateCache, wall_clock};
+use crate::fault::Fault;
+use crate::head::Head;
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::response::{Answered, Progress, Reply};
+use crate::status::Status;
+
+/// An application on HTTP/1.1. One value per event loop; no method may block.
+///
+/// A request comes in two steps. [`on_head`](Self::on_head) sees the head before any of the body
+/// is read; there routes, methods, media types and lengths are decided, and whatever is needed
+/// later is taken out into a [`Call`](Self::Call). [`on_request`](Self::on_request) gets the call
+/// back with the whole body, and answers or lets a worker do it.
+///
+/// ```
+/// use http1::{
+///     Accepted, Answered, Connection, Exchange, Handler, Head, Method, Problem, Progress, Reply,
+///     Response, Shared, Status,
+/// };
+///
+/// const NOT_FOUND: Problem =
+///     Problem::new(Status::NotFound, "not_found", "Not found", "There is only /health.");
+///
+/// struct Health;
+///
+/// impl Handler for Health {
+///     type Call = ();
+///     type Completion = ();
+///
+///     fn on_head(&mut self, head: &Head<'_>, _: &Exchange) -> Result<Accepted<()>, Problem> {
+///         match (head.method(), head.path()) {
+///             (Method::Get | Method::Head, "/health") => Ok(Accepted::without_body(())),
+///             _ => Err(NOT_FOUND),
+///         }
+///     }
+///
+///     fn on_request(&mut self, (): (), _: &[u8], _: &Exchange, reply: Reply<'_>) -> Progress {
+///         reply.send(&Response::json(Status::Ok), b"{\"status\":\"ok\"}").into()
+///     }
+///
+///     fn on_completion(&mut self, (): (), _: &Exchange, reply: Reply<'_>) -> Answered {
+///         reply.send(&Response::new(Status::NoContent), b"")
+///     }
+/// }
+///
+/// let mut wire = reactor::testing::Harness::<Connection<Health>>::new(Shared::new(Health));
+/// wire.feed(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+/// assert!(wire.take_output().starts_with(b"HTTP/1.1 200 OK\r\n"));
+/// ```
+pub trait Handler: Sized + 'static {
+    /// What was taken from the head: a route, a token. Kept while the body arrives. If it holds a
+    /// secret, its type has to wipe it when dropped.
+    type Call: 'static;
+
+    /// What a worker posts for [`on_completion`](Self::on_completion), to the connection named in
+    /// [`Exchange::connection`], exactly once per request left for later.
+    type Completion: Send + 'static;
+
+    /// Decides on a head, which is well formed and whose framing is sound.
+    ///
+    /// # Errors
+    ///
+    /// A problem is the answer to the request. A short body is then read and dropped, so that the
+    /// connection stays usable; otherwise it is closed.
+    fn on_head(
+        &mut self,
+        head: &Head<'_>,
+        exchange: &Exchange,
+    ) -> Result<Accepted<Self::Call>, Problem>;
+
+    /// Answers a request, or leaves that for later. `body` is wiped after the call.
+    fn on_request(
+        &mut self,
+        call: Self::Call,
+        body: &[u8],
+        exchange: &Exchange,
+        reply: Reply<'_>,
+    ) -> Progress;
+
+    /// Answers a request that was left for later.
+    fn on_completion(
+        &mut self,
+        completion: Self::Completion,
+        exchange: &Exchange,
+        reply: Reply<'_>,
+    ) -> Answered;
+
+    /// An answer was written, by the application or without it; for counting. Interim answers
+    /// (`100 Continue`) are none.
+    fn on_answered(&mut self, _status: Status, _exchange: &Exchange) {}
+
+    /// The connection is being closed because of a fault; for counting and logging. If the request
+    /// had no answer yet, it gets one.
+    fn on_fault(&mut self, _fault: Fault, _exchange: &Exchange) {}
+}
+
+/// The circumstances of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Where a worker's completion goes.
+    pub connection: ConnectionId,
+    /// The client, or the proxy before it.
+    pub peer: SocketAddr,
+    /// The time at the start of this turn of the loop. In [`Handler::on_request`] it is the moment
+    /// at which the request was complete, from which its deadline counts.
+    pub now: Instant,
+}
+
+/// A request that a handler wants: the call, and how much body may come.
+#[derive(Debug)]
+pub struct Accepted<C> {
+    pub(crate) call: C,
+    pub(crate) body_bytes_max: usize,
+}
+
+impl<C> Accepted<C> {
+    /// The request has to come without content; an empty body is none.
+    #[must_use]
+    pub const fn without_body(call: C) -> Self {
+        Self { call, body_bytes_max: 0 }
+    }
+
+    /// The request may come with content of up to `bytes_max` bytes, which a longer one exceeds
+    /// with 413. It may also come with none: then the body is empty.
+    ///
+    /// # Panics
+    ///
+    /// When `bytes_max` is over [`BODY_BYTES_MAX`].
+    #[must_use]
+    pub fn with_body(call: C, bytes_max: usize) -> Self {
+        assert!(bytes_max <= BODY_BYTES_MAX, "a body of {bytes_max} bytes is never kept");
+        Self { call, body_bytes_max: bytes_max }
+    }
+}
+
+/// What all HTTP connections of one event loop share.
+#[derive(Debug)]
+pub struct Shared<H> {
+    /// The application.
+    pub handler: H,
+    pub(crate) dates: DateCache,
+}
+
+impl<H: Handler> Shared<H> {
+    /// Shared state with the system's wall clock for `Date`.
+    #[must_use]
+    pub fn new(handler: H) -> Self {
+        Self::with_dates(handler, DateCache::new(wall_clock))
+    }
+
+    /// Shared state with another clock, for tests that compare whole answers.
+    #[must_use]
+    pub fn with_dates(handler: H, dates: DateCache) -> Self {
+        Self { handler, dates }
+    }
+}

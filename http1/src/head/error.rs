@@ -1,0 +1,117 @@
+//! Why a head is refused.
+
+use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::status::Status;
+
+/// Why a head is refused. Every variant is the peer's fault, and after each of them the
+/// connection has to be closed, because where the next request starts is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum HeadError {
+    /// More empty lines before the request line than tolerated (RFC 9112 section 2.2).
+    #[error("There are too many empty lines before the request line.")]
+    EmptyLines,
+    /// The request line is not `method SP target SP version CRLF` (RFC 9112 section 3).
+    #[error("The request line is malformed.")]
+    RequestLine,
+    /// The request line is longer than [`REQUEST_LINE_BYTES_MAX`].
+    #[error("The request line is longer than {REQUEST_LINE_BYTES_MAX} bytes.")]
+    RequestLineTooLong,
+    /// Another major version, or a minor one that does not exist.
+    #[error("The version is not HTTP/1.0 or HTTP/1.1.")]
+    Version,
+    /// CONNECT, which would turn the connection into a tunnel.
+    #[error("CONNECT is not supported.")]
+    Connect,
+    /// The target has none of the forms of RFC 9112 section 3.2.
+    #[error("The request target is malformed.")]
+    Target,
+    /// A field line is malformed: folded, with blanks before its colon, or with control characters.
+    #[error("A field line is malformed.")]
+    FieldLine,
+    /// A line ends in LF without CR.
+    #[error("A line ends in LF without CR.")]
+    BareLineFeed,
+    /// More than [`FIELDS_MAX`] fields.
+    #[error("There are more than {FIELDS_MAX} fields.")]
+    TooManyFields,
+    /// The head is longer than [`HEAD_BYTES_MAX`].
+    #[error("The head is longer than {HEAD_BYTES_MAX} bytes.")]
+    HeadTooLong,
+    /// No `Host` in HTTP/1.1.
+    #[error("Host is missing.")]
+    HostMissing,
+    /// More than one `Host`.
+    #[error("Host is repeated.")]
+    HostRepeated,
+    /// `Host` is not a host with an optional port.
+    #[error("Host is not a host with an optional port.")]
+    HostInvalid,
+    /// `Content-Length` is repeated, or not a number of bytes.
+    #[error("Content-Length is repeated, or not a plain number of bytes.")]
+    ContentLength,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    #[error("Content-Length and Transfer-Encoding exclude each other.")]
+    LengthAndCoding,
+    /// `Transfer-Encoding` is no list of codings with at most one chunked, at its end.
+    #[error("Transfer-Encoding is malformed, or chunked is not its last coding.")]
+    TransferEncoding,
+    /// `Transfer-Encoding` in HTTP/1.0, which does not know it (RFC 9112 section 6.1).
+    #[error("HTTP/1.0 has no Transfer-Encoding.")]
+    CodingInHttp10,
+    /// A transfer coding other than chunked.
+    #[error("The only transfer coding supported is chunked.")]
+    UnknownCoding,
+    /// An expectation other than `100-continue`.
+    #[error("The only expectation supported is 100-continue.")]
+    Expectation,
+}
+
+impl HeadError {
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::RequestLineTooLong => Status::UriTooLong,
+            Self::HeadTooLong | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
+            Self::Version => Status::HttpVersionNotSupported,
+            Self::UnknownCoding | Self::Connect => Status::NotImplemented,
+            Self::Expectation => Status::ExpectationFailed,
+            Self::EmptyLines
+            | Self::RequestLine
+            | Self::Target
+            | Self::FieldLine
+            | Self::BareLineFeed
+            | Self::HostMissing
+            | Self::HostRepeated
+            | Self::HostInvalid
+            | Self::ContentLength
+            | Self::LengthAndCoding
+            | Self::TransferEncoding
+            | Self::CodingInHttp10 => Status::BadRequest,
+        }
+    }
+
+    pub(super) fn from_httparse(error: httparse::Error, head: &[u8]) -> Self {
+        use httparse::Error;
+        match error {
+            Error::HeaderName | Error::HeaderValue => Self::FieldLine,
+            Error::TooManyHeaders => Self::TooManyFields,
+            Error::Version if names_a_version(head) => Self::Version,
+            // httparse reports a bad byte in method or target as `Token`, and others as `NewLine`.
+            _ => Self::RequestLine,
+        }
+    }
+}
+
+/// Whether the request line has its three parts and the last looks like `HTTP/2.0`, so that the
+/// fault is the version's and not the line's.
+fn names_a_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or(head);
+    let mut parts = line.split(|&byte| byte == b' ').skip(2);
+    match (parts.next(), parts.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
+}

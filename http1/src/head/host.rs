@@ -1,0 +1,112 @@
+//! `Host` and the authority of a target (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
+
+use std::net::Ipv6Addr;
+
+/// Whether `value` is `uri-host [":" port]` as an http address needs it: with a host that is not
+/// empty. User information (`user@`) is none of that. `IPvFuture` is refused: there is none yet.
+pub(super) fn is_host_and_port(value: &[u8]) -> bool {
+    match value {
+        [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
+            Some(end) => is_ipv6(&rest[..end]) && is_port_suffix(&rest[end + 1..]),
+            None => false,
+        },
+        _ => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            end > 0 && is_registered_name(&value[..end]) && is_port_suffix(&value[end..])
+        }
+    }
+}
+
+fn is_ipv6(address: &[u8]) -> bool {
+    std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Nothing, or a colon and a port; RFC 3986 lets the port be empty.
+fn is_port_suffix(suffix: &[u8]) -> bool {
+    match suffix {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => {
+            digits.iter().all(u8::is_ascii_digit)
+                && std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+/// `reg-name`, which IPv4 addresses are too: unreserved, percent-encoded, sub-delims.
+fn is_registered_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match name {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest
+            }
+            [byte, rest @ ..] if is_unreserved(*byte) || is_sub_delimiter(*byte) => rest,
+            _ => return false,
+        };
+    }
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+const fn is_sub_delimiter(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_judged_by_their_grammar() {
+        let check = |value: &[u8], expected: bool| {
+            let shown = String::from_utf8_lossy(value);
+            assert_eq!(is_host_and_port(value), expected, "{shown:?}");
+        };
+        for valid in [
+            "example.com",
+            "example.com:",
+            "example.com:65535",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::1]:80",
+            "[2001:db8::7]",
+            "a_b-c~d",
+            "xn--bcher-kva.example",
+            "caf%C3%A9.example",
+        ] {
+            check(valid.as_bytes(), true);
+        }
+        for invalid in [
+            "",
+            ":80",
+            "a b",
+            "a,b c",
+            "a/b",
+            "a@b",
+            "user@example.com:80",
+            "a:b",
+            "a:80:80",
+            "a:65536",
+            "a:+80",
+            "a:-1",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "[::1]80",
+            "[fe80::1%eth0]",
+            "[v1.a]",
+            "::1",
+            "a%2",
+            "a%zz",
+            "a?b",
+            "a#b",
+            "a\\b",
+        ] {
+            check(invalid.as_bytes(), false);
+        }
+        check(b"caf\xc3\xa9.example", false);
+    }
+}

@@ -1,0 +1,258 @@
+//! Request heads (RFC 9112 sections 2 to 6).
+//!
+//! httparse takes a head apart; it does not judge framing, so that is done here, on the strict
+//! side: of everything that could make this server and a proxy before it disagree about where a
+//! request ends, nothing is repaired and everything is refused.
+//!
+//! Left out on purpose: CONNECT (501), upgrades (ignored, as RFC 9110 section 7.8 allows), obsolete
+//! line folding (400), decoding of percent-encoded paths (routes are plain).
+
+mod error;
+mod fields;
+mod host;
+mod scan;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::mem::MaybeUninit;
+
+use httparse::Header;
+
+pub use error::HeadError;
+pub use scan::HeadScan;
+
+use crate::limits::FIELDS_MAX;
+use fields::Seen;
+use target::Target;
+
+/// A request head that is well formed and whose framing is sound.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    method: Method,
+    version: Version,
+    target: Target<'a>,
+    body_length: BodyLength,
+    persists: bool,
+    expects_continue: bool,
+    fields: &'a [Header<'a>],
+}
+
+/// The method, as far as this system tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD: as GET, but the answer ends after its head.
+    Head,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+    /// OPTIONS
+    Options,
+    /// Any other token; methods are case-sensitive, so `get` is one.
+    Other,
+}
+
+/// The protocol version. Others are refused with 505.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// How the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyLength {
+    /// So many bytes; 0 also when the head says nothing (RFC 9112 section 6.3, item 7).
+    Exact(u64),
+    /// The chunked coding tells.
+    Chunked,
+}
+
+/// Room for the fields of one head, on the stack of whoever parses it.
+pub struct FieldSlots<'a>([MaybeUninit<Header<'a>>; FIELDS_MAX]);
+
+impl FieldSlots<'_> {
+    /// Room for [`FIELDS_MAX`] fields; costs nothing, since it is not initialised.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; FIELDS_MAX])
+    }
+}
+
+impl Default for FieldSlots<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for FieldSlots<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FieldSlots")
+    }
+}
+
+impl<'a> Head<'a> {
+    /// Parses one whole head, of the length that [`HeadScan`] found. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// All variants are the peer's fault. The bytes after such a head mean nothing: the connection
+    /// has to be closed.
+    ///
+    /// ```
+    /// use http1::{FieldSlots, Head, Method};
+    /// let mut slots = FieldSlots::new();
+    /// let head = Head::parse(b"GET /a?b HTTP/1.1\r\nHost: c\r\n\r\n", &mut slots)?;
+    /// assert_eq!((head.method(), head.path(), head.query()), (Method::Get, "/a", Some("b")));
+    /// # Ok::<(), http1::HeadError>(())
+    /// ```
+    pub fn parse(bytes: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Result<Self, HeadError> {
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, &mut slots.0) {
+            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+            // Another end of the head than the scan has found, or none.
+            Ok(_) => return Err(HeadError::RequestLine),
+            Err(error) => return Err(HeadError::from_httparse(error, bytes)),
+        }
+        let (Some(method), Some(target), Some(minor)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(HeadError::RequestLine);
+        };
+        let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+        if method == "CONNECT" {
+            return Err(HeadError::Connect);
+        }
+        let method = Method::from_token(method);
+        let fields: &'a [Header<'a>] = request.headers;
+        let seen = Seen::collect(fields);
+        seen.check_host(version)?;
+        Ok(Self {
+            method,
+            version,
+            target: Target::parse(target, method)?,
+            body_length: seen.body_length(version)?,
+            persists: seen.persists(version),
+            expects_continue: seen.expects_continue(version)?,
+            fields,
+        })
+    }
+
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The version.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The path as it was sent: visible ASCII, not decoded, not normalised. It starts with `/`,
+    /// except for `OPTIONS *`.
+    #[must_use]
+    pub const fn path(&self) -> &'a str {
+        self.target.path
+    }
+
+    /// What follows the first `?` of the target, not decoded.
+    #[must_use]
+    pub const fn query(&self) -> Option<&'a str> {
+        self.target.query
+    }
+
+    /// How the end of the body is known.
+    #[must_use]
+    pub const fn body_length(&self) -> BodyLength {
+        self.body_length
+    }
+
+    /// Whether the client wants to use the connection again.
+    #[must_use]
+    pub const fn persists(&self) -> bool {
+        self.persists
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    #[must_use]
+    pub const fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    /// All values of the fields called `name`, in order, without blanks around them. Names compare
+    /// without regard to case.
+    pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .map(|field| field.value)
+    }
+
+    /// The value of the field called `name`, of which there must not be two.
+    ///
+    /// # Errors
+    ///
+    /// When it is repeated. Taking the first or the last would be a guess, and a dangerous one for
+    /// credentials.
+    pub fn field(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedField> {
+        let mut values = self.fields(name);
+        let first = values.next();
+        if values.next().is_some() { Err(RepeatedField) } else { Ok(first) }
+    }
+
+    /// Whether the content is of the type `media_type`, such as `application/json`; parameters do
+    /// not count. False without `Content-Type`, and with more than one.
+    #[must_use]
+    pub fn has_media_type(&self, media_type: &str) -> bool {
+        let Ok(Some(value)) = self.field("Content-Type") else {
+            return false;
+        };
+        let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
+        crate::grammar::trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
+    }
+}
+
+/// Fields and query are left out: they carry tokens.
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", &self.method)
+            .field("version", &self.version)
+            .field("path", &self.target.path)
+            .field("body_length", &self.body_length)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A field that may stand once stands there more often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a field that may stand once is repeated")]
+pub struct RepeatedField;
+
+impl Method {
+    fn from_token(token: &str) -> Self {
+        match token {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Finds the end of a head that arrives in pieces.
+
+use crate::grammar::is_token_byte;
+use crate::head::HeadError;
+use crate::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+
+/// How far the search for the end of a head has come.
+///
+/// It remembers where it stopped, so a head that arrives one byte at a time costs as much as one
+/// that arrives whole. What it finds depends on the bytes alone and not on how they were cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadScan {
+    /// Where the current line starts. Invariant: `line_start <= scanned <= HEAD_BYTES_MAX`.
+    line_start: usize,
+    /// All before this was looked at.
+    scanned: usize,
+}
+
+impl HeadScan {
+    /// Looks at `input`, which starts with the request line and has grown since the last call.
+    /// Returns the length of the head with its empty line, or `None` when more must arrive.
+    ///
+    /// # Errors
+    ///
+    /// The peer's faults that have to be found before the head is complete: a line that ends in a
+    /// bare LF (httparse would take it), and what is longer than allowed.
+    pub fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
+        if let Some(&first) = input.first()
+            && !is_token_byte(first)
+        {
+            // Not HTTP at all, such as the first byte of a TLS handshake. No need to wait.
+            return Err(HeadError::RequestLine);
+        }
+        let end = input.len().min(HEAD_BYTES_MAX);
+        while let Some(offset) = input[self.scanned..end].iter().position(|&byte| byte == b'\n') {
+            let line_feed = self.scanned + offset;
+            self.check_request_line(line_feed + 1)?;
+            if line_feed == self.line_start || input[line_feed - 1] != b'\r' {
+                return Err(HeadError::BareLineFeed);
+            }
+            let is_empty = line_feed - 1 == self.line_start;
+            self.scanned = line_feed + 1;
+            self.line_start = self.scanned;
+            if is_empty {
+                return Ok(Some(self.scanned));
+            }
+        }
+        self.scanned = end;
+        self.check_request_line(end)?;
+        if end == HEAD_BYTES_MAX {
+            return Err(HeadError::HeadTooLong);
+        }
+        Ok(None)
+    }
+
+    /// Refuses a first line that has reached `bytes`, CRLF included, and is too long.
+    fn check_request_line(&self, bytes: usize) -> Result<(), HeadError> {
+        if self.line_start == 0 && bytes > REQUEST_LINE_BYTES_MAX + 2 {
+            return Err(HeadError::RequestLineTooLong);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan_whole(input: &[u8]) -> Result<Option<usize>, HeadError> {
+        HeadScan::default().advance(input)
+    }
+
+    /// Offers one byte more each time, until something is found.
+    fn scan_bytewise(input: &[u8]) -> Result<Option<usize>, HeadError> {
+        let mut scan = HeadScan::default();
+        for end in 1..=input.len() {
+            let found = scan.advance(&input[..end])?;
+            assert_eq!(scan.scanned, found.unwrap_or(end), "each byte is looked at once");
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn check(input: &[u8], expected: Result<Option<usize>, HeadError>) {
+        let shown = String::from_utf8_lossy(&input[..input.len().min(60)]);
+        assert_eq!(scan_whole(input), expected, "{shown:?}");
+        assert_eq!(scan_bytewise(input), expected, "{shown:?} byte by byte");
+    }
+
+    #[test]
+    fn the_end_is_the_first_empty_line() {
+        check(b"GET / HTTP/1.1\r\n\r\n", Ok(Some(18)));
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET", Ok(Some(27)));
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n\r", Ok(None));
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(None));
+    }
+
+    #[test]
+    fn bare_line_feeds_are_refused_wherever_they_stand() {
+        for input in [
+            &b"GET / HTTP/1.1\n"[..],
+            b"GET / HTTP/1.1\r\n\n",
+            b"GET / HTTP/1.1\r\nHost: a\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+            b"GET / HTTP/1.1\r\nA: b\nContent-Length: 5\r\n\r\n",
+        ] {
+            check(input, Err(HeadError::BareLineFeed));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_method_is_refused_at_its_first_byte() {
+        check(b"\x16\x03\x01", Err(HeadError::RequestLine));
+        check(b" GET", Err(HeadError::RequestLine));
+        check(b"\0", Err(HeadError::RequestLine));
+    }
+
+    #[test]
+    fn the_request_line_may_be_as_long_as_its_limit_and_not_a_byte_longer() {
+        let with_line_of = |bytes: usize| [&vec![b'a'; bytes][..], b"\r\n\r\n"].concat();
+        check(&with_line_of(REQUEST_LINE_BYTES_MAX), Ok(Some(REQUEST_LINE_BYTES_MAX + 4)));
+        let too_long = with_line_of(REQUEST_LINE_BYTES_MAX + 1);
+        check(&too_long, Err(HeadError::RequestLineTooLong));
+    }
+
+    #[test]
+    fn the_head_may_be_as_long_as_its_limit_and_not_a_byte_longer() {
+        let with_head_of = |bytes: usize| {
+            let frame = b"GET / HTTP/1.1\r\nA: \r\n\r\n".len();
+            let filler = vec![b'b'; bytes - frame];
+            [b"GET / HTTP/1.1\r\nA: ", &filler[..], b"\r\n\r\n"].concat()
+        };
+        check(&with_head_of(HEAD_BYTES_MAX), Ok(Some(HEAD_BYTES_MAX)));
+        check(&with_head_of(HEAD_BYTES_MAX + 1), Err(HeadError::HeadTooLong));
+    }
+}

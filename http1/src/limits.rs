@@ -1,0 +1,59 @@
+//! Every bound of this crate, with its reason.
+
+use std::time::Duration;
+
+/// Request line in bytes, without its CRLF. RFC 9112 section 3 recommends 8000 octets at least.
+pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Head in bytes: request line, fields and the empty line. Browsers with many cookies stay below.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Fields in one head. Their slots live on the stack, 32 bytes each.
+pub const FIELDS_MAX: usize = 100;
+
+/// Empty lines tolerated before a request line. RFC 9112 section 2.2 asks for one; some old
+/// clients send one after a body, and a second is the margin.
+pub const EMPTY_LINES_MAX: u8 = 2;
+
+/// Body in bytes, after chunked coding is removed. A handler may ask for less. The largest
+/// legitimate body is a few hundred bytes of JSON.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Body in bytes that is read and dropped after a refusal, so that the connection stays usable.
+/// A longer one costs the peer its connection instead of costing the server the reading.
+pub const DISCARD_BYTES_MAX: usize = BODY_BYTES_MAX;
+
+/// One chunk-size line in bytes, with extensions, without its CRLF. Sixteen digits are the most
+/// that a size can use; the rest is room for extensions, which are skipped.
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+
+/// What the chunked coding of one body may add to its content, in bytes: size lines, extensions
+/// and CRLFs, without the trailer section. A body of one-byte chunks is mostly that: this lets
+/// through about 3,000 of them.
+pub const CHUNK_OVERHEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Trailer section of a chunked body in bytes. It is checked and dropped.
+pub const TRAILER_BYTES_MAX: usize = 4 * 1024;
+
+/// Time from the first byte of a head to its last. Absolute: a slow sender cannot extend it.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Time from the end of a head to the end of its body. Absolute as well.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a connection may wait for its first or its next request. An idle connection holds a
+/// slot and no buffer, so a minute is cheap; a client that returns later connects again.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Input kept for one connection: the longest piece that has to be seen at once is a whole head,
+/// or a whole body with `Content-Length`.
+pub const INPUT_BYTES_MAX: usize =
+    if HEAD_BYTES_MAX > BODY_BYTES_MAX { HEAD_BYTES_MAX } else { BODY_BYTES_MAX };
+
+const _: () = assert!(REQUEST_LINE_BYTES_MAX + 2 < HEAD_BYTES_MAX);
+const _: () = assert!(CHUNK_LINE_BYTES_MAX < CHUNK_OVERHEAD_BYTES_MAX);
+const _: () = assert!(CHUNK_LINE_BYTES_MAX > 16);
+const _: () = assert!(DISCARD_BYTES_MAX >= BODY_BYTES_MAX);
+const _: () = assert!(HEAD_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
+// The slots of all fields together have to be small against a thread's stack of 2 MiB.
+const _: () = assert!(FIELDS_MAX * size_of::<httparse::Header<'_>>() <= 16 * 1024);

@@ -1,0 +1,201 @@
+//! The right to write exactly one answer.
+
+use std::io;
+use std::time::Instant;
+
+use zeroize::Zeroize;
+
+use super::{PreparedResponse, Response, append_decimal};
+use crate::date::DateCache;
+use crate::problem::Problem;
+use crate::status::Status;
+
+const CLOSE_AND_END: &[u8] = b"Connection: close\r\n\r\n";
+const KEEP_ALIVE_AND_END: &[u8] = b"Connection: keep-alive\r\n\r\n";
+/// `Date` and the longer of the two above; only a hint for reserving.
+const END_OF_HEAD_BYTES_MAX: usize = 64;
+
+/// Whether the connection goes on after an answer (RFC 9112 section 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// No, and the answer says so.
+    Close,
+    /// Yes, as HTTP/1.1 implies.
+    Implied,
+    /// Yes, and the answer says so, because an HTTP/1.0 client asked for it.
+    Announced,
+}
+
+/// How a request wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// The answer to HEAD ends after its head (RFC 9110 section 9.3.2).
+    pub(crate) head_only: bool,
+    pub(crate) persistence: Persistence,
+}
+
+/// The right, and the duty, to answer one request.
+///
+/// Every method that answers consumes it and gives the [`Answered`] that a handler has to return,
+/// so a request gets one answer, not none and not two.
+#[must_use = "a request has to be answered"]
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    date: &'a [u8],
+    form: Form,
+}
+
+/// Proof that an answer was written.
+#[derive(Debug)]
+#[must_use = "it is what a handler returns"]
+pub struct Answered {
+    pub(crate) status: Status,
+    pub(crate) persists: bool,
+}
+
+/// How far a request came in the call that handed it over.
+#[derive(Debug)]
+#[must_use = "it is what a handler returns"]
+pub struct Progress(pub(crate) Step);
+
+#[derive(Debug)]
+pub(crate) enum Step {
+    Answered(Answered),
+    Pending { deadline: Instant },
+}
+
+impl From<Answered> for Progress {
+    fn from(answered: Answered) -> Self {
+        Self(Step::Answered(answered))
+    }
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) fn new(
+        out: &'a mut Vec<u8>,
+        dates: &'a mut DateCache,
+        now: Instant,
+        form: Form,
+    ) -> Self {
+        Self { out, date: dates.line(now), form }
+    }
+
+    /// Makes this the connection's last answer.
+    pub fn closing(mut self) -> Self {
+        self.form.persistence = Persistence::Close;
+        self
+    }
+
+    /// Answers with `content`.
+    ///
+    /// # Panics
+    ///
+    /// When a field of `response` cannot stand in a head, or there is content where its status
+    /// allows none. Both are made by programmers only.
+    pub fn send(mut self, response: &Response<'_>, content: &[u8]) -> Answered {
+        response.append_head(self.out, content.len());
+        self.append_end_of_head();
+        if !self.form.head_only {
+            self.out.extend_from_slice(content);
+        }
+        self.answered(response.status())
+    }
+
+    /// Answers with an answer prepared before; the cheapest way.
+    pub fn send_prepared(mut self, prepared: &PreparedResponse) -> Answered {
+        self.out.reserve(prepared.head.len() + prepared.content.len() + END_OF_HEAD_BYTES_MAX);
+        self.out.extend_from_slice(&prepared.head);
+        self.append_end_of_head();
+        if !self.form.head_only {
+            self.out.extend_from_slice(&prepared.content);
+        }
+        self.answered(prepared.status)
+    }
+
+    /// Answers with what `fill` writes, straight into the connection's output: for content whose
+    /// length is known only when it is written.
+    ///
+    /// # Panics
+    ///
+    /// As [`Reply::send`].
+    pub fn send_with(
+        mut self,
+        response: &Response<'_>,
+        fill: impl FnOnce(&mut ContentWriter<'_>),
+    ) -> Answered {
+        let start = self.out.len();
+        fill(&mut ContentWriter { out: self.out });
+        let content_bytes = self.out.len() - start;
+        response.append_head(self.out, content_bytes);
+        self.append_end_of_head();
+        // The head holds the length of the content, so it is written second and then moved before
+        // it. For the few hundred bytes of an answer that is cheaper than a buffer in between.
+        self.out[start..].rotate_left(content_bytes);
+        if self.form.head_only {
+            let end = self.out.len() - content_bytes;
+            self.out[end..].zeroize();
+            self.out.truncate(end);
+        }
+        self.answered(response.status())
+    }
+
+    /// Answers with a problem document.
+    pub fn problem(self, problem: &Problem) -> Answered {
+        problem.send(self)
+    }
+
+    /// Leaves the answer to [`crate::Handler::on_completion`]. When none has come by `deadline`,
+    /// the client gets a 503 and the connection is closed: a request is always answered. Input is
+    /// paused until then; pipelined requests wait.
+    pub fn later(self, deadline: Instant) -> Progress {
+        Progress(Step::Pending { deadline })
+    }
+
+    fn append_end_of_head(&mut self) {
+        self.out.extend_from_slice(self.date);
+        self.out.extend_from_slice(match self.form.persistence {
+            Persistence::Close => CLOSE_AND_END,
+            Persistence::Implied => b"\r\n",
+            Persistence::Announced => KEEP_ALIVE_AND_END,
+        });
+    }
+
+    fn answered(self, status: Status) -> Answered {
+        Answered { status, persists: self.form.persistence != Persistence::Close }
+    }
+}
+
+/// Takes the content of one answer. Writing never fails.
+#[derive(Debug)]
+pub struct ContentWriter<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl ContentWriter<'_> {
+    /// Appends bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Appends `text` as a JSON string, with its quotes.
+    #[expect(clippy::missing_panics_doc, reason = "neither a string nor a Vec can make it fail")]
+    pub fn push_json_string(&mut self, text: &str) {
+        serde_json::to_writer(self, text).expect("a string is JSON, and writing never fails");
+    }
+
+    /// Appends `number` in decimal.
+    pub fn push_decimal(&mut self, number: u64) {
+        append_decimal(self.out, number);
+    }
+}
+
+impl io::Write for ContentWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! Every error of the API, in the words of the API. This is the one place where what auth_back said
+//! and what the client is told part ways: details of our own faults stay in the log.
+
+use http1::{Problem, Status};
+
+use crate::limits::RETRY_AFTER_SECONDS;
+use crate::work::{Refusal, Unanswered};
+
+macro_rules! problems {
+    ($($name:ident = $status:ident $code:literal $title:literal $detail:literal;)*) => {
+        $(
+            pub(super) const $name: Problem =
+                decorate(Problem::new(Status::$status, $code, $title, $detail));
+        )*
+
+        /// All of them, to find one by its code.
+        static ALL: &[Problem] = &[$($name),*];
+    };
+}
+
+problems! {
+    NOT_FOUND = NotFound "not_found" "There is no such resource"
+        "The paths of this API start with /open_api/v1/.";
+    METHOD_NOT_ALLOWED = MethodNotAllowed "method_not_allowed" "The resource does not have this method"
+        "The Allow field lists the methods that it has.";
+    UNSUPPORTED_MEDIA_TYPE = UnsupportedMediaType "unsupported_media_type" "The content is not JSON"
+        "Send the content as application/json.";
+    BODY_MALFORMED = BadRequest "body_malformed" "The content is not as expected"
+        "The body is not the JSON object that this resource takes.";
+    USERNAME_INVALID = BadRequest "username_invalid" "The username does not follow the convention"
+        "A username has 3 to 32 of a-z, 0-9, '.', '_' and '-', and starts with a letter.";
+    PASSWORD_INVALID = BadRequest "password_invalid" "The password does not follow the convention"
+        "The password is too short, too long, or has a character that no password may have.";
+    NAME_INVALID = BadRequest "name_invalid" "The name cannot be stored"
+        "The name is too long, or has control characters.";
+    AGE_INVALID = BadRequest "age_invalid" "The age cannot be right"
+        "The age is out of range.";
+    REQUEST_REFUSED = BadRequest "request_refused" "The request was refused"
+        "The request is not as it should be.";
+    TOKEN_MISSING = Unauthorized "token_missing" "A session token is needed"
+        "Send the token of a session as Authorization: Bearer TOKEN.";
+    TOKEN_MALFORMED = Unauthorized "token_malformed" "This cannot be a session token"
+        "Send the token as authenticate has answered it, once, as Authorization: Bearer TOKEN.";
+    SESSION_NOT_LIVE = Unauthorized "session_not_live" "The session is not live"
+        "The token is of no live session: it has ended, or there was none.";
+    PASSWORD_WRONG = Unauthorized "password_wrong" "The password is wrong"
+        "The password is not that of this user.";
+    USER_UNKNOWN = NotFound "user_unknown" "There is no such user"
+        "Nobody has registered this username.";
+    USERNAME_TAKEN = Conflict "username_taken" "The username is taken"
+        "Somebody has registered this username before.";
+    INTERNAL = InternalServerError "internal" "The server failed"
+        "A defect of the server kept it from answering; its log says more.";
+    OVERLOADED = ServiceUnavailable "overloaded" "The server is overloaded"
+        "More requests of this kind are waiting than can be served in time. Nothing was done.";
+    TIMED_OUT = ServiceUnavailable "timed_out" "The request was not served in time"
+        "The request could not be served in time; whether it took effect is not known.";
+    AUTH_UNREACHABLE = ServiceUnavailable "auth_unreachable" "The service cannot be reached"
+        "No auth server could be reached; whether the request took effect is not known.";
+    STORE_UNAVAILABLE = ServiceUnavailable "store_unavailable" "The store cannot be reached"
+        "The store of users and sessions does not answer at present.";
+    UNAVAILABLE = ServiceUnavailable "unavailable" "The service is not available"
+        "The request could not be served at present.";
+}
+
+/// Adds what a status has to carry.
+const fn decorate(problem: Problem) -> Problem {
+    match problem.status() {
+        // RFC 9110 section 15.5.2: a 401 has a challenge.
+        Status::Unauthorized => problem.with_authenticate("Bearer"),
+        Status::ServiceUnavailable => problem.with_retry_after(RETRY_AFTER_SECONDS),
+        _ => problem,
+    }
+}
+
+/// The problem for a refusal of auth_back. A code that is known here is passed on; of one that a
+/// newer auth_back has brought, the status counts. Its detail is passed on when the client is at
+/// fault; when we are, it is for the log alone.
+pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
+    let known = ALL.iter().find(|problem| {
+        problem.code() == refusal.code && problem.status().code() == refusal.status
+    });
+    let problem = known.cloned().unwrap_or(match refusal.status {
+        401 => SESSION_NOT_LIVE,
+        404 => USER_UNKNOWN,
+        409 => USERNAME_TAKEN,
+        400..=499 => REQUEST_REFUSED,
+        503 => UNAVAILABLE,
+        _ => INTERNAL,
+    });
+    if (400..500).contains(&refusal.status) && !refusal.detail.is_empty() {
+        return problem.with_detail(refusal.detail.clone());
+    }
+    if refusal.status >= 500 {
+        tracing::warn!(
+            status = refusal.status,
+            code = refusal.code,
+            detail = refusal.detail,
+            "auth_back failed"
+        );
+    }
+    problem
+}
+
+/// The problem for a request that nobody answered.
+pub(super) fn of_silence(why: Unanswered) -> &'static Problem {
+    const { &[TIMED_OUT, AUTH_UNREACHABLE, INTERNAL] }
+        .get(match why {
+            Unanswered::TimedOut => 0,
+            Unanswered::Unreachable => 1,
+            Unanswered::Incomprehensible | Unanswered::Dropped => 2,
+        })
+        .expect("an index of the array above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, code: &str, expected: &Problem) {
+        let refusal = Refusal { status, code: code.to_owned(), detail: String::new() };
+        assert_eq!(&of_refusal(&refusal), expected, "{status} {code}");
+    }
+
+    #[test]
+    fn known_codes_are_passed_on_and_unknown_ones_count_by_status() {
+        check(409, "username_taken", &USERNAME_TAKEN);
+        check(503, "store_unavailable", &STORE_UNAVAILABLE);
+        check(401, "password_wrong", &PASSWORD_WRONG);
+        check(400, "something_new", &REQUEST_REFUSED);
+        check(418, "teapot", &REQUEST_REFUSED);
+        check(500, "anything", &INTERNAL);
+        check(503, "maintenance", &UNAVAILABLE);
+        check(302, "", &INTERNAL);
+    }
+
+    #[test]
+    fn a_code_with_a_foreign_status_does_not_change_the_status() {
+        check(503, "password_wrong", &UNAVAILABLE);
+        check(500, "username_taken", &INTERNAL);
+    }
+
+    #[test]
+    fn details_of_our_own_faults_stay_here() {
+        let detail = "table user is corrupt".to_owned();
+        let refusal = Refusal { status: 500, code: "internal".to_owned(), detail };
+        assert_eq!(of_refusal(&refusal), INTERNAL);
+        let detail = "too short by 3".to_owned();
+        let refusal = Refusal { status: 400, code: "password_invalid".to_owned(), detail };
+        assert_eq!(of_refusal(&refusal), PASSWORD_INVALID.with_detail("too short by 3"));
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        for (index, problem) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|earlier| earlier.code() != problem.code()));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Sessions that auth_back lets this server answer for, each for a moment.
+//!
+//! A lease counts from the moment at which the check was *sent*. auth_back acknowledges a logout
+//! only when every lease that it could have given has run, so this table needs to hear of nothing:
+//! what is in it is true for as long as it says. One table per loop, so no lock.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::limits::LEASES_MAX;
+use crate::token::Token;
+
+/// Whose session it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// The user's number.
+    pub user_id: u64,
+    /// The user's name.
+    pub username: Box<str>,
+    /// When the session itself ends.
+    pub expires_at: Instant,
+}
+
+/// One loop's leases.
+#[derive(Default)]
+pub struct Leases {
+    by_token: HashMap<Token, Lease>,
+    /// The same tokens in the order in which they came, which is nearly that of their ends.
+    order: VecDeque<(Instant, Token)>,
+}
+
+struct Lease {
+    facts: SessionFacts,
+    until: Instant,
+}
+
+impl Leases {
+    /// An empty table.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { by_token: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The session of `token`, if its lease still runs.
+    #[must_use]
+    pub fn live(&self, token: &Token, now: Instant) -> Option<&SessionFacts> {
+        let lease = self.by_token.get(token)?;
+        (now < lease.until && now < lease.facts.expires_at).then_some(&lease.facts)
+    }
+
+    /// Remembers a session until `until`. When the table is full of running leases it is not
+    /// remembered, and the next request asks auth_back again.
+    pub fn insert(&mut self, token: Token, facts: SessionFacts, until: Instant, now: Instant) {
+        self.drop_ended(now);
+        if until <= now || self.order.len() >= LEASES_MAX {
+            return;
+        }
+        self.order.push_back((until, token.clone()));
+        self.by_token.insert(token, Lease { facts, until });
+    }
+
+    /// Forgets a session that this loop knows to have ended.
+    pub fn remove(&mut self, token: &Token) {
+        self.by_token.remove(token);
+    }
+
+    /// Drops leases that have run, oldest first. Each is looked at once, so the cost is spread
+    /// evenly over the inserts.
+    fn drop_ended(&mut self, now: Instant) {
+        while let Some((until, _)) = self.order.front()
+            && *until <= now
+        {
+            let (until, token) = self.order.pop_front().expect("looked at above");
+            // A renewed lease ends later than the entry that is dropped here, and stays.
+            if self.by_token.get(&token).is_some_and(|lease| lease.until <= until) {
+                self.by_token.remove(&token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn token(number: usize) -> Token {
+        Token::new(format!("token-{number}").as_bytes()).unwrap()
+    }
+
+    fn facts(expires_at: Instant) -> SessionFacts {
+        SessionFacts { user_id: 7, username: "ada".into(), expires_at }
+    }
+
+    const LEASE: Duration = Duration::from_millis(250);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_lease_ends_at_its_instant() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        assert_eq!(leases.live(&token(1), now), Some(&facts(now + HOUR)));
+        let last = now + LEASE - Duration::from_nanos(1);
+        assert!(leases.live(&token(1), last).is_some());
+        assert!(leases.live(&token(1), now + LEASE).is_none());
+        assert!(leases.live(&token(2), now).is_none());
+    }
+
+    #[test]
+    fn a_lease_does_not_outlive_its_session() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        leases.insert(token(1), facts(now + LEASE / 2), now + LEASE, now);
+        assert!(leases.live(&token(1), now).is_some());
+        assert!(leases.live(&token(1), now + LEASE / 2).is_none());
+    }
+
+    #[test]
+    fn a_renewed_lease_survives_the_end_of_the_first() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        let later = now + LEASE / 2;
+        leases.insert(token(1), facts(now + HOUR), later + LEASE, later);
+        let after_first = now + LEASE + Duration::from_millis(1);
+        leases.insert(token(2), facts(now + HOUR), after_first + LEASE, after_first);
+        assert!(leases.live(&token(1), after_first).is_some());
+    }
+
+    #[test]
+    fn ended_leases_are_dropped_and_the_table_is_bounded() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        for number in 0..LEASES_MAX + 10 {
+            leases.insert(token(number), facts(now + HOUR), now + LEASE, now);
+        }
+        assert_eq!(leases.by_token.len(), LEASES_MAX);
+        assert!(leases.live(&token(LEASES_MAX), now).is_none());
+        let later = now + LEASE;
+        leases.insert(token(LEASES_MAX), facts(now + HOUR), later + LEASE, later);
+        assert_eq!((leases.by_token.len(), leases.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_removed_lease_is_gone() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        leases.remove(&token(1));
+        assert!(leases.live(&token(1), now).is_none());
+    }
+}

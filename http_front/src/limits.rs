@@ -1,0 +1,49 @@
+//! Every bound of this server that is not a setting, with its reason. Bounds of HTTP itself are in
+//! [`http1::limits`], those of the frames in [`framing::limits`].
+
+use std::time::Duration;
+
+/// Longest token that is looked at. One of ours is shorter; the rest is room for later key formats.
+/// Fixed, so that a token is copied without an allocation.
+pub const TOKEN_BYTES_MAX: usize = 96;
+
+/// Longest `User-Agent` that is passed on; the rest is cut off. It is only ever shown to the user
+/// who owns the session.
+pub const USER_AGENT_BYTES_MAX: usize = 256;
+
+/// Leases that one loop remembers. At about 200 bytes each this is 13 MiB a loop at most; beyond
+/// it, session checks go to auth_back.
+pub const LEASES_MAX: usize = 64 * 1024;
+
+/// Auth servers in the list. Each has a pool of its own.
+pub const AUTH_SERVERS_MAX: usize = 64;
+
+/// Time to connect to an auth server and to exchange HELLO. In a data centre both take less than a
+/// millisecond; a server that needs longer is taken for dead, so that a request has time left to
+/// be served by another.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// How long an auth server that failed is passed over before one request tries it again.
+pub const RETRY_AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// How often a blocking read looks at the deadlines of the requests it waits for. A fixed receive
+/// timeout on the socket saves setting one for each request.
+pub const READ_TICK: Duration = Duration::from_millis(100);
+
+/// Time past its deadline after which the loop itself answers a request with 503. Workers answer
+/// at the deadline, plus one tick; this is for the case that none does.
+pub const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// The longest lease that an answer to a logout may have to wait for (`auth_back --lease` allows
+/// no longer one).
+pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How often readiness is looked at, when the last look said yes.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// `Retry-After` of a 503, in seconds: a full lane of the default size is served in less.
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
+const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);
+const _: () = assert!(READ_TICK.as_millis() < ANSWER_MARGIN.as_millis());

@@ -1,0 +1,100 @@
+//! What this server counts. Handles are made once and cloned to each loop and worker.
+
+use http1::Fault;
+use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, Registry};
+
+use crate::work::{Outcome, Unanswered};
+
+/// The handles.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Requests answered on the loop from a lease.
+    pub leased: Counter,
+    /// Requests answered after a worker.
+    pub outcomes: Outcomes,
+    /// Requests that HTTP itself refused.
+    pub faults: Faults,
+    /// From a request being read to its answer leaving the worker, in seconds.
+    pub work_seconds: Histogram,
+    /// Exchanges with auth servers that broke.
+    pub upstream_failures: Counter,
+    /// Frames in one write to an auth server.
+    pub batch_size: Histogram,
+}
+
+/// Counts outcomes by what a client sees of them.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    done: Counter,
+    refused: Counter,
+    failed: Counter,
+    timed_out: Counter,
+    unreachable: Counter,
+}
+
+/// Counts faults by status.
+#[derive(Clone, Debug)]
+pub struct Faults(Family<FaultLabels, Counter>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// Registers everything.
+    #[must_use]
+    pub fn new(registry: &mut Registry) -> Self {
+        let outcomes = registry
+            .counters::<OutcomeLabels>("requests", "Requests answered after a worker, by outcome");
+        let outcome = |outcome| outcomes.get_or_create(&OutcomeLabels { outcome }).clone();
+        Self {
+            leased: registry.counter("leased_requests", "Requests answered from a lease"),
+            outcomes: Outcomes {
+                done: outcome("done"),
+                refused: outcome("refused"),
+                failed: outcome("failed"),
+                timed_out: outcome("timed_out"),
+                unreachable: outcome("unreachable"),
+            },
+            faults: Faults(
+                registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
+            ),
+            work_seconds: registry
+                .latency("work_seconds", "From a request being read to its worker's answer"),
+            upstream_failures: registry
+                .counter("upstream_failures", "Exchanges with auth servers that broke"),
+            batch_size: registry.histogram(
+                "upstream_batch_requests",
+                "Requests in one write to an auth server",
+                &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0],
+            ),
+        }
+    }
+}
+
+impl Outcomes {
+    /// Counts one.
+    pub fn count(&self, outcome: &Outcome) {
+        let counter = match outcome {
+            Outcome::Refused(refusal) if refusal.status < 500 => &self.refused,
+            Outcome::Unanswered(Unanswered::TimedOut) => &self.timed_out,
+            Outcome::Unanswered(Unanswered::Unreachable) => &self.unreachable,
+            Outcome::Refused(_) | Outcome::Unanswered(_) => &self.failed,
+            _ => &self.done,
+        };
+        counter.inc();
+    }
+}
+
+impl Faults {
+    /// Counts one.
+    pub fn count(&self, fault: Fault) {
+        self.0.get_or_create(&FaultLabels { status: fault.status().code() }).inc();
+    }
+}

@@ -1,0 +1,100 @@
+//! Putting the server together, and taking it down in order.
+//!
+//! Start: lanes, then the API's loops, then the ops listener, then the line that says where. Stop:
+//! the API's loops finish what is in flight; with them the last submitters of the lanes go, so the
+//! workers end; the ops listener goes last, so that an operator can watch.
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http1::{Connection, Shared};
+use reactor::{Limits, Listener};
+use service::metrics::Registry;
+use service::ops::{self, OpsServer, Probe};
+use service::process;
+use service::ready::Ready;
+use service::settings::refuse;
+use service::signals::{Signal, Signals};
+
+use crate::api::{Api, Lanes};
+use crate::limits::PROBE_INTERVAL;
+use crate::metrics::Metrics;
+use crate::settings::{PROGRAM, Settings};
+use crate::upstream::Upstreams;
+use crate::worker::start_lane;
+
+/// Runs the program: reads settings, serves until a signal says to stop.
+#[must_use]
+pub fn main() -> ExitCode {
+    let raw = match PROGRAM.enter(PROGRAM.command()) {
+        Ok(raw) => raw,
+        Err(code) => return code,
+    };
+    let settings = match raw.check(Settings::read) {
+        Ok(settings) => settings,
+        Err(errors) => return refuse(&PROGRAM, &errors),
+    };
+    match serve(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&PROGRAM, &error),
+    }
+}
+
+fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let log = settings.log.clone().start()?;
+    process::prepare();
+    let mut signals = Signals::install()?;
+    let mut registry = Registry::new(PROGRAM.name());
+    process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new(&mut registry);
+
+    let listener = Listener::bind(settings.listen, settings.loops)?;
+    let ops_listener = Listener::bind(settings.ops_listen, NonZeroUsize::MIN)?;
+
+    // A worker holds one connection at a time; the probe needs one as well.
+    let connections = settings.heavy.threads.get() + settings.light.threads.get() + 1;
+    let upstreams = Arc::new(Upstreams::new(&settings.auth, connections, metrics.clone())?);
+    let (heavy, heavy_workers) = start_lane("heavy", settings.heavy, Arc::clone(&upstreams))?;
+    let (light, light_workers) = start_lane("light", settings.light, Arc::clone(&upstreams))?;
+    let lane_stats = [heavy.stats(), light.stats()];
+    let lanes = Lanes { heavy, light };
+
+    let limits = Limits {
+        connections_max: settings.connections_max,
+        connections_per_address_max: settings.connections_per_address_max,
+    };
+    let request_timeout = settings.request_timeout;
+    let api = reactor::start::<Connection<Api>, _>("http", listener, limits, move |_, mailbox| {
+        Shared::new(Api::new(mailbox, lanes.clone(), request_timeout, metrics.clone()))
+    })?;
+    for lane in &lane_stats {
+        registry.observe_lane(lane);
+    }
+    ops::observe_reactor(&mut registry, "http", &api.counters());
+
+    let probe =
+        Probe::start("probe", PROBE_INTERVAL, move || upstreams.check_health(request_timeout))?;
+    let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;
+
+    let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
+    Ready::new(PROGRAM.name(), places)?.announce()?;
+    tracing::info!(http = %api.local_addr(), ops = %ops.local_addr(), "listening");
+
+    while signals.wait() != Signal::Stop {}
+    tracing::info!("stopping");
+    probe.stop();
+    let cut_at = Instant::now() + settings.grace;
+    api.shut_down(settings.grace);
+    for workers in [heavy_workers, light_workers] {
+        let by = cut_at.max(Instant::now() + Duration::from_millis(100));
+        if workers.join_by(by).is_err() {
+            tracing::warn!("a worker still waits for an auth server and is left behind");
+        }
+    }
+    ops.shut_down();
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! What can be set, and the checked settings that the server starts from.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use service::gather;
+use service::hardening::available_cores;
+use service::log::{self, LogSettings};
+use service::settings::values::Values;
+use service::settings::{Program, Setting, SettingErrors};
+
+use crate::limits::AUTH_SERVERS_MAX;
+
+/// The program and the table of its settings.
+pub static PROGRAM: Program = Program::new(
+    "http_front",
+    env!("CARGO_PKG_VERSION"),
+    "The HTTP server in front of auth_back",
+    &[
+        Setting::value("listen", "ADDRESS", "Where users' HTTP requests are taken")
+            .default("127.0.0.1:8080")
+            .group("Addresses"),
+        Setting::value(
+            "ops-listen",
+            "ADDRESS",
+            "Where /healthz, /readyz and /metrics are served; keep it off the internet",
+        )
+        .default("127.0.0.1:9080")
+        .group("Addresses"),
+        Setting::list("auth", "ADDRESSES", "The auth servers, used in turn")
+            .default("127.0.0.1:7051")
+            .group("Addresses"),
+        Setting::value("loops", "COUNT", "Event loops; auto is one per core")
+            .default("auto")
+            .group("Capacity"),
+        Setting::value("connections-max", "COUNT", "HTTP connections open at a time")
+            .default("65536")
+            .group("Capacity"),
+        Setting::value(
+            "connections-per-address-max",
+            "COUNT",
+            "HTTP connections open at a time from one address; raise it behind a proxy",
+        )
+        .default("4096")
+        .group("Capacity"),
+        Setting::value(
+            "heavy-threads",
+            "COUNT",
+            "Threads for requests that hash a password; each keeps up to --heavy-batch in flight",
+        )
+        .default("4")
+        .group("Capacity"),
+        Setting::value(
+            "heavy-queue",
+            "COUNT",
+            "Requests that may wait for such a thread; beyond them the answer is 503 at once",
+        )
+        .default("64")
+        .group("Capacity"),
+        Setting::value(
+            "heavy-batch",
+            "COUNT",
+            "Such requests on one upstream connection at a time",
+        )
+        .default("8")
+        .group("Capacity"),
+        Setting::value("light-threads", "COUNT", "Threads for all other requests")
+            .default("4")
+            .group("Capacity"),
+        Setting::value("light-queue", "COUNT", "Requests that may wait for such a thread")
+            .default("1024")
+            .group("Capacity"),
+        Setting::value(
+            "light-batch",
+            "COUNT",
+            "Such requests on one upstream connection at a time",
+        )
+        .default("64")
+        .group("Capacity"),
+        Setting::value(
+            "request-timeout",
+            "DURATION",
+            "From a request being read to its answer; what cannot be served by then is a 503",
+        )
+        .default("2s")
+        .group("Times"),
+        Setting::value(
+            "grace",
+            "DURATION",
+            "At shutdown, how long requests in flight may take before they are cut",
+        )
+        .default("5s")
+        .group("Times"),
+        log::LEVEL,
+        log::FORMAT,
+    ],
+);
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where users' requests are taken.
+    pub listen: SocketAddr,
+    /// Where operators look.
+    pub ops_listen: SocketAddr,
+    /// The auth servers.
+    pub auth: Vec<SocketAddr>,
+    /// Event loops.
+    pub loops: NonZeroUsize,
+    /// Connections open at a time.
+    pub connections_max: usize,
+    /// Connections open at a time from one address.
+    pub connections_per_address_max: usize,
+    /// The lane of requests that hash.
+    pub heavy: LaneSize,
+    /// The lane of all others.
+    pub light: LaneSize,
+    /// From reading a request to its answer.
+    pub request_timeout: Duration,
+    /// For requests in flight at shutdown.
+    pub grace: Duration,
+    /// Logging.
+    pub log: LogSettings,
+}
+
+/// The size of a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneSize {
+    /// Its threads.
+    pub threads: NonZeroUsize,
+    /// Jobs that may wait.
+    pub queue: NonZeroUsize,
+    /// Jobs that a thread takes at a time.
+    pub batch: NonZeroUsize,
+}
+
+impl Settings {
+    /// Checks what was given.
+    ///
+    /// # Errors
+    /// Every setting that is not allowed.
+    pub fn read(values: &Values<'_>) -> Result<Self, SettingErrors> {
+        let count = |name, max: usize| values.integer(name, NonZeroUsize::MIN..=nonzero(max));
+        gather!(Self {
+            listen: values.address("listen"),
+            ops_listen: values.address("ops-listen"),
+            auth: values.addresses("auth", 1..=AUTH_SERVERS_MAX),
+            loops: values.parse("loops", "auto or a whole number from 1 to 64", loops),
+            connections_max: values.integer("connections-max", 1..=1_000_000),
+            connections_per_address_max: values
+                .integer("connections-per-address-max", 1..=1_000_000),
+            heavy: gather!(LaneSize {
+                threads: count("heavy-threads", 64),
+                queue: count("heavy-queue", 65_536),
+                batch: count("heavy-batch", 256),
+            }),
+            light: gather!(LaneSize {
+                threads: count("light-threads", 64),
+                queue: count("light-queue", 65_536),
+                batch: count("light-batch", 256),
+            }),
+            request_timeout: values
+                .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
+            grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
+            log: LogSettings::read(values),
+        })
+    }
+}
+
+fn loops(text: &str) -> Option<NonZeroUsize> {
+    if text == "auto" {
+        return Some(available_cores());
+    }
+    text.parse().ok().filter(|loops: &NonZeroUsize| loops.get() <= 64)
+}
+
+fn nonzero(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).expect("an upper bound is not zero")
+}

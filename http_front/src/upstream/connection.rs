@@ -1,0 +1,305 @@
+//! One blocking connection to an auth server.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use framing::v2::{
+    Agreed, Encoder, Frame, Health, HealthReply, Hello, Inbox, Incompatible, RequestMessage,
+    negotiate,
+};
+use framing::{DecodeError, EncodeError, FrameError};
+use zeroize::Zeroize;
+
+use super::messages;
+use crate::limits::{CONNECT_TIME_MAX, READ_TICK};
+use crate::work::{Job, Outcome, Unanswered};
+
+/// Name and version of this program, for the logs of auth_back.
+const SOFTWARE: &str = concat!("http_front/", env!("CARGO_PKG_VERSION"));
+
+/// Unanswered requests that this side is prepared for. Batches are smaller.
+const IN_FLIGHT_MAX: u32 = 1024;
+
+/// A connection after HELLO. One thread uses it at a time, for one exchange after the other.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    opened_at: Instant,
+    outgoing: Vec<u8>,
+    inbox: Inbox,
+    encoder: Encoder,
+    in_flight_max: usize,
+    next_correlation: u64,
+    /// It has carried a batch before, so what breaks it may have happened while it waited.
+    used: bool,
+    /// Set when the stream cannot be used again.
+    broken: bool,
+}
+
+/// Why an exchange or the opening of a connection failed. What requests that were sent came to is
+/// not known then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// The network, or the auth server went away.
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+    /// The auth server ended the connection.
+    #[error("the auth server closed the connection")]
+    Closed,
+    /// The auth server needed too long for HELLO or for a health report.
+    #[error("the auth server did not answer in time")]
+    TimedOut,
+    /// The auth server, or something else that listens there, does not speak the protocol.
+    #[error("what came is no frame")]
+    Frame(#[from] FrameError),
+    /// The auth server's answer to our own question is not as it should be.
+    #[error("an answer could not be understood")]
+    Decode(#[from] DecodeError),
+    /// The operator deployed releases that are too far apart.
+    #[error("the auth server is of a release that does not fit ours")]
+    Incompatible(#[from] Incompatible),
+    /// The auth server refuses what every one answers.
+    #[error("the auth server refused with status {0}")]
+    Refused(u16),
+    /// A defect of this program.
+    #[error("a message could not be encoded")]
+    Encode(#[from] EncodeError),
+}
+
+impl Connection {
+    /// Connects and exchanges HELLO. Blocks until `deadline` at the most.
+    pub(crate) fn open(address: SocketAddr, deadline: Instant) -> Result<Self, ConnectionError> {
+        let opened_at = Instant::now();
+        let patience = deadline.saturating_duration_since(opened_at).min(CONNECT_TIME_MAX);
+        // Zero is refused by the system, and would mean no time-out at all for reads.
+        let patience = patience.max(Duration::from_millis(1));
+        let stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(CONNECT_TIME_MAX))?;
+        stream.set_read_timeout(Some(READ_TICK))?;
+        let mut connection = Self {
+            stream,
+            opened_at,
+            outgoing: Vec::new(),
+            inbox: Inbox::new(),
+            encoder: Encoder::default(),
+            in_flight_max: 1,
+            next_correlation: 0,
+            used: false,
+            broken: false,
+        };
+        let agreed = connection.greet(opened_at + patience)?;
+        connection.encoder = agreed.encoder();
+        connection.in_flight_max = usize::try_from(agreed.in_flight_max).unwrap_or(usize::MAX);
+        Ok(connection)
+    }
+
+    pub(crate) fn opened_at(&self) -> Instant {
+        self.opened_at
+    }
+
+    /// Whether it has carried a batch before.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether the other side has neither closed the connection nor sent anything unasked. Does not
+    /// wait.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let look = || -> io::Result<bool> {
+            self.stream.set_nonblocking(true)?;
+            let peeked = self.stream.peek(&mut [0]);
+            self.stream.set_nonblocking(false)?;
+            Ok(matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
+        };
+        self.inbox.waiting() == 0 && look().unwrap_or(false)
+    }
+
+    /// Asks whether the auth server can serve, and why not.
+    pub(crate) fn health(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Result<(), String>, ConnectionError> {
+        let correlation = self.send(&Health)?;
+        self.receive(correlation, deadline, |frame| match frame.answer::<HealthReply<'_>>()? {
+            Ok(HealthReply { ready: true, .. }) => Ok(Ok(())),
+            Ok(HealthReply { reason, .. }) => Ok(Err(reason.to_owned())),
+            Err(refusal) => Err(ConnectionError::Refused(refusal.status().get())),
+        })
+    }
+
+    /// Sends the requests of `jobs` in one write and answers each job when its reply arrives.
+    /// Blocks until all are answered; a job whose deadline passes is answered with that.
+    ///
+    /// Jobs that could not be answered because the connection failed stay in `jobs`. Whether they
+    /// took effect is not known; all of them can be sent again.
+    pub(crate) fn exchange(&mut self, jobs: &mut Vec<Job>) -> Result<(), ConnectionError> {
+        while !jobs.is_empty() {
+            let rest = jobs.split_off(jobs.len().min(self.in_flight_max));
+            let mut waiting = Waiting::new(self.next_correlation, std::mem::replace(jobs, rest));
+            let exchanged = self.exchange_batch(&mut waiting);
+            self.used = true;
+            if exchanged.is_err() {
+                self.broken = true;
+                jobs.extend(waiting.into_unanswered());
+                return exchanged;
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange_batch(&mut self, waiting: &mut Waiting) -> Result<(), ConnectionError> {
+        // A lease counts from before the request leaves.
+        let sent_at = Instant::now();
+        self.write_requests(waiting, sent_at)?;
+        while waiting.count > 0 {
+            match self.inbox.next_frame()? {
+                Some(frame) => {
+                    if let Some(job) = waiting.take(frame.correlation) {
+                        messages::answer(job, &frame, sent_at);
+                    }
+                }
+                None => {
+                    if !self.read_some()? && waiting.expire(Instant::now()) {
+                        // Replies to what was given up may still come, or never.
+                        self.broken = true;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_requests(
+        &mut self,
+        waiting: &mut Waiting,
+        now: Instant,
+    ) -> Result<(), ConnectionError> {
+        for slot in &mut waiting.jobs {
+            let Some(job) = slot else { continue };
+            let budget_ms = job.deadline.saturating_duration_since(now).as_millis();
+            let budget_ms = u32::try_from(budget_ms).unwrap_or(u32::MAX);
+            let correlation = self.next_correlation;
+            self.next_correlation += 1;
+            let encoded = messages::encode(
+                self.encoder,
+                &mut self.outgoing,
+                correlation,
+                budget_ms,
+                &job.work,
+            );
+            if let Err(error) = encoded
+                && let Some(job) = slot.take()
+            {
+                // The API refuses what no frame can carry, so the auth server's limit is lower.
+                tracing::error!(%error, "a request does not fit the auth server's limits");
+                waiting.count -= 1;
+                job.answer(Outcome::Unanswered(Unanswered::Incomprehensible));
+            }
+        }
+        self.flush()
+    }
+
+    fn greet(&mut self, deadline: Instant) -> Result<Agreed, ConnectionError> {
+        let ours = Hello::current(SOFTWARE, IN_FLIGHT_MAX);
+        let correlation = self.send(&ours)?;
+        self.receive(correlation, deadline, |frame| match frame.answer::<Hello<'_>>()? {
+            Ok(theirs) => Ok(negotiate(&ours, &theirs)?),
+            Err(refusal) => Err(ConnectionError::Refused(refusal.status().get())),
+        })
+    }
+
+    fn send<'a, M: RequestMessage<'a>>(&mut self, message: &M) -> Result<u64, ConnectionError> {
+        let correlation = self.next_correlation;
+        self.next_correlation += 1;
+        self.encoder.request(&mut self.outgoing, correlation, u32::MAX, message)?;
+        self.flush()?;
+        Ok(correlation)
+    }
+
+    /// Waits for one reply and reads it. Replies to what was given up earlier are passed over.
+    fn receive<T>(
+        &mut self,
+        correlation: u64,
+        deadline: Instant,
+        read: impl FnOnce(&Frame<'_>) -> Result<T, ConnectionError>,
+    ) -> Result<T, ConnectionError> {
+        loop {
+            match self.inbox.next_frame()? {
+                Some(frame) if frame.correlation == correlation => return read(&frame),
+                Some(_) => {}
+                None => {
+                    if !self.read_some()? && Instant::now() >= deadline {
+                        return Err(ConnectionError::TimedOut);
+                    }
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ConnectionError> {
+        let written = self.stream.write_all(&self.outgoing);
+        // Requests carry passwords and tokens.
+        self.outgoing.zeroize();
+        Ok(written?)
+    }
+
+    /// Reads what is there, waiting for at most a tick. False when nothing came.
+    fn read_some(&mut self) -> Result<bool, ConnectionError> {
+        match self.stream.read(self.inbox.space()) {
+            Ok(0) => Err(ConnectionError::Closed),
+            Ok(count) => {
+                self.inbox.filled(count);
+                Ok(true)
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
+                io::ErrorKind::Interrupted => Ok(true),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Jobs that were sent together; a reply finds its job by the distance of its correlation id from
+/// the first.
+struct Waiting {
+    first: u64,
+    jobs: Vec<Option<Job>>,
+    count: usize,
+}
+
+impl Waiting {
+    fn new(first: u64, jobs: Vec<Job>) -> Self {
+        let count = jobs.len();
+        Self { first, jobs: jobs.into_iter().map(Some).collect(), count }
+    }
+
+    /// The job of a reply; `None` for a reply that nobody waits for.
+    fn take(&mut self, correlation: u64) -> Option<Job> {
+        let index = usize::try_from(correlation.checked_sub(self.first)?).ok()?;
+        let job = self.jobs.get_mut(index)?.take()?;
+        self.count -= 1;
+        Some(job)
+    }
+
+    /// Answers jobs whose deadline has passed; whether there were any.
+    fn expire(&mut self, now: Instant) -> bool {
+        let before = self.count;
+        for slot in &mut self.jobs {
+            if let Some(job) = slot.take_if(|job| job.deadline <= now) {
+                job.answer(Outcome::Unanswered(Unanswered::TimedOut));
+                self.count -= 1;
+            }
+        }
+        self.count < before
+    }
+
+    fn into_unanswered(self) -> impl Iterator<Item = Job> {
+        self.jobs.into_iter().flatten()
+    }
+}

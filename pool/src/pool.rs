@@ -1,0 +1,144 @@
+//! The pool's handle.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::acquire;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::error::AcquireError;
+use crate::event::{DiscardReason, Observer};
+use crate::lent::Permit;
+use crate::manager::Manager;
+use crate::shared::Shared;
+use crate::stats::Stats;
+
+/// Lends at most N items, made as they are needed. Handles are cheap to clone and share one pool.
+///
+/// See the [crate documentation](crate) for how it behaves. When the last handle and the last lent item
+/// are gone, the idle items are dropped; [`close`](Self::close) drops them at once.
+pub struct Pool<M: Manager, C: Clock = SystemClock> {
+    pub(crate) shared: Arc<Shared<M, C>>,
+}
+
+impl<M: Manager> Pool<M> {
+    /// A pool of nil items: nothing is connected yet.
+    pub fn new(manager: M, config: Config) -> Self {
+        Self::assemble(manager, config, SystemClock, None)
+    }
+
+    /// As [`new`](Self::new), with somebody to tell of each [`Event`](crate::Event).
+    pub fn with_observer(manager: M, config: Config, observer: impl Observer) -> Self {
+        Self::assemble(manager, config, SystemClock, Some(Box::new(observer)))
+    }
+}
+
+impl<M: Manager, C: Clock> Pool<M, C> {
+    /// As [`Pool::with_observer`], with another clock.
+    pub fn with_clock(manager: M, config: Config, clock: C, observer: impl Observer) -> Self {
+        Self::assemble(manager, config, clock, Some(Box::new(observer)))
+    }
+
+    fn assemble(manager: M, config: Config, clock: C, observer: Option<Box<dyn Observer>>) -> Self {
+        Self { shared: Arc::new(Shared::new(manager, config, clock, observer)) }
+    }
+
+    /// Connects until at least `count` items exist (the pool's size, if that is less), those lent or
+    /// just being made by others included. Blocks until then. Items made for another caller count, so
+    /// several threads may call this at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire). What has been made by then stays.
+    pub fn prefill(&self, count: usize, deadline: Instant) -> Result<(), AcquireError<M::Error>> {
+        while let Some(mut permit) = self.permit_to_prefill(count)? {
+            acquire::connect(&self.shared, &mut permit, deadline, Duration::ZERO)?;
+            if let Some(pooled) = permit.item_mut() {
+                pooled.idle_since = self.shared.now_if_timed();
+            }
+        }
+        Ok(())
+    }
+
+    fn permit_to_prefill(
+        &self,
+        count: usize,
+    ) -> Result<Option<Permit<M, C>>, AcquireError<M::Error>> {
+        let mut ledger = self.shared.ledger.lock();
+        if !ledger.is_open() {
+            return Err(AcquireError::Closed);
+        }
+        if ledger.idle() + ledger.out() >= count {
+            return Ok(None);
+        }
+        let taken = ledger.take_nil();
+        drop(ledger);
+        Ok(taken.then(|| Permit::new(&self.shared, None)))
+    }
+
+    /// Closes the pool for good: every waiter and every later caller gets
+    /// [`AcquireError::Closed`], idle items are dropped now and lent ones as they come back. Does not
+    /// wait for those; [`Stats::lent`] counts them. Closing twice is harmless.
+    pub fn close(&self) {
+        let (items, bells) = self.shared.ledger.lock().close();
+        for bell in bells {
+            bell.notify_one();
+        }
+        for item in items {
+            drop(item);
+            self.shared.note_discarded(DiscardReason::Closed);
+        }
+    }
+
+    /// Whether [`close`](Self::close) has been called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.shared.ledger.lock().is_open()
+    }
+
+    /// What the pool holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counters = &self.shared.counters;
+        let ledger = self.shared.ledger.lock();
+        Stats {
+            size: self.shared.config.size(),
+            idle: ledger.idle(),
+            lent: ledger.out(),
+            waiting: ledger.waiting(),
+            acquired: counters.acquired.total(),
+            queued: counters.queued.total(),
+            timed_out: counters.timed_out.total(),
+            connected: counters.connected.total(),
+            connect_failed: counters.connect_failed.total(),
+            discarded: counters.all_discarded(),
+        }
+    }
+
+    /// The settings that it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// What makes its items.
+    #[must_use]
+    pub fn manager(&self) -> &M {
+        &self.shared.manager
+    }
+}
+
+/// Another handle of the same pool.
+impl<M: Manager, C: Clock> Clone for Pool<M, C> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// Shows the counts, never an item.
+impl<M: Manager, C: Clock> fmt::Debug for Pool<M, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a process does to itself before it holds secrets and takes connections, and what the system
+//! gives it.
+//!
+//! Each step says what it did, as one phrase for the log. A step that fails is reported and not fatal:
+//! a container may forbid one, and the server is no worse off than without it.
+
+use std::{
+    fmt, fs, io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
+
+/// Forbids core dumps, which would hold passwords and keys: `RLIMIT_CORE` becomes 0, for good.
+///
+/// # Errors
+///
+/// What `setrlimit(2)` says.
+pub fn forbid_core_dumps() -> io::Result<Done> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(Done("core dumps forbidden".to_owned()))
+}
+
+/// Hides the memory from other processes of the same user: no `ptrace`, no `/proc/PID/mem`
+/// (`PR_SET_DUMPABLE` 0, `prctl(2)`).
+///
+/// A debugger or profiler can be attached only by root from then on.
+///
+/// # Errors
+///
+/// What `prctl(2)` says.
+pub fn hide_memory() -> io::Result<Done> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(Done("memory hidden from other processes".to_owned()))
+}
+
+/// Raises the number of files, and so of connections, that may be open to the most that the process
+/// may allow itself: `RLIMIT_NOFILE`, soft to hard.
+///
+/// # Errors
+///
+/// What `setrlimit(2)` says; the limit stays as it was.
+pub fn raise_open_files() -> io::Result<Done> {
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum })?;
+    let text = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    let (from, to) = (text(before.current), text(getrlimit(Resource::Nofile).current));
+    Ok(Done(if from == to {
+        format!("open files {to}")
+    } else {
+        format!("open files {from} to {to}")
+    }))
+}
+
+/// What a step did, as a phrase for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done(String);
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Cores that this process may use, at least 1: those of its affinity mask, or fewer where its
+/// control group has a quota of CPU time.
+#[must_use]
+pub fn available_cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The least memory limit of the control groups (version 2) that this process is in, in bytes, or
+/// `None` when there is none. Blocks on small files of `/proc` and `/sys`.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
+    memory_limit_of(&membership, Path::new("/sys/fs/cgroup"))
+}
+
+/// A limit of any group on the way to the root holds for the process (Linux
+/// `Documentation/admin-guide/cgroup-v2.rst`, "Memory Interface Files").
+fn memory_limit_of(membership: &str, mount: &Path) -> Option<u64> {
+    let group = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let group = PathBuf::from(group.trim_start_matches('/'));
+    let limits = group.ancestors().filter_map(|group| {
+        let text = fs::read_to_string(mount.join(group).join("memory.max")).ok()?;
+        // Otherwise "max": no limit.
+        text.trim().parse::<u64>().ok()
+    });
+    limits.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_dumps_are_forbidden_and_stay_so() {
+        forbid_core_dumps().expect("a process may lower its limit");
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn memory_is_hidden() {
+        hide_memory().expect("a process may hide itself");
+        let behavior = rustix::process::dumpable_behavior().expect("a process may ask");
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
+    }
+
+    #[test]
+    fn open_files_reach_the_hard_limit() {
+        raise_open_files().expect("a process may use what it is allowed");
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
+
+    #[test]
+    fn the_least_limit_of_all_groups_counts() {
+        fn check(files: &[(&str, &str)], membership: &str, expected: Option<u64>) {
+            let mount = tempfile::tempdir().expect("a temporary directory");
+            for (group, limit) in files {
+                let group = mount.path().join(group);
+                fs::create_dir_all(&group).expect("a directory of the test's own");
+                fs::write(group.join("memory.max"), limit).expect("a file of the test's own");
+            }
+            assert_eq!(memory_limit_of(membership, mount.path()), expected, "{membership:?}");
+        }
+        check(&[("a/b", "1000\n"), ("a", "max\n")], "0::/a/b\n", Some(1000));
+        check(&[("a/b", "1000\n"), ("a", "500\n")], "0::/a/b\n", Some(500));
+        check(&[("a/b", "max\n")], "0::/a/b\n", None);
+        check(&[("", "700\n")], "0::/\n", Some(700));
+        check(&[("a", "700\n")], "12:memory:/a\n", None);
+        check(&[("a", "700\n")], "12:memory:/x\n0::/a\n", Some(700));
+        check(&[], "0::/gone\n", None);
+        check(&[("a", "700\n")], "", None);
+    }
+}

@@ -1,0 +1,261 @@
+//! Workers stand at gates that the tests open, so no test depends on who is faster.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Barrier, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::*;
+
+/// Far beyond what any step here takes: only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn options(threads: usize, queue: usize) -> LaneOptions {
+    let size = |size| NonZeroUsize::new(size).expect("a size of the test's own");
+    LaneOptions::new("test", size(threads), size(queue)).expect("options of the test's own")
+}
+
+/// A job that reports when a worker starts it, and then waits until the test lets it go on.
+struct Gated {
+    started: mpsc::Sender<u32>,
+    number: u32,
+    gate: mpsc::Receiver<()>,
+}
+
+/// A lane with a gated job in work on its only thread.
+fn busy_lane(
+    queue: usize,
+) -> (Lane<Gated>, Workers, mpsc::Sender<()>, mpsc::Receiver<u32>, impl Fn(u32) -> Gated) {
+    let (lane, workers) = Lane::start(options(1, queue), |inbox: &mut Inbox<Gated>| {
+        while let Some(job) = inbox.recv() {
+            let _ = job.started.send(job.number);
+            let _ = job.gate.recv_timeout(PATIENCE);
+        }
+    })
+    .expect("one thread");
+    let (started, starts) = mpsc::channel();
+    let (open, gate) = mpsc::channel();
+    lane.try_submit(Gated { started: started.clone(), number: 0, gate }).expect("an empty lane");
+    assert_eq!(starts.recv_timeout(PATIENCE), Ok(0));
+    // The gates of these jobs stand open: their senders are gone.
+    let job = move |number| Gated { started: started.clone(), number, gate: mpsc::channel().1 };
+    (lane, workers, open, starts, job)
+}
+
+#[test]
+fn a_full_lane_gives_the_job_back_and_a_drained_one_takes_it() {
+    let (lane, workers, open, starts, job) = busy_lane(2);
+    lane.try_submit(job(1)).expect("room for one");
+    lane.try_submit(job(2)).expect("room for another");
+    let rejected = lane.try_submit(job(3)).expect_err("the queue is full");
+    assert!(matches!(rejected, Rejected::Full(_)));
+    assert_eq!(format!("{rejected:?} {rejected}"), "Full(..) the lane's queue is full");
+    assert_eq!(rejected.into_job().number, 3);
+
+    let stats = lane.stats();
+    let expected = LaneSnapshot {
+        queue_capacity: 2,
+        threads: 1,
+        queued: 2,
+        in_work: 1,
+        accepted: 3,
+        finished: 0,
+        rejected: 1,
+        panics: 0,
+    };
+    assert_eq!(stats.snapshot(), expected);
+
+    drop(open);
+    assert_eq!(starts.recv_timeout(PATIENCE), Ok(1));
+    assert_eq!(starts.recv_timeout(PATIENCE), Ok(2));
+    lane.try_submit(job(4)).expect("the queue has drained");
+    drop(lane);
+    workers.join_by(Instant::now() + PATIENCE).expect("nothing holds the worker");
+    assert_eq!(starts.recv_timeout(PATIENCE), Ok(4));
+    let expected =
+        LaneSnapshot { threads: 0, queued: 0, in_work: 0, accepted: 4, finished: 4, ..expected };
+    assert_eq!(stats.snapshot(), expected);
+}
+
+#[test]
+fn what_is_queued_is_done_before_the_workers_end() {
+    let (lane, workers, open, starts, job) = busy_lane(8);
+    for number in 1..=8 {
+        lane.try_submit(job(number)).expect("room for eight");
+    }
+    drop((lane, job));
+    drop(open);
+    workers.join();
+    assert_eq!(starts.iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn waiting_for_workers_ends_at_the_deadline() {
+    let (lane, workers, open, starts, job) = busy_lane(1);
+    drop(lane);
+    assert_eq!(workers.join_by(Instant::now()), Err(StillRunning { threads: 1 }));
+    drop((open, job));
+    // The thread is left alone and ends by itself: the last sender of `starts` goes with it.
+    assert_eq!(starts.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn a_batch_is_what_waits_and_no_more_than_its_maximum() {
+    let (batches, taken) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = parking_lot::Mutex::new(gate);
+    let (lane, workers) = Lane::start(options(1, 8), move |inbox: &mut Inbox<u32>| {
+        let mut batch = Vec::new();
+        while inbox.recv_batch(&mut batch, 4) {
+            let _ = batches.send(std::mem::take(&mut batch));
+            let _ = gate.lock().recv_timeout(PATIENCE);
+        }
+    })
+    .expect("one thread");
+    let next = || taken.recv_timeout(PATIENCE).expect("a batch");
+
+    lane.try_submit(0).expect("an empty lane");
+    assert_eq!(next(), [0], "one job is not kept waiting for more");
+    (1..=6).for_each(|job| lane.try_submit(job).expect("room for eight"));
+    open.send(()).expect("the worker waits");
+    assert_eq!(next(), [1, 2, 3, 4]);
+    assert_eq!((lane.stats().snapshot().queued, lane.stats().snapshot().in_work), (2, 4));
+    open.send(()).expect("the worker waits");
+    assert_eq!(next(), [5, 6]);
+    let stats = lane.stats();
+    drop((open, lane));
+    workers.join();
+    assert_eq!(stats.snapshot().finished, 7);
+}
+
+/// Tells of its end, as the jobs of a server answer their clients.
+struct Guarded {
+    panics: bool,
+    dropped: mpsc::Sender<&'static str>,
+    number: &'static str,
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.dropped.send(self.number);
+    }
+}
+
+#[test]
+fn a_panic_ends_its_job_and_not_its_worker() {
+    let (dropped, ends) = mpsc::channel();
+    let (lane, workers) = Lane::start(options(1, 8), |inbox: &mut Inbox<Guarded>| {
+        while let Some(job) = inbox.recv() {
+            assert!(!job.panics, "a panic of the test's own");
+        }
+    })
+    .expect("one thread");
+    let submit = |number, panics| {
+        let job = Guarded { panics, dropped: dropped.clone(), number };
+        lane.try_submit(job).expect("room for eight");
+    };
+    submit("first", false);
+    submit("panics", true);
+    submit("after", false);
+    let end = || ends.recv_timeout(PATIENCE);
+    assert_eq!((end(), end(), end()), (Ok("first"), Ok("panics"), Ok("after")));
+    let stats = lane.stats();
+    drop(lane);
+    workers.join();
+    let snapshot = stats.snapshot();
+    assert_eq!((snapshot.panics, snapshot.finished, snapshot.in_work), (1, 3, 0));
+}
+
+#[test]
+fn a_batch_cut_off_by_a_panic_is_dropped_whole() {
+    let (dropped, ends) = mpsc::channel();
+    let start = Arc::new(Barrier::new(2));
+    let at_start = Arc::clone(&start);
+    let (lane, workers) = Lane::start(options(1, 8), move |inbox: &mut Inbox<Guarded>| {
+        at_start.wait();
+        let mut batch = Vec::new();
+        while inbox.recv_batch(&mut batch, 8) {
+            for job in batch.drain(..) {
+                assert!(!job.panics, "a panic of the test's own");
+            }
+        }
+    })
+    .expect("one thread");
+    for (number, panics) in [("one", false), ("two", true), ("three", false)] {
+        lane.try_submit(Guarded { panics, dropped: dropped.clone(), number }).expect("room");
+    }
+    drop(dropped);
+    let stats = lane.stats();
+    drop(lane);
+    // Once for the worker that panics, once for the one that follows it.
+    start.wait();
+    start.wait();
+    workers.join();
+    let mut ends: Vec<_> = ends.iter().collect();
+    ends.sort_unstable();
+    assert_eq!(ends, ["one", "three", "two"]);
+    assert_eq!((stats.snapshot().panics, stats.snapshot().finished), (1, 3));
+}
+
+#[test]
+fn workers_that_panic_before_any_job_end_and_close_the_lane() {
+    let (lane, workers) = Lane::start(options(2, 2), |_: &mut Inbox<u32>| {
+        panic!("a panic of the test's own");
+    })
+    .expect("two threads");
+    workers.join();
+    let rejected = lane.try_submit(7).expect_err("nobody is left");
+    assert!(matches!(rejected, Rejected::Closed(7)));
+    let snapshot = lane.stats().snapshot();
+    assert_eq!((snapshot.threads, snapshot.panics, snapshot.queued), (0, 2, 0));
+}
+
+#[test]
+fn every_thread_works_under_its_own_name_and_priority() {
+    let together = Arc::new(Barrier::new(3));
+    let (seen, workers_seen) = mpsc::channel();
+    let own = rustix::process::getpriority_process(None).expect("a thread may ask");
+    let nicer = (own + 1).clamp(1, 19);
+    let niceness = u8::try_from(nicer).ok().and_then(Niceness::new).expect("1 to 19");
+    let (lane, workers) = {
+        let together = Arc::clone(&together);
+        Lane::start(options(3, 3).niceness(niceness), move |inbox: &mut Inbox<()>| {
+            while inbox.recv().is_some() {
+                // Each job holds its thread until every thread has one.
+                together.wait();
+                let name = thread::current().name().map(str::to_owned);
+                let _ = seen.send((name, rustix::process::getpriority_process(None).ok()));
+            }
+        })
+    }
+    .expect("three threads");
+    (0..3).for_each(|_| lane.try_submit(()).expect("room for three"));
+    drop(lane);
+    workers.join();
+    let mut seen: Vec<_> = workers_seen.iter().collect();
+    seen.sort();
+    let expected = ["test-0", "test-1", "test-2"].map(|name| (Some(name.to_owned()), Some(nicer)));
+    assert_eq!(seen, expected);
+    let after = rustix::process::getpriority_process(None).expect("a thread may ask");
+    assert_eq!(own, after, "the priority of other threads stays");
+}
+
+#[test]
+fn options_are_checked() {
+    fn check(name: &'static str, threads: usize, allowed: bool) {
+        let threads = NonZeroUsize::new(threads).expect("not zero");
+        let made = LaneOptions::new(name, threads, NonZeroUsize::MIN);
+        assert_eq!(made.is_ok(), allowed, "{name:?} {threads}");
+    }
+    check("heavy", 8, true);
+    check("ten-bytes0", 1024, true);
+    check("eleven-byte", 1, false);
+    check("", 1, false);
+    check("Heavy", 1, false);
+    check("heavy\n", 1, false);
+    check("heavy", 1025, false);
+    assert_eq!(Niceness::new(19).map(Niceness::get), Some(19));
+    assert_eq!(Niceness::new(20), None);
+}

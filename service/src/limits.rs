@@ -1,0 +1,47 @@
+//! Every bound of this crate, each with its reason.
+
+/// Longest settings file that is read, in bytes.
+///
+/// A complete sample file is about 8 KiB; whatever is far beyond it is the wrong file.
+pub const SETTINGS_FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Longest part of a refused value that an error message repeats, in characters.
+pub const SHOWN_VALUE_CHARS_MAX: usize = 120;
+
+/// Largest number of edits between an unknown name and the known one that is suggested for it.
+///
+/// Two edits cover a swapped pair of letters, a missing letter and a wrong one; with three, short
+/// names start to resemble each other.
+pub const SUGGESTION_EDITS_MAX: usize = 2;
+
+/// Log lines that may wait for the thread that writes them.
+///
+/// A line is about 300 bytes, so a reader of the log that has stalled costs about 2.4 MB before
+/// lines are dropped (and counted).
+pub const LOG_LINES_QUEUED_MAX: usize = 8 * 1024;
+
+/// Bytes of log lines that are collected before they are written.
+///
+/// What a pipe holds on Linux (`pipe(7)`): more would be written in parts anyway.
+pub const LOG_BATCH_BYTES: usize = 64 * 1024;
+
+/// Longest name of a lane, in bytes.
+///
+/// The kernel keeps 15 bytes of a thread's name; see [`LANE_THREADS_MAX`] for the rest of the sum.
+pub const LANE_NAME_BYTES_MAX: usize = 10;
+
+/// Largest number of threads in a lane.
+///
+/// Workers run blocking code, so there may be many more of them than cores; a thousand threads
+/// waiting on one database is past what any setting should ask for.
+pub const LANE_THREADS_MAX: usize = 1024;
+
+/// Bytes of a thread's name that Linux keeps (`TASK_COMM_LEN` is 16 with the final NUL).
+const THREAD_NAME_BYTES_MAX: usize = 15;
+
+// "name-1023" has to fit, or two threads of a lane could not be told apart.
+const _: () = assert!(LANE_NAME_BYTES_MAX + "-1023".len() <= THREAD_NAME_BYTES_MAX);
+const _: () = assert!(LANE_THREADS_MAX - 1 <= 1023);
+
+/// Most places that a ready line may name.
+pub const READY_PLACES_MAX: usize = 16;

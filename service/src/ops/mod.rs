@@ -1,0 +1,176 @@
+//! The ops listener: what operators and orchestrators ask a server.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/healthz` | 200 while the process serves at all; restart it when this fails |
+//! | `/readyz` | 200 while it can serve users, else 503 and why; send it no traffic meanwhile |
+//! | `/metrics` | OpenMetrics text |
+//!
+//! It runs on an event loop of its own, so that it answers when all others are busy, and it never
+//! waits: readiness is what the [`Probe`] found last. Encoding metrics reads a few files of `/proc`,
+//! which the loops of users must not do; here it delays operators alone.
+
+pub mod limits;
+mod probe;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http1::{
+    Accepted, Answered, Connection, Exchange, Handler, Head, Method, PreparedResponse, Problem,
+    Progress, Reply, Response, Shared, Status,
+};
+use reactor::{Counters, Limits, Listener, Reactor};
+
+pub use probe::{Probe, Readiness};
+
+use crate::metrics::{CONTENT_TYPE, Registry};
+use limits::{OPS_CONNECTIONS_MAX, OPS_GRACE};
+
+/// A running ops listener.
+pub struct OpsServer {
+    reactor: Reactor<Connection<Ops>>,
+}
+
+impl OpsServer {
+    /// Serves `registry` and `readiness` on `listener`.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread or no descriptors.
+    pub fn start(listener: Listener, registry: Registry, readiness: Readiness) -> io::Result<Self> {
+        let limits = Limits {
+            connections_max: OPS_CONNECTIONS_MAX,
+            connections_per_address_max: OPS_CONNECTIONS_MAX,
+        };
+        let registry = Arc::new(registry);
+        let reactor = reactor::start("ops", listener, limits, move |_, _| {
+            Shared::new(Ops::new(Arc::clone(&registry), readiness.clone()))
+        })?;
+        Ok(Self { reactor })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.reactor.local_addr()
+    }
+
+    /// Stops. Blocks for [`OPS_GRACE`] at the most.
+    pub fn shut_down(self) {
+        self.reactor.shut_down(OPS_GRACE);
+    }
+}
+
+/// Shows what a reactor counts, labelled with the name of its listener.
+pub fn observe_reactor(registry: &mut Registry, listener: &str, counters: &Arc<Counters>) {
+    let labels = [("listener", listener)];
+    let open = Arc::clone(counters);
+    registry.observe_gauge("connections_open", "Connections open now", &labels, move || {
+        open.open() as f64
+    });
+    let mut count = |name, help, read: fn(&Counters) -> u64| {
+        let counters = Arc::clone(counters);
+        registry.observe_counter(name, help, &labels, move || read(&counters));
+    };
+    count("connections_accepted", "Connections accepted", Counters::accepted);
+    count("connections_refused_full", "Connections over the cap of all", Counters::refused_full);
+    count(
+        "connections_refused_address",
+        "Connections over the cap of their address",
+        Counters::refused_address,
+    );
+    count("accept_pauses", "Rests for want of file descriptors", Counters::accept_pauses);
+    count("connections_stalled", "Peers that did not take their answers", Counters::stalled);
+    count("connections_cut", "Connections cut at shutdown", Counters::cut);
+}
+
+/// The handler of the ops listener.
+struct Ops {
+    registry: Arc<Registry>,
+    readiness: Readiness,
+    alive: PreparedResponse,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Page {
+    Health,
+    Ready,
+    Metrics,
+}
+
+const NOT_FOUND: Problem = Problem::new(
+    Status::NotFound,
+    "not_found",
+    "There is no such resource",
+    "There are /healthz, /readyz and /metrics.",
+);
+const METHOD_NOT_ALLOWED: Problem = Problem::new(
+    Status::MethodNotAllowed,
+    "method_not_allowed",
+    "The resource does not have this method",
+    "Ask with GET or HEAD.",
+)
+.with_allow("GET, HEAD");
+const NOT_READY: Problem = Problem::new(
+    Status::ServiceUnavailable,
+    "not_ready",
+    "The server cannot serve users",
+    "It has not found out yet whether it can.",
+)
+.with_retry_after(1);
+
+const PLAIN: Response<'static> =
+    Response::json(Status::Ok).fields(&[("Cache-Control", "no-store")]);
+
+impl Ops {
+    fn new(registry: Arc<Registry>, readiness: Readiness) -> Self {
+        let alive = PreparedResponse::new(&PLAIN, br#"{"status":"ok"}"#);
+        Self { registry, readiness, alive }
+    }
+}
+
+impl Handler for Ops {
+    type Call = Page;
+    /// Nothing is left for later.
+    type Completion = std::convert::Infallible;
+
+    fn on_head(&mut self, head: &Head<'_>, _: &Exchange) -> Result<Accepted<Page>, Problem> {
+        let page = match head.path() {
+            "/healthz" => Page::Health,
+            "/readyz" => Page::Ready,
+            "/metrics" => Page::Metrics,
+            _ => return Err(NOT_FOUND),
+        };
+        if !matches!(head.method(), Method::Get | Method::Head) {
+            return Err(METHOD_NOT_ALLOWED);
+        }
+        Ok(Accepted::without_body(page))
+    }
+
+    fn on_request(&mut self, page: Page, _: &[u8], _: &Exchange, reply: Reply<'_>) -> Progress {
+        let answered = match page {
+            Page::Health => reply.send_prepared(&self.alive),
+            Page::Ready => match self.readiness.now() {
+                Ok(()) => reply.send(&PLAIN, br#"{"status":"ready"}"#),
+                Err(None) => reply.problem(&NOT_READY),
+                Err(Some(reason)) => reply.problem(&NOT_READY.with_detail(reason)),
+            },
+            Page::Metrics => {
+                let text = self.registry.encode();
+                reply.send(&Response::new(Status::Ok).content_type(CONTENT_TYPE), text.as_bytes())
+            }
+        };
+        answered.into()
+    }
+
+    fn on_completion(
+        &mut self,
+        completion: std::convert::Infallible,
+        _: &Exchange,
+        _: Reply<'_>,
+    ) -> Answered {
+        match completion {}
+    }
+}

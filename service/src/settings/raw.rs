@@ -1,0 +1,135 @@
+//! The texts of all settings, each with where it came from, before they are checked.
+
+use std::{cell::Cell, collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Program, Setting, SettingError, SettingErrors, UnknownKey, error::quoted, values::Values,
+};
+
+/// The texts of all settings as they were given, to be turned into a checked struct by
+/// [`Raw::check`].
+///
+/// Secrets among them are wiped when this is dropped: keep it no longer than the log of the start
+/// needs it.
+pub struct Raw {
+    pub(super) program: &'static Program,
+    /// One for each setting of the table, in its order.
+    pub(super) given: Vec<Option<Given>>,
+    /// Keys of the file that are no settings.
+    pub(super) unknown: Vec<UnknownKey>,
+    pub(super) misspelt: BTreeMap<String, String>,
+    pub(super) subcommand: Option<(String, clap::ArgMatches)>,
+    /// Which settings [`Values`] was asked for, in the order of the table.
+    pub(super) asked: Vec<Cell<bool>>,
+}
+
+impl Raw {
+    /// Turns texts into a checked struct; `build` is usually one [`gather!`](crate::gather).
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the configuration: what reading it found (keys of the file that
+    /// are no settings) and what `build` found.
+    pub fn check<T>(
+        &self,
+        build: impl FnOnce(&Values<'_>) -> Result<T, SettingErrors>,
+    ) -> Result<T, SettingErrors> {
+        let mut faults = SettingErrors::none();
+        for key in &self.unknown {
+            faults.push(SettingError::UnknownKey(key.clone()));
+        }
+        match faults.keep(build(&Values::new(self))) {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(faults),
+        }
+    }
+
+    /// The subcommand that was asked for and its own arguments.
+    #[must_use]
+    pub fn subcommand(&self) -> Option<(&str, &clap::ArgMatches)> {
+        self.subcommand.as_ref().map(|(name, matches)| (name.as_str(), matches))
+    }
+
+    /// Variables that look like a misspelt setting of this program, each with the name that was
+    /// probably meant: for a warning.
+    ///
+    /// They are not refused, because the environment is not the program's own: Kubernetes puts
+    /// variables such as `AUTH_BACK_SERVICE_HOST` there for every service of that name.
+    #[must_use]
+    pub fn misspelt_variables(&self) -> &BTreeMap<String, String> {
+        &self.misspelt
+    }
+
+    /// Every setting with its text as it may be shown and where it came from, for a line of the log.
+    pub fn summary(&self) -> impl Iterator<Item = (&'static str, String, Origin)> {
+        self.program.settings.iter().zip(&self.given).filter_map(|(setting, given)| {
+            let given = given.as_ref()?;
+            Some((setting.name, given.shown(setting), given.origin.clone()))
+        })
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.summary().map(|(name, shown, _)| (name, shown))).finish()
+    }
+}
+
+/// Where the text of a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag.
+    Flag,
+    /// The environment variable of this name.
+    Variable(String),
+    /// The settings file.
+    File {
+        /// The file, as `--config` named it.
+        path: Arc<PathBuf>,
+        /// Line of the key, from 1.
+        line: usize,
+    },
+    /// Nobody gave one: the text stands in the table of settings.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("the command line"),
+            Self::Variable(name) => f.write_str(name),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Default => f.write_str("its default"),
+        }
+    }
+}
+
+/// The text of one setting. No `Debug`: it may be a secret.
+pub(super) struct Given {
+    pub(super) origin: Origin,
+    pub(super) content: Content,
+}
+
+pub(super) enum Content {
+    /// Wiped when dropped, secret or not: which of them hold a secret is not this type's business.
+    Text(Zeroizing<String>),
+    /// What was given instead of a text, such as "a table".
+    Other(&'static str),
+}
+
+impl Given {
+    pub(super) fn text(origin: Origin, text: impl Into<String>) -> Self {
+        Self { origin, content: Content::Text(Zeroizing::new(text.into())) }
+    }
+
+    /// The value as an error or a log line may show it.
+    pub(super) fn shown(&self, setting: &Setting) -> String {
+        match &self.content {
+            _ if setting.secret => "***".to_owned(),
+            Content::Text(text) => quoted(text),
+            Content::Other(what) => (*what).to_owned(),
+        }
+    }
+}
