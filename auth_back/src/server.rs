@@ -13,11 +13,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pool::Pool;
-use reactor::{Limits, Listener};
+use reactor::Limits;
 use service::lane::Niceness;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
-use service::process;
+use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::refuse;
 use service::signals::{Signal, Signals};
@@ -58,8 +58,8 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
-    let listener = Listener::bind(settings.listen, NonZeroUsize::MIN)?;
-    let ops_listener = Listener::bind(settings.ops_listen, NonZeroUsize::MIN)?;
+    let listener = bind(settings.listen, NonZeroUsize::MIN)?;
+    let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let accounts = Arc::new(open_accounts(settings)?);
 
     // While one request hashes, another of the same core may wait for the store.

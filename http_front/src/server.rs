@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http1::{Connection, Shared};
-use reactor::{Limits, Listener};
+use reactor::Limits;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
-use service::process;
+use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::refuse;
 use service::signals::{Signal, Signals};
@@ -51,8 +51,8 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
-    let listener = Listener::bind(settings.listen, settings.loops)?;
-    let ops_listener = Listener::bind(settings.ops_listen, NonZeroUsize::MIN)?;
+    let listener = bind(settings.listen, settings.loops)?;
+    let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
 
     // A worker holds one connection at a time; the probe needs one as well.
     let connections = settings.heavy.threads.get() + settings.light.threads.get() + 1;

@@ -24,16 +24,12 @@ impl Listener {
     /// # Errors
     /// Whatever the kernel refuses: the address is in use or not of this machine, no permission.
     pub fn bind(address: SocketAddr, loops: NonZeroUsize) -> io::Result<Self> {
-        // The first socket settles the port. Binding it without SO_REUSEPORT once would tell when
-        // another process holds the address with SO_REUSEPORT, but the kernel admits only
-        // processes of the same user there, and a rolling restart wants exactly that.
-        let first = bind_one(address)?;
-        let address = first.local_addr()?;
-        let mut sockets = vec![first];
-        for _ in 1..loops.get() {
-            sockets.push(bind_one(address)?);
-        }
-        Ok(Self { sockets, address })
+        let reserved = reserve(address)?;
+        // Port 0 was settled by the reservation.
+        let address = reserved.local_addr()?.as_socket().unwrap_or(address);
+        drop(reserved);
+        let sockets: io::Result<Vec<_>> = (0..loops.get()).map(|_| bind_one(address)).collect();
+        Ok(Self { sockets: sockets?, address })
     }
 
     /// The address, with the port that the kernel chose.
@@ -41,6 +37,15 @@ impl Listener {
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Binds without `SO_REUSEPORT`, which fails when anybody listens there. With it, a second server
+/// of the same user would be let in beside the first and silently get a part of its connections.
+fn reserve(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
@@ -52,4 +57,30 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_sockets_share_one_port() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(any, NonZeroUsize::new(3).unwrap()).unwrap();
+        let ports: Vec<_> =
+            listener.sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        assert_eq!(ports, [listener.local_addr(); 3]);
+        assert_ne!(listener.local_addr().port(), 0);
+    }
+
+    #[test]
+    fn an_address_that_is_in_use_is_refused() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let first = Listener::bind(any, NonZeroUsize::MIN).unwrap();
+        let second = Listener::bind(first.local_addr(), NonZeroUsize::MIN);
+        assert_eq!(second.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let address = first.local_addr();
+        drop(first);
+        assert!(Listener::bind(address, NonZeroUsize::MIN).is_ok());
+    }
 }

@@ -1,6 +1,11 @@
 //! The first steps of a server's process, the same for every server.
 
 use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use reactor::Listener;
 
 use crate::hardening;
 use crate::log::LogGuard;
@@ -20,6 +25,23 @@ pub fn prepare() {
             Err(error) => tracing::warn!(step, %error, "the process could not be prepared"),
         }
     }
+}
+
+/// Binds a listener, with an error that names the address.
+///
+/// # Errors
+///
+/// What the system said, with the address.
+pub fn bind(address: SocketAddr, loops: NonZeroUsize) -> Result<Listener, BindError> {
+    Listener::bind(address, loops).map_err(|source| BindError { address, source })
+}
+
+/// An address cannot be listened on. Whoever configured it is at fault, or another process is there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
 }
 
 /// Shows the lines of the log that nobody will read, and the version as a metric.
