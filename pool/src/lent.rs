@@ -63,6 +63,7 @@ fn reason_to_discard<M: Manager, C: Clock>(
     now: Option<Instant>,
 ) -> Option<DiscardReason> {
     if thread::panicking() {
+        // The manager is not asked: if it panicked too, the process would abort.
         Some(DiscardReason::Panicked)
     } else if shared.manager.is_broken(&pooled.item) {
         Some(DiscardReason::Broken)

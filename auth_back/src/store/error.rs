@@ -15,8 +15,9 @@ pub enum StoreError {
     /// Not now: the database is away, too slow or full, or every connection was busy until the deadline.
     /// The operator's to mend; the caller answers 503.
     ///
-    /// If it was a write, whether it happened is unknown. An insert of a user may be repeated with the
-    /// same request id; the other calls may be repeated as they are.
+    /// If it was a write, whether it happened is unknown. An insert of a user is repeated with the same
+    /// request id, an insert of a session with a new digest. A swap or a deletion may be repeated as it
+    /// is; false then means that the first one may have worked.
     #[error("the store is unavailable: {0}")]
     Unavailable(Cause),
 

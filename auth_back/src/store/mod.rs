@@ -4,7 +4,8 @@
 //! token means is [`credentials`](crate::credentials)' affair.
 //!
 //! - [`SqliteStore`]: a file beside the program, so that it runs at once.
-//! - [`MySqlStore`]: MySQL 8 or MariaDB 10.5 and newer, shared by any number of servers.
+//! - [`MySqlStore`]: MariaDB or MySQL, shared by any number of servers. Tested on MariaDB 10.11; the
+//!   statements keep to what MySQL 8 knows too.
 //!
 //! Each call is a single statement that commits by itself, or a short run of them that is safe to cut
 //! anywhere. There are no transactions to leave open, and a call that failed may be made again.
@@ -38,9 +39,10 @@ pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
 /// Users, sessions and products in a database.
 ///
 /// Every call blocks, and takes the moment after which its result is of no use. A call whose deadline has
-/// passed sends nothing; one that waits for a connection or a lock stops waiting at the deadline. Only a
-/// database that falls silent in the middle of an answer can hold a call longer, by at most
-/// [`limits::IO_TIMEOUT`].
+/// passed sends nothing, and waiting for a connection ends at the deadline. What has been sent to MySQL
+/// may overrun it: a statement by [`limits::STATEMENT_TIMEOUT`], after which the server gives it up, and
+/// a server that falls silent by [`limits::IO_TIMEOUT`]. A commit to SQLite may overrun it by the time
+/// that the disk takes.
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.

@@ -1,8 +1,9 @@
 //! Databases for tests: a SQLite file in a temporary directory, and MariaDB.
 //!
-//! `GATEHOUSE_TEST_MYSQL=mysql://root@127.0.0.1:PORT` names a server that tests may make databases on. Without
-//! it a private one is started: own data directory, port and socket, killed when the last test that uses
-//! it ends. A missing `mariadbd` fails the test.
+//! `GATEHOUSE_TEST_MYSQL=mysql://root@127.0.0.1:PORT` names a server that tests may make databases on.
+//! Without it a private one is started: own data directory, port and socket, killed when the last test
+//! that uses it ends. A missing `mariadbd` fails the test. Tests that stop the server or change its
+//! settings always start their own.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -250,8 +251,12 @@ impl Drop for MariaDb {
     }
 }
 
-/// A MariaDB program that reads no configuration of the machine's.
+/// A MariaDB program that reads no configuration of the machine's and writes nothing outside `directory`.
 fn command(program: &str, directory: &Path) -> Command {
+    // A server that starts clears its temporary directory of tables that it takes for a dead server's. In
+    // the machine's own, those may be another test's.
+    let temporary = directory.join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
     // Debian keeps servers where an ordinary user's PATH does not look.
     let path = env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
     let mut command = Command::new(program);
@@ -259,6 +264,7 @@ fn command(program: &str, directory: &Path) -> Command {
         .env("PATH", path)
         .arg("--no-defaults")
         .arg(format!("--datadir={}", directory.join("data").display()))
+        .arg(format!("--tmpdir={}", temporary.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     // The server refuses to run as root unless told so by name.

@@ -1,5 +1,6 @@
 //! A panic costs at most one item, and never a place in the pool.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use pool::{Config, DiscardReason};
@@ -22,6 +23,20 @@ fn in_the_holder() {
     });
     assert_eq!(world.pool.stats().discarded.of(DiscardReason::Panicked), 1);
     check_recovered(&world, 1);
+}
+
+#[test]
+fn in_the_holder_and_then_nobody_asks_whether_the_item_is_broken() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let sink = Arc::clone(&asked);
+    let world =
+        World::with(Config::new(1).unwrap()).on_return(move |_| sink.swap(true, SeqCst)).build();
+    panics(|| {
+        let _lent = world.acquire();
+        panic!("half way through a message");
+    });
+    // A second panic, in that call, would abort the process.
+    assert!(!asked.load(SeqCst));
 }
 
 #[test]

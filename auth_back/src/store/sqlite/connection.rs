@@ -40,9 +40,12 @@ impl Opener {
         // The pool hands a connection to one thread at a time, so SQLite's own mutex is not needed. No
         // CREATE: the file is there, and if somebody took it away, an empty one would lose every user.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(fault)?;
-        connection.busy_timeout(remaining(deadline)).map_err(fault)?;
-        let set = |name, value| connection.pragma_update(None, name, value).map_err(fault);
+        let connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|error| fault(&error))?;
+        connection.busy_timeout(remaining(deadline)).map_err(|error| fault(&error))?;
+        let set = |name, value| {
+            connection.pragma_update(None, name, value).map_err(|error| fault(&error))
+        };
         match self.access {
             Access::Read => set("query_only", "ON")?,
             Access::Write => {
@@ -126,7 +129,7 @@ fn enable_write_ahead_log(connection: &Connection, deadline: Instant) -> Result<
             Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 thread::sleep(SQLITE_WAL_RETRY_PAUSE.min(remaining(deadline)));
             }
-            Err(error) => return Err(fault(error)),
+            Err(error) => return Err(fault(&error)),
         }
     }
 }
@@ -141,7 +144,7 @@ fn is_busy(error: &Error) -> bool {
 
 /// Who is at fault, and whether the connection is still good. SQLite's messages name tables and columns,
 /// never a bound value.
-pub(super) fn fault(error: Error) -> Fault {
+pub(super) fn fault(error: &Error) -> Fault {
     let (blame, condition) = match error.sqlite_error_code() {
         Some(
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted,
@@ -159,7 +162,7 @@ pub(super) fn fault(error: Error) -> Fault {
             (Blame::Data, Condition::Spoilt)
         }
         Some(_) => (Blame::Program, Condition::Sound),
-        None => match &error {
+        None => match error {
             Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)
             | Error::InvalidColumnType(..)

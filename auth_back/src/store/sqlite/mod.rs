@@ -90,7 +90,7 @@ fn run<T>(
         .busy_timeout(deadline.saturating_duration_since(Instant::now()))
         .and_then(|()| work(&mut connection));
     done.map_err(|error| {
-        let fault = fault(error);
+        let fault = fault(&error);
         if fault.spoils_connection() {
             Lent::discard(connection);
         }
