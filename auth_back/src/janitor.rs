@@ -11,7 +11,7 @@ use std::{io, thread};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::accounts::unix_ms;
-use crate::limits::{PURGE_BATCH, PURGE_INTERVAL};
+use crate::limits::{PURGE_BATCH, PURGE_PAUSE, PURGE_TIME_MAX};
 use crate::store::{Store, StoreError};
 
 /// The thread.
@@ -22,19 +22,19 @@ pub struct Janitor {
 }
 
 impl Janitor {
-    /// Starts it.
+    /// Starts it; its first round begins after one `interval`.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(store: Arc<dyn Store>) -> io::Result<Self> {
+    pub fn start(store: Arc<dyn Store>, interval: Duration) -> io::Result<Self> {
         let (running, stopped) = bounded(0);
         let thread = thread::Builder::new()
             .name("janitor".to_owned())
-            .spawn(move || tidy(&*store, &stopped))?;
+            .spawn(move || tidy(&*store, interval, &stopped))?;
         Ok(Self { running, thread })
     }
 
-    /// Ends it, after the batch that it is in.
+    /// Ends it. Blocks while it is in a batch, about [`PURGE_TIME_MAX`] at the most.
     pub fn stop(self) {
         drop(self.running);
         // A panic was logged by the hook; there is nothing to add.
@@ -42,33 +42,30 @@ impl Janitor {
     }
 }
 
-fn tidy(store: &dyn Store, stopped: &Receiver<()>) {
-    let mut patience = PURGE_INTERVAL;
+fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
+    let mut patience = interval;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         patience = match purge_batch(store) {
-            // More are left: go on after a breath, so that logins get the locks in between.
-            Ok(PURGE_BATCH..) => BREATH,
-            Ok(_) => PURGE_INTERVAL,
+            // More may be left.
+            Ok(PURGE_BATCH..) => PURGE_PAUSE,
+            Ok(_) => interval,
             Err(error) => {
                 tracing::warn!(%error, "expired sessions could not be deleted");
-                PURGE_INTERVAL
+                interval
             }
         };
     }
 }
 
-/// Between two batches.
-const BREATH: Duration = Duration::from_millis(50);
-
 fn purge_batch(store: &dyn Store) -> Result<u32, StoreError> {
     let now_ms = unix_ms(SystemTime::now());
     let deleted =
-        store.delete_expired_sessions(now_ms, PURGE_BATCH, Instant::now() + PURGE_TIME)?;
+        store.delete_expired_sessions(now_ms, PURGE_BATCH, Instant::now() + PURGE_TIME_MAX)?;
     if deleted > 0 {
         tracing::info!(deleted, "expired sessions were deleted");
     }
     Ok(deleted)
 }
 
-/// Time for one batch.
-const PURGE_TIME: Duration = Duration::from_secs(5);
+#[cfg(test)]
+mod tests;

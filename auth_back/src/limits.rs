@@ -2,11 +2,13 @@
 //! [`framing::limits`], of credentials in [`crate::credentials::limits`], of stores in
 //! [`crate::store::limits`].
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// Requests that one connection may have unanswered; announced in HELLO. A front sends batches of
-/// at most a few hundred.
-pub const IN_FLIGHT_MAX: u32 = 1024;
+/// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
+/// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
+/// must not take a peer that keeps to the protocol for one that does not read.
+pub const IN_FLIGHT_MAX: u32 = 60;
 
 /// A request's budget counts for this long at the most, whatever its frame says.
 pub const BUDGET_MAX: Duration = Duration::from_secs(60);
@@ -49,8 +51,17 @@ pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// Time for one look.
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
 
+/// How soon a store that is not there at start is tried again.
+pub const STORE_RETRY: Duration = Duration::from_millis(500);
+
 /// How often expired sessions are deleted.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Between two batches of them, so that logins get the locks.
+pub const PURGE_PAUSE: Duration = Duration::from_millis(50);
+
+/// Time for one batch. Stopping the server waits for it.
+pub const PURGE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Sessions deleted in one statement: a lock on so few rows is held for a millisecond or two.
 pub const PURGE_BATCH: u32 = 500;
@@ -59,5 +70,43 @@ pub const PURGE_BATCH: u32 = 500;
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;
 
+/// Most hashes at a time that can be set: the cores of the largest machines.
+pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+
+/// Threads of the heavy lane for each hash at a time: while one request hashes, another may wait for
+/// the store.
+pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+
+/// Most threads of the light lane that can be set: twice the most connections of a store.
+pub const LIGHT_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+
+/// Longest queue of a lane that can be set. A job takes up to a few KiB.
+pub const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+
+/// Most connections that can be set: about as many files as Linux lets a process open by default
+/// (`fs.nr_open`, 1,048,576).
+pub const CONNECTIONS_MAX: usize = 1_000_000;
+
+/// Shortest session that can be set. Shorter ones end on the way to their user.
+pub const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(1);
+
+/// Longest session that can be set: a year.
+pub const SESSION_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Longest time for requests in flight at shutdown that can be set.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+
+// Below the high-water mark requests are still taken, so their answers come on top of it.
+const _: () = assert!(
+    reactor::limits::OUTPUT_HIGH_WATER_BYTES
+        + (IN_FLIGHT_MAX as usize + 1) * framing::limits::FRAME_BYTES_MAX
+        <= reactor::limits::OUTPUT_BYTES_MAX
+);
+const _: () = assert!(
+    HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= service::limits::LANE_THREADS_MAX
+);
+const _: () = assert!(HASH_THREADS_MAX.get() <= pool::limits::SIZE_MAX);
+const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);
+const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);

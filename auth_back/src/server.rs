@@ -26,7 +26,10 @@ use crate::accounts::{Accounts, Rules, arenas_kib};
 use crate::credentials::{ArenaManager, HashEngine, KeyDirectory, OnMissing};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
-use crate::limits::{HASHING_NICENESS, PROBE_INTERVAL, PROBE_TIME_MAX, STORE_PATIENCE};
+use crate::limits::{
+    HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL,
+    STORE_PATIENCE, STORE_RETRY,
+};
 use crate::metrics::Metrics;
 use crate::rpc::{Conversation, Desk, Lanes};
 use crate::settings::{PROGRAM, Settings};
@@ -62,9 +65,8 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let accounts = Arc::new(open_accounts(settings)?);
 
-    // While one request hashes, another of the same core may wait for the store.
     let heavy_size = LaneSize {
-        threads: settings.hash_threads.saturating_mul(TWO),
+        threads: settings.hash_threads.saturating_mul(HEAVY_THREADS_PER_HASH),
         queue: settings.heavy_queue,
     };
     let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
@@ -92,7 +94,7 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     })?;
     ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
 
-    let janitor = Janitor::start(Arc::clone(&accounts.store))?;
+    let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let probe = Probe::start("probe", PROBE_INTERVAL, move || {
         accounts.health(Instant::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
     })?;
@@ -105,7 +107,6 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
     while signals.wait() != Signal::Stop {}
     tracing::info!("stopping");
     probe.stop();
-    janitor.stop();
     let cut_at = Instant::now() + settings.grace;
     rpc.shut_down(settings.grace);
     for workers in [heavy_workers, light_workers] {
@@ -114,12 +115,12 @@ fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
             tracing::warn!("a worker still waits for the store and is left behind");
         }
     }
+    // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
+    janitor.stop();
     ops.shut_down();
     tracing::info!("stopped");
     Ok(())
 }
-
-const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
     make_private_directory(&settings.data)?;
@@ -174,9 +175,6 @@ fn migrate(store: &dyn Store, deadline: Instant) -> Result<(), MigrationError> {
         }
     }
 }
-
-/// How soon a store that is not there yet is tried again.
-const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// Keys and users are for the owner alone.
 fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use service::gather;
@@ -14,7 +15,10 @@ use service::settings::{Program, Setting, SettingError, SettingErrors};
 use crate::accounts::Rules;
 use crate::credentials::{Params, PasswordPolicy};
 use crate::ids::NodeId;
-use crate::limits::LEASE_MAX;
+use crate::limits::{
+    CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
+    SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
+};
 use crate::store::{self, StoreUrl};
 use crate::worker::LaneSize;
 
@@ -154,52 +158,53 @@ impl Settings {
     /// # Errors
     /// Every setting that is not allowed.
     pub fn read(values: &Values<'_>) -> Result<Self, SettingErrors> {
-        let count = |name, max: usize| values.integer(name, NonZeroUsize::MIN..=nonzero(max));
+        let count = |name, max| values.integer(name, NonZeroUsize::MIN..=max);
+        let data = values.path("data");
         gather!(Self {
             listen: values.address("listen"),
             ops_listen: values.address("ops-listen"),
             accept_v1: values.boolean("accept-v1"),
-            data: values.path("data"),
-            store: store_url(values),
+            store: store_url(values, data.as_ref().ok()),
+            data: data,
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
             rules: gather!(Rules {
                 params: params(values),
                 passwords: password_policy(values),
-                session_lifetime: values.duration(
-                    "session-lifetime",
-                    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600),
-                ),
+                session_lifetime: values
+                    .duration("session-lifetime", SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX),
                 lease: values.duration("lease", Duration::ZERO..=LEASE_MAX),
             }),
             hash_threads: values.parse(
                 "hash-threads",
-                "auto or a whole number from 1 to 256",
+                &format!("auto or a whole number from 1 to {HASH_THREADS_MAX}"),
                 hash_threads
             ),
             node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
-            connections_max: values.integer("connections-max", 1..=1_000_000),
-            heavy_queue: count("heavy-queue", 65_536),
+            connections_max: values.integer("connections-max", 1..=CONNECTIONS_MAX),
+            heavy_queue: count("heavy-queue", QUEUE_MAX),
             light: gather!(LaneSize {
-                threads: count("light-threads", 256),
-                queue: count("light-queue", 65_536),
+                threads: count("light-threads", LIGHT_THREADS_MAX),
+                queue: count("light-queue", QUEUE_MAX),
             }),
-            grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
+            grace: values.duration("grace", Duration::ZERO..=GRACE_MAX),
             log: LogSettings::read(values),
         })
     }
 }
 
-fn store_url(values: &Values<'_>) -> Result<StoreUrl, SettingError> {
+/// `data` is there unless it was refused, which is one error and not two.
+fn store_url(values: &Values<'_>, data: Option<&PathBuf>) -> Result<StoreUrl, SettingError> {
     let want = "sqlite:PATH or mysql://user:password@host:port/database";
-    match values.if_given("store", |name| values.parse(name, want, |text| text.parse().ok()))? {
-        Some(url) => Ok(url),
-        None => Ok(StoreUrl::Sqlite(values.path("data")?.join("users.sqlite"))),
-    }
+    let given =
+        values.if_given("store", |name| values.parse(name, want, |text| text.parse().ok()))?;
+    Ok(given.unwrap_or_else(|| {
+        StoreUrl::Sqlite(data.cloned().unwrap_or_default().join("users.sqlite"))
+    }))
 }
 
 fn params(values: &Values<'_>) -> Result<Params, SettingError> {
-    if values.boolean("allow-weak-argon2").unwrap_or(false) {
+    if values.boolean("allow-weak-argon2")? {
         let want = "parameters such as m=19456,t=2,p=1";
         return values.parse("argon2", want, |text| Params::parse_in_record(text).ok());
     }
@@ -229,14 +234,19 @@ fn hash_threads(text: &str) -> Option<NonZeroUsize> {
     if text == "auto" {
         return Some(available_cores());
     }
-    text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= 256)
+    whole_number(text).filter(|threads| *threads <= HASH_THREADS_MAX)
 }
 
 fn node(text: &str) -> Option<NodeId> {
     let (datacenter, machine) = text.split_once('.')?;
-    NodeId::new(datacenter.parse().ok()?, machine.parse().ok()?).ok()
+    NodeId::new(whole_number(datacenter)?, whole_number(machine)?).ok()
 }
 
-fn nonzero(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).expect("an upper bound is not zero")
+/// Digits alone: `FromStr` of integers takes a plus sign too.
+fn whole_number<T: FromStr>(text: &str) -> Option<T> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests;

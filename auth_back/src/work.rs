@@ -97,7 +97,7 @@ pub enum Done {
     /// The session is alive, and these are the products.
     Products(Live, Vec<Product>),
     /// Users can be served, or why not.
-    Health(Result<(), String>),
+    Health(Result<(), AccountError>),
 }
 
 impl Request {
@@ -117,9 +117,7 @@ impl Request {
                 let (live, products) = accounts.products(token, deadline)?;
                 Done::Products(live, products)
             }
-            Self::Health => {
-                Done::Health(accounts.health(deadline).map_err(|error| error.to_string()))
-            }
+            Self::Health => Done::Health(accounts.health(deadline)),
         })
     }
 

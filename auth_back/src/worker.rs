@@ -59,3 +59,6 @@ fn serve(job: Job, accounts: &Accounts, metrics: &Metrics) {
     }
     ticket.answer(Reply { call, outcome });
 }
+
+#[cfg(test)]
+mod tests;

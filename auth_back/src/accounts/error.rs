@@ -8,7 +8,7 @@ use crate::credentials::{
     CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
 };
 use crate::ids::{IdError, SnowflakeError};
-use crate::store::StoreError;
+use crate::store::{Cause, StoreError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,7 @@ pub enum InternalError {
 impl From<StoreError> for AccountError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Unavailable(Cause::Deadline) => Self::TimedOut,
             StoreError::Unavailable(_) => Self::StoreUnavailable(error),
             StoreError::Corrupt(_) | StoreError::Internal(_) => {
                 Self::Internal(InternalError::Store(error))

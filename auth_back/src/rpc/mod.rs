@@ -5,6 +5,10 @@
 //! Bytes that are no message close their connection and no other.
 
 mod refusals;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod v1;
 mod v2;
 
@@ -50,8 +54,10 @@ pub struct Lanes {
 /// One connection.
 pub struct Conversation {
     stage: Stage,
-    /// Whether the bytes of an incomplete message are waiting, for which a deadline runs.
-    mid_message: bool,
+    /// Whether the deadline is that of a message: the first, which is due from the start, or one of
+    /// which some bytes have come.
+    message_due: bool,
+    /// Whether no more requests are taken.
     stopping: bool,
 }
 
@@ -83,13 +89,13 @@ impl Protocol for Conversation {
 
     fn open(_: SocketAddr, _: &mut Desk, io: &mut Io<'_>) -> Self {
         io.set_deadline(Some(io.now() + GREETING_TIME_MAX));
-        Self { stage: Stage::Fresh, mid_message: false, stopping: false }
+        Self { stage: Stage::Fresh, message_due: true, stopping: false }
     }
 
     fn on_input(&mut self, input: &[u8], desk: &mut Desk, io: &mut Io<'_>) -> usize {
         match self.take(input, desk, io) {
             Ok(Taken::Bytes(count)) => {
-                self.mid_message = false;
+                self.message_due = false;
                 self.set_idle_deadline(io);
                 count
             }
@@ -104,7 +110,11 @@ impl Protocol for Conversation {
             Err(error) => {
                 desk.metrics.protocol_errors.inc();
                 tracing::warn!(%error, "a connection was closed for what came over it");
-                io.abort();
+                match error {
+                    // Our HELLO is on its way, and says what the peer would have to be.
+                    ProtocolError::Incompatible(_) => io.finish(),
+                    _ => io.abort(),
+                }
                 0
             }
         }
@@ -124,15 +134,17 @@ impl Protocol for Conversation {
                 unreachable!("an answer without a request: requests come after the greeting");
             }
         }
+        if self.stopping {
+            return self.finish_if_done(io);
+        }
         io.resume_input();
-        if !self.mid_message {
+        if !self.message_due {
             self.set_idle_deadline(io);
         }
-        self.finish_if_done(io);
     }
 
     fn on_deadline(&mut self, desk: &mut Desk, io: &mut Io<'_>) {
-        if self.mid_message {
+        if self.message_due {
             desk.metrics.protocol_errors.inc();
             tracing::warn!("a connection was closed: a message did not arrive in time");
         }
@@ -140,14 +152,11 @@ impl Protocol for Conversation {
     }
 
     fn on_input_end(&mut self, _: &mut Desk, io: &mut Io<'_>) {
-        // Half a message will never be a whole one; what is in work is still answered.
-        self.stopping = true;
-        self.finish_if_done(io);
+        self.stop(io);
     }
 
     fn on_shutdown(&mut self, _: &mut Desk, io: &mut Io<'_>) {
-        self.stopping = true;
-        self.finish_if_done(io);
+        self.stop(io);
     }
 }
 
@@ -196,22 +205,16 @@ impl Conversation {
 
     /// The rest of a message has to come within a time that counts from its first byte.
     fn wait_for_rest(&mut self, io: &mut Io<'_>) {
-        if !self.mid_message {
-            self.mid_message = true;
-            if !matches!(self.stage, Stage::Fresh | Stage::Greeting) {
-                io.set_deadline(Some(io.now() + FRAME_TIME_MAX));
-            }
+        if !self.message_due {
+            self.message_due = true;
+            io.set_deadline(Some(io.now() + FRAME_TIME_MAX));
         }
     }
 
     fn set_idle_deadline(&self, io: &mut Io<'_>) {
-        let deadline = match self.stage {
-            Stage::Fresh | Stage::Greeting => return,
-            // A worker always answers, so there is nothing to watch over.
-            _ if self.in_work() > 0 => None,
-            _ => Some(io.now() + IDLE_TIME_MAX),
-        };
-        io.set_deadline(deadline);
+        // A worker always answers, so while it works there is nothing to watch over.
+        let idle = self.in_work() == 0;
+        io.set_deadline(idle.then(|| io.now() + IDLE_TIME_MAX));
     }
 
     fn in_work(&self) -> u32 {
@@ -222,8 +225,17 @@ impl Conversation {
         }
     }
 
+    /// Takes no more requests; those in work are still answered. Half a message does not matter any
+    /// more, nor does its deadline, which would cut those answers off.
+    fn stop(&mut self, io: &mut Io<'_>) {
+        self.stopping = true;
+        io.pause_input();
+        io.set_deadline(None);
+        self.finish_if_done(io);
+    }
+
     fn finish_if_done(&self, io: &mut Io<'_>) {
-        if self.stopping && self.in_work() == 0 {
+        if self.in_work() == 0 {
             io.finish();
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use framing::limits::{PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX};
 use framing::v2::{
     AuthenticateReply, CheckSessionReply, Currency, Encoder, Frame, HealthReply, LogoutReply,
     Product, ProductList, ProductsReply, Refusal, RegisterReply, Request as Message,
@@ -75,7 +76,7 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
         }
         Ok(Done::Session(live)) => encoder.answer(out, correlation, &Ok(session(live))),
         Ok(Done::LoggedOut(settles_in)) => {
-            let message = LogoutReply { settled_in_ms: short_millis(*settles_in) };
+            let message = LogoutReply { settled_in_ms: clip(millis_up(*settles_in)) };
             encoder.answer(out, correlation, &Ok(message))
         }
         Ok(Done::Products(live, products)) => {
@@ -83,13 +84,13 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
             let message = ProductsReply {
                 session: session(live),
                 products: ProductList::new(&products),
-                products_fresh_ms: short_millis(PRODUCTS_FRESH_FOR),
+                products_fresh_ms: clip(millis(PRODUCTS_FRESH_FOR)),
             };
             encoder.answer(out, correlation, &Ok(message))
         }
         Ok(Done::Health(health)) => {
-            let reason = health.as_ref().err().map_or("", String::as_str);
-            let message = HealthReply { ready: health.is_ok(), reason };
+            let reason = health.as_ref().err().map(refusals::detail).unwrap_or_default();
+            let message = HealthReply { ready: health.is_ok(), reason: &reason };
             encoder.answer(out, correlation, &Ok(message))
         }
         Err(error) => {
@@ -105,19 +106,25 @@ fn session(live: &Live) -> CheckSessionReply<'_> {
     CheckSessionReply {
         user_id: live.session.user_id,
         username: &live.session.username,
-        lease_ms: short_millis(live.lease),
+        lease_ms: clip(millis(live.lease)),
         expires_in_ms: millis(live.expires_in),
         created_at_unix_ms: live.session.created_at_ms,
     }
 }
 
-/// A row as it goes over the wire. One whose currency is none is left out: it is shown to nobody
-/// rather than failing everybody.
+/// A row as it goes over the wire. One that does not fit is left out: it is shown to nobody rather
+/// than failing everybody.
 fn product(row: &store::Product) -> Option<Product<'_>> {
     let Some(currency) = Currency::new(&row.currency) else {
         tracing::error!(product = row.product_id, "the product's currency is no ISO 4217 code");
         return None;
     };
+    if row.name.len() > PRODUCT_NAME_BYTES_MAX
+        || row.description.len() > PRODUCT_DESCRIPTION_BYTES_MAX
+    {
+        tracing::error!(product = row.product_id, "the product's texts are too long for a frame");
+        return None;
+    }
     Some(Product {
         id: row.product_id,
         name: &row.name,
@@ -127,9 +134,14 @@ fn product(row: &store::Product) -> Option<Product<'_>> {
     })
 }
 
-/// Rounded up: what has not settled yet must not be taken for settled.
-fn short_millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+/// Whole milliseconds, rounded up: what has not settled yet must not be taken for settled.
+fn millis_up(duration: Duration) -> u64 {
+    millis(duration + Duration::from_nanos(999_999))
+}
+
+/// As much of a number as its field holds.
+fn clip(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn owned(secret: Secret<'_>) -> Zeroizing<String> {

@@ -60,10 +60,13 @@ impl Probe {
 
     /// Says "not ready" from here on, and ends the thread; blocks while a check runs.
     pub fn stop(self) {
+        let stopping = Verdict::NotReady("the server is stopping".to_owned());
+        self.readiness.set(stopping.clone());
         drop(self.running);
         // A panic of the check was logged by the hook; there is nothing to add.
         let _ = self.thread.join();
-        self.readiness.set(Verdict::NotReady("the server is stopping".to_owned()));
+        // A check that was running has had the last word until now.
+        self.readiness.set(stopping);
     }
 }
 

@@ -1,0 +1,246 @@
+//! An account service of a test's own: a SQLite file, hashes that cost next to nothing, and a store
+//! that tells what it was asked and fails when told to.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pool::Pool;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::{Accounts, Rules};
+use crate::credentials::{
+    ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordPolicy, PepperKeyring, SecretKey,
+    TokenKeyring,
+};
+use crate::ids::{NodeId, Snowflakes};
+use crate::store::{
+    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, Product, SessionRow,
+    SqliteStore, Store, StoreError, UserRow,
+};
+use crate::work::{Login, Registration};
+
+/// A deadline that only a fault lets pass.
+pub(crate) fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// Rules as a deployment has them, but for the work factor.
+pub(crate) fn rules() -> Rules {
+    Rules {
+        params: Params::in_record(8, 1, 1).unwrap(),
+        passwords: PasswordPolicy::default(),
+        session_lifetime: Duration::from_secs(3600),
+        lease: Duration::from_millis(250),
+    }
+}
+
+/// An account service with one arena, and the store behind it.
+pub(crate) struct Fixture {
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) store: Arc<Spy>,
+    directory: Arc<TempDir>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(rules())
+    }
+
+    pub(crate) fn with(rules: Rules) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        store.migrate(patient()).unwrap();
+        Self::on(Arc::new(Spy::new(store)), directory, rules)
+    }
+
+    /// Another server on the same store, with keys of its own.
+    pub(crate) fn stranger(&self) -> Self {
+        Self::on(Arc::clone(&self.store), Arc::clone(&self.directory), self.accounts.rules)
+    }
+
+    fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
+        let manager = ArenaManager::new(HashEngine::default(), rules.params);
+        let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
+        let accounts = Arc::new(Accounts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            arenas: Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check()),
+            peppers: PepperKeyring::new(key()),
+            token_keys: TokenKeyring::new(key()),
+            ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
+            rules,
+        });
+        Self { accounts, store, directory }
+    }
+
+    /// Runs a statement on the database, past the store.
+    pub(crate) fn execute(&self, sql: &str) {
+        let path = self.directory.path().join("users.sqlite");
+        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    }
+
+    /// Registers a user and forgets that the store was asked.
+    pub(crate) fn user(&self, username: &str, password: &str) -> u64 {
+        let user_id = self.accounts.register(&registration(username, password), patient()).unwrap();
+        self.store.take_calls();
+        user_id.get()
+    }
+
+    /// Registers a user, logs in, and forgets that the store was asked. Returns the token.
+    pub(crate) fn token(&self, username: &str, password: &str) -> String {
+        self.user(username, password);
+        let opened = self.accounts.authenticate(&login(username, password), patient()).unwrap();
+        self.store.take_calls();
+        opened.token.expose().to_owned()
+    }
+}
+
+pub(crate) fn registration(username: &str, password: &str) -> Registration {
+    Registration {
+        username: username.to_owned(),
+        password: Zeroizing::new(password.to_owned()),
+        name: None,
+        age: None,
+        request_id: None,
+    }
+}
+
+pub(crate) fn login(username: &str, password: &str) -> Login {
+    Login {
+        username: username.to_owned(),
+        password: Zeroizing::new(password.to_owned()),
+        client_address: None,
+        user_agent: None,
+    }
+}
+
+/// What a store does instead of what it is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// It is away.
+    Unavailable,
+    /// It holds what nobody wrote.
+    Corrupt,
+    /// It answers, after the deadline.
+    Late,
+    /// Its code is wrong.
+    Panic,
+}
+
+/// A real store that notes what it is asked, and fails when told to.
+pub(crate) struct Spy {
+    store: SqliteStore,
+    calls: Mutex<Vec<&'static str>>,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl Spy {
+    fn new(store: SqliteStore) -> Self {
+        Self { store, calls: Mutex::default(), fault: Mutex::default() }
+    }
+
+    /// What was asked since the last time.
+    pub(crate) fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// Fails from now on, or works again.
+    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    fn call<T>(
+        &self,
+        name: &'static str,
+        deadline: Instant,
+        work: impl FnOnce(&SqliteStore) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.calls.lock().unwrap().push(name);
+        let fault = *self.fault.lock().unwrap();
+        let broken = || Cause::Database("told to fail".to_owned());
+        match fault {
+            None => work(&self.store),
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable(broken())),
+            Some(Fault::Corrupt) => Err(StoreError::Corrupt(broken())),
+            Some(Fault::Late) => {
+                let done = work(&self.store);
+                while Instant::now() < deadline {
+                    thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                }
+                done
+            }
+            Some(Fault::Panic) => panic!("told to panic"),
+        }
+    }
+}
+
+impl Store for Spy {
+    fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError> {
+        self.store.migrate(deadline)
+    }
+
+    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
+        self.call("insert_user", deadline, |store| store.insert_user(user, deadline))
+    }
+
+    fn user_by_name(&self, name: &str, deadline: Instant) -> Result<Option<UserRow>, StoreError> {
+        self.call("user_by_name", deadline, |store| store.user_by_name(name, deadline))
+    }
+
+    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("has_users", deadline, |store| store.has_users(deadline))
+    }
+
+    fn replace_password_record(
+        &self,
+        user_id: u64,
+        old: &str,
+        new: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("replace_password_record", deadline, |store| {
+            store.replace_password_record(user_id, old, new, deadline)
+        })
+    }
+
+    fn insert_session(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {
+        self.call("insert_session", deadline, |store| store.insert_session(new, deadline))
+    }
+
+    fn session(
+        &self,
+        digest: &[u8; 32],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        self.call("session", deadline, |store| store.session(digest, now_ms, deadline))
+    }
+
+    fn delete_session(&self, digest: &[u8; 32], deadline: Instant) -> Result<bool, StoreError> {
+        self.call("delete_session", deadline, |store| store.delete_session(digest, deadline))
+    }
+
+    fn delete_expired_sessions(
+        &self,
+        now_ms: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        self.call("delete_expired_sessions", deadline, |store| {
+            store.delete_expired_sessions(now_ms, limit, deadline)
+        })
+    }
+
+    fn products(&self, deadline: Instant) -> Result<Vec<Product>, StoreError> {
+        self.call("products", deadline, |store| store.products(deadline))
+    }
+
+    fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.call("ping", deadline, |store| store.ping(deadline))
+    }
+
+    fn connections(&self) -> pool::Stats {
+        self.store.connections()
+    }
+}

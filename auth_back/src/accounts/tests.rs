@@ -1,0 +1,327 @@
+//! The flows, against a real store.
+
+use std::thread;
+
+use super::testing::{Fault, Fixture, login, patient, registration, rules};
+use super::*;
+use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
+
+const PASSWORD: &str = "correct horse battery";
+const WRONG: &str = "incorrect horse battery";
+
+/// Checks that an outcome is this refusal.
+macro_rules! check_refused {
+    ($outcome:expr, $refusal:pat) => {{
+        let outcome = $outcome;
+        assert!(matches!(outcome, Err($refusal)), "{outcome:?}");
+    }};
+}
+
+#[test]
+fn from_register_to_logout() {
+    let Fixture { accounts, .. } = &Fixture::new();
+    let user_id = accounts.register(&registration("Ada", PASSWORD), patient()).unwrap();
+
+    let opened = accounts.authenticate(&login("aDA", PASSWORD), patient()).unwrap();
+    assert_eq!((opened.user_id, opened.expires_in), (user_id, rules().session_lifetime));
+
+    let token = opened.token.expose();
+    let live = accounts.check_session(token, patient()).unwrap();
+    assert_eq!((live.session.user_id, &*live.session.username), (user_id.get(), "ada"));
+    assert_eq!(live.lease, rules().lease);
+    assert!(live.expires_in <= rules().session_lifetime, "{:?}", live.expires_in);
+
+    let (live, products) = accounts.products(token, patient()).unwrap();
+    assert_eq!(live.session.user_id, user_id.get());
+    assert!(!products.is_empty(), "the migrations bring some");
+
+    accounts.log_out(token, patient()).unwrap();
+    check_refused!(accounts.check_session(token, patient()), AccountError::SessionNotLive);
+    check_refused!(accounts.products(token, patient()), AccountError::SessionNotLive);
+    accounts.authenticate(&login("ada", PASSWORD), patient()).expect("the account is still there");
+}
+
+#[test]
+fn each_login_is_a_session_of_its_own() {
+    let fixture = Fixture::new();
+    let first = fixture.token("ada", PASSWORD);
+    let second = fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    fixture.accounts.log_out(&first, patient()).unwrap();
+    check_refused!(fixture.accounts.check_session(&first, patient()), AccountError::SessionNotLive);
+    fixture.accounts.check_session(second.token.expose(), patient()).expect("it goes on");
+}
+
+#[test]
+fn a_name_has_one_owner() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    for name in ["ada", "ADA"] {
+        let again = fixture.accounts.register(&registration(name, WRONG), patient());
+        check_refused!(again, AccountError::UsernameTaken);
+    }
+    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("still the owner's");
+}
+
+#[test]
+fn a_repeated_request_answers_as_the_first_did() {
+    let Fixture { accounts, .. } = &Fixture::new();
+    let numbered = |id| Registration { request_id: id, ..registration("ada", PASSWORD) };
+    let first = accounts.register(&numbered(Some([7; 16])), patient()).unwrap();
+    let again = accounts.register(&numbered(Some([7; 16])), patient()).unwrap();
+    assert_eq!(again, first);
+    for other in [Some([8; 16]), None] {
+        let refused = accounts.register(&numbered(other), patient());
+        check_refused!(refused, AccountError::UsernameTaken);
+    }
+}
+
+#[test]
+fn wrong_passwords_and_unknown_users() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    let authenticate =
+        |name, password| fixture.accounts.authenticate(&login(name, password), patient());
+    check_refused!(authenticate("ada", WRONG), AccountError::PasswordWrong);
+    check_refused!(authenticate("ada", "x"), AccountError::PasswordWrong);
+    check_refused!(authenticate("bob", PASSWORD), AccountError::UserUnknown);
+    let calls = fixture.store.take_calls();
+    assert!(!calls.contains(&"insert_session"), "{calls:?}");
+}
+
+#[test]
+fn invalid_input_is_refused_before_any_work() {
+    let fixture = Fixture::new();
+    let register = |change: fn(&mut Registration)| {
+        let mut request = registration("ada", PASSWORD);
+        change(&mut request);
+        fixture.accounts.register(&request, patient())
+    };
+    check_refused!(register(|r| r.username = "a b".into()), AccountError::Username(_));
+    check_refused!(register(|r| r.username = String::new()), AccountError::Username(_));
+    check_refused!(register(|r| *r.password = "short".into()), AccountError::Password(_));
+    check_refused!(register(|r| *r.password = "x".repeat(129)), AccountError::Password(_));
+    check_refused!(register(|r| *r.password = "with a \0 NUL".into()), AccountError::Password(_));
+    check_refused!(register(|r| r.name = Some(" ".into())), AccountError::Name(NameError::Empty));
+    check_refused!(
+        register(|r| r.name = Some("x".repeat(NAME_CHARS_MAX + 1))),
+        AccountError::Name(NameError::TooLong)
+    );
+    check_refused!(register(|r| r.age = Some(AGE_MAX + 1)), AccountError::Age(_));
+
+    let authenticate =
+        |name, password| fixture.accounts.authenticate(&login(name, password), patient());
+    check_refused!(authenticate("Ädä", PASSWORD), AccountError::Username(_));
+    check_refused!(authenticate("ada", ""), AccountError::Password(_));
+    check_refused!(authenticate("ada", &"x".repeat(257)), AccountError::Password(_));
+
+    assert_eq!(fixture.store.take_calls(), [""; 0]);
+    assert_eq!(fixture.accounts.arenas.stats().acquired, 0);
+}
+
+#[test]
+fn the_longest_values_are_taken() {
+    let fixture = Fixture::new();
+    let (username, password) = ("a".repeat(32), "🔑".repeat(128));
+    let mut request = registration(&username, &password);
+    request.name = Some("🔑".repeat(NAME_CHARS_MAX));
+    request.age = Some(AGE_MAX);
+    fixture.accounts.register(&request, patient()).unwrap();
+    let mut request = login(&username, &password);
+    request.client_address = Some("2001:db8::1".parse().unwrap());
+    request.user_agent = Some("🔑".repeat(10_000));
+    fixture.accounts.authenticate(&request, patient()).unwrap();
+}
+
+#[test]
+fn nothing_is_hashed_after_the_deadline() {
+    let fixture = Fixture::new();
+    let Fixture { accounts, store, .. } = &fixture;
+    fixture.user("ada", PASSWORD);
+
+    let over = Instant::now();
+    check_refused!(accounts.register(&registration("bob", PASSWORD), over), AccountError::TimedOut);
+    assert_eq!(store.take_calls(), [""; 0], "the insert comes after the hash");
+
+    check_refused!(accounts.authenticate(&login("ada", PASSWORD), over), AccountError::TimedOut);
+    assert_eq!(store.take_calls(), ["user_by_name"]);
+
+    store.set_fault(Some(Fault::Late));
+    let soon = Instant::now() + Duration::from_millis(100);
+    check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon), AccountError::TimedOut);
+    assert_eq!(store.take_calls(), ["user_by_name"], "a session comes after the hash");
+}
+
+#[test]
+fn arenas_that_stay_lent_time_out() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    let Fixture { accounts, store, .. } = &fixture;
+    let only_one = accounts.arenas.acquire(patient()).unwrap();
+    let soon = || Instant::now() + Duration::from_millis(20);
+    check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon()), AccountError::TimedOut);
+    check_refused!(
+        accounts.register(&registration("bob", PASSWORD), soon()),
+        AccountError::TimedOut
+    );
+    assert_eq!(store.take_calls(), ["user_by_name"]);
+    drop(only_one);
+    accounts.authenticate(&login("ada", PASSWORD), patient()).expect("the arena is free again");
+}
+
+#[test]
+fn no_store_connection_is_held_while_an_arena_is_waited_for() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    let Fixture { accounts, store, .. } = &fixture;
+    let only_one = accounts.arenas.acquire(patient()).unwrap();
+    thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
+        while accounts.arenas.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(store.connections().lent, 0);
+        drop(only_one);
+        waiting.join().unwrap().expect("it was only waiting");
+    });
+}
+
+#[test]
+fn forged_and_foreign_tokens_never_reach_the_store() {
+    let fixture = Fixture::new();
+    let token = fixture.token("ada", PASSWORD);
+    let foreign = fixture.stranger().accounts.token_keys.issue().unwrap();
+    let mut forged = token.clone();
+    let last = forged.pop().unwrap();
+    forged.push(if last == 'A' { 'B' } else { 'A' });
+
+    for text in ["", "gate_", &token[5..], &format!("{token}A"), &forged, foreign.expose()] {
+        let Fixture { accounts, .. } = &fixture;
+        check_refused!(accounts.check_session(text, patient()), AccountError::SessionNotLive);
+        check_refused!(accounts.products(text, patient()), AccountError::SessionNotLive);
+        check_refused!(accounts.log_out(text, patient()), AccountError::SessionNotLive);
+    }
+    assert_eq!(fixture.store.take_calls(), [""; 0]);
+}
+
+/// What somebody with access to the database could put in place of a password record.
+#[test]
+fn a_record_that_cannot_be_read_is_no_wrong_password() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", PASSWORD);
+    fixture.user("bob", PASSWORD);
+    let record = |name| fixture.store.user_by_name(name, patient()).unwrap().unwrap();
+    let good = record("ada").password_record;
+
+    let check = |bad: &str, password: &str| {
+        assert!(fixture.store.replace_password_record(ada, &good, bad, patient()).unwrap());
+        let outcome = fixture.accounts.authenticate(&login("ada", password), patient());
+        assert!(fixture.store.replace_password_record(ada, bad, &good, patient()).unwrap());
+        check_refused!(
+            outcome,
+            AccountError::Internal(InternalError::Record(_) | InternalError::Verify(_))
+        );
+    };
+    for password in [PASSWORD, WRONG] {
+        check("", password);
+        check("not a record", password);
+        check(&good[..good.len() - 1], password);
+        check(&record("bob").password_record, password);
+        check(&good.replace("$k=1$", "$k=2$"), password);
+        check(&good.replace("m=8,", "m=16,"), password);
+    }
+    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is whole again");
+}
+
+#[test]
+fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    let outcome = fixture.stranger().accounts.authenticate(&login("ada", PASSWORD), patient());
+    check_refused!(outcome, AccountError::Internal(InternalError::Verify(_)));
+}
+
+/// A session of `ada` that ends `ends_in_ms` from now, or ended as long ago.
+fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token {
+    let token = fixture.accounts.token_keys.issue().unwrap();
+    let now_ms = unix_ms(SystemTime::now());
+    let session = NewSession {
+        session_id: fixture.accounts.ids.next(SystemTime::now()).unwrap().get(),
+        token_digest: *token.digest().as_bytes(),
+        user_id,
+        created_at_ms: 0,
+        expires_at_ms: now_ms.saturating_add_signed(ends_in_ms),
+        client_address: None,
+        user_agent: None,
+    };
+    fixture.store.insert_session(&session, patient()).unwrap();
+    token
+}
+
+#[test]
+fn an_expired_session_is_dead_before_it_is_deleted() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", PASSWORD);
+    for ended_ms_ago in [0, 1, 1_000_000] {
+        let token = session_that_ends(&fixture, ada, -ended_ms_ago);
+        let outcome = fixture.accounts.check_session(token.expose(), patient());
+        check_refused!(outcome, AccountError::SessionNotLive);
+    }
+}
+
+#[test]
+fn a_lease_is_never_longer_than_what_the_session_has_left() {
+    let lease = Duration::from_secs(7_200);
+    let fixture = Fixture::with(Rules { lease, ..rules() });
+    let ada = fixture.user("ada", PASSWORD);
+    let check = |ends_in_ms: u16, expected: std::ops::RangeInclusive<u64>| {
+        let token = session_that_ends(&fixture, ada, i64::from(ends_in_ms) * 1_000);
+        let live = fixture.accounts.check_session(token.expose(), patient()).unwrap();
+        assert!(expected.contains(&live.lease.as_secs()), "{live:?}");
+        assert!(live.lease <= live.expires_in, "{live:?}");
+    };
+    check(3_600, 3_000..=3_600);
+    check(9_000, 7_200..=7_200);
+}
+
+#[test]
+fn logging_out_twice_reports_the_lease_twice() {
+    let check = |lease: Duration, expected: Duration| {
+        let fixture = Fixture::with(Rules { lease, ..rules() });
+        let token = fixture.token("ada", PASSWORD);
+        for _ in 0..2 {
+            assert_eq!(fixture.accounts.log_out(&token, patient()).unwrap(), expected);
+        }
+    };
+    // A front may still answer under a lease when the first answer to a logout was lost.
+    check(Duration::from_millis(250), Duration::from_millis(250) + LEASE_MARGIN);
+    check(Duration::ZERO, Duration::ZERO);
+}
+
+#[test]
+fn a_store_that_fails_is_no_refusal() {
+    let fixture = Fixture::new();
+    let token = fixture.token("ada", PASSWORD);
+    let Fixture { accounts, store, .. } = &fixture;
+    let outcomes = || {
+        [
+            accounts.register(&registration("bob", PASSWORD), patient()).map(drop),
+            accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop),
+            accounts.authenticate(&login("nobody", PASSWORD), patient()).map(drop),
+            accounts.check_session(&token, patient()).map(drop),
+            accounts.products(&token, patient()).map(drop),
+            accounts.log_out(&token, patient()).map(drop),
+            accounts.health(patient()),
+        ]
+    };
+    store.set_fault(Some(Fault::Unavailable));
+    for outcome in outcomes() {
+        check_refused!(outcome, AccountError::StoreUnavailable(_));
+    }
+    store.set_fault(Some(Fault::Corrupt));
+    for outcome in outcomes() {
+        check_refused!(outcome, AccountError::Internal(InternalError::Store(_)));
+    }
+    store.set_fault(None);
+    accounts.check_session(&token, patient()).expect("nothing was lost");
+}

@@ -1,0 +1,68 @@
+//! Batches, faults and the end.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::accounts::testing::{Fault, Fixture, patient};
+
+/// Inserts `count` sessions that end at `expires_at_ms`, in one go.
+fn insert_sessions(fixture: &Fixture, user_id: u64, count: u32, expires_at_ms: u64) {
+    fixture.execute(&format!(
+        "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT {count}) \
+         INSERT INTO session (token_digest, id, user_id, created_at_ms, expires_at_ms) \
+         SELECT randomblob(32), n, {user_id}, 0, {expires_at_ms} FROM number"
+    ));
+}
+
+#[test]
+fn expired_sessions_are_deleted_in_batches() {
+    let fixture = Fixture::new();
+    let user_id = fixture.user("ada", "correct horse");
+    let token = fixture.token("bob", "correct horse");
+    insert_sessions(&fixture, user_id, 2 * PURGE_BATCH + 10, 1_000);
+    for expected in [PURGE_BATCH, PURGE_BATCH, 10, 0] {
+        assert_eq!(purge_batch(&*fixture.store).unwrap(), expected);
+    }
+    fixture.accounts.check_session(&token, patient()).expect("it has not expired");
+}
+
+/// Waits until the store was asked `count` times more.
+fn wait_for_calls(fixture: &Fixture, count: usize) {
+    let deadline = patient();
+    let mut seen = 0;
+    while seen < count {
+        assert!(Instant::now() < deadline, "the store is not asked any more");
+        seen += fixture.store.take_calls().len();
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_batch_is_followed_by_the_next_and_a_fault_by_another_try() {
+    let fixture = Fixture::new();
+    let user_id = fixture.user("ada", "correct horse");
+    insert_sessions(&fixture, user_id, PURGE_BATCH + 1, 1_000);
+    fixture.store.set_fault(Some(Fault::Unavailable));
+    let janitor =
+        Janitor::start(Arc::clone(&fixture.store) as _, Duration::from_millis(1)).unwrap();
+    wait_for_calls(&fixture, 3);
+    fixture.store.set_fault(None);
+    // One may have been under way when the fault ended; two more take all.
+    wait_for_calls(&fixture, 3);
+    janitor.stop();
+    assert_eq!(purge_batch(&*fixture.store).unwrap(), 0);
+}
+
+#[test]
+fn stopping_does_not_wait_for_the_interval() {
+    let fixture = Fixture::new();
+    let hour = Duration::from_secs(3600);
+    let janitor = Janitor::start(Arc::clone(&fixture.store) as _, hour).unwrap();
+    let (stopped, done) = mpsc::channel();
+    thread::spawn(move || {
+        janitor.stop();
+        stopped.send(()).expect("the test waits");
+    });
+    done.recv_timeout(Duration::from_secs(60)).expect("it stops");
+    assert_eq!(fixture.store.take_calls(), [""; 0]);
+}

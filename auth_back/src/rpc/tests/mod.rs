@@ -1,0 +1,5 @@
+//! Conversations, driven with byte arrays.
+
+mod life;
+mod v1;
+mod v2;

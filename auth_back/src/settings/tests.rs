@@ -1,0 +1,169 @@
+//! The table of settings, and what is refused.
+
+use std::ffi::OsString;
+
+use service::settings::{Invocation, Raw, markdown};
+
+use super::*;
+use crate::credentials::Params;
+use crate::store::limits::CONNECTIONS_DEFAULT;
+
+fn raw(flags: &[&str]) -> Raw {
+    let arguments = std::iter::once("auth_back").chain(flags.iter().copied()).map(OsString::from);
+    match PROGRAM.read(PROGRAM.command(), arguments, []) {
+        Ok(Invocation::Run(raw)) => *raw,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn read(flags: &[&str]) -> Result<Settings, String> {
+    raw(flags).check(Settings::read).map_err(|errors| errors.to_string())
+}
+
+#[track_caller]
+fn check_refused(flag: &str, want: &str) {
+    let (name, value) = flag.split_once('=').unwrap();
+    let expected = format!("{name} (from the command line): {value:?} is not allowed: want {want}");
+    assert_eq!(read(&[flag]).unwrap_err(), expected);
+}
+
+#[test]
+fn defaults_are_valid() {
+    let settings = read(&[]).unwrap();
+    assert_eq!(settings.rules.params, Params::DEFAULT);
+    assert_eq!(settings.rules.passwords, PasswordPolicy::default());
+    assert_eq!(settings.store_connections, CONNECTIONS_DEFAULT);
+    assert_eq!(settings.hash_threads, available_cores());
+    assert_eq!(settings.store.to_string(), "sqlite:./data/users.sqlite");
+    assert!(!settings.accept_v1);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let read_all = |values: &Values<'_>| {
+        let settings = Settings::read(values);
+        assert_eq!(values.unread().collect::<Vec<_>>(), [""; 0]);
+        settings
+    };
+    raw(&[]).check(read_all).unwrap();
+    raw(&["--allow-weak-argon2", "--store=sqlite:x"]).check(read_all).unwrap();
+}
+
+#[test]
+fn the_store_is_in_the_data_directory_unless_it_is_elsewhere() {
+    let check = |flags: &[&str], expected: &str| {
+        assert_eq!(read(flags).unwrap().store.to_string(), expected);
+    };
+    check(&["--data=/var/lib/gate"], "sqlite:/var/lib/gate/users.sqlite");
+    check(&["--data=/var/lib/gate", "--store=sqlite:here.db"], "sqlite:here.db");
+    check(&["--store=mysql://u@h/d"], "mysql://u@h:3306/d");
+}
+
+#[test]
+fn the_ends_of_ranges_are_allowed() {
+    read(&[
+        "--store-connections=128",
+        "--hash-threads=256",
+        "--password-chars-min=64",
+        "--password-chars-max=64",
+        "--session-lifetime=366d",
+        "--lease=5s",
+        "--node=31.31",
+        "--connections-max=1000000",
+        "--heavy-queue=65536",
+        "--light-threads=256",
+        "--light-queue=65536",
+        "--grace=600s",
+    ])
+    .unwrap();
+    read(&[
+        "--store-connections=1",
+        "--hash-threads=1",
+        "--password-chars-min=8",
+        "--password-chars-max=256",
+        "--session-lifetime=1s",
+        "--lease=0ms",
+        "--node=0.0",
+        "--connections-max=1",
+        "--heavy-queue=1",
+        "--light-threads=1",
+        "--light-queue=1",
+        "--grace=0ms",
+    ])
+    .unwrap();
+}
+
+#[test]
+fn bad_values_are_refused_with_what_is_allowed() {
+    let address = "an address such as 127.0.0.1:8080";
+    check_refused("--listen=localhost", address);
+    check_refused("--ops-listen=:9051", address);
+    check_refused("--accept-v1=yes", "true or false");
+    check_refused("--data=", "a path");
+    check_refused("--store-connections=0", "a whole number from 1 to 128");
+    check_refused("--store-connections=129", "a whole number from 1 to 128");
+    check_refused("--password-chars-min=7", "a whole number from 8 to 64");
+    check_refused("--password-chars-max=63", "a whole number from 64 to 256");
+    check_refused("--session-lifetime=999ms", "a duration from 1s to 366d, such as 250ms");
+    check_refused("--session-lifetime=367d", "a duration from 1s to 366d, such as 250ms");
+    check_refused("--lease=5001ms", "a duration from 0ms to 5s, such as 250ms");
+    check_refused("--connections-max=0", "a whole number from 1 to 1000000");
+    check_refused("--heavy-queue=65537", "a whole number from 1 to 65536");
+    check_refused("--light-threads=0", "a whole number from 1 to 256");
+    check_refused("--light-queue=-1", "a whole number from 1 to 65536");
+    check_refused("--grace=11m", "a duration from 0ms to 10m, such as 250ms");
+    for threads in ["0", "257", "+1", "all", ""] {
+        let want = "auto or a whole number from 1 to 256";
+        check_refused(&format!("--hash-threads={threads}"), want);
+    }
+    for node in ["0", "0.32", "32.0", "0.0.0", "+1.0", "1.", "a.b"] {
+        let want = "DATACENTER.MACHINE, each from 0 to 31, such as 0.7";
+        check_refused(&format!("--node={node}"), want);
+    }
+}
+
+#[test]
+fn a_weak_work_factor_has_to_be_asked_for_twice() {
+    let strong = "parameters at least as strong as one of m=47104,t=1,p=1 m=19456,t=2,p=1 \
+                  m=12288,t=3,p=1 m=9216,t=4,p=1 m=7168,t=5,p=1";
+    check_refused("--argon2=m=8,t=1,p=1", strong);
+    check_refused("--argon2=19456", strong);
+    check_refused("--allow-weak-argon2=maybe", "true or false");
+    let settings = read(&["--argon2=m=8,t=1,p=1", "--allow-weak-argon2"]).unwrap();
+    assert_eq!(settings.rules.params, Params::in_record(8, 1, 1).unwrap());
+    assert!(read(&["--argon2=m=7,t=1,p=1", "--allow-weak-argon2"]).is_err(), "no argon2 at all");
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_each_once() {
+    let errors = read(&["--data=", "--lease=x", "--password-chars-min=x", "--argon2=x"]);
+    let errors = errors.unwrap_err();
+    let mut keys: Vec<_> = errors.lines().filter_map(|line| line.split(' ').next()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["--argon2", "--data", "--lease", "--password-chars-min"]);
+}
+
+#[test]
+fn the_password_of_the_store_is_never_shown() {
+    let shows_nothing = |text: String| assert!(!text.contains("s3cret"), "{text}");
+    let flags = ["--store=mysql://gate:s3cret@db.example/gate"];
+    shows_nothing(format!("{:?}", raw(&flags)));
+    let settings = read(&flags).unwrap();
+    shows_nothing(format!("{settings:?}"));
+    shows_nothing(settings.store.to_string());
+
+    let error = read(&["--store=mysql://gate:s3cret@db.example"]).unwrap_err();
+    let want = "sqlite:PATH or mysql://user:password@host:port/database";
+    let expected = format!("--store (from the command line): *** is not allowed: want {want}");
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/SETTINGS.md");
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(
+        written == markdown(&PROGRAM),
+        "write it again: cargo run -p auth_back -- --print-settings-markdown > auth_back/SETTINGS.md"
+    );
+}
