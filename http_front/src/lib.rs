@@ -21,6 +21,8 @@ pub mod limits;
 pub mod metrics;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod upstream;
 pub mod work;

@@ -11,9 +11,10 @@ pub const TOKEN_BYTES_MAX: usize = 96;
 /// who owns the session.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
 
-/// Leases that one loop remembers. At about 200 bytes each this is 13 MiB a loop at most; beyond
-/// it, session checks go to auth_back.
-pub const LEASES_MAX: usize = 64 * 1024;
+/// Leases that one loop remembers; beyond it, session checks go to auth_back. With the name, each
+/// takes about 320 bytes, so this is 20 MiB a loop at most. It is what a hash table of 65,536 slots
+/// holds at its highest load of 7/8; one more, and the table would double.
+pub const LEASES_MAX: usize = 56 * 1024;
 
 /// Auth servers in the list. Each has a pool of its own.
 pub const AUTH_SERVERS_MAX: usize = 64;
@@ -25,6 +26,15 @@ pub const CONNECT_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How long an auth server that failed is passed over before one request tries it again.
 pub const RETRY_AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// A request that finds out whether a failed server is well again keeps others from trying for this
+/// long at the most. Longer than the default request timeout, so that a server that hangs holds one
+/// worker, not all of them.
+pub const TRIAL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// A server that says nothing for this long while requests run into their deadlines is taken for
+/// hung. Requests that came with less time left than this prove nothing.
+pub const SILENCE_MIN: Duration = Duration::from_millis(500);
 
 /// How often a blocking read looks at the deadlines of the requests it waits for. A fixed receive
 /// timeout on the socket saves setting one for each request.
@@ -47,3 +57,4 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
 const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);
 const _: () = assert!(READ_TICK.as_millis() < ANSWER_MARGIN.as_millis());
+const _: () = assert!(RETRY_AFTER_FAILURE.as_millis() < TRIAL_TIME_MAX.as_millis());

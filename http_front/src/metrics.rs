@@ -14,11 +14,11 @@ pub struct Metrics {
     pub outcomes: Outcomes,
     /// Requests that HTTP itself refused.
     pub faults: Faults,
-    /// From a request being read to its answer leaving the worker, in seconds.
-    pub work_seconds: Histogram,
+    /// From a worker taking a batch to the last answer of it, in seconds.
+    pub batch_seconds: Histogram,
     /// Exchanges with auth servers that broke.
     pub upstream_failures: Counter,
-    /// Frames in one write to an auth server.
+    /// Requests in one attempt at an auth server.
     pub batch_size: Histogram,
 }
 
@@ -65,13 +65,13 @@ impl Metrics {
             faults: Faults(
                 registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
             ),
-            work_seconds: registry
-                .latency("work_seconds", "From a request being read to its worker's answer"),
+            batch_seconds: registry
+                .latency("batch_seconds", "From a worker taking a batch to the last answer of it"),
             upstream_failures: registry
                 .counter("upstream_failures", "Exchanges with auth servers that broke"),
             batch_size: registry.histogram(
                 "upstream_batch_requests",
-                "Requests in one write to an auth server",
+                "Requests in one attempt at an auth server",
                 &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0],
             ),
         }

@@ -178,3 +178,6 @@ fn loops(text: &str) -> Option<NonZeroUsize> {
 fn nonzero(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).expect("an upper bound is not zero")
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ pub enum Outcome {
     /// The session is made.
     Authenticated {
         /// Proves it from now on.
-        token: Zeroizing<String>,
+        token: Token,
         /// How long it lives.
         expires_in_ms: u64,
     },

@@ -5,7 +5,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
 
 use service::lane::{Inbox, Lane, LaneError, LaneOptions, Workers};
 
@@ -29,10 +28,7 @@ pub fn start_lane(
 fn work(inbox: &mut Inbox<Job>, batch_max: NonZeroUsize, upstreams: &Upstreams) {
     let mut batch = Vec::with_capacity(batch_max.get());
     while inbox.recv_batch(&mut batch, batch_max.get()) {
-        let began = Instant::now();
-        let jobs = batch.len();
         upstreams.serve(&mut batch);
         debug_assert!(batch.is_empty(), "every job is answered");
-        tracing::trace!(jobs, took = ?began.elapsed(), "a batch was served");
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::buffer::Spares;
+use crate::mailbox::{Letter, Letters, Mailbox};
 use crate::protocol::{ConnectionId, Fate, Protocol};
 use crate::session::{Session, Surroundings};
 
@@ -131,5 +132,62 @@ impl<P: Protocol> Harness<P> {
             };
             self.session.resume(&mut around);
         }
+    }
+}
+
+/// A mailbox that no loop empties, and the test's end of it.
+///
+/// # Panics
+///
+/// When the system gives no descriptor.
+#[must_use]
+pub fn mailbox<C>() -> (Mailbox<C>, Post<C>) {
+    let poll = mio::Poll::new().expect("a descriptor for a test");
+    let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a descriptor for a test");
+    let (mailbox, letters) = Mailbox::new(waker);
+    (mailbox, Post { letters, _poll: poll })
+}
+
+/// The name of a connection that is not there, for a [`Ticket`](crate::Ticket) whose answer the test
+/// takes from a [`Post`]. Different slots make different names.
+#[must_use]
+pub fn connection_id(slot: u32) -> ConnectionId {
+    ConnectionId { slot, generation: 0 }
+}
+
+/// What was posted to a [`mailbox`].
+pub struct Post<C> {
+    letters: Letters<C>,
+    /// The waker rings here.
+    _poll: mio::Poll,
+}
+
+/// One completion on its way to a connection.
+#[derive(Debug)]
+pub struct Posted<C> {
+    /// Whom it is for.
+    pub to: ConnectionId,
+    /// The loop would deliver it no sooner.
+    pub not_before: Option<Instant>,
+    /// What was posted.
+    pub completion: C,
+}
+
+impl<C> Post<C> {
+    /// What was posted since the last call, in order. Does not wait.
+    #[must_use]
+    pub fn take(&self) -> Vec<Posted<C>> {
+        let mut mail = Vec::new();
+        self.letters.take(&mut mail);
+        let posted = mail.into_iter().filter_map(|letter| match letter {
+            Letter::Completion { to, completion } => {
+                Some(Posted { to, not_before: None, completion })
+            }
+            Letter::CompletionAt { at, to, completion } => {
+                Some(Posted { to, not_before: Some(at), completion })
+            }
+            Letter::ShutDown { .. } => None,
+        });
+        posted.collect()
     }
 }

@@ -4,16 +4,16 @@
 //! follows its convention is for auth_back alone to say, so that there is one rule. Only what the
 //! frame could not carry is refused here already.
 
-use std::fmt;
+mod password;
 
 use framing::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, USERNAME_BYTES_MAX};
 use framing::v2::RequestId;
 use http1::{Exchange, Problem};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, Visitor};
-use zeroize::Zeroizing;
+use serde::Deserialize;
 
 use super::problems;
 use crate::work::{Login, Registration};
+use password::PasswordText;
 
 /// Reads the body of a register request.
 pub(super) fn registration(body: &[u8], exchange: &Exchange) -> Result<Registration, Problem> {
@@ -59,7 +59,7 @@ pub(super) fn logout(body: &[u8]) -> Result<(), Problem> {
     parse::<LogoutBody>(body).map(|LogoutBody {}| ())
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegisterBody {
     username: String,
@@ -68,24 +68,28 @@ struct RegisterBody {
     age: Option<u8>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AuthenticateBody {
     username: String,
     password: PasswordText,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogoutBody {}
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return Err(problems::BODY_MALFORMED.with_detail("The body is empty."));
     }
+    // For serde, an array of the right values in the right order would do as well.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(problems::BODY_MALFORMED.with_detail("The body is an array, not an object."));
+    }
     serde_json::from_slice(body).map_err(|error| {
-        // The parser's own words: they name the place, the key and what was expected. They never
-        // hold a password: see `PasswordText`.
+        // The parser's own words: they name the place and what was expected there. They never hold
+        // a password: see `PasswordText`.
         problems::BODY_MALFORMED.with_detail(format!("The body is not as expected: {error}."))
     })
 }
@@ -104,52 +108,6 @@ fn new_request_id() -> Result<RequestId, Problem> {
         problems::INTERNAL
     })?;
     Ok(RequestId::new(bytes))
-}
-
-/// A password as JSON text. It is wiped when dropped, and a value of another type is refused in
-/// words that do not repeat it, as those of the parser would.
-struct PasswordText(Zeroizing<String>);
-
-impl<'de> Deserialize<'de> for PasswordText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PasswordVisitor)
-    }
-}
-
-struct PasswordVisitor;
-
-impl PasswordVisitor {
-    fn refuse<T, E: Error>() -> Result<T, E> {
-        Err(E::custom("the password must be a string"))
-    }
-}
-
-impl<'de> Visitor<'de> for PasswordVisitor {
-    type Value = PasswordText;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a password as a string")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<PasswordText, E> {
-        Ok(PasswordText(Zeroizing::new(text.to_owned())))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<PasswordText, E> {
-        Self::refuse()
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<PasswordText, E> {
-        Self::refuse()
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<PasswordText, E> {
-        Self::refuse()
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<PasswordText, E> {
-        Self::refuse()
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ mod call;
 mod problems;
 mod route;
 
-use std::time::Duration;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::time::{Duration, Instant};
 
 use http1::{Accepted, Answered, Exchange, Fault, Handler, Head, Problem, Progress, Reply};
 use reactor::{Mailbox, Ticket};
@@ -72,7 +75,7 @@ impl Api {
     fn view_products(&self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
         let list = self.catalog.fresh(exchange.now);
         if let Some(list) = list
-            && self.leases.live(&token, exchange.now).is_some()
+            && self.leases.live(&token, time_of_use(exchange)).is_some()
         {
             self.metrics.leased.inc();
             return reply.send_prepared(list).into();
@@ -82,7 +85,7 @@ impl Api {
     }
 
     fn show_session(&self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
-        match self.leases.live(&token, exchange.now) {
+        match self.leases.live(&token, time_of_use(exchange)) {
             Some(facts) => {
                 self.metrics.leased.inc();
                 answers::session(facts, exchange.now, reply).into()
@@ -119,6 +122,12 @@ impl Api {
         let CheckedSession { token, facts, leased_until } = session;
         self.leases.insert(token, facts, leased_until, exchange.now);
     }
+}
+
+/// The time by which a lease is judged. That of the loop's turn may be as old as the turn is long,
+/// and a busy turn is longer than the margin with which a logout waits for leases to run.
+fn time_of_use(exchange: &Exchange) -> Instant {
+    exchange.now.max(Instant::now())
 }
 
 impl Handler for Api {
@@ -161,7 +170,7 @@ impl Handler for Api {
         match outcome {
             Outcome::Registered { user_id } => answers::registered(user_id, reply),
             Outcome::Authenticated { token, expires_in_ms } => {
-                answers::authenticated(&token, expires_in_ms, reply)
+                answers::authenticated(token.expose(), expires_in_ms, reply)
             }
             Outcome::Session(session) => {
                 let answered = answers::session(&session.facts, exchange.now, reply);

@@ -74,8 +74,8 @@ const fn decorate(problem: Problem) -> Problem {
 }
 
 /// The problem for a refusal of auth_back. A code that is known here is passed on; of one that a
-/// newer auth_back has brought, the status counts. Its detail is passed on when the client is at
-/// fault; when we are, it is for the log alone.
+/// newer auth_back has brought, the status counts. Its detail is passed on when it says what is
+/// wrong with the request; when the fault is ours, it is for the log alone.
 pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
     let known = ALL.iter().find(|problem| {
         problem.code() == refusal.code && problem.status().code() == refusal.status
@@ -88,7 +88,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         503 => UNAVAILABLE,
         _ => INTERNAL,
     });
-    if (400..500).contains(&refusal.status) && !refusal.detail.is_empty() {
+    if refusal.status == 400 && !refusal.detail.is_empty() {
         return problem.with_detail(refusal.detail.clone());
     }
     if refusal.status >= 500 {
@@ -104,13 +104,11 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
 
 /// The problem for a request that nobody answered.
 pub(super) fn of_silence(why: Unanswered) -> &'static Problem {
-    const { &[TIMED_OUT, AUTH_UNREACHABLE, INTERNAL] }
-        .get(match why {
-            Unanswered::TimedOut => 0,
-            Unanswered::Unreachable => 1,
-            Unanswered::Incomprehensible | Unanswered::Dropped => 2,
-        })
-        .expect("an index of the array above")
+    match why {
+        Unanswered::TimedOut => const { &TIMED_OUT },
+        Unanswered::Unreachable => const { &AUTH_UNREACHABLE },
+        Unanswered::Incomprehensible | Unanswered::Dropped => const { &INTERNAL },
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use framing::{DecodeError, EncodeError, FrameError};
 use zeroize::Zeroize;
 
 use super::messages;
-use crate::limits::{CONNECT_TIME_MAX, READ_TICK};
+use crate::limits::{CONNECT_TIME_MAX, READ_TICK, SILENCE_MIN};
 use crate::work::{Job, Outcome, Unanswered};
 
 /// Name and version of this program, for the logs of auth_back.
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
     encoder: Encoder,
     in_flight_max: usize,
     next_correlation: u64,
-    /// It has carried a batch before, so what breaks it may have happened while it waited.
+    /// It has carried requests before, so what breaks it may have happened while it waited.
     used: bool,
     /// Set when the stream cannot be used again.
     broken: bool,
@@ -46,9 +46,14 @@ pub(crate) enum ConnectionError {
     /// The auth server ended the connection.
     #[error("the auth server closed the connection")]
     Closed,
-    /// The auth server needed too long for HELLO or for a health report.
+    /// The auth server said nothing for as long as anybody waited: it is taken for hung.
     #[error("the auth server did not answer in time")]
     TimedOut,
+    /// A deadline passed before its answer came, but the auth server may be well: it answered
+    /// others, or had little time. The connection cannot be used again, since the answer to what
+    /// was given up may still come.
+    #[error("some answers did not come in time")]
+    Late,
     /// The auth server, or something else that listens there, does not speak the protocol.
     #[error("what came is no frame")]
     Frame(#[from] FrameError),
@@ -98,7 +103,7 @@ impl Connection {
         self.opened_at
     }
 
-    /// Whether it has carried a batch before.
+    /// Whether it has carried requests before.
     pub(crate) fn is_used(&self) -> bool {
         self.used
     }
@@ -124,6 +129,7 @@ impl Connection {
         &mut self,
         deadline: Instant,
     ) -> Result<Result<(), String>, ConnectionError> {
+        self.used = true;
         let correlation = self.send(&Health)?;
         self.receive(correlation, deadline, |frame| match frame.answer::<HealthReply<'_>>()? {
             Ok(HealthReply { ready: true, .. }) => Ok(Ok(())),
@@ -135,8 +141,8 @@ impl Connection {
     /// Sends the requests of `jobs` in one write and answers each job when its reply arrives.
     /// Blocks until all are answered; a job whose deadline passes is answered with that.
     ///
-    /// Jobs that could not be answered because the connection failed stay in `jobs`. Whether they
-    /// took effect is not known; all of them can be sent again.
+    /// After an error the connection is of no more use, and jobs that were not answered are left in
+    /// `jobs`. Whether they took effect is not known; all of them can be sent again.
     pub(crate) fn exchange(&mut self, jobs: &mut Vec<Job>) -> Result<(), ConnectionError> {
         while !jobs.is_empty() {
             let rest = jobs.split_off(jobs.len().min(self.in_flight_max));
@@ -155,23 +161,30 @@ impl Connection {
     fn exchange_batch(&mut self, waiting: &mut Waiting) -> Result<(), ConnectionError> {
         // A lease counts from before the request leaves.
         let sent_at = Instant::now();
+        let patience = waiting.patience(sent_at);
         self.write_requests(waiting, sent_at)?;
+        let (mut heard, mut expired) = (false, false);
         while waiting.count > 0 {
             match self.inbox.next_frame()? {
                 Some(frame) => {
+                    heard = true;
                     if let Some(job) = waiting.take(frame.correlation) {
                         messages::answer(job, &frame, sent_at);
                     }
                 }
                 None => {
-                    if !self.read_some()? && waiting.expire(Instant::now()) {
-                        // Replies to what was given up may still come, or never.
-                        self.broken = true;
-                    }
+                    self.read_some()?;
+                    // Also when something came: a peer that sends byte after byte and no answer
+                    // must not hold this thread.
+                    expired |= waiting.expire(Instant::now());
                 }
             }
         }
-        Ok(())
+        match expired {
+            false => Ok(()),
+            true if heard || patience < SILENCE_MIN => Err(ConnectionError::Late),
+            true => Err(ConnectionError::TimedOut),
+        }
     }
 
     fn write_requests(
@@ -233,7 +246,8 @@ impl Connection {
                 Some(frame) if frame.correlation == correlation => return read(&frame),
                 Some(_) => {}
                 None => {
-                    if !self.read_some()? && Instant::now() >= deadline {
+                    self.read_some()?;
+                    if Instant::now() >= deadline {
                         return Err(ConnectionError::TimedOut);
                     }
                 }
@@ -248,17 +262,18 @@ impl Connection {
         Ok(written?)
     }
 
-    /// Reads what is there, waiting for at most a tick. False when nothing came.
-    fn read_some(&mut self) -> Result<bool, ConnectionError> {
+    /// Reads what is there, waiting for at most a tick.
+    fn read_some(&mut self) -> Result<(), ConnectionError> {
         match self.stream.read(self.inbox.space()) {
             Ok(0) => Err(ConnectionError::Closed),
             Ok(count) => {
                 self.inbox.filled(count);
-                Ok(true)
+                Ok(())
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(false),
-                io::ErrorKind::Interrupted => Ok(true),
+                io::ErrorKind::WouldBlock
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::Interrupted => Ok(()),
                 _ => Err(error.into()),
             },
         }
@@ -277,6 +292,12 @@ impl Waiting {
     fn new(first: u64, jobs: Vec<Job>) -> Self {
         let count = jobs.len();
         Self { first, jobs: jobs.into_iter().map(Some).collect(), count }
+    }
+
+    /// How long somebody waits, counted from `now`.
+    fn patience(&self, now: Instant) -> Duration {
+        let last = self.jobs.iter().flatten().map(|job| job.deadline).max();
+        last.map_or(Duration::ZERO, |last| last.saturating_duration_since(now))
     }
 
     /// The job of a reply; `None` for a reply that nobody waits for.

@@ -7,7 +7,6 @@ use framing::v2::{
     Logout, LogoutReply, Products, ProductsReply, Register, RegisterReply, ReplyMessage,
 };
 use framing::{EncodeError, Secret};
-use zeroize::Zeroizing;
 
 use crate::api::render_products;
 use crate::catalog::Rendered;
@@ -68,10 +67,7 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant) {
             outcome(reply, |reply: RegisterReply| Outcome::Registered { user_id: reply.user_id })
         }
         Work::Authenticate(_) => {
-            outcome(reply, |reply: AuthenticateReply<'_>| Outcome::Authenticated {
-                token: Zeroizing::new(reply.token.expose().to_owned()),
-                expires_in_ms: reply.expires_in_ms,
-            })
+            outcome(reply, |reply: AuthenticateReply<'_>| authenticated(&reply))
         }
         Work::CheckSession(token) => outcome(reply, |reply: CheckSessionReply<'_>| {
             Outcome::Session(session(token, &reply, sent_at))
@@ -116,6 +112,17 @@ fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> O
         }),
         Err(error) => {
             tracing::error!(%error, "an answer of an auth server could not be understood");
+            Outcome::Unanswered(Unanswered::Incomprehensible)
+        }
+    }
+}
+
+/// A token that would be refused when it comes back is worse than none.
+fn authenticated(reply: &AuthenticateReply<'_>) -> Outcome {
+    match Token::new(reply.token.expose().as_bytes()) {
+        Some(token) => Outcome::Authenticated { token, expires_in_ms: reply.expires_in_ms },
+        None => {
+            tracing::error!("an auth server made a token of a form that this server does not take");
             Outcome::Unanswered(Unanswered::Incomprehensible)
         }
     }

@@ -5,6 +5,9 @@ mod connection;
 mod messages;
 mod server;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -27,7 +30,7 @@ pub struct Upstreams {
 enum Attempt {
     /// Every job is answered.
     Done,
-    /// A connection from before broke; a fresh one may do.
+    /// The connection is of no more use, which says nothing of the server; another one may do.
     Stale,
     /// This server cannot serve now.
     Failed,
@@ -59,6 +62,12 @@ impl Upstreams {
     /// session check and a logout can be repeated freely, and register and authenticate carry a
     /// request id that makes it safe.
     pub fn serve(&self, jobs: &mut Vec<Job>) {
+        let began = Instant::now();
+        self.serve_all(jobs);
+        self.metrics.batch_seconds.observe(began.elapsed().as_secs_f64());
+    }
+
+    fn serve_all(&self, jobs: &mut Vec<Job>) {
         let mut tried = Tried::default();
         loop {
             let now = Instant::now();
@@ -72,13 +81,13 @@ impl Upstreams {
             tried.add(index);
             let server = &self.servers[index];
             let attempt = match self.attempt(server, jobs) {
-                // The connection was from before a restart, which says nothing of the server now.
-                Attempt::Stale => self.attempt(server, jobs),
+                Attempt::Stale if !jobs.is_empty() => self.attempt(server, jobs),
                 attempt => attempt,
             };
             match attempt {
                 Attempt::Done => server.health.answered(),
-                Attempt::Stale | Attempt::Failed => server.health.failed(Instant::now()),
+                Attempt::Stale => {}
+                Attempt::Failed => server.health.failed(Instant::now()),
             }
         }
     }
@@ -91,10 +100,24 @@ impl Upstreams {
     pub fn check_health(&self, patience: Duration) -> Result<(), String> {
         let mut reasons = Vec::new();
         for server in &self.servers {
-            match self.ask_health(server, Instant::now() + patience) {
-                Ok(()) => server.health.answered(),
-                Err(reason) => reasons.push(format!("{}: {reason}", server.address)),
-            }
+            let deadline = Instant::now() + patience;
+            let asked = match self.ask_health(server, deadline) {
+                Err(Unwell::Stale(_)) => self.ask_health(server, deadline),
+                asked => asked,
+            };
+            let reason = match asked {
+                Ok(()) => {
+                    server.health.answered();
+                    continue;
+                }
+                Err(Unwell::NotReady(reason)) => reason,
+                Err(Unwell::Stale(error) | Unwell::Failed(error)) => {
+                    server.health.failed(Instant::now());
+                    describe(&error)
+                }
+                Err(Unwell::NoConnection) => "no connection was free in time".to_owned(),
+            };
+            reasons.push(format!("{}: {reason}", server.address));
         }
         if reasons.len() < self.servers.len() { Ok(()) } else { Err(reasons.join("; ")) }
     }
@@ -103,54 +126,82 @@ impl Upstreams {
         let Some(deadline) = jobs.iter().map(|job| job.deadline).max() else {
             return Attempt::Done;
         };
-        let mut connection = loop {
-            match server.pool.acquire(deadline) {
-                Ok(connection) if server.health.condemns(connection.opened_at()) => {
-                    connection.discard();
-                }
-                Ok(connection) => break connection,
-                Err(AcquireError::TimedOut) => {
-                    answer_all(jobs.drain(..), Unanswered::TimedOut);
-                    return Attempt::Done;
-                }
-                Err(AcquireError::Connect(error)) => {
-                    return self.note_failure(server, &error, Attempt::Failed);
-                }
-                Err(AcquireError::Closed) => return Attempt::Failed,
+        let mut connection = match server.borrow(deadline) {
+            Ok(connection) => connection,
+            // Whoever has the connections took too long, or they had too little time.
+            Err(AcquireError::TimedOut) => {
+                answer_all(jobs.drain(..), Unanswered::TimedOut);
+                return Attempt::Stale;
             }
+            Err(AcquireError::Connect(error)) => {
+                self.note_failure(server, &error);
+                return Attempt::Failed;
+            }
+            Err(AcquireError::Closed) => return Attempt::Failed,
         };
         let began = Instant::now();
-        let attempt_if_broken = if connection.is_used() { Attempt::Stale } else { Attempt::Failed };
+        let was_used = connection.is_used();
         self.metrics.batch_size.observe(jobs.len() as f64);
-        match connection.exchange(jobs) {
-            Ok(()) => Attempt::Done,
-            Err(error) => {
-                connection.discard();
+        let Err(error) = connection.exchange(jobs) else { return Attempt::Done };
+        connection.discard();
+        self.note_failure(server, &error);
+        match error {
+            ConnectionError::Late => Attempt::Stale,
+            ConnectionError::TimedOut => Attempt::Failed,
+            _ => {
                 server.health.condemn_connections(began);
-                self.note_failure(server, &error, attempt_if_broken)
+                if was_used { Attempt::Stale } else { Attempt::Failed }
             }
         }
     }
 
-    fn note_failure(&self, server: &Server, error: &ConnectionError, attempt: Attempt) -> Attempt {
+    fn note_failure(&self, server: &Server, error: &ConnectionError) {
         self.metrics.upstream_failures.inc();
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(server = %server.address, %error, cause, "an exchange with an auth server failed");
-        attempt
+        let error = describe(error);
+        tracing::warn!(server = %server.address, error, "an exchange with an auth server failed");
     }
 
-    fn ask_health(&self, server: &Server, deadline: Instant) -> Result<(), String> {
-        let mut connection = server.pool.acquire(deadline).map_err(|error| match error {
-            AcquireError::Connect(cause) => format!("cannot connect: {cause}"),
-            other => other.to_string(),
+    fn ask_health(&self, server: &Server, deadline: Instant) -> Result<(), Unwell> {
+        let mut connection = server.borrow(deadline).map_err(|error| match error {
+            AcquireError::Connect(error) => Unwell::Failed(error),
+            AcquireError::TimedOut | AcquireError::Closed => Unwell::NoConnection,
         })?;
+        let began = Instant::now();
+        let was_used = connection.is_used();
         match connection.health(deadline) {
-            Ok(answer) => answer,
+            Ok(answer) => answer.map_err(Unwell::NotReady),
             Err(error) => {
                 connection.discard();
-                Err(error.to_string())
+                match error {
+                    ConnectionError::TimedOut => Err(Unwell::Failed(error)),
+                    _ if was_used => {
+                        server.health.condemn_connections(began);
+                        Err(Unwell::Stale(error))
+                    }
+                    _ => Err(Unwell::Failed(error)),
+                }
             }
         }
+    }
+}
+
+/// Why a health check did not come to a yes.
+enum Unwell {
+    /// The server says so itself.
+    NotReady(String),
+    /// A connection from before broke; a fresh one may do.
+    Stale(ConnectionError),
+    /// The server cannot be reached, or does not answer.
+    Failed(ConnectionError),
+    /// This side had no connection to ask over.
+    NoConnection,
+}
+
+/// The error and its cause, in one line.
+fn describe(error: &ConnectionError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pool::{Config, ConfigError, Manager, Pool};
+use pool::{AcquireError, Config, ConfigError, Lent, Manager, Pool};
 
 use super::connection::{Connection, ConnectionError};
-use crate::limits::RETRY_AFTER_FAILURE;
+use crate::limits::{RETRY_AFTER_FAILURE, TRIAL_TIME_MAX};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) pool: Pool<Connector>,
+    pool: Pool<Connector>,
     pub(crate) health: Health,
 }
 
@@ -36,6 +36,21 @@ impl Server {
             .idle_timeout(IDLE_TIMEOUT)?;
         let pool = Pool::new(Connector { address }, config);
         Ok(Self { address, pool, health: Health::new(now) })
+    }
+
+    /// A connection that is not known to be from before a restart. Blocks until `deadline` at the
+    /// most.
+    pub(crate) fn borrow(
+        &self,
+        deadline: Instant,
+    ) -> Result<Lent<Connector>, AcquireError<ConnectionError>> {
+        loop {
+            let connection = self.pool.acquire(deadline)?;
+            if !self.health.condemns(connection.opened_at()) {
+                return Ok(connection);
+            }
+            connection.discard();
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Health {
         if retry_at == 0 {
             return true;
         }
-        let next = self.micros(now + RETRY_AFTER_FAILURE);
+        let next = self.micros(now + TRIAL_TIME_MAX);
         self.micros(now) >= retry_at
             && self
                 .retry_at
@@ -92,7 +107,7 @@ impl Health {
                 .is_ok()
     }
 
-    /// The server could not be reached, or a fresh connection to it broke.
+    /// The server could not be reached, a fresh connection to it broke, or it says nothing.
     pub(crate) fn failed(&self, now: Instant) {
         self.retry_at.store(self.micros(now + RETRY_AFTER_FAILURE), Ordering::Relaxed);
     }

@@ -30,7 +30,8 @@ fn shapes_that_are_taken() {
 fn shapes_that_are_refused_and_why() {
     check(b"", Some("empty"));
     check(b"{", Some("EOF"));
-    check(b"[]", Some("expected"));
+    check(b"[]", Some("array"));
+    check(br#" ["ada","31415926","Ada",36]"#, Some("array"));
     check(b"null", Some("expected"));
     check(b"username=ada&password=31415926", Some("expected value"));
     check(br#"{"username":"ada","password":"31415926"} x"#, Some("trailing characters"));
@@ -43,7 +44,7 @@ fn shapes_that_are_refused_and_why() {
     check(br#"{"username":"ada","username":"eve","password":"31415926"}"#, Some("duplicate field"));
     check(br#"{"username":"ada","password":"x","password":"31415926"}"#, Some("duplicate field"));
     check(br#"{"username":5,"password":"31415926"}"#, Some("expected a string"));
-    check(br#"{"username":"ada","password":"31415926","age":-1}"#, Some("age"));
+    check(br#"{"username":"ada","password":"31415926","age":-1}"#, Some("expected u8"));
     check(br#"{"username":"ada","password":"31415926","age":"36"}"#, Some("u8"));
     check(b"{\"username\":\"a\0da\",\"password\":\"31415926\"}", Some("control character"));
     check(b"{\"username\":\"\xff\",\"password\":\"31415926\"}", Some("unicode"));

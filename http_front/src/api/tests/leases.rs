@@ -1,0 +1,168 @@
+//! What a loop answers by itself, and when it has to ask.
+
+use super::*;
+use crate::catalog::Rendered;
+use crate::limits::SETTLE_TIME_MAX;
+use crate::work::{Refusal, Work};
+use http1::{PreparedResponse, Response, Status};
+
+/// Shorter than the time for which a connection may idle.
+const LEASE: Duration = Duration::from_secs(30);
+const LIST: &str = r#"{"products":[]}"#;
+
+impl Bench {
+    /// A list that was asked for now.
+    fn list(&self, content: &str, fresh_for: Duration) -> Rendered {
+        let ok = Response::json(Status::Ok).fields(&[("Cache-Control", "no-store")]);
+        let response = PreparedResponse::new(&ok, content.as_bytes());
+        Rendered::new(response, self.client.now(), fresh_for)
+    }
+
+    /// Has the products asked for, and the list fetched, with a lease on the session.
+    #[track_caller]
+    fn view_products(&mut self, token: &str, lease: Duration, fresh_for: Duration) {
+        self.send(&get("products", token));
+        let job = self.light_job();
+        check_work(&job, true);
+        let (session, list) = (self.session(token, lease), self.list(LIST, fresh_for));
+        self.finish(job, Outcome::Products { session, list: Some(list) }).check_ok(LIST);
+    }
+
+    /// Has a session checked and leased.
+    #[track_caller]
+    fn view_session(&mut self, token: &str) {
+        self.send(&get("session", token));
+        let (job, session) = (self.light_job(), self.session(token, HOUR));
+        assert_eq!(self.finish(job, Outcome::Session(session)).status, 200);
+    }
+}
+
+fn not_live() -> Outcome {
+    let code = "session_not_live".to_owned();
+    Outcome::Refused(Refusal { status: 401, code, detail: String::new() })
+}
+
+#[track_caller]
+fn check_work(job: &Job, expected: bool) {
+    let Work::ViewProducts { fetch_list, .. } = job.work else { panic!("{job:?}") };
+    assert_eq!(fetch_list, expected, "whether the list is asked for");
+}
+
+#[test]
+fn a_leased_session_sees_the_products_without_a_worker() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    bench.ask(&get("products", "t1")).check_ok(LIST);
+    let expected = r#"{"user_id":"7","username":"ada","expires_in":86400}"#;
+    bench.ask(&get("session", "t1")).check_ok(expected);
+    assert_eq!(bench.client.shared().handler.metrics.leased.get(), 2);
+}
+
+#[test]
+fn pipelined_requests_are_answered_together_from_a_lease() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    bench.send(&get("products", "t1").repeat(3));
+    let answers = bench.answers();
+    assert_eq!(answers.len(), 3);
+    answers.iter().for_each(|answer| answer.check_ok(LIST));
+}
+
+#[test]
+fn another_token_is_asked_for_but_the_list_is_kept() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    bench.send(&get("products", "t2"));
+    let job = bench.light_job();
+    check_work(&job, false);
+    let session = bench.session("t2", HOUR);
+    bench.finish(job, Outcome::Products { session, list: None }).check_ok(LIST);
+    bench.ask(&get("products", "t2")).check_ok(LIST);
+}
+
+#[test]
+fn a_lease_ends() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", LEASE, HOUR);
+    bench.client.advance(LEASE - Duration::from_nanos(1));
+    bench.ask(&get("products", "t1")).check_ok(LIST);
+    assert_eq!(bench.ask(&get("session", "t1")).status, 200);
+    bench.client.advance(Duration::from_nanos(1));
+    bench.send(&get("products", "t1"));
+    let job = bench.light_job();
+    check_work(&job, false);
+    bench.finish(job, not_live()).check(401, "session_not_live");
+    bench.send(&get("session", "t1"));
+    let job = bench.light_job();
+    bench.finish(job, not_live()).check(401, "session_not_live");
+}
+
+#[test]
+fn a_lease_is_judged_by_the_clock_and_not_by_the_turn_of_the_loop() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    // The harness is still in the turn in which this lease has begun; the clock is past its end.
+    let ended = bench.session("t2", Duration::from_nanos(1));
+    bench.send(&get("session", "t2"));
+    let job = bench.light_job();
+    assert_eq!(bench.finish(job, Outcome::Session(ended)).status, 200);
+    bench.send(&get("session", "t2"));
+    bench.light_job();
+}
+
+#[test]
+fn a_session_without_a_lease_is_asked_for_every_time() {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.view_products("t1", Duration::ZERO, Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_stale_list_is_fetched_again_and_the_new_one_serves_everybody() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, LEASE);
+    bench.client.advance(LEASE);
+    bench.send(&get("products", "t1"));
+    let job = bench.light_job();
+    check_work(&job, true);
+    let (session, list) = (bench.session("t1", HOUR), bench.list("[2]", HOUR));
+    bench.finish(job, Outcome::Products { session, list: Some(list) }).check_ok("[2]");
+    bench.ask(&get("products", "t1")).check_ok("[2]");
+}
+
+#[test]
+fn a_list_that_goes_stale_meanwhile_still_serves_the_request_that_found_it_fresh() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, Duration::from_secs(1));
+    bench.send(&get("products", "t2"));
+    let job = bench.light_job();
+    check_work(&job, false);
+    bench.client.advance(Duration::from_secs(1));
+    let session = bench.session("t2", HOUR);
+    bench.finish(job, Outcome::Products { session, list: None }).check_ok(LIST);
+}
+
+#[test]
+fn a_logout_ends_the_lease_on_its_loop() {
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    bench.view_session("t2");
+    bench.send(&logout("t1"));
+    let job = bench.light_job();
+    bench.finish(job, Outcome::LoggedOut { token: token("t1") }).check_ok("{}");
+    assert_eq!(bench.ask(&get("session", "t2")).status, 200, "another session lives on");
+    bench.send(&get("session", "t1"));
+    let job = bench.light_job();
+    bench.finish(job, not_live()).check(401, "session_not_live");
+}
+
+#[test]
+fn an_answer_to_a_logout_may_wait_for_the_longest_lease() {
+    let mut bench = Bench::new();
+    bench.send(&logout("t1"));
+    let waits = REQUEST_TIMEOUT + SETTLE_TIME_MAX;
+    bench.client.advance(waits);
+    let job = bench.light_job();
+    bench.finish(job, Outcome::LoggedOut { token: token("t1") }).check_ok("{}");
+}

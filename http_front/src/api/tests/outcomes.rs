@@ -1,0 +1,133 @@
+//! What each outcome is to a client.
+
+use super::*;
+use crate::work::{Refusal, Unanswered};
+
+/// What `request` is answered with when its work comes to `outcome`.
+#[track_caller]
+fn answer(request: &str, outcome: Outcome) -> Answer {
+    let mut bench = Bench::new();
+    bench.send(request);
+    let job = crossbeam_channel::select! {
+        recv(bench.light) -> job => job.expect("a job"),
+        recv(bench.heavy) -> job => job.expect("a job"),
+        default(PATIENCE) => panic!("no job for {request}"),
+    };
+    bench.finish(job, outcome)
+}
+
+#[test]
+fn an_account() {
+    let outcome = Outcome::Registered { user_id: u64::MAX };
+    answer(&registration(), outcome).check_ok(r#"{"user_id":"18446744073709551615"}"#);
+}
+
+#[test]
+fn a_token() {
+    for (expires_in_ms, expected) in [(0, 0), (999, 0), (86_400_999, 86_400)] {
+        let outcome = Outcome::Authenticated { token: token("ghs_AbZ-09._~+/="), expires_in_ms };
+        let body = format!(r#"{{"token":"ghs_AbZ-09._~+/=","expires_in":{expected}}}"#);
+        answer(&login(), outcome).check_ok(&body);
+    }
+}
+
+#[test]
+fn a_session() {
+    let mut session = Bench::new().session("t1", HOUR);
+    session.facts.username = "\"a\\\u{1}\u{e9}".into();
+    // By the time of the answer the session has ended.
+    session.facts.expires_at = Instant::now() - Duration::from_nanos(1);
+    let expected = "{\"user_id\":\"7\",\"username\":\"\\\"a\\\\\\u0001\u{e9}\",\"expires_in\":0}";
+    answer(&get("session", "t1"), Outcome::Session(session)).check_ok(expected);
+}
+
+#[test]
+fn products_without_any_list_are_a_defect() {
+    let session = Bench::new().session("t1", HOUR);
+    let outcome = Outcome::Products { session, list: None };
+    answer(&get("products", "t1"), outcome).check(500, "internal");
+}
+
+#[test]
+fn a_list_of_products() {
+    let product = framing::v2::Product {
+        id: u64::MAX,
+        name: "Tea \"strong\"",
+        description: "",
+        price_minor: 499,
+        currency: framing::v2::Currency::new("EUR").expect("three letters"),
+    };
+    let products = [product];
+    let response = crate::api::render_products(framing::v2::ProductList::new(&products));
+    let session = Bench::new().session("t1", HOUR);
+    let list = crate::catalog::Rendered::new(response, Instant::now(), HOUR);
+    let outcome = Outcome::Products { session, list: Some(list) };
+    let expected = concat!(
+        r#"{"products":[{"id":"18446744073709551615","name":"Tea \"strong\"","description":"","#,
+        r#""price_minor":499,"currency":"EUR"}]}"#
+    );
+    answer(&get("products", "t1"), outcome).check_ok(expected);
+}
+
+/// `expected` is the status and the code that a client sees.
+#[track_caller]
+fn check_refusal(request: &str, status: u16, code: &str, expected: (u16, &str)) {
+    let detail = "from auth_back".to_owned();
+    let refusal = Refusal { status, code: code.to_owned(), detail: detail.clone() };
+    let answer = answer(request, Outcome::Refused(refusal));
+    answer.check(expected.0, expected.1);
+    assert_eq!(answer.body.contains(&detail), status == 400, "{answer:?}");
+    let challenge = (expected.0 == 401).then_some("Bearer");
+    assert_eq!(answer.field("WWW-Authenticate"), challenge, "{answer:?}");
+    assert_eq!(answer.field("Retry-After").is_some(), expected.0 == 503, "{answer:?}");
+}
+
+#[test]
+fn refusals_of_auth_back() {
+    for code in ["username_invalid", "password_invalid", "name_invalid", "age_invalid"] {
+        check_refusal(&registration(), 400, code, (400, code));
+    }
+    check_refusal(&registration(), 409, "username_taken", (409, "username_taken"));
+    check_refusal(&login(), 401, "password_wrong", (401, "password_wrong"));
+    check_refusal(&login(), 404, "user_unknown", (404, "user_unknown"));
+    check_refusal(&get("session", "t1"), 401, "session_not_live", (401, "session_not_live"));
+    check_refusal(&login(), 503, "overloaded", (503, "overloaded"));
+    check_refusal(&login(), 503, "timed_out", (503, "timed_out"));
+    check_refusal(&login(), 503, "store_unavailable", (503, "store_unavailable"));
+    check_refusal(&login(), 500, "internal", (500, "internal"));
+}
+
+#[test]
+fn refusals_of_a_newer_auth_back() {
+    check_refusal(&registration(), 400, "username_too_old", (400, "request_refused"));
+    check_refusal(&get("session", "t1"), 401, "session_moved", (401, "session_not_live"));
+    check_refusal(&login(), 503, "maintenance", (503, "unavailable"));
+    check_refusal(&login(), 599, "", (500, "internal"));
+}
+
+#[test]
+fn silence() {
+    for (why, status, code) in [
+        (Unanswered::TimedOut, 503, "timed_out"),
+        (Unanswered::Unreachable, 503, "auth_unreachable"),
+        (Unanswered::Incomprehensible, 500, "internal"),
+        (Unanswered::Dropped, 500, "internal"),
+    ] {
+        for request in [login(), registration(), get("products", "t1"), logout("t1")] {
+            let answer = answer(&request, Outcome::Unanswered(why));
+            answer.check(status, code);
+            assert_eq!(answer.field("Retry-After").is_some(), status == 503, "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn outcomes_show_no_token() {
+    let outcomes = [
+        Outcome::Authenticated { token: token("31415926"), expires_in_ms: 1 },
+        Outcome::LoggedOut { token: token("31415926") },
+        Outcome::Session(Bench::new().session("31415926", HOUR)),
+    ];
+    let shown = format!("{outcomes:?}");
+    assert!(!shown.contains("31415926"), "{shown}");
+}
