@@ -19,7 +19,7 @@ use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
 use service::process::{self, bind};
 use service::ready::Ready;
-use service::settings::refuse;
+use service::settings::{Raw, refuse};
 use service::signals::{Signal, Signals};
 
 use crate::accounts::{Accounts, Rules, arenas_kib};
@@ -47,14 +47,15 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return refuse(&PROGRAM, &errors),
     };
-    match serve(&settings) {
+    match serve(&raw, &settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&PROGRAM, &error),
     }
 }
 
-fn serve(settings: &Settings) -> Result<(), Box<dyn Error>> {
+fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let log = settings.log.clone().start()?;
+    process::log_settings(raw);
     process::prepare();
     let mut signals = Signals::install()?;
     let mut registry = Registry::new(PROGRAM.name());

@@ -5,11 +5,28 @@ use std::time::{Duration, Instant};
 
 use http1::PreparedResponse;
 
+use crate::limits::{CATALOG_FETCH_TIME, CATALOG_STALE_MAX};
+
 /// The newest answer to `GET /open_api/v1/products` that a loop has. The list is the same for every
 /// user, so what was fetched with one session serves the others, for as long as auth_back said.
+///
+/// When it goes stale, one request fetches it again and the others go on with what is here
+/// (stale-while-revalidate, RFC 5861 section 3): otherwise every client of a busy loop would go to
+/// auth_back in the same moment.
 #[derive(Default)]
 pub struct Catalog {
     newest: Option<Rendered>,
+    /// Until when the request that went to fetch the list is waited for.
+    fetching_until: Option<Instant>,
+}
+
+/// What a request for the list does.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Listing<'a> {
+    /// Answer with this.
+    Current(&'a PreparedResponse),
+    /// Fetch it: there is none, or it is stale and nobody else is fetching it.
+    Fetch,
 }
 
 /// The list as a whole answer.
@@ -30,11 +47,16 @@ impl Rendered {
 }
 
 impl Catalog {
-    /// The answer, if it is fresh.
-    #[must_use]
-    pub fn fresh(&self, now: Instant) -> Option<&PreparedResponse> {
-        let newest = self.newest.as_ref()?;
-        (now < newest.fresh_until).then_some(&newest.response)
+    /// What a request at `now` does. Whoever is told to fetch counts as fetching from then on.
+    pub fn look(&mut self, now: Instant) -> Listing<'_> {
+        let Some(newest) = &self.newest else { return Listing::Fetch };
+        let is_fetched = self.fetching_until.is_some_and(|until| now < until)
+            && now < newest.fresh_until + CATALOG_STALE_MAX;
+        if now >= newest.fresh_until && !is_fetched {
+            self.fetching_until = Some(now + CATALOG_FETCH_TIME);
+            return Listing::Fetch;
+        }
+        Listing::Current(&newest.response)
     }
 
     /// The newest answer, fresh or not: for a request that found it fresh when it began.
@@ -47,6 +69,7 @@ impl Catalog {
     pub fn update(&mut self, rendered: Rendered) {
         if self.newest.as_ref().is_none_or(|newest| newest.fresh_until <= rendered.fresh_until) {
             self.newest = Some(rendered);
+            self.fetching_until = None;
         }
     }
 }
@@ -61,16 +84,44 @@ mod tests {
         Rendered::new(response, asked_at, Duration::from_secs(1))
     }
 
+    fn is_current(catalog: &mut Catalog, now: Instant) -> bool {
+        matches!(catalog.look(now), Listing::Current(_))
+    }
+
     #[test]
-    fn freshness_ends_and_the_newest_stays() {
+    fn one_request_fetches_a_stale_list_and_the_others_go_on() {
         let now = Instant::now();
         let mut catalog = Catalog::default();
-        assert!(catalog.fresh(now).is_none());
+        assert!(!is_current(&mut catalog, now), "there is nothing to go on with");
+        assert!(!is_current(&mut catalog, now), "nor for a second request");
         catalog.update(rendered(b"[1]", now));
-        assert!(catalog.fresh(now).is_some());
+        assert!(is_current(&mut catalog, now));
         let stale = now + Duration::from_secs(1);
-        assert!(catalog.fresh(stale).is_none());
-        assert!(catalog.newest().is_some());
+        assert!(!is_current(&mut catalog, stale), "the first one fetches");
+        assert!(is_current(&mut catalog, stale), "the second one does not");
+        catalog.update(rendered(b"[2]", stale));
+        assert!(is_current(&mut catalog, stale));
+    }
+
+    #[test]
+    fn a_fetch_that_never_comes_back_is_made_again() {
+        let now = Instant::now();
+        let mut catalog = Catalog::default();
+        catalog.update(rendered(b"[1]", now));
+        let stale = now + Duration::from_secs(1);
+        assert!(!is_current(&mut catalog, stale));
+        assert!(!is_current(&mut catalog, stale + CATALOG_FETCH_TIME));
+        assert!(is_current(&mut catalog, stale + CATALOG_FETCH_TIME));
+    }
+
+    #[test]
+    fn a_list_that_is_too_old_serves_nobody() {
+        let now = Instant::now();
+        let mut catalog = Catalog::default();
+        catalog.update(rendered(b"[1]", now));
+        let old = now + Duration::from_secs(1) + CATALOG_STALE_MAX;
+        assert!(!is_current(&mut catalog, old));
+        assert!(!is_current(&mut catalog, old));
     }
 
     #[test]

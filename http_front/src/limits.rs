@@ -16,6 +16,14 @@ pub const USER_AGENT_BYTES_MAX: usize = 256;
 /// holds at its highest load of 7/8; one more, and the table would double.
 pub const LEASES_MAX: usize = 56 * 1024;
 
+/// How long the one request that fetches a stale list of products is waited for, before another is
+/// sent to fetch it.
+pub const CATALOG_FETCH_TIME: Duration = Duration::from_millis(500);
+
+/// How long past its time a list may still be shown while it is being fetched. Prices may be out of
+/// date for so long when auth_back is away.
+pub const CATALOG_STALE_MAX: Duration = Duration::from_secs(5);
+
 /// Auth servers in the list. Each has a pool of its own.
 pub const AUTH_SERVERS_MAX: usize = 64;
 
@@ -54,6 +62,7 @@ pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// `Retry-After` of a 503, in seconds: a full lane of the default size is served in less.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+const _: () = assert!(CATALOG_FETCH_TIME.as_millis() < CATALOG_STALE_MAX.as_millis());
 const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
 const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);
 const _: () = assert!(READ_TICK.as_millis() < ANSWER_MARGIN.as_millis());

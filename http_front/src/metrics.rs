@@ -1,6 +1,6 @@
 //! What this server counts. Handles are made once and cloned to each loop and worker.
 
-use http1::Fault;
+use http1::{Fault, Status};
 use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, Registry};
 
 use crate::work::{Outcome, Unanswered};
@@ -14,6 +14,8 @@ pub struct Metrics {
     pub outcomes: Outcomes,
     /// Requests that HTTP itself refused.
     pub faults: Faults,
+    /// Answers of any kind.
+    pub answers: Answers,
     /// From a worker taking a batch to the last answer of it, in seconds.
     pub batch_seconds: Histogram,
     /// Exchanges with auth servers that broke.
@@ -32,6 +34,11 @@ pub struct Outcomes {
     unreachable: Counter,
 }
 
+/// Counts answers by the class of their status, each class with a handle of its own: this is on the
+/// way of every request, and a family would have to be locked.
+#[derive(Clone, Debug)]
+pub struct Answers([Counter; 5]);
+
 /// Counts faults by status.
 #[derive(Clone, Debug)]
 pub struct Faults(Family<FaultLabels, Counter>);
@@ -39,6 +46,11 @@ pub struct Faults(Family<FaultLabels, Counter>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FaultLabels {
     status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +65,9 @@ impl Metrics {
         let outcomes = registry
             .counters::<OutcomeLabels>("requests", "Requests answered after a worker, by outcome");
         let outcome = |outcome| outcomes.get_or_create(&OutcomeLabels { outcome }).clone();
+        let answers =
+            registry.counters::<AnswerLabels>("answers", "HTTP answers, by class of status");
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         Self {
             leased: registry.counter("leased_requests", "Requests answered from a lease"),
             outcomes: Outcomes {
@@ -62,6 +77,9 @@ impl Metrics {
                 timed_out: outcome("timed_out"),
                 unreachable: outcome("unreachable"),
             },
+            answers: Answers(
+                classes.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
+            ),
             faults: Faults(
                 registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
             ),
@@ -89,6 +107,16 @@ impl Outcomes {
             _ => &self.done,
         };
         counter.inc();
+    }
+}
+
+impl Answers {
+    /// Counts one.
+    pub fn count(&self, status: Status) {
+        // Statuses are from 100 to 599, so the class is there.
+        if let Some(counter) = self.0.get(usize::from(status.code() / 100 - 1)) {
+            counter.inc();
+        }
     }
 }
 

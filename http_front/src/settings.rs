@@ -76,7 +76,7 @@ pub static PROGRAM: Program = Program::new(
             "COUNT",
             "Such requests on one upstream connection at a time",
         )
-        .default("64")
+        .default("48")
         .group("Capacity"),
         Setting::value(
             "request-timeout",

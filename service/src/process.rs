@@ -10,6 +10,7 @@ use reactor::Listener;
 use crate::hardening;
 use crate::log::LogGuard;
 use crate::metrics::Registry;
+use crate::settings::Raw;
 
 /// Makes the process fit for secrets and for many connections, and logs what was done. A step that
 /// the system forbids is logged and passed over.
@@ -24,6 +25,17 @@ pub fn prepare() {
             Ok(done) => tracing::info!(step, %done, "process prepared"),
             Err(error) => tracing::warn!(step, %error, "the process could not be prepared"),
         }
+    }
+}
+
+/// Logs every setting with where it came from, secrets as `***`, and variables that look like a
+/// misspelt setting. For whoever has one log and has to find out how a server was started.
+pub fn log_settings(raw: &Raw) {
+    for (setting, value, origin) in raw.summary() {
+        tracing::info!(setting, value, %origin, "setting");
+    }
+    for (variable, meant) in raw.misspelt_variables() {
+        tracing::warn!(variable, meant, "this variable sets nothing; perhaps another was meant");
     }
 }
 

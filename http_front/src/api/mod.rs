@@ -20,11 +20,11 @@ pub(crate) mod tests;
 
 use std::time::{Duration, Instant};
 
-use http1::{Accepted, Answered, Exchange, Fault, Handler, Head, Problem, Progress, Reply};
+use http1::{Accepted, Answered, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status};
 use reactor::{Mailbox, Ticket};
 use service::lane::Lane;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
 use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
 use crate::metrics::Metrics;
@@ -72,15 +72,15 @@ impl Api {
         }
     }
 
-    fn view_products(&self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
-        let list = self.catalog.fresh(exchange.now);
-        if let Some(list) = list
+    fn view_products(&mut self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
+        let listing = self.catalog.look(exchange.now);
+        if let Listing::Current(list) = listing
             && self.leases.live(&token, time_of_use(exchange)).is_some()
         {
             self.metrics.leased.inc();
             return reply.send_prepared(list).into();
         }
-        let fetch_list = list.is_none();
+        let fetch_list = listing == Listing::Fetch;
         self.submit(Work::ViewProducts { token, fetch_list }, exchange, reply)
     }
 
@@ -195,6 +195,10 @@ impl Handler for Api {
             Outcome::Refused(refusal) => reply.problem(&problems::of_refusal(&refusal)),
             Outcome::Unanswered(why) => reply.problem(problems::of_silence(why)),
         }
+    }
+
+    fn on_answered(&mut self, status: Status, _: &Exchange) {
+        self.metrics.answers.count(status);
     }
 
     fn on_fault(&mut self, fault: Fault, _: &Exchange) {

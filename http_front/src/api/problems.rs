@@ -66,7 +66,8 @@ problems! {
 /// Adds what a status has to carry.
 const fn decorate(problem: Problem) -> Problem {
     match problem.status() {
-        // RFC 9110 section 15.5.2: a 401 has a challenge.
+        // RFC 9110 section 15.5.2: a 401 has a challenge. RFC 6750 section 3.1: one to a request
+        // that came without a token says no more; the problem's code tells the rest.
         Status::Unauthorized => problem.with_authenticate("Bearer"),
         Status::ServiceUnavailable => problem.with_retry_after(RETRY_AFTER_SECONDS),
         _ => problem,

@@ -26,7 +26,7 @@ fn the_defaults_are_valid() {
     assert_eq!(settings.connections_per_address_max, 4096);
     let sizes = |lane: LaneSize| (lane.threads.get(), lane.queue.get(), lane.batch.get());
     assert_eq!(sizes(settings.heavy), (4, 64, 8));
-    assert_eq!(sizes(settings.light), (4, 1024, 64));
+    assert_eq!(sizes(settings.light), (4, 1024, 48));
     assert_eq!(settings.request_timeout, Duration::from_secs(2));
     assert_eq!(settings.grace, Duration::from_secs(5));
 }
