@@ -23,7 +23,7 @@ use service::settings::{Raw, refuse};
 use service::signals::{Signal, Signals};
 
 use crate::accounts::{Accounts, Rules, arenas_kib};
-use crate::credentials::{ArenaManager, HashEngine, KeyDirectory, OnMissing};
+use crate::credentials::{ArenaManager, HashEngine, KeyDirectory, OnMissing, Params};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
 use crate::limits::{
@@ -32,7 +32,7 @@ use crate::limits::{
 };
 use crate::metrics::Metrics;
 use crate::rpc::{Conversation, Desk, Lanes};
-use crate::settings::{PROGRAM, Settings};
+use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::store::{self, MigrationError, Store, StoreError};
 use crate::worker::{LaneSize, start_lane};
 
@@ -141,9 +141,11 @@ fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
 
     let Rules { params, .. } = settings.rules;
     let count = settings.hash_threads.get();
-    tracing::info!(%params, arenas = count, kib = arenas_kib(params, count), "memory for hashing");
+    let engine = choose_engine(settings.hash_engine, params);
+    let kib = arenas_kib(params, count);
+    tracing::info!(%params, ?engine, arenas = count, kib, "memory for hashing");
     let arenas = Pool::new(
-        ArenaManager::new(HashEngine::default(), params),
+        ArenaManager::new(engine, params),
         pool::Config::new(count)?.without_liveness_check(),
     );
     arenas.prefill(count, deadline)?;
@@ -155,6 +157,16 @@ fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
         ids: Snowflakes::new(settings.node),
         rules: settings.rules,
     })
+}
+
+fn choose_engine(choice: EngineChoice, params: Params) -> HashEngine {
+    match choice {
+        EngineChoice::Reference => HashEngine::Reference,
+        EngineChoice::Auto => HashEngine::fastest_correct(params).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
+            HashEngine::Reference
+        }),
+    }
 }
 
 /// Brings the store to this program's schema, waiting for it to come up: at a common start of all

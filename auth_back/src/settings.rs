@@ -70,6 +70,13 @@ pub static PROGRAM: Program = Program::new(
         )
         .group("Passwords"),
         Setting::value(
+            "hash-engine",
+            "ENGINE",
+            "auto takes the fastest engine that agrees with the reference at start; reference the slower one",
+        )
+        .default("auto")
+        .group("Passwords"),
+        Setting::value(
             "hash-threads",
             "COUNT",
             "Hashes at a time; each has an arena of the size that --argon2 says. auto is one per core",
@@ -136,6 +143,8 @@ pub struct Settings {
     pub store_connections: usize,
     /// What accounts may be and how they are kept.
     pub rules: Rules,
+    /// Whether an engine that is faster than the reference may be used.
+    pub hash_engine: EngineChoice,
     /// Hashes at a time.
     pub hash_threads: NonZeroUsize,
     /// This server's part of ids.
@@ -150,6 +159,15 @@ pub struct Settings {
     pub grace: Duration,
     /// Logging.
     pub log: LogSettings,
+}
+
+/// Which engine hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The fastest that agrees with the reference.
+    Auto,
+    /// The reference.
+    Reference,
 }
 
 impl Settings {
@@ -175,6 +193,10 @@ impl Settings {
                     .duration("session-lifetime", SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX),
                 lease: values.duration("lease", Duration::ZERO..=LEASE_MAX),
             }),
+            hash_engine: values.choice(
+                "hash-engine",
+                &[("auto", EngineChoice::Auto), ("reference", EngineChoice::Reference)],
+            ),
             hash_threads: values.parse(
                 "hash-threads",
                 &format!("auto or a whole number from 1 to {HASH_THREADS_MAX}"),

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Instant;
 
 use argon2::Block;
+use argon2_rust::Hasher;
 use zeroize::optimization_barrier;
 
-use super::engine::HashEngine;
+use super::engine::{HashEngine, simd_engine};
 use super::params::Params;
 
 // One block is the KiB that m counts in (RFC 9106, section 3.2).
@@ -17,8 +18,16 @@ const _: () = assert!(size_of::<Block>() == 1024);
 /// Wiping matters: the last block gives away the tag before the pepper seals it, and after a single
 /// pass the first block can be compared with a guess at the price of one `BLAKE2b` hash.
 pub struct Arena {
-    pub(super) engine: HashEngine,
-    pub(super) blocks: Vec<Block>,
+    pub(super) memory: Memory,
+}
+
+/// Memory as each engine wants it.
+pub(super) enum Memory {
+    /// Blocks that the reference engine is handed and that are wiped here.
+    Reference(Vec<Block>),
+    /// An engine that owns its memory, mapped on huge pages where the kernel gives them, and wipes
+    /// it after each hash.
+    Simd { hasher: Box<Hasher>, kib: usize },
 }
 
 /// An arena could not be allocated: the machine, or its operator, gave too little memory.
@@ -31,49 +40,68 @@ pub struct ArenaError {
 impl Arena {
     /// An arena that holds hashes of up to `params.m_kib()` KiB, computed by `engine`.
     ///
-    /// Writes to all of the memory, so that the kernel backs it now: no hash waits for page faults,
-    /// and too little memory shows at start. The kernel uses huge pages where it is set to
-    /// (`transparent_hugepage/enabled` is `always`, or glibc's tunable `glibc.malloc.hugetlb=1`).
+    /// All of the memory is allocated now, so too little of it shows at start.
     ///
     /// # Errors
     ///
     /// [`ArenaError`] when the allocator has no such room.
     pub fn new(engine: HashEngine, params: Params) -> Result<Self, ArenaError> {
-        let kib = params.m_kib();
-        let len = kib as usize;
-        let mut blocks = Vec::new();
-        blocks.try_reserve_exact(len).map_err(|_| ArenaError { kib })?;
-        blocks.resize(len, Block::new());
-        Ok(Self { engine, blocks })
+        let no_room = ArenaError { kib: params.m_kib() };
+        let kib = params.m_kib() as usize;
+        let memory = match engine {
+            HashEngine::Reference => {
+                let mut blocks = Vec::new();
+                blocks.try_reserve_exact(kib).map_err(|_| no_room)?;
+                // Written to, so that the kernel backs it and no hash waits for page faults.
+                blocks.resize(kib, Block::new());
+                Memory::Reference(blocks)
+            }
+            HashEngine::Simd => {
+                let mut hasher = simd_engine(params).map_err(|_| no_room)?.hasher();
+                hasher.reserve().map_err(|_| no_room)?;
+                Memory::Simd { hasher: Box::new(hasher), kib }
+            }
+        };
+        Ok(Self { memory })
     }
 
     /// The memory, in KiB: the highest `m` of a hash that fits.
     #[must_use]
     pub fn kib(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// Overwrites the first `len` blocks with zeros.
-    ///
-    /// Filling blocks and then forbidding the compiler to see that nobody reads them is what
-    /// `zeroize` does for integers. Its own implementation for `Block` writes word by word.
-    pub(super) fn wipe(&mut self, len: usize) {
-        let used = &mut self.blocks[..len];
-        used.fill(Block::new());
-        optimization_barrier(used);
+        match &self.memory {
+            Memory::Reference(blocks) => blocks.len(),
+            Memory::Simd { kib, .. } => *kib,
+        }
     }
 }
 
-impl Drop for Arena {
+/// Overwrites the first `len` blocks with zeros.
+///
+/// Filling blocks and then forbidding the compiler to see that nobody reads them is what `zeroize`
+/// does for integers. Its own implementation for `Block` writes word by word.
+pub(super) fn wipe(blocks: &mut [Block], len: usize) {
+    let used = &mut blocks[..len];
+    used.fill(Block::new());
+    optimization_barrier(used);
+}
+
+impl Drop for Memory {
     fn drop(&mut self) {
-        // A hash wipes what it used, unless it panicked.
-        self.wipe(self.blocks.len());
+        // A hash wipes what it used, unless it panicked. The other engine sees to its own memory.
+        if let Self::Reference(blocks) = self {
+            let len = blocks.len();
+            wipe(blocks, len);
+        }
     }
 }
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arena").field("engine", &self.engine).field("kib", &self.kib()).finish()
+        let engine = match self.memory {
+            Memory::Reference(_) => HashEngine::Reference,
+            Memory::Simd { .. } => HashEngine::Simd,
+        };
+        f.debug_struct("Arena").field("engine", &engine).field("kib", &self.kib()).finish()
     }
 }
 
@@ -126,31 +154,30 @@ mod tests {
 
     #[test]
     fn an_arena_is_as_large_as_its_parameters_ask() {
-        for kib in [8, 19, 1_024] {
-            let params = Params::in_record(kib, 1, 1).unwrap();
-            let arena = Arena::new(HashEngine::default(), params).unwrap();
-            assert_eq!(arena.kib(), kib as usize);
-            assert_eq!(arena.blocks.capacity(), kib as usize);
+        for engine in HashEngine::ALL {
+            for kib in [8, 19, 1_024] {
+                let params = Params::in_record(kib, 1, 1).unwrap();
+                assert_eq!(Arena::new(engine, params).unwrap().kib(), kib as usize);
+            }
         }
     }
 
     #[test]
     fn wiping_reaches_what_was_used_and_no_further() {
-        let params = Params::in_record(8, 1, 1).unwrap();
-        let mut arena = Arena::new(HashEngine::default(), params).unwrap();
-        for block in &mut arena.blocks {
+        let mut blocks = vec![Block::new(); 8];
+        for block in &mut blocks {
             block.as_mut().fill(u64::MAX);
         }
-        arena.wipe(5);
+        wipe(&mut blocks, 5);
         let wiped = |block: &Block| block.as_ref().iter().all(|word| *word == 0);
-        assert!(arena.blocks[..5].iter().all(wiped));
-        assert!(!arena.blocks[5..].iter().any(wiped));
+        assert!(blocks[..5].iter().all(wiped));
+        assert!(!blocks[5..].iter().any(wiped));
     }
 
     #[test]
     fn debug_shows_no_memory() {
         let params = Params::in_record(8, 1, 1).unwrap();
-        let arena = Arena::new(HashEngine::default(), params).unwrap();
-        assert_eq!(format!("{arena:?}"), "Arena { engine: RustCrypto, kib: 8 }");
+        let arena = Arena::new(HashEngine::Reference, params).unwrap();
+        assert_eq!(format!("{arena:?}"), "Arena { engine: Reference, kib: 8 }");
     }
 }

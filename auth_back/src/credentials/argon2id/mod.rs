@@ -12,6 +12,13 @@
 //! once. An arena never grows; a record that needs more memory than an arena has is an error that
 //! says so.
 //!
+//! # Two engines
+//!
+//! Hashing is nearly all that a login costs, so the fastest implementation is worth having, and a
+//! wrong one would lock everybody out. So there are two: the reference, and a faster one that is
+//! compared with it at every start ([`HashEngine::fastest_correct`]) and not used if anything
+//! differs.
+//!
 //! # What is left out
 //!
 //! The secret and the associated data of RFC 9106 (its K and X) are not used: the pepper seals the
@@ -23,5 +30,5 @@ mod engine;
 mod params;
 
 pub use arena::{Arena, ArenaError, ArenaManager};
-pub use engine::{HashEngine, HashError, Salt, Tag};
+pub use engine::{EngineFault, HashEngine, HashError, Salt, Tag};
 pub use params::{Params, ParamsError};

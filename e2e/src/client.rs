@@ -1,0 +1,111 @@
+//! A well-behaved user of the HTTP API.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use ureq::{Agent, Body, http::Response};
+
+use crate::{answer::Answer, limits::HANG_GUARD};
+
+/// Speaks to one http_front over kept-alive connections. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: Agent,
+    base: String,
+}
+
+impl Client {
+    /// A user of the server at `address`.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(HANG_GUARD))
+            .build();
+        Self { agent: config.into(), base: format!("http://{address}") }
+    }
+
+    /// `POST /open_api/v1/register`.
+    #[must_use]
+    pub fn register(&self, username: &str, password: &str) -> Answer {
+        let body = json!({ "username": username, "password": password });
+        self.post("/open_api/v1/register", &body)
+    }
+
+    /// `POST /open_api/v1/authenticate`.
+    #[must_use]
+    pub fn authenticate(&self, username: &str, password: &str) -> Answer {
+        let body = json!({ "username": username, "password": password });
+        self.post("/open_api/v1/authenticate", &body)
+    }
+
+    /// A token from [`authenticate`](Self::authenticate), which has to succeed.
+    #[must_use]
+    #[track_caller]
+    pub fn log_in(&self, username: &str, password: &str) -> String {
+        self.authenticate(username, password).assert_status(200).text_at("token")
+    }
+
+    /// `GET /open_api/v1/products`.
+    #[must_use]
+    pub fn products(&self, token: Option<&str>) -> Answer {
+        self.get("/open_api/v1/products", token)
+    }
+
+    /// `GET /open_api/v1/session`.
+    #[must_use]
+    pub fn session(&self, token: &str) -> Answer {
+        self.get("/open_api/v1/session", Some(token))
+    }
+
+    /// `POST /open_api/v1/logout`.
+    #[must_use]
+    pub fn logout(&self, token: &str) -> Answer {
+        let url = format!("{}/open_api/v1/logout", self.base);
+        let request = self.agent.post(&url).content_type("application/json");
+        received(&url, request.header("authorization", bearer(token)).send("{}"))
+    }
+
+    /// `GET` of any path.
+    #[must_use]
+    pub fn get(&self, path: &str, token: Option<&str>) -> Answer {
+        self.try_get(path, token).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    /// `GET` of any path.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer: nobody listens, or the connection is cut.
+    pub fn try_get(&self, path: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.header("authorization", bearer(token));
+        }
+        request.call().and_then(answer)
+    }
+
+    /// `POST` of JSON to any path.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.base);
+        let request = self.agent.post(&url).content_type("application/json");
+        received(&url, request.send(body.to_string()))
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn received(url: &str, response: Result<Response<Body>, ureq::Error>) -> Answer {
+    response.and_then(answer).unwrap_or_else(|error| panic!("POST {url}: {error}"))
+}
+
+fn answer(response: Response<Body>) -> Result<Answer, ureq::Error> {
+    let (head, mut body) = response.into_parts();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let fields = head.headers.iter();
+    let fields = fields.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+    Ok(Answer::new(head.status.as_u16(), fields, body.read_to_vec()?))
+}

@@ -1,0 +1,19 @@
+//! Both servers together, as users, operators, attackers and accidents meet them.
+
+mod bad_input;
+mod durability;
+mod faults;
+mod flows;
+mod frames;
+mod leases;
+mod limits;
+mod peer;
+mod responsiveness;
+mod settings;
+mod shutdown;
+mod smuggling;
+mod upgrades;
+mod v1;
+
+/// A password that every policy takes, unlike anything else that the tests look for.
+const PASSWORD: &str = "correct horse battery";

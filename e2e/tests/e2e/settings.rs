@@ -1,0 +1,117 @@
+//! Settings: a bad value is refused at start, naming the key, the value and what is allowed.
+
+use std::fs;
+
+use e2e::{Program, run_to_end};
+
+/// Starts `program`, which must refuse; every one of `words` stands in what it says.
+#[track_caller]
+fn check(program: Program, flags: &[&str], variables: &[(&str, &str)], words: &[&str]) {
+    let output = run_to_end(program, flags, variables);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{flags:?} {variables:?}: exit code 0");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    for word in words {
+        assert!(said.contains(word), "{flags:?} {variables:?}: no {word:?} in:\n{said}");
+    }
+}
+
+#[test]
+fn bad_values_are_refused_by_name() {
+    use Program::{AuthBack, HttpFront};
+    check(HttpFront, &["--listen", "here"], &[], &["--listen", "\"here\"", "127.0.0.1:8080"]);
+    check(HttpFront, &["--auth", ""], &[], &["--auth"]);
+    check(HttpFront, &["--loops", "0"], &[], &["--loops", "\"0\"", "1 to 64"]);
+    check(HttpFront, &["--request-timeout", "1h"], &[], &["--request-timeout", "\"1h\"", "1m"]);
+    check(HttpFront, &["--log-level", "loud"], &[], &["--log-level", "\"loud\""]);
+    check(HttpFront, &["--lisen", "127.0.0.1:0"], &[], &["--lisen", "--listen"]);
+    check(AuthBack, &["--lease", "12 parsecs"], &[], &["--lease", "\"12 parsecs\"", "250ms"]);
+    check(AuthBack, &["--lease", "6s"], &[], &["--lease", "\"6s\"", "5s"]);
+    check(AuthBack, &["--node", "32.0"], &[], &["--node", "\"32.0\"", "0 to 31"]);
+    check(AuthBack, &["--password-chars-min", "3"], &[], &["--password-chars-min", "\"3\""]);
+}
+
+#[test]
+fn hashing_weaker_than_owasp_recommends_is_refused() {
+    for weak in ["m=8,t=1,p=1", "m=19455,t=2,p=1", "m=19456,t=1,p=1", "m=7168,t=4,p=1"] {
+        check(Program::AuthBack, &["--argon2", weak], &[], &["--argon2", weak, "m=19456,t=2,p=1"]);
+    }
+    check(Program::AuthBack, &["--argon2", "md5"], &[], &["--argon2", "md5"]);
+}
+
+#[test]
+fn variables_and_files_are_refused_by_where_they_stand() {
+    let directory = tempfile::tempdir().expect("a scratch directory can be made");
+    let path = directory.path().join("auth_back.toml");
+    fs::write(&path, "lease = \"1ms\"\nlaese = \"1ms\"\n").expect("a file can be written");
+    let path = path.to_str().expect("the path is UTF-8");
+    check(Program::AuthBack, &["--config", path], &[], &["auth_back.toml:2", "laese", "lease"]);
+    let variable = [("AUTH_BACK_LEASE", "soon")];
+    check(Program::AuthBack, &[], &variable, &["AUTH_BACK_LEASE", "\"soon\""]);
+    check(Program::AuthBack, &["--config", "/nowhere.toml"], &[], &["--config", "/nowhere.toml"]);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let flags = ["--listen", "here", "--lease", "soon", "--node", "x"];
+    check(Program::AuthBack, &flags, &[], &["--listen", "--lease", "--node"]);
+}
+
+#[test]
+fn a_secret_is_not_repeated() {
+    let url = "mysql://root:hunter2@nowhere:not-a-port/db";
+    let output = run_to_end(Program::AuthBack, &["--store", url], &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("--store") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_said() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
+    let address = listener.local_addr().expect("a bound socket has an address").to_string();
+    for program in [Program::HttpFront, Program::AuthBack] {
+        let data = tempfile::tempdir().expect("a scratch directory can be made");
+        let data = data.path().to_str().expect("the path is UTF-8");
+        let data = if program == Program::AuthBack { &["--data", data][..] } else { &[] };
+        let flags = [&["--listen", &address, "--ops-listen", "127.0.0.1:0"], data].concat();
+        check(program, &flags, &[], &["in use", &address]);
+    }
+}
+
+#[test]
+fn help_names_every_setting_with_its_default() {
+    for (program, words) in [
+        (
+            Program::HttpFront,
+            ["--listen", "127.0.0.1:8080", "--auth", "HTTP_FRONT_AUTH", "--config"],
+        ),
+        (
+            Program::AuthBack,
+            ["--store", "m=19456,t=2,p=1", "--accept-v1", "AUTH_BACK_LEASE", "250ms"],
+        ),
+    ] {
+        let output = run_to_end(program, &["--help"], &[]);
+        assert!(output.status.success());
+        let help = String::from_utf8_lossy(&output.stdout);
+        for word in words {
+            assert!(help.contains(word), "no {word} in:\n{help}");
+        }
+    }
+}
+
+#[test]
+fn the_sample_file_is_a_valid_file() {
+    for program in [Program::HttpFront, Program::AuthBack] {
+        let output = run_to_end(program, &["--print-sample-config"], &[]);
+        assert!(output.status.success());
+        let directory = tempfile::tempdir().expect("a scratch directory can be made");
+        let path = directory.path().join("sample.toml");
+        fs::write(&path, &output.stdout).expect("a file can be written");
+        // Read with one more thing that is wrong, it is refused for that alone.
+        let path = path.to_str().expect("the path is UTF-8");
+        let refused = run_to_end(program, &["--config", path, "--listen", "here"], &[]);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("--listen") && !said.contains("sample.toml"), "{said}");
+    }
+}

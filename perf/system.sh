@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# A private system for measuring: release binaries, own ports, own data. To be sourced from the
+# repository's root.
+#
+#   start_system DIRECTORY sqlite|mysql   starts it with ./run; sets BASE, FRONT_PID and AUTH_PID
+#   stop_system                           ends it, and the private MariaDB
+#   register_users COUNT                  makes user-0 to user-(COUNT-1), all with $PASSWORD
+#   log_in NAME                           prints a token
+
+# shellcheck source=perf/mariadb.sh
+source perf/mariadb.sh
+# shellcheck source=perf/packages.sh
+source perf/packages.sh
+
+export PASSWORD='correct horse battery'
+BASE='' FRONT_PID='' AUTH_PID='' run_pid=''
+
+start_system() {
+    local directory=$1 store=$2 word
+    if [[ $store == mysql ]]; then
+        need_package mariadb-install-db mariadb-server-core
+        start_mariadb "$directory/mariadb"
+        export AUTH_BACK_STORE=$MARIADB_URL/gatehouse
+    elif [[ $store != sqlite ]]; then
+        echo "the store is sqlite or mysql, not $store" >&2
+        return 1
+    fi
+    export GATEHOUSE_DATA_DIR=$directory/data
+    export GATEHOUSE_HTTP_LISTEN=127.0.0.1:0 GATEHOUSE_OPS_LISTEN=127.0.0.1:0
+    export GATEHOUSE_AUTH_LISTEN=127.0.0.1:0 GATEHOUSE_AUTH_OPS_LISTEN=127.0.0.1:0
+    # What is measured is the defaults; a log line for each connection would be measured too.
+    export HTTP_FRONT_LOG_LEVEL=${HTTP_FRONT_LOG_LEVEL:-warn} AUTH_BACK_LOG_LEVEL=${AUTH_BACK_LOG_LEVEL:-warn}
+    mkfifo "$directory/ready"
+    ./run >"$directory/ready" &
+    run_pid=$!
+    # Ends with the line, or with ./run.
+    read -r word BASE <"$directory/ready" || true
+    [[ ${word:-} == ready ]] || { echo "the system does not start" >&2; return 1; }
+    # shellcheck disable=SC2034 # for whoever sources this
+    FRONT_PID=$(child_called http_front) AUTH_PID=$(child_called auth_back)
+}
+
+stop_system() {
+    if [[ -n $run_pid ]]; then
+        kill -TERM "$run_pid" 2>/dev/null || true
+        wait "$run_pid" 2>/dev/null || true
+        run_pid=''
+    fi
+    stop_mariadb
+}
+
+# child_called NAME: the process id of a server that ./run has started.
+child_called() {
+    local child
+    for child in $(<"/proc/$run_pid/task/$run_pid/children"); do
+        [[ $(<"/proc/$child/comm") != "$1" ]] || { echo "$child"; return; }
+    done
+    echo "no $1 runs" >&2
+    return 1
+}
+
+register_users() {
+    local i
+    for ((i = 0; i < $1; i++)); do
+        post register "user-$i" >/dev/null
+    done
+}
+
+log_in() {
+    local answer
+    answer=$(post authenticate "$1")
+    sed 's/.*"token":"\([^"]*\)".*/\1/' <<<"$answer"
+}
+
+# post ROUTE NAME: the credentials of NAME; fails unless the answer is 200.
+post() {
+    curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' \
+        --data "{\"username\":\"$2\",\"password\":\"$PASSWORD\"}" "$BASE/open_api/v1/$1"
+}
+
+# cpu_us PID: CPU time of a process so far in microseconds, to a clock tick of usually 10 ms.
+cpu_us() {
+    local stat fields
+    stat=$(<"/proc/$1/stat")
+    # The name in parentheses may hold blanks; what follows it does not. utime and stime are fields 14
+    # and 15 of proc(5), the 12th and 13th after the name.
+    read -ra fields <<<"${stat##*) }"
+    echo $(((fields[11] + fields[12]) * 1000000 / $(getconf CLK_TCK)))
+}
+
+# One line that says where figures come from.
+provenance() {
+    local commit
+    commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+    echo "commit $commit, $(nproc) cores $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
+        "Linux $(uname -r), $(date -u +%Y-%m-%d)"
+}
