@@ -8,7 +8,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`rpc`] | v1 and v2 on the reactor |
-//! | [`work`], [`worker`] | what passes between loop and workers, and the workers |
+//! | [`work`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
 //! | [`accounts`] | register, authenticate, check, log out: straight-line code |
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
 //! | [`ids`] | where ids come from |
@@ -23,6 +23,7 @@ pub mod ids;
 pub mod janitor;
 pub mod limits;
 pub mod metrics;
+pub mod pace;
 pub mod rpc;
 pub mod server;
 pub mod settings;

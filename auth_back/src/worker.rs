@@ -8,6 +8,7 @@ use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
 
 use crate::accounts::{AccountError, Accounts};
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::work::{Job, Reply};
 
 /// The size of a lane.
@@ -31,22 +32,26 @@ pub fn start_lane(
     metrics: Metrics,
 ) -> Result<(Lane<Job>, Workers), LaneError> {
     let options = LaneOptions::new(name, size.threads, size.queue)?.niceness(niceness);
+    let pace = Pace::default();
     Lane::start(options, move |inbox| {
         while let Some(job) = inbox.recv() {
-            serve(job, &accounts, &metrics);
+            serve(job, &accounts, &pace, &metrics);
         }
     })
 }
 
-fn serve(job: Job, accounts: &Accounts, metrics: &Metrics) {
+fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics) {
     let Job { request, deadline, call, ticket } = job;
     let began = Instant::now();
-    // What has expired in the queue is not worth a hash.
-    let outcome = if began < deadline {
+    // What has expired in the queue, or will before it is done, is not worth a hash.
+    let outcome = if pace.admits(deadline.saturating_duration_since(began)) {
         request.run(accounts, deadline)
     } else {
         Err(AccountError::TimedOut)
     };
+    if outcome.is_ok() {
+        pace.served(began.elapsed());
+    }
     metrics.served(call.message_type, &outcome, began.elapsed());
     match &outcome {
         Err(error @ AccountError::Internal(_)) => {
