@@ -16,7 +16,7 @@ use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
 use service::process::{self, bind};
 use service::ready::Ready;
-use service::settings::{Raw, refuse};
+use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
 use crate::api::{Api, Lanes};
@@ -29,18 +29,7 @@ use crate::worker::start_lane;
 /// Runs the program: reads settings, serves until a signal says to stop.
 #[must_use]
 pub fn main() -> ExitCode {
-    let raw = match PROGRAM.enter(PROGRAM.command()) {
-        Ok(raw) => raw,
-        Err(code) => return code,
-    };
-    let settings = match raw.check(Settings::read) {
-        Ok(settings) => settings,
-        Err(errors) => return refuse(&PROGRAM, &errors),
-    };
-    match serve(&raw, &settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&PROGRAM, &error),
-    }
+    process::run(&PROGRAM, Settings::read, serve)
 }
 
 fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {

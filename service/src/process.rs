@@ -1,16 +1,41 @@
 //! The first steps of a server's process, the same for every server.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::process::ExitCode;
 
 use reactor::Listener;
 
 use crate::hardening;
 use crate::log::LogGuard;
 use crate::metrics::Registry;
-use crate::settings::Raw;
+use crate::settings::values::Values;
+use crate::settings::{Program, Raw, SettingErrors, refuse};
+
+/// The `main` of a server: reads its settings, refuses bad ones, and serves until told to stop. The
+/// exit code says how it ended; why a server does not start is on standard error.
+#[must_use]
+pub fn run<S>(
+    program: &'static Program,
+    check: impl FnOnce(&Values<'_>) -> Result<S, SettingErrors>,
+    serve: impl FnOnce(&Raw, &S) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    let raw = match program.enter(program.command()) {
+        Ok(raw) => raw,
+        Err(code) => return code,
+    };
+    let settings = match raw.check(check) {
+        Ok(settings) => settings,
+        Err(errors) => return refuse(program, &errors),
+    };
+    match serve(&raw, &settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(program, &error),
+    }
+}
 
 /// Makes the process fit for secrets and for many connections, and logs what was done. A step that
 /// the system forbids is logged and passed over.
