@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A moving average over about the last [`WINDOW`] requests, shared by the threads of a lane.
+/// A moving average over about the last eight requests, shared by the threads of a lane.
 #[derive(Debug, Default)]
 pub struct Pace {
     average_us: AtomicU64,
