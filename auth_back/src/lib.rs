@@ -14,15 +14,18 @@
 //! | [`ids`] | where ids come from |
 //! | [`store`] | SQLite, MySQL and MariaDB |
 //! | [`janitor`] | deletes expired sessions |
-//! | [`server`] | start and stop |
+//! | [`server`], [`opening`] | start and stop |
+//! | [`commands`] | what operators do beside it |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
 pub mod accounts;
+pub mod commands;
 pub mod credentials;
 pub mod ids;
 pub mod janitor;
 pub mod limits;
 pub mod metrics;
+pub mod opening;
 pub mod pace;
 pub mod rpc;
 pub mod server;

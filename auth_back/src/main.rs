@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    auth_back::server::main()
+    auth_back::commands::main()
 }

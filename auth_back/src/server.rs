@@ -6,10 +6,7 @@
 
 use std::error::Error;
 use std::num::NonZeroUsize;
-use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pool::Pool;
@@ -23,26 +20,24 @@ use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
 use crate::accounts::{Accounts, Rules, arenas_kib};
-use crate::credentials::{ArenaManager, HashEngine, KeyDirectory, OnMissing, Params};
+use crate::credentials::{ArenaManager, HashEngine, OnMissing, Params};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
 use crate::limits::{
     HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL,
-    STORE_PATIENCE, STORE_RETRY,
+    STORE_PATIENCE,
 };
 use crate::metrics::Metrics;
+use crate::opening;
 use crate::rpc::{Conversation, Desk, Lanes};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::store::{self, MigrationError, Store, StoreError};
 use crate::worker::{LaneSize, start_lane};
 
-/// Runs the program: reads settings, serves until a signal says to stop.
-#[must_use]
-pub fn main() -> ExitCode {
-    process::run(&PROGRAM, Settings::read, serve)
-}
-
-fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
+/// Serves until a signal says to stop.
+///
+/// # Errors
+/// Why the server did not start.
+pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare();
@@ -113,12 +108,9 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
 }
 
 fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
-    make_private_directory(&settings.data)?;
     let deadline = Instant::now() + STORE_PATIENCE;
-    let store = store::open(&settings.store, settings.store_connections)?;
-    migrate(&*store, deadline)?;
-
-    let keys = KeyDirectory::open(settings.data.join("keys"))?;
+    let store = opening::store(settings, deadline)?;
+    let keys = opening::keys(settings)?;
     // A new key opens no old record: where there are users, a missing key is a mistake.
     let on_missing = if store.has_users(deadline)? { OnMissing::Refuse } else { OnMissing::Create };
     let peppers = keys.peppers(on_missing)?;
@@ -156,36 +148,6 @@ fn choose_engine(choice: EngineChoice, params: Params) -> HashEngine {
             HashEngine::Reference
         }),
     }
-}
-
-/// Brings the store to this program's schema, waiting for it to come up: at a common start of all
-/// machines the database is often the slowest.
-fn migrate(store: &dyn Store, deadline: Instant) -> Result<(), MigrationError> {
-    loop {
-        match store.migrate(deadline) {
-            Ok(migrated) => {
-                tracing::info!(?migrated, "the store is ready");
-                return Ok(());
-            }
-            Err(MigrationError::Store(StoreError::Unavailable(cause)))
-                if Instant::now() + STORE_RETRY < deadline =>
-            {
-                tracing::warn!(%cause, "the store is not there yet");
-                thread::sleep(STORE_RETRY);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Keys and users are for the owner alone.
-fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| format!("cannot make the directory {}: {error}", path.display()).into())
 }
 
 fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {

@@ -60,6 +60,8 @@ pub struct Registration {
     pub age: Option<u8>,
     /// Makes it safe to send the request again. v1 has none.
     pub request_id: Option<[u8; 16]>,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
 /// Somebody who wants to log in.
@@ -68,6 +70,13 @@ pub struct Login {
     pub username: String,
     /// As the user typed it.
     pub password: Zeroizing<String>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a user's own request came from, as far as the front said. v1 says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
     /// The user's address.
     pub client_address: Option<IpAddr>,
     /// The user's program, as it calls itself.

@@ -24,10 +24,14 @@ impl Status {
     pub const BAD_REQUEST: Self = Self(400);
     /// A definite no: wrong password, or a token that is not alive.
     pub const UNAUTHORIZED: Self = Self(401);
+    /// The requester is known and may not.
+    pub const FORBIDDEN: Self = Self(403);
     /// There is no such user.
     pub const NOT_FOUND: Self = Self(404);
     /// The username is taken.
     pub const CONFLICT: Self = Self(409);
+    /// Too many attempts; when to come back is said beside it.
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// A defect of the server.
     pub const INTERNAL: Self = Self(500);
     /// Not known at present: overload, a deadline that has passed, a store that is away.

@@ -29,7 +29,7 @@ use crate::worker::start_lane;
 /// Runs the program: reads settings, serves until a signal says to stop.
 #[must_use]
 pub fn main() -> ExitCode {
-    process::run(&PROGRAM, Settings::read, serve)
+    process::run(&PROGRAM, PROGRAM.command(), Settings::read, serve)
 }
 
 fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -17,13 +17,17 @@ use crate::settings::{Program, Raw, SettingErrors, refuse};
 
 /// The `main` of a server: reads its settings, refuses bad ones, and serves until told to stop. The
 /// exit code says how it ended; why a server does not start is on standard error.
+///
+/// `command` is [`Program::command`], with the subcommands that the program has; which of them was
+/// asked for is [`Raw::subcommand`]'s to say.
 #[must_use]
 pub fn run<S>(
     program: &'static Program,
+    command: clap::Command,
     check: impl FnOnce(&Values<'_>) -> Result<S, SettingErrors>,
     serve: impl FnOnce(&Raw, &S) -> Result<(), Box<dyn Error>>,
 ) -> ExitCode {
-    let raw = match program.enter(program.command()) {
+    let raw = match program.enter(command) {
         Ok(raw) => raw,
         Err(code) => return code,
     };
@@ -33,8 +37,17 @@ pub fn run<S>(
     };
     match serve(&raw, &settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(program, &error),
+        Err(error) if raw.subcommand().is_none() => refuse(program, &error),
+        Err(error) => fail(program, &raw, &*error),
     }
+}
+
+/// Says on standard error why a subcommand was not done.
+fn fail(program: &Program, raw: &Raw, error: &dyn Error) -> ExitCode {
+    let subcommand = raw.subcommand().map_or("", |(name, _)| name);
+    // Standard error may be closed; the exit code says it all the same.
+    let _ = writeln!(io::stderr(), "{} {subcommand}: {error}", program.name());
+    ExitCode::FAILURE
 }
 
 /// Makes the process fit for secrets and for many connections, and logs what was done. A step that

@@ -34,6 +34,9 @@ pub enum AccountError {
     /// The user's fault, or a guess.
     #[error("the password is wrong")]
     PasswordWrong,
+    /// An operator keeps the user out. Said only to somebody who knows the password.
+    #[error("the account is disabled")]
+    AccountDisabled,
     /// The user's fault, or a guess: the token is of no live session.
     #[error("the session is not live")]
     SessionNotLive,

@@ -16,10 +16,10 @@ use crate::credentials::{
 };
 use crate::ids::{NodeId, Snowflakes};
 use crate::store::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, Product, SessionRow,
-    SqliteStore, Store, StoreError, UserRow,
+    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, Product, SessionRow, Sessions,
+    SqliteStore, Store, StoreError, UserRow, Users,
 };
-use crate::work::{Login, Registration};
+use crate::work::{Login, Origin, Registration};
 
 /// A deadline that only a fault lets pass.
 pub(crate) fn patient() -> Instant {
@@ -103,6 +103,7 @@ pub(crate) fn registration(username: &str, password: &str) -> Registration {
         name: None,
         age: None,
         request_id: None,
+        origin: Origin::default(),
     }
 }
 
@@ -110,8 +111,7 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
     Login {
         username: username.to_owned(),
         password: Zeroizing::new(password.to_owned()),
-        client_address: None,
-        user_agent: None,
+        origin: Origin::default(),
     }
 }
 
@@ -180,6 +180,20 @@ impl Store for Spy {
         self.store.migrate(deadline)
     }
 
+    fn products(&self, deadline: Instant) -> Result<Vec<Product>, StoreError> {
+        self.call("products", deadline, |store| store.products(deadline))
+    }
+
+    fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.call("ping", deadline, |store| store.ping(deadline))
+    }
+
+    fn connections(&self) -> pool::Stats {
+        self.store.connections()
+    }
+}
+
+impl Users for Spy {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
         self.call("insert_user", deadline, |store| store.insert_user(user, deadline))
     }
@@ -203,7 +217,9 @@ impl Store for Spy {
             store.replace_password_record(user_id, old, new, deadline)
         })
     }
+}
 
+impl Sessions for Spy {
     fn insert_session(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {
         self.call("insert_session", deadline, |store| store.insert_session(new, deadline))
     }
@@ -230,17 +246,5 @@ impl Store for Spy {
         self.call("delete_expired_sessions", deadline, |store| {
             store.delete_expired_sessions(now_ms, limit, deadline)
         })
-    }
-
-    fn products(&self, deadline: Instant) -> Result<Vec<Product>, StoreError> {
-        self.call("products", deadline, |store| store.products(deadline))
-    }
-
-    fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
-        self.call("ping", deadline, |store| store.ping(deadline))
-    }
-
-    fn connections(&self) -> pool::Stats {
-        self.store.connections()
     }
 }

@@ -4,7 +4,10 @@ use std::thread;
 
 use super::testing::{Fault, Fixture, login, patient, registration, rules};
 use super::*;
-use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
+use crate::credentials::Token;
+use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
+use crate::store::{NewSession, Sessions as _, Users as _};
+use crate::work::Registration;
 
 const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "incorrect horse battery";
@@ -127,8 +130,8 @@ fn the_longest_values_are_taken() {
     request.age = Some(AGE_MAX);
     fixture.accounts.register(&request, patient()).unwrap();
     let mut request = login(&username, &password);
-    request.client_address = Some("2001:db8::1".parse().unwrap());
-    request.user_agent = Some("🔑".repeat(10_000));
+    request.origin.client_address = Some("2001:db8::1".parse().unwrap());
+    request.origin.user_agent = Some("🔑".repeat(10_000));
     fixture.accounts.authenticate(&request, patient()).unwrap();
 }
 
@@ -249,6 +252,7 @@ fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token 
         session_id: fixture.accounts.ids.next(SystemTime::now()).unwrap().get(),
         token_digest: *token.digest().as_bytes(),
         user_id,
+        epoch: 0,
         created_at_ms: 0,
         expires_at_ms: now_ms.saturating_add_signed(ends_in_ms),
         client_address: None,

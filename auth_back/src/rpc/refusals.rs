@@ -19,6 +19,7 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::UsernameTaken => (Status::CONFLICT, "username_taken"),
         AccountError::UserUnknown => (Status::NOT_FOUND, "user_unknown"),
         AccountError::PasswordWrong => (Status::UNAUTHORIZED, "password_wrong"),
+        AccountError::AccountDisabled => (Status::FORBIDDEN, "account_disabled"),
         AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
         AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
         AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),

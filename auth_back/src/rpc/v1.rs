@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::refusals;
 use crate::limits::V1_BUDGET;
-use crate::work::{Call, Done, Login, Registration, Reply, Request};
+use crate::work::{Call, Done, Login, Origin, Registration, Reply, Request};
 
 /// One request cut off the input.
 pub(super) enum Cut {
@@ -32,6 +32,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
                 name: name.map(str::to_owned),
                 age,
                 request_id: None,
+                origin: Origin::default(),
             };
             (MessageType::Register, Request::Register(request))
         }
@@ -39,8 +40,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
             let request = Login {
                 username: username.to_owned(),
                 password: owned(password),
-                client_address: None,
-                user_agent: None,
+                origin: Origin::default(),
             };
             (MessageType::Authenticate, Request::Authenticate(request))
         }

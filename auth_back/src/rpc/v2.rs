@@ -14,7 +14,7 @@ use super::refusals;
 use crate::accounts::{Live, millis};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
 use crate::store;
-use crate::work::{Done, Login, Registration, Reply, Request};
+use crate::work::{Done, Login, Origin, Registration, Reply, Request};
 
 /// The request in `message`; `None` for HELLO, which is no work.
 pub(super) fn request(message: &Message<'_>) -> Option<Request> {
@@ -26,12 +26,15 @@ pub(super) fn request(message: &Message<'_>) -> Option<Request> {
             name: message.name.map(str::to_owned),
             age: message.age,
             request_id: Some(message.request_id.to_bytes()),
+            origin: Origin { client_address: message.client_address, user_agent: None },
         }),
         Message::Authenticate(message) => Request::Authenticate(Login {
             username: message.username.to_owned(),
             password: owned(message.password),
-            client_address: message.client_address,
-            user_agent: message.user_agent.map(str::to_owned),
+            origin: Origin {
+                client_address: message.client_address,
+                user_agent: message.user_agent.map(str::to_owned),
+            },
         }),
         Message::CheckSession(message) => Request::CheckSession(owned(message.token)),
         Message::Logout(message) => Request::LogOut(owned(message.token)),

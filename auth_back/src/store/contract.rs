@@ -71,6 +71,7 @@ fn session(session_id: u64, digest: u8, user_id: u64, expires_at_ms: u64) -> New
         session_id,
         token_digest: [digest; 32],
         user_id,
+        epoch: 0,
         created_at_ms: 1_000,
         expires_at_ms,
         client_address: None,
@@ -86,7 +87,12 @@ fn check_insert(store: &dyn Store, user: &NewUser<'_>, expected: Inserted) {
 #[track_caller]
 fn check_lookup(store: &dyn Store, username: &str, expected: Option<u64>) {
     let found = store.user_by_name(username, patient()).unwrap();
-    let expected = expected.map(|user_id| UserRow { user_id, password_record: RECORD.to_owned() });
+    let expected = expected.map(|user_id| UserRow {
+        user_id,
+        password_record: RECORD.to_owned(),
+        session_epoch: 0,
+        is_disabled: false,
+    });
     assert_eq!(found, expected, "{username}");
 }
 
@@ -288,7 +294,8 @@ fn the_largest_values_fit(fixture: &dyn Fixture) {
         created_at_ms: largest,
     };
     check_insert(&*store, &new, Inserted::Created);
-    let row = UserRow { user_id: largest, password_record: record };
+    let row =
+        UserRow { user_id: largest, password_record: record, session_epoch: 0, is_disabled: false };
     assert_eq!(store.user_by_name(&username, patient()).unwrap(), Some(row));
 
     let agent = "𝒜".repeat(USER_AGENT_CHARS_MAX + 1);

@@ -18,8 +18,10 @@ pub mod limits;
 mod migrations;
 mod mysql;
 mod rows;
+mod sessions;
 mod sqlite;
 mod url;
+mod users;
 
 #[cfg(test)]
 mod contract;
@@ -33,8 +35,10 @@ pub use self::error::{Cause, StoreError};
 pub use self::migrations::{Migrated, MigrationError};
 pub use self::mysql::MySqlStore;
 pub use self::rows::{Inserted, NewSession, NewUser, Product, SessionRow, UserAgent, UserRow};
+pub use self::sessions::Sessions;
 pub use self::sqlite::SqliteStore;
 pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
+pub use self::users::Users;
 
 /// Users, sessions and products in a database.
 ///
@@ -46,7 +50,7 @@ pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
-pub trait Store: Send + Sync {
+pub trait Store: Users + Sessions + Send + Sync {
     /// Brings the database to the schema that this program was built for. To be called before
     /// anything else; any number of servers may call it at once, and again.
     ///
@@ -55,91 +59,6 @@ pub trait Store: Send + Sync {
     /// [`MigrationError`] if the database is newer than the program, if a migration was edited after it
     /// was applied, or if the store failed.
     fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError>;
-
-    /// Inserts a user unless the name has an owner. The unique index on the name decides, so of any
-    /// number of callers one gets [`Inserted::Created`]. When this returns, the row is durable.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Internal`] if the id is taken or a value does not fit its column.
-    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError>;
-
-    /// Looks a user up by the exact name.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] if the row cannot be read.
-    fn user_by_name(
-        &self,
-        username: &str,
-        deadline: Instant,
-    ) -> Result<Option<UserRow>, StoreError>;
-
-    /// Whether anybody has ever registered. Costs the same however many have.
-    ///
-    /// # Errors
-    ///
-    /// See [`Store`].
-    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError>;
-
-    /// Replaces a password record if it is still `old` (compare and swap). False if it is not, or if
-    /// there is no such user. When this returns true, the change is durable.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Internal`] if `new` does not fit its column.
-    fn replace_password_record(
-        &self,
-        user_id: u64,
-        old: &str,
-        new: &str,
-        deadline: Instant,
-    ) -> Result<bool, StoreError>;
-
-    /// Inserts a session. When this returns, the row is durable.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Internal`] if there is no such user or the digest is taken.
-    fn insert_session(&self, session: &NewSession<'_>, deadline: Instant)
-    -> Result<(), StoreError>;
-
-    /// Looks up the session with this digest if it is live, that is, if it expires after `now_ms`.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] if the row cannot be read.
-    fn session(
-        &self,
-        token_digest: &[u8; 32],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<SessionRow>, StoreError>;
-
-    /// Deletes the session with this digest. False if there was none. When this returns, the deletion
-    /// is durable.
-    ///
-    /// # Errors
-    ///
-    /// See [`Store`].
-    fn delete_session(
-        &self,
-        token_digest: &[u8; 32],
-        deadline: Instant,
-    ) -> Result<bool, StoreError>;
-
-    /// Deletes sessions that expired at `now_ms` or before, the oldest first, at most `limit` and at most
-    /// [`limits::PURGE_BATCH_MAX`]. Returns how many; fewer than the limit means that none is left.
-    ///
-    /// # Errors
-    ///
-    /// See [`Store`].
-    fn delete_expired_sessions(
-        &self,
-        now_ms: u64,
-        limit: u32,
-        deadline: Instant,
-    ) -> Result<u32, StoreError>;
 
     /// All products, by id.
     ///

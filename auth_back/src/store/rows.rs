@@ -76,6 +76,11 @@ pub struct UserRow {
     pub user_id: u64,
     /// The sealed hash, as it was stored.
     pub password_record: String,
+    /// What a session made now is marked with. Raising it ends every session of the user that is
+    /// marked with less, in one statement.
+    pub session_epoch: u32,
+    /// Whether an operator keeps them out.
+    pub is_disabled: bool,
 }
 
 impl fmt::Debug for UserRow {
@@ -83,6 +88,8 @@ impl fmt::Debug for UserRow {
         f.debug_struct("UserRow")
             .field("user_id", &self.user_id)
             .field("password_record", &REDACTED)
+            .field("session_epoch", &self.session_epoch)
+            .field("is_disabled", &self.is_disabled)
             .finish()
     }
 }
@@ -96,6 +103,9 @@ pub struct NewSession<'a> {
     pub token_digest: [u8; 32],
     /// Whose session it is.
     pub user_id: u64,
+    /// The user's [`session_epoch`](UserRow::session_epoch), as it was read before the password was
+    /// checked: a session that was begun before all were ended is dead when it is made.
+    pub epoch: u32,
     /// Milliseconds since 1970, UTC.
     pub created_at_ms: u64,
     /// The first millisecond at which it is dead.

@@ -100,7 +100,10 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let job = bench.heavy_job();
     let Request::Authenticate(asked) = &job.request else { panic!("not a login") };
     assert_eq!((&*asked.username, &**asked.password), ("Ada", "correct horse"));
-    assert_eq!((asked.client_address, asked.user_agent.as_deref()), (client_address, user_agent));
+    assert_eq!(
+        (asked.origin.client_address, asked.origin.user_agent.as_deref()),
+        (client_address, user_agent)
+    );
 
     bench.send(&[request(4, &CHECK), request(5, &Logout { token: TOKEN })].concat());
     bench.send(&[request(6, &Products { token: TOKEN }), request(7, &Health)].concat());

@@ -12,6 +12,8 @@ use crate::store::limits::IO_TIMEOUT;
 
 /// `ER_DUP_ENTRY`.
 const DUPLICATE: u16 = 1062;
+/// `ER_DUP_FIELDNAME`.
+const COLUMN_THERE_ALREADY: u16 = 1060;
 /// `ER_LOCK_DEADLOCK`.
 const DEADLOCK: u16 = 1213;
 
@@ -87,6 +89,11 @@ pub(super) fn fault(error: &Error) -> Fault {
 fn is_timeout(error: &dyn std::error::Error) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     source.is_some_and(|source| source.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Whether a statement failed because it would add a column that the table has.
+pub(super) fn is_column_there_already(error: &Error) -> bool {
+    matches!(error, Error::MySqlError(error) if error.code == COLUMN_THERE_ALREADY)
 }
 
 /// A row that does not have the types it should.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use mysql::Conn;
 use mysql::prelude::Queryable as _;
 
-use super::fault::fault;
+use super::fault::{fault, is_column_there_already};
 use crate::store::migrations::{self, Applied, Migration, now_ms};
 use crate::store::{Cause, Migrated, MigrationError, StoreError};
 
@@ -64,7 +64,12 @@ fn applied(conn: &mut Conn) -> Result<Vec<Applied>, StoreError> {
 
 fn apply(conn: &mut Conn, migration: &Migration) -> Result<(), StoreError> {
     for statement in migration.statements() {
-        conn.query_drop(statement).map_err(|error| failed(&error))?;
+        match conn.query_drop(statement) {
+            Ok(()) => {}
+            // MySQL knows no ADD COLUMN IF NOT EXISTS: this statement ran before a crash.
+            Err(error) if is_column_there_already(&error) => {}
+            Err(error) => return Err(failed(&error)),
+        }
     }
     conn.exec_drop(
         "INSERT INTO schema_migration (version, name, checksum, applied_at_ms) VALUES (?, ?, ?, ?)",

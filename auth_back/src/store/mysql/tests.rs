@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, Row, Value, from_row};
 
-use super::connection::{Connector, Query};
+use super::connection::Connector;
+use super::query::Query;
 use super::{MySqlStore, migrate};
 use crate::store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
 use crate::store::migrations;
 use crate::store::testing::{Fixture as _, MariaDb, MariaDbFixture, patient};
-use crate::store::{Inserted, NewSession, NewUser, Store as _, StoreError};
+use crate::store::{
+    Inserted, NewSession, NewUser, Sessions as _, Store as _, StoreError, Users as _,
+};
 
 fn user(user_id: u64, username: &str) -> NewUser<'_> {
     NewUser {
@@ -32,6 +35,7 @@ fn session(digest: u8, expires_at_ms: u64) -> NewSession<'static> {
         session_id: u64::from(digest),
         token_digest: [digest; 32],
         user_id: 1,
+        epoch: 0,
         created_at_ms: 0,
         expires_at_ms,
         client_address: None,

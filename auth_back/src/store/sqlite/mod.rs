@@ -9,23 +9,21 @@
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
 mod connection;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod users;
 
 use std::path::Path;
 use std::time::Instant;
 
 use pool::{Config, Lent, Pool};
-use rusqlite::{Connection, Error, OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 
 use self::connection::{Access, Opener, fault, prepare_file};
-use super::limits::{PURGE_BATCH_MAX, SQLITE_WRITERS};
+use super::limits::SQLITE_WRITERS;
 use super::migrations::{self, Applied, now_ms};
-use super::rows::sql_integer;
-use super::{
-    Inserted, Migrated, MigrationError, NewSession, NewUser, Product, SessionRow, Store,
-    StoreError, UserRow, check_deadline,
-};
+use super::{Migrated, MigrationError, Product, Store, StoreError, check_deadline};
 
 /// Users and sessions in one SQLite file. The file and its companions (`-wal`, `-shm`) are for the
 /// owner alone, mode 0600.
@@ -111,169 +109,6 @@ impl Store for SqliteStore {
             }
             Ok(outcome)
         })?
-    }
-
-    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
-        let id = sql_integer(user.user_id, "the user id")?;
-        let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
-        self.write(deadline, |connection| {
-            // Only a conflict on the name is passed over; a taken id is an error.
-            let inserted = connection
-                .prepare_cached(
-                    "INSERT INTO user (id, username, password_record, name, age, \
-                                       registration_request_id, created_at_ms) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (username) DO NOTHING",
-                )?
-                .execute(params![
-                    id,
-                    user.username,
-                    user.password_record,
-                    user.name,
-                    user.age,
-                    user.request_id,
-                    created_at_ms,
-                ])?;
-            if inserted == 1 {
-                return Ok(Inserted::Created);
-            }
-            connection
-                .prepare_cached("SELECT id, registration_request_id FROM user WHERE username = ?")?
-                .query_row([user.username], |row| {
-                    let registered_by = row.get_ref(1)?.as_blob_or_null()?;
-                    Ok(Inserted::for_owner(unsigned(row, 0)?, registered_by, user.request_id))
-                })
-        })
-    }
-
-    fn user_by_name(
-        &self,
-        username: &str,
-        deadline: Instant,
-    ) -> Result<Option<UserRow>, StoreError> {
-        self.read(deadline, |connection| {
-            connection
-                .prepare_cached("SELECT id, password_record FROM user WHERE username = ?")?
-                .query_row([username], |row| {
-                    Ok(UserRow { user_id: unsigned(row, 0)?, password_record: row.get(1)? })
-                })
-                .optional()
-        })
-    }
-
-    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
-        self.read(deadline, |connection| {
-            connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM user)")?
-                .query_row([], |row| row.get(0))
-        })
-    }
-
-    fn replace_password_record(
-        &self,
-        user_id: u64,
-        old: &str,
-        new: &str,
-        deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        let user_id = sql_integer(user_id, "the user id")?;
-        self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?",
-                )?
-                .execute(params![new, user_id, old])
-                .map(|changed| changed == 1)
-        })
-    }
-
-    fn insert_session(
-        &self,
-        session: &NewSession<'_>,
-        deadline: Instant,
-    ) -> Result<(), StoreError> {
-        let id = sql_integer(session.session_id, "the session id")?;
-        let user_id = sql_integer(session.user_id, "the user id")?;
-        let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
-        let expires_at_ms = sql_integer(session.expires_at_ms, "the time")?;
-        self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO session (token_digest, id, user_id, created_at_ms, expires_at_ms, \
-                                          client_address, user_agent) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    session.token_digest,
-                    id,
-                    user_id,
-                    created_at_ms,
-                    expires_at_ms,
-                    session.client_address.map(|address| address.to_string()),
-                    session.user_agent.map(super::UserAgent::as_str),
-                ])
-                .map(drop)
-        })
-    }
-
-    fn session(
-        &self,
-        token_digest: &[u8; 32],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<SessionRow>, StoreError> {
-        let now_ms = sql_integer(now_ms, "the time")?;
-        self.read(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT session.id, user_id, username, session.created_at_ms, expires_at_ms \
-                     FROM session JOIN user ON user.id = user_id \
-                     WHERE token_digest = ? AND expires_at_ms > ?",
-                )?
-                .query_row(params![token_digest, now_ms], |row| {
-                    Ok(SessionRow {
-                        session_id: unsigned(row, 0)?,
-                        user_id: unsigned(row, 1)?,
-                        username: row.get(2)?,
-                        created_at_ms: unsigned(row, 3)?,
-                        expires_at_ms: unsigned(row, 4)?,
-                    })
-                })
-                .optional()
-        })
-    }
-
-    fn delete_session(
-        &self,
-        token_digest: &[u8; 32],
-        deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        self.write(deadline, |connection| {
-            connection
-                .prepare_cached("DELETE FROM session WHERE token_digest = ?")?
-                .execute([token_digest])
-                .map(|deleted| deleted == 1)
-        })
-    }
-
-    fn delete_expired_sessions(
-        &self,
-        now_ms: u64,
-        limit: u32,
-        deadline: Instant,
-    ) -> Result<u32, StoreError> {
-        let now_ms = sql_integer(now_ms, "the time")?;
-        let limit = limit.min(PURGE_BATCH_MAX);
-        self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "DELETE FROM session WHERE token_digest IN \
-                     (SELECT token_digest FROM session WHERE expires_at_ms <= ? \
-                      ORDER BY expires_at_ms LIMIT ?)",
-                )?
-                .execute(params![now_ms, limit])
-                // At most `limit`, so it fits.
-                .map(|deleted| u32::try_from(deleted).unwrap_or(limit))
-        })
     }
 
     fn products(&self, deadline: Instant) -> Result<Vec<Product>, StoreError> {

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::SqliteStore;
 use crate::store::testing::{Fixture as _, SqliteFixture, patient};
-use crate::store::{Inserted, NewUser, Store as _, StoreError};
+use crate::store::{Inserted, NewUser, Store as _, StoreError, Users as _};
 
 fn user(user_id: u64, username: &str) -> NewUser<'_> {
     NewUser {

@@ -1,0 +1,81 @@
+//! Trading a username and a password for a session.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{AccountError, Accounts, Answer, millis, unix_ms};
+use crate::credentials::{Password, PasswordRecord, Token, Username, Verdict};
+use crate::ids::{SessionId, UserId};
+use crate::store::{NewSession, UserAgent};
+use crate::work::{Login, Origin};
+
+/// A session that was just made.
+#[derive(Debug)]
+pub struct Opened {
+    /// Proves it from now on.
+    pub token: Token,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// How long it lives.
+    pub expires_in: Duration,
+}
+
+impl Accounts {
+    /// Trades a username and a password for a session. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn authenticate(&self, request: &Login, deadline: Instant) -> Answer<Opened> {
+        let username = Username::new(&request.username)?;
+        let password = Password::for_login(&request.password)?;
+
+        let user = self.store.user_by_name(username.as_str(), deadline)?;
+        let user = user.ok_or(AccountError::UserUnknown)?;
+        let user_id = UserId::new(user.user_id)?;
+        let record: PasswordRecord = user.password_record.parse()?;
+        if self.verify(user_id, &record, &password, deadline)? == Verdict::Mismatch {
+            return Err(AccountError::PasswordWrong);
+        }
+        // Said to the owner alone: whoever does not know the password learns nothing.
+        if user.is_disabled {
+            return Err(AccountError::AccountDisabled);
+        }
+        self.open_session(user_id, user.session_epoch, &request.origin, deadline)
+    }
+
+    /// Hashes what was offered, in an arena that is given back before anything else happens.
+    fn verify(
+        &self,
+        user_id: UserId,
+        record: &PasswordRecord,
+        password: &Password,
+        deadline: Instant,
+    ) -> Answer<Verdict> {
+        let mut arena = self.arena(deadline)?;
+        Ok(record.verify(user_id, password, &self.peppers, &mut arena)?)
+    }
+
+    /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.
+    fn open_session(
+        &self,
+        user_id: UserId,
+        epoch: u32,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Answer<Opened> {
+        let token = self.token_keys.issue()?;
+        let now = SystemTime::now();
+        let created_at_ms = unix_ms(now);
+        let session = NewSession {
+            session_id: SessionId::from(self.ids.next(now)?).get(),
+            token_digest: token.digest().as_bytes().to_owned(),
+            user_id: user_id.get(),
+            epoch,
+            created_at_ms,
+            expires_at_ms: created_at_ms + millis(self.rules.session_lifetime),
+            client_address: origin.client_address,
+            user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
+        };
+        self.store.insert_session(&session, deadline)?;
+        Ok(Opened { token, user_id, expires_in: self.rules.session_lifetime })
+    }
+}

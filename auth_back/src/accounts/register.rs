@@ -1,0 +1,41 @@
+//! Making an account.
+
+use std::time::{Instant, SystemTime};
+
+use super::{AccountError, Accounts, Answer, profile, unix_ms};
+use crate::credentials::{Password, Username};
+use crate::ids::UserId;
+use crate::store::{Inserted, NewUser};
+use crate::work::Registration;
+
+impl Accounts {
+    /// Makes an account. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the account
+    /// may exist; the same request id finds that out.
+    pub fn register(&self, request: &Registration, deadline: Instant) -> Answer<UserId> {
+        let username = Username::new(&request.username)?;
+        let password = Password::for_registration(&request.password, self.rules.passwords)?;
+        let name = profile::name(request.name.as_deref())?;
+        let age = profile::age(request.age)?;
+
+        let now = SystemTime::now();
+        let user_id = UserId::from(self.ids.next(now)?);
+        let record = self.hash(user_id, &password, deadline)?;
+        let user = NewUser {
+            user_id: user_id.get(),
+            username: username.as_str(),
+            password_record: &record,
+            name,
+            age,
+            request_id: request.request_id,
+            created_at_ms: unix_ms(now),
+        };
+        match self.store.insert_user(&user, deadline)? {
+            Inserted::Created => Ok(user_id),
+            Inserted::Repeated { user_id } => Ok(UserId::new(user_id)?),
+            Inserted::NameTaken => Err(AccountError::UsernameTaken),
+        }
+    }
+}

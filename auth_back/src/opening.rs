@@ -1,0 +1,57 @@
+//! Opening what the server and the operator's commands both work on: the store and the keys.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crate::credentials::KeyDirectory;
+use crate::limits::STORE_RETRY;
+use crate::settings::Settings;
+use crate::store::{self, MigrationError, Store, StoreError};
+
+/// Opens the store and brings it to this program's schema, waiting for it to come up: at a common
+/// start of all machines the database is often the slowest.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be opened, [`MigrationError`] when it cannot be migrated or is not
+/// there by the deadline.
+pub fn store(settings: &Settings, deadline: Instant) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+    make_private_directory(&settings.data)?;
+    let store = store::open(&settings.store, settings.store_connections)?;
+    loop {
+        match store.migrate(deadline) {
+            Ok(migrated) => {
+                tracing::info!(?migrated, "the store is ready");
+                return Ok(store);
+            }
+            Err(MigrationError::Store(StoreError::Unavailable(cause)))
+                if Instant::now() + STORE_RETRY < deadline =>
+            {
+                tracing::warn!(%cause, "the store is not there yet");
+                thread::sleep(STORE_RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Opens the directory of keys.
+///
+/// # Errors
+/// [`KeysError`](crate::credentials::KeysError) when others than the owner may write to it.
+pub fn keys(settings: &Settings) -> Result<KeyDirectory, Box<dyn Error>> {
+    make_private_directory(&settings.data)?;
+    Ok(KeyDirectory::open(settings.data.join("keys"))?)
+}
+
+/// Keys and users are for the owner alone.
+fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| format!("cannot make the directory {}: {error}", path.display()).into())
+}

@@ -1,0 +1,84 @@
+//! The users.
+
+use std::time::Instant;
+
+use super::MySqlStore;
+use super::query::Query;
+use crate::store::fault::Kind;
+use crate::store::rows::sql_integer;
+use crate::store::{Inserted, NewUser, StoreError, UserRow, Users};
+
+impl Users for MySqlStore {
+    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
+        let id = sql_integer(user.user_id, "the user id")?;
+        let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
+        let owner: Option<(u64, Option<Vec<u8>>)> = self.run(deadline, |connection| {
+            let inserted = connection.execute(
+                Query::InsertUser,
+                (
+                    id,
+                    user.username,
+                    user.password_record,
+                    user.name,
+                    user.age,
+                    user.request_id.as_ref().map(|id| &id[..]),
+                    created_at_ms,
+                ),
+            );
+            match inserted {
+                Ok(_) => Ok(None),
+                Err(fault) if fault.kind() == Kind::Duplicate => {
+                    // If nobody has the name, it was the id that collided: the fault stands.
+                    let owner = connection.first(Query::OwnerOfName, (user.username,))?;
+                    owner.map(Some).ok_or(fault)
+                }
+                Err(fault) => Err(fault),
+            }
+        })?;
+        Ok(match owner {
+            None => Inserted::Created,
+            Some((owner, registered_by)) => {
+                Inserted::for_owner(owner, registered_by.as_deref(), user.request_id)
+            }
+        })
+    }
+
+    fn user_by_name(
+        &self,
+        username: &str,
+        deadline: Instant,
+    ) -> Result<Option<UserRow>, StoreError> {
+        // Nobody's, and MySQL would refuse to compare it with an ASCII column.
+        if !username.is_ascii() {
+            return Ok(None);
+        }
+        let row =
+            self.run(deadline, |connection| connection.first(Query::UserByName, (username,)))?;
+        Ok(row.map(|(user_id, password_record, session_epoch, is_disabled)| UserRow {
+            user_id,
+            password_record,
+            session_epoch,
+            is_disabled,
+        }))
+    }
+
+    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
+        let found: Option<(bool,)> =
+            self.run(deadline, |connection| connection.first(Query::AnyUser, ()))?;
+        Ok(found == Some((true,)))
+    }
+
+    fn replace_password_record(
+        &self,
+        user_id: u64,
+        old: &str,
+        new: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let found = self.run(deadline, |connection| {
+            connection.execute(Query::ReplacePasswordRecord, (new, user_id, old))
+        })?;
+        Ok(found == 1)
+    }
+}

@@ -1,0 +1,92 @@
+//! The users.
+
+use std::time::Instant;
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{SqliteStore, unsigned};
+use crate::store::rows::sql_integer;
+use crate::store::{Inserted, NewUser, StoreError, UserRow, Users};
+
+impl Users for SqliteStore {
+    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
+        let id = sql_integer(user.user_id, "the user id")?;
+        let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
+        self.write(deadline, |connection| {
+            // Only a conflict on the name is passed over; a taken id is an error.
+            let inserted = connection
+                .prepare_cached(
+                    "INSERT INTO user (id, username, password_record, name, age, \
+                                       registration_request_id, created_at_ms) \
+                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (username) DO NOTHING",
+                )?
+                .execute(params![
+                    id,
+                    user.username,
+                    user.password_record,
+                    user.name,
+                    user.age,
+                    user.request_id,
+                    created_at_ms,
+                ])?;
+            if inserted == 1 {
+                return Ok(Inserted::Created);
+            }
+            connection
+                .prepare_cached("SELECT id, registration_request_id FROM user WHERE username = ?")?
+                .query_row([user.username], |row| {
+                    let registered_by = row.get_ref(1)?.as_blob_or_null()?;
+                    Ok(Inserted::for_owner(unsigned(row, 0)?, registered_by, user.request_id))
+                })
+        })
+    }
+
+    fn user_by_name(
+        &self,
+        username: &str,
+        deadline: Instant,
+    ) -> Result<Option<UserRow>, StoreError> {
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
+                     FROM user WHERE username = ?",
+                )?
+                .query_row([username], |row| {
+                    Ok(UserRow {
+                        user_id: unsigned(row, 0)?,
+                        password_record: row.get(1)?,
+                        session_epoch: row.get(2)?,
+                        is_disabled: row.get(3)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM user)")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
+    fn replace_password_record(
+        &self,
+        user_id: u64,
+        old: &str,
+        new: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?",
+                )?
+                .execute(params![new, user_id, old])
+                .map(|changed| changed == 1)
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What a store knows of users.
+
+use std::time::Instant;
+
+use super::{Inserted, NewUser, StoreError, UserRow};
+
+/// The users of a [`Store`](super::Store), which says what holds for every call.
+pub trait Users {
+    /// Inserts a user unless the name has an owner. The unique index on the name decides, so of any
+    /// number of callers one gets [`Inserted::Created`]. When this returns, the row is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the id is taken or a value does not fit its column.
+    fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError>;
+
+    /// Looks a user up by the exact name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row cannot be read.
+    fn user_by_name(
+        &self,
+        username: &str,
+        deadline: Instant,
+    ) -> Result<Option<UserRow>, StoreError>;
+
+    /// Whether anybody has ever registered. Costs the same however many have.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`].
+    fn has_users(&self, deadline: Instant) -> Result<bool, StoreError>;
+
+    /// Replaces a password record if it is still `old` (compare and swap). False if it is not, or if
+    /// there is no such user. When this returns true, the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if `new` does not fit its column.
+    fn replace_password_record(
+        &self,
+        user_id: u64,
+        old: &str,
+        new: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError>;
+}
