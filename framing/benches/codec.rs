@@ -14,6 +14,7 @@ const REQUEST: Authenticate<'_> = Authenticate {
     request_id: RequestId::new([7; 16]),
     client_address: Some(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST)),
     user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    device: None,
 };
 
 fn authenticate(c: &mut Criterion) {

@@ -111,6 +111,14 @@ pub enum DecodeError {
     /// A value is outside the range of its field.
     #[error("field {0} is out of range")]
     FieldRange(u8),
+    /// A list has more items than its field may have.
+    #[error("field {number} has more than {items_max} items")]
+    TooManyItems {
+        /// The field's number.
+        number: u8,
+        /// The field's limit.
+        items_max: usize,
+    },
     /// A text is not UTF-8.
     #[error("field {0} is not UTF-8")]
     NotUtf8(u8),
@@ -137,7 +145,8 @@ impl DecodeError {
             | Self::FieldNumber(_)
             | Self::FieldDuplicate(_)
             | Self::FieldLength(_)
-            | Self::FieldRange(_) => "message_malformed",
+            | Self::FieldRange(_)
+            | Self::TooManyItems { .. } => "message_malformed",
         }
     }
 }
@@ -156,6 +165,16 @@ pub enum EncodeError {
         bytes: usize,
         /// The field's limit.
         bytes_max: usize,
+    },
+    /// A list has more items than its field may have.
+    #[error("{field} of {items} items is over the limit of {items_max}")]
+    TooManyItems {
+        /// The field's name in the registry.
+        field: &'static str,
+        /// How many there were.
+        items: usize,
+        /// The field's limit.
+        items_max: usize,
     },
     /// The whole frame is over what the peer accepts.
     #[error("frame of {bytes} bytes is over the limit of {bytes_max}")]

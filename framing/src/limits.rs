@@ -40,8 +40,14 @@ pub const NAME_BYTES_MAX: usize = 1024;
 /// A session token, text form.
 pub const TOKEN_BYTES_MAX: usize = 256;
 
+/// A known-device marker, text form: an id and a tag, as a token is, and shorter.
+pub const DEVICE_BYTES_MAX: usize = 128;
+
 /// A `User-Agent` as an account holder sees it in a list of sessions. The sender cuts it.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
+
+/// Sessions in one list, in items: all that an account may have, in one frame (asserted below).
+pub const SESSIONS_MAX: usize = 128;
 
 /// The name and version of a program in HELLO.
 pub const SOFTWARE_BYTES_MAX: usize = 64;
@@ -91,17 +97,34 @@ const REGISTER_BYTES_MAX: usize = HEADER_BYTES_MIN
     + FIELD_OVERHEAD_MAX + NAME_BYTES_MAX
     + FIELD_OVERHEAD_MAX + 2 // age
     + FIELD_OVERHEAD_MAX + REQUEST_ID_BYTES
-    + FIELD_OVERHEAD_MAX + 16; // client address
+    + FIELD_OVERHEAD_MAX + 16 // client address
+    + FIELD_OVERHEAD_MAX + USER_AGENT_BYTES_MAX;
 
 const REFUSAL_BYTES_MAX: usize = HEADER_BYTES_MIN
     + FIELD_OVERHEAD_MAX + 2 // status
     + FIELD_OVERHEAD_MAX + CODE_BYTES_MAX
-    + FIELD_OVERHEAD_MAX + DETAIL_BYTES_MAX;
+    + FIELD_OVERHEAD_MAX + DETAIL_BYTES_MAX
+    + FIELD_OVERHEAD_MAX + 5; // retry_after_ms
+
+const SESSION_BYTES_MAX: usize = 3 // length of the item
+    + FIELD_OVERHEAD_MAX + VARINT_BYTES_MAX // id
+    + FIELD_OVERHEAD_MAX + VARINT_BYTES_MAX // created_at_unix_ms
+    + FIELD_OVERHEAD_MAX + VARINT_BYTES_MAX // last_seen_unix_ms
+    + FIELD_OVERHEAD_MAX + VARINT_BYTES_MAX // expires_in_ms
+    + FIELD_OVERHEAD_MAX + 16 // client address
+    + FIELD_OVERHEAD_MAX + USER_AGENT_BYTES_MAX
+    + FIELD_OVERHEAD_MAX + 1; // current
+
+const SESSIONS_BYTES_MAX: usize = HEADER_BYTES_MIN
+    + FIELD_OVERHEAD_MAX + 2 // status
+    + FIELD_OVERHEAD_MAX + SESSIONS_MAX * SESSION_BYTES_MAX;
 
 // The two longest messages without a list; the others are these with fields left out or shortened.
 const _: () = assert!(REGISTER_BYTES_MAX <= FRAME_BYTES_MAX_FLOOR);
 const _: () = assert!(REFUSAL_BYTES_MAX <= FRAME_BYTES_MAX_FLOOR);
 const _: () = assert!(FRAME_BYTES_MAX_FLOOR <= FRAME_BYTES_MAX);
+// A full list of sessions is always answered whole.
+const _: () = assert!(SESSIONS_BYTES_MAX <= FRAME_BYTES_MAX);
 // A frame length, and every length inside, fits a u32 and three varint bytes.
 const _: () = assert!(FRAME_BYTES_MAX < 1 << 21);
 const _: () = assert!(HEADER_BYTES_MIN <= HEADER_BYTES_MAX && HEADER_BYTES_MAX < FRAME_BYTES_MAX);

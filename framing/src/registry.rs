@@ -5,9 +5,9 @@
 //! A number is never reused and an entry never changes; new entries are added with their `since`.
 
 use crate::limits::{
-    CODE_BYTES_MAX, DETAIL_BYTES_MAX, FIELD_NUMBER_MAX, NAME_BYTES_MAX, PASSWORD_BYTES_MAX,
-    PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX, REASON_BYTES_MAX, SOFTWARE_BYTES_MAX,
-    TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX, USERNAME_BYTES_MAX,
+    CODE_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, FIELD_NUMBER_MAX, NAME_BYTES_MAX,
+    PASSWORD_BYTES_MAX, PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX, REASON_BYTES_MAX,
+    SESSIONS_MAX, SOFTWARE_BYTES_MAX, TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX, USERNAME_BYTES_MAX,
 };
 
 /// One field of a message.
@@ -51,8 +51,13 @@ pub enum Shape {
     Address,
     /// Three upper-case ASCII letters, ISO 4217.
     Currency,
-    /// Items, each a varint length and as many bytes of fields of this table.
-    List(&'static [Field]),
+    /// Items, each a varint length and as many bytes of fields.
+    List {
+        /// The table of an item's fields.
+        item: &'static [Field],
+        /// How many items there may be; `None` when the frame alone bounds them.
+        items_max: Option<usize>,
+    },
 }
 
 /// What the absence of a field means.
@@ -85,6 +90,7 @@ pub struct Message {
 pub const RESPONSE_FIELD_MIN: u8 = 10;
 
 const V2_0: &str = "2.0";
+const V2_1: &str = "2.1";
 
 /// Every message, by number.
 pub const MESSAGES: &[Message] = &[
@@ -119,7 +125,7 @@ pub const MESSAGES: &[Message] = &[
     Message {
         number: 5,
         name: "LOGOUT",
-        request: session::REQUEST,
+        request: logout::REQUEST,
         response: logout::RESPONSE,
         since: V2_0,
     },
@@ -131,6 +137,27 @@ pub const MESSAGES: &[Message] = &[
         since: V2_0,
     },
     Message { number: 7, name: "HEALTH", request: &[], response: health::RESPONSE, since: V2_0 },
+    Message {
+        number: 8,
+        name: "SESSIONS",
+        request: sessions::REQUEST,
+        response: sessions::RESPONSE,
+        since: V2_1,
+    },
+    Message {
+        number: 9,
+        name: "REVOKE_SESSION",
+        request: revoke_session::REQUEST,
+        response: revoke_session::RESPONSE,
+        since: V2_1,
+    },
+    Message {
+        number: 10,
+        name: "CHANGE_PASSWORD",
+        request: change_password::REQUEST,
+        response: change_password::RESPONSE,
+        since: V2_1,
+    },
 ];
 
 /// Fields that every response may have. Readers take status 200 to mean that the message's own
@@ -145,8 +172,10 @@ pub mod response {
     /// What went wrong, for people.
     pub const DETAIL: Field =
         default_zero(3, "detail", Shape::Text { bytes_max: DETAIL_BYTES_MAX });
+    /// With 429 and 503: how long to wait before asking again; 0 means that nothing is known.
+    pub const RETRY_AFTER_MS: Field = default_zero(4, "retry_after_ms", U32).since(V2_1);
     /// All of them.
-    pub const FIELDS: &[Field] = &[STATUS, CODE, DETAIL];
+    pub const FIELDS: &[Field] = &[STATUS, CODE, DETAIL, RETRY_AFTER_MS];
 }
 
 /// HELLO, both directions.
@@ -187,8 +216,11 @@ pub mod register {
     pub const REQUEST_ID: Field = required(5, "request_id", Shape::RequestId);
     /// Where the user's own request came from.
     pub const CLIENT_ADDRESS: Field = optional(6, "client_address", Shape::Address);
+    /// The user's program, as it calls itself.
+    pub const USER_AGENT: Field = optional(7, "user_agent", USER_AGENT_TEXT).since(V2_1);
     /// Fields of the request.
-    pub const REQUEST: &[Field] = &[USERNAME, PASSWORD, NAME, AGE, REQUEST_ID, CLIENT_ADDRESS];
+    pub const REQUEST: &[Field] =
+        &[USERNAME, PASSWORD, NAME, AGE, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT];
 
     /// The new account.
     pub const USER_ID: Field = required(10, "user_id", U64);
@@ -209,10 +241,12 @@ pub mod authenticate {
     /// Where the user's own request came from.
     pub const CLIENT_ADDRESS: Field = optional(4, "client_address", Shape::Address);
     /// The user's program, as it calls itself.
-    pub const USER_AGENT: Field =
-        optional(5, "user_agent", Shape::Text { bytes_max: USER_AGENT_BYTES_MAX });
+    pub const USER_AGENT: Field = optional(5, "user_agent", USER_AGENT_TEXT);
+    /// The known-device marker that the user's program was given at an earlier login.
+    pub const DEVICE: Field = optional(6, "device", DEVICE_TEXT).since(V2_1);
     /// Fields of the request.
-    pub const REQUEST: &[Field] = &[USERNAME, PASSWORD, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT];
+    pub const REQUEST: &[Field] =
+        &[USERNAME, PASSWORD, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT, DEVICE];
 
     /// The session's token.
     pub const TOKEN: Field = required(10, "token", TOKEN_TEXT);
@@ -220,11 +254,13 @@ pub mod authenticate {
     pub const USER_ID: Field = required(11, "user_id", U64);
     /// How long it lives.
     pub const EXPIRES_IN_MS: Field = required(12, "expires_in_ms", U64);
+    /// A fresh known-device marker for the user's program to keep.
+    pub const DEVICE_KEPT: Field = optional(13, "device", DEVICE_TEXT).since(V2_1);
     /// Fields of the response.
-    pub const RESPONSE: &[Field] = &[TOKEN, USER_ID, EXPIRES_IN_MS];
+    pub const RESPONSE: &[Field] = &[TOKEN, USER_ID, EXPIRES_IN_MS, DEVICE_KEPT];
 }
 
-/// CHECK_SESSION; its request is that of LOGOUT and PRODUCTS too.
+/// CHECK_SESSION; its request is that of PRODUCTS and SESSIONS too.
 pub mod session {
     use super::*;
 
@@ -248,9 +284,20 @@ pub mod session {
         &[USER_ID, USERNAME, LEASE_MS, EXPIRES_IN_MS, CREATED_AT_UNIX_MS];
 }
 
-/// LOGOUT; its request is that of `CHECK_SESSION`.
+/// LOGOUT.
 pub mod logout {
     use super::*;
+
+    /// The token of the session to end.
+    pub const TOKEN: Field = required(1, "token", TOKEN_TEXT);
+    /// 1 ends every session of the token's user. Must be understood: a reader that skipped it
+    /// would end one session and say that all are over.
+    pub const ALL: Field =
+        default_zero(2, "all", Shape::Number { max: 1 }).since(V2_1).must_understand();
+    /// Where the user's own request came from.
+    pub const CLIENT_ADDRESS: Field = optional(3, "client_address", Shape::Address).since(V2_1);
+    /// Fields of the request.
+    pub const REQUEST: &[Field] = &[TOKEN, ALL, CLIENT_ADDRESS];
 
     /// How long leases on the session can still run. Required, so that no reader of any release
     /// acknowledges a logout too early.
@@ -287,7 +334,8 @@ pub mod products {
     }
 
     /// The list.
-    pub const PRODUCTS: Field = default_zero(20, "products", Shape::List(item::FIELDS));
+    pub const PRODUCTS: Field =
+        default_zero(20, "products", Shape::List { item: item::FIELDS, items_max: None });
     /// How long the list may be reused, for every user.
     pub const PRODUCTS_FRESH_MS: Field = default_zero(21, "products_fresh_ms", U32);
     /// Fields of the response: a session check's, then its own.
@@ -315,12 +363,113 @@ pub mod health {
     pub const RESPONSE: &[Field] = &[READY, REASON];
 }
 
+/// SESSIONS; its request is that of `CHECK_SESSION`.
+pub mod sessions {
+    use super::*;
+
+    /// An item of the list.
+    pub mod item {
+        use super::*;
+
+        /// The session's number; not a secret, and good for nothing but naming the session.
+        pub const ID: Field = required(1, "id", U64).since(V2_1);
+        /// When it began, milliseconds since 1970-01-01 UTC.
+        pub const CREATED_AT_UNIX_MS: Field = required(2, "created_at_unix_ms", U64).since(V2_1);
+        /// When it was last used, milliseconds since 1970-01-01 UTC; may lag behind.
+        pub const LAST_SEEN_UNIX_MS: Field = required(3, "last_seen_unix_ms", U64).since(V2_1);
+        /// How long it lives on.
+        pub const EXPIRES_IN_MS: Field = required(4, "expires_in_ms", U64).since(V2_1);
+        /// Where it was begun from.
+        pub const CLIENT_ADDRESS: Field = optional(5, "client_address", Shape::Address).since(V2_1);
+        /// The program that began it, as it called itself.
+        pub const USER_AGENT: Field = optional(6, "user_agent", USER_AGENT_TEXT).since(V2_1);
+        /// 1 for the session of the request's token.
+        pub const CURRENT: Field = default_zero(7, "current", Shape::Number { max: 1 }).since(V2_1);
+        /// All of them.
+        pub const FIELDS: &[Field] = &[
+            ID,
+            CREATED_AT_UNIX_MS,
+            LAST_SEEN_UNIX_MS,
+            EXPIRES_IN_MS,
+            CLIENT_ADDRESS,
+            USER_AGENT,
+            CURRENT,
+        ];
+    }
+
+    /// The token of a live session, whose user's sessions are asked for.
+    pub const TOKEN: Field = required(1, "token", TOKEN_TEXT).since(V2_1);
+    /// Fields of the request.
+    pub const REQUEST: &[Field] = &[TOKEN];
+
+    /// The list.
+    pub const SESSIONS: Field = default_zero(
+        20,
+        "sessions",
+        Shape::List { item: item::FIELDS, items_max: Some(SESSIONS_MAX) },
+    )
+    .since(V2_1);
+    /// Fields of the response.
+    pub const RESPONSE: &[Field] = &[SESSIONS];
+}
+
+/// `REVOKE_SESSION`.
+pub mod revoke_session {
+    use super::*;
+
+    /// The token of a live session of the same user.
+    pub const TOKEN: Field = required(1, "token", TOKEN_TEXT).since(V2_1);
+    /// The session to end, by its number in SESSIONS.
+    pub const SESSION_ID: Field = required(2, "session_id", U64).since(V2_1);
+    /// Where the user's own request came from.
+    pub const CLIENT_ADDRESS: Field = optional(3, "client_address", Shape::Address).since(V2_1);
+    /// Fields of the request.
+    pub const REQUEST: &[Field] = &[TOKEN, SESSION_ID, CLIENT_ADDRESS];
+
+    /// As in LOGOUT.
+    pub const SETTLED_IN_MS: Field = required(10, "settled_in_ms", U32).since(V2_1);
+    /// Fields of the response.
+    pub const RESPONSE: &[Field] = &[SETTLED_IN_MS];
+}
+
+/// `CHANGE_PASSWORD`.
+pub mod change_password {
+    use super::*;
+
+    /// The token of a live session of the account.
+    pub const TOKEN: Field = required(1, "token", TOKEN_TEXT).since(V2_1);
+    /// The password that holds until now.
+    pub const CURRENT_PASSWORD: Field = required(2, "current_password", PASSWORD_TEXT).since(V2_1);
+    /// The password that holds from now on.
+    pub const NEW_PASSWORD: Field = required(3, "new_password", PASSWORD_TEXT).since(V2_1);
+    /// Where the user's own request came from.
+    pub const CLIENT_ADDRESS: Field = optional(4, "client_address", Shape::Address).since(V2_1);
+    /// The user's program, as it calls itself.
+    pub const USER_AGENT: Field = optional(5, "user_agent", USER_AGENT_TEXT).since(V2_1);
+    /// Fields of the request.
+    pub const REQUEST: &[Field] =
+        &[TOKEN, CURRENT_PASSWORD, NEW_PASSWORD, CLIENT_ADDRESS, USER_AGENT];
+
+    /// The token of the one session that is left, a new one.
+    pub const FRESH_TOKEN: Field = required(10, "token", TOKEN_TEXT).since(V2_1);
+    /// Whose session it is.
+    pub const USER_ID: Field = required(11, "user_id", U64).since(V2_1);
+    /// How long it lives.
+    pub const EXPIRES_IN_MS: Field = required(12, "expires_in_ms", U64).since(V2_1);
+    /// As in LOGOUT, for all sessions that have ended.
+    pub const SETTLED_IN_MS: Field = required(13, "settled_in_ms", U32).since(V2_1);
+    /// Fields of the response.
+    pub const RESPONSE: &[Field] = &[FRESH_TOKEN, USER_ID, EXPIRES_IN_MS, SETTLED_IN_MS];
+}
+
 const U8: Shape = Shape::Number { max: u8::MAX as u64 };
 const U32: Shape = Shape::Number { max: u32::MAX as u64 };
 const U64: Shape = Shape::Number { max: u64::MAX };
 const USERNAME_TEXT: Shape = Shape::Text { bytes_max: USERNAME_BYTES_MAX };
 const PASSWORD_TEXT: Shape = Shape::Secret { bytes_max: PASSWORD_BYTES_MAX };
 const TOKEN_TEXT: Shape = Shape::Secret { bytes_max: TOKEN_BYTES_MAX };
+const DEVICE_TEXT: Shape = Shape::Secret { bytes_max: DEVICE_BYTES_MAX };
+const USER_AGENT_TEXT: Shape = Shape::Text { bytes_max: USER_AGENT_BYTES_MAX };
 
 const fn required(number: u8, name: &'static str, shape: Shape) -> Field {
     Field { number, name, shape, presence: Presence::Required, must_understand: true, since: V2_0 }
@@ -333,6 +482,18 @@ const fn optional(number: u8, name: &'static str, shape: Shape) -> Field {
 const fn default_zero(number: u8, name: &'static str, shape: Shape) -> Field {
     let presence = Presence::DefaultZero;
     Field { number, name, shape, presence, must_understand: false, since: V2_0 }
+}
+
+impl Field {
+    /// The field, introduced by this release instead of 2.0.
+    const fn since(self, since: &'static str) -> Self {
+        Self { since, ..self }
+    }
+
+    /// The field, refused by a reader that does not know it.
+    const fn must_understand(self) -> Self {
+        Self { must_understand: true, ..self }
+    }
 }
 
 /// One more than the highest number in the table, list items included.
@@ -359,7 +520,7 @@ const fn highest(fields: &[Field]) -> u8 {
         assert!(field.number <= FIELD_NUMBER_MAX);
         last = field.number;
         highest = max(highest, last);
-        if let Shape::List(item) = field.shape {
+        if let Shape::List { item, .. } = field.shape {
             highest = max(highest, self::highest(item));
         }
         i += 1;

@@ -24,9 +24,9 @@ impl Status {
     pub const BAD_REQUEST: Self = Self(400);
     /// A definite no: wrong password, or a token that is not alive.
     pub const UNAUTHORIZED: Self = Self(401);
-    /// The requester is known and may not.
+    /// The requester is known and may not: the account is disabled.
     pub const FORBIDDEN: Self = Self(403);
-    /// There is no such user.
+    /// There is no such user, or no such session.
     pub const NOT_FOUND: Self = Self(404);
     /// The username is taken.
     pub const CONFLICT: Self = Self(409);

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use framing::v2::{
-    Encoder, Frame, Hello, MessageType, Refusal, Request as Message, negotiate, split_frame,
+    Encoder, Features, Frame, Hello, Refusal, Request as Message, negotiate, split_frame,
 };
 use framing::{FrameError, Status, Version};
 use reactor::{Io, Mailbox, Protocol, Ticket};
@@ -29,6 +29,9 @@ use crate::work::{Call, Job, Reply, Request};
 
 /// Name and version of this program, for the logs of its peers.
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
+
+/// What this server does beyond release 2.0.
+const FEATURES: Features = Features::NONE;
 
 /// What all connections of the loop share.
 pub struct Desk {
@@ -194,7 +197,7 @@ impl Conversation {
         let Ok(Message::Hello(theirs)) = Message::decode(&frame) else {
             return Err(ProtocolError::NoHello);
         };
-        let ours = Hello::current(SOFTWARE, IN_FLIGHT_MAX);
+        let ours = Hello { features: FEATURES, ..Hello::current(SOFTWARE, IN_FLIGHT_MAX) };
         let answered = Encoder::default().answer(io.output(), frame.correlation, &Ok(ours));
         answered.expect("our own HELLO fits a frame");
         let agreed = negotiate(&ours, &theirs)?;
@@ -280,9 +283,15 @@ fn take_frame(
             return Ok(());
         }
     };
-    let Some(request) = v2::request(&message) else { return Err(ProtocolError::SecondHello) };
-    let message_type = MessageType::new(frame.message_type).expect("a decoded message has a type");
-    let call = Call { correlation: frame.correlation, message_type };
+    let request = match v2::asked(&message) {
+        v2::Asked::Work(request) => request,
+        v2::Asked::Greeting => return Err(ProtocolError::SecondHello),
+        v2::Asked::Unknown(error) => {
+            refuse(encoder, frame, &Refusal::from(error), io);
+            return Ok(());
+        }
+    };
+    let call = Call { correlation: frame.correlation, message_type: message.message_type() };
     match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
         Ok(()) => *in_flight += 1,
         Err(Overloaded) => refuse(encoder, frame, &refusals::OVERLOADED, io),

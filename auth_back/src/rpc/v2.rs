@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use framing::limits::{PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX};
+use framing::registry::logout;
 use framing::v2::{
     AuthenticateReply, CheckSessionReply, Currency, Encoder, Frame, HealthReply, LogoutReply,
     Product, ProductList, ProductsReply, Refusal, RegisterReply, Request as Message,
 };
-use framing::{EncodeError, Secret, Status};
+use framing::{DecodeError, EncodeError, Secret, Status};
 use zeroize::Zeroizing;
 
 use super::refusals;
@@ -16,10 +17,29 @@ use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
 use crate::store;
 use crate::work::{Done, Login, Origin, Registration, Reply, Request};
 
-/// The request in `message`; `None` for HELLO, which is no work.
-pub(super) fn request(message: &Message<'_>) -> Option<Request> {
-    Some(match message {
-        Message::Hello(_) => return None,
+/// What a message asks for.
+pub(super) enum Asked {
+    /// HELLO, which is no work.
+    Greeting,
+    /// Work.
+    Work(Request),
+    /// What this server does not do and does not announce in its HELLO.
+    Unknown(DecodeError),
+}
+
+/// What `message` asks for.
+pub(super) fn asked(message: &Message<'_>) -> Asked {
+    Asked::Work(match message {
+        Message::Hello(_) => return Asked::Greeting,
+        Message::Sessions(_) | Message::RevokeSession(_) | Message::ChangePassword(_) => {
+            return Asked::Unknown(DecodeError::MessageTypeUnknown(
+                message.message_type().number(),
+            ));
+        }
+        // Ending one session and saying that all are over would be a lie.
+        Message::Logout(message) if message.all => {
+            return Asked::Unknown(DecodeError::FieldNotUnderstood(logout::ALL.number));
+        }
         Message::Register(message) => Request::Register(Registration {
             username: message.username.to_owned(),
             password: owned(message.password),
@@ -74,6 +94,7 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
                 token: Secret::new(opened.token.expose()),
                 user_id: opened.user_id.get(),
                 expires_in_ms: millis(opened.expires_in),
+                device: None,
             };
             encoder.answer(out, correlation, &Ok(message))
         }

@@ -2,7 +2,10 @@
 //! arrive. The first byte of the input is the size of the pieces.
 #![no_main]
 
-use framing::v2::{CheckSessionReply, Hello, Inbox, ProductsReply, Request, split_frame};
+use framing::v2::{
+    AuthenticateReply, ChangePasswordReply, CheckSessionReply, Hello, Inbox, ProductsReply, Request,
+    SessionsReply, split_frame,
+};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((&piece, mut whole)) = input.split_first() else { return };
@@ -17,8 +20,13 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             let _ = Request::decode(&frame);
             let _ = frame.answer::<Hello<'_>>();
             let _ = frame.answer::<CheckSessionReply<'_>>();
+            let _ = frame.answer::<AuthenticateReply<'_>>();
+            let _ = frame.answer::<ChangePasswordReply<'_>>();
             if let Ok(Ok(reply)) = frame.answer::<ProductsReply<'_>>() {
                 reply.products.iter().for_each(drop);
+            }
+            if let Ok(Ok(reply)) = frame.answer::<SessionsReply<'_>>() {
+                reply.sessions.iter().for_each(drop);
             }
         }
         if inbox.next_frame().is_err() {

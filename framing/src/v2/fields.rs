@@ -109,6 +109,15 @@ impl<'a> Fields<'a> {
         self.text(field).map(Secret::new)
     }
 
+    pub(super) fn optional_secret(&self, field: &Field) -> Result<Option<Secret<'a>>, DecodeError> {
+        Ok(self.optional_text(field)?.map(Secret::new))
+    }
+
+    /// A number of 0 or 1, as its field's shape says.
+    pub(super) fn flag(&self, field: &Field) -> Result<bool, DecodeError> {
+        Ok(self.number::<u8>(field)? == 1)
+    }
+
     pub(super) fn request_id(&self, field: &Field) -> Result<RequestId, DecodeError> {
         let value = self.value(field).ok_or(DecodeError::FieldMissing(field.number))?;
         let bytes = value.try_into().map_err(|_| DecodeError::FieldLength(field.number))?;
@@ -199,6 +208,28 @@ impl<'v> FieldWriter<'v> {
         match address {
             IpAddr::V4(v4) => self.value(field, &v4.octets()),
             IpAddr::V6(v6) => self.value(field, &v6.octets()),
+        }
+    }
+
+    pub(super) fn optional_text(
+        &mut self,
+        field: &Field,
+        text: Option<&str>,
+    ) -> Result<(), EncodeError> {
+        text.map_or(Ok(()), |text| self.text(field, text))
+    }
+
+    pub(super) fn optional_secret(
+        &mut self,
+        field: &Field,
+        secret: Option<Secret<'_>>,
+    ) -> Result<(), EncodeError> {
+        secret.map_or(Ok(()), |secret| self.secret(field, secret))
+    }
+
+    pub(super) fn optional_address(&mut self, field: &Field, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.address(field, address);
         }
     }
 
@@ -318,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_list_gets_its_lengths_in_front() {
-        let list = field(20, Shape::List(&[NUMBER]), Presence::DefaultZero);
+        let shape = Shape::List { item: &[NUMBER], items_max: None };
+        let list = field(20, shape, Presence::DefaultZero);
         let mut out = b"before".to_vec();
         let mut writer = FieldWriter::new(&mut out);
         let item = |number: u32| {

@@ -1,11 +1,14 @@
 //! What all messages have in common: their types, the traits of the codecs, refusals.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{
     fields::{FieldWriter, Fields, mask},
     frame::{Frame, Kind},
-    messages::{Authenticate, CheckSession, Health, Hello, Logout, Products, Register},
+    messages::{
+        Authenticate, ChangePassword, CheckSession, Health, Hello, Logout, Products, Register,
+        RevokeSession, Sessions,
+    },
 };
 use crate::{
     DecodeError, EncodeError, Status,
@@ -31,6 +34,12 @@ pub enum MessageType {
     Products = 6,
     /// Asks whether the server can serve.
     Health = 7,
+    /// Lists a user's sessions.
+    Sessions = 8,
+    /// Ends another session of the same user.
+    RevokeSession = 9,
+    /// Replaces a password, ends every session and begins a new one.
+    ChangePassword = 10,
 }
 
 impl MessageType {
@@ -43,6 +52,9 @@ impl MessageType {
         Self::Logout,
         Self::Products,
         Self::Health,
+        Self::Sessions,
+        Self::RevokeSession,
+        Self::ChangePassword,
     ];
 
     /// The type with this number; `None` when a newer release brought it.
@@ -126,7 +138,8 @@ pub trait ReplyMessage<'a>: Message<'a> {
         }
         let code = fields.text(&response::CODE)?;
         let detail = fields.text(&response::DETAIL)?;
-        Ok(Err(Refusal { status, code, detail }))
+        let retry_after_ms = fields.number(&response::RETRY_AFTER_MS)?;
+        Ok(Err(Refusal { status, code, detail, retry_after_ms }))
     }
 }
 
@@ -139,6 +152,7 @@ pub struct Refusal<'a> {
     status: Status,
     code: &'a str,
     detail: &'a str,
+    retry_after_ms: u32,
 }
 
 impl<'a> Refusal<'a> {
@@ -150,7 +164,7 @@ impl<'a> Refusal<'a> {
     #[must_use]
     pub const fn new(status: Status, code: &'a str) -> Self {
         assert!(status.get() != Status::OK.get(), "a refusal has a status other than 200");
-        Self { status, code, detail: "" }
+        Self { status, code, detail: "", retry_after_ms: 0 }
     }
 
     /// Adds a text for people. It is cut, at a character, to [`DETAIL_BYTES_MAX`] bytes: a long
@@ -158,6 +172,15 @@ impl<'a> Refusal<'a> {
     #[must_use]
     pub fn with_detail(mut self, detail: &'a str) -> Self {
         self.detail = &detail[..detail.floor_char_boundary(DETAIL_BYTES_MAX)];
+        self
+    }
+
+    /// Adds how long to wait before asking again, for statuses 429 and 503. It is rounded up to
+    /// whole milliseconds, so that who waits that long has waited long enough.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        let ms = wait.as_nanos().div_ceil(1_000_000);
+        self.retry_after_ms = u32::try_from(ms).unwrap_or(u32::MAX);
         self
     }
 
@@ -179,10 +202,18 @@ impl<'a> Refusal<'a> {
         self.detail
     }
 
+    /// How long to wait before asking again, in milliseconds; 0 when nothing is known.
+    #[must_use]
+    pub const fn retry_after_ms(&self) -> u32 {
+        self.retry_after_ms
+    }
+
     pub(super) fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
         out.number(&response::STATUS, self.status.get());
         out.text(&response::CODE, self.code)?;
-        out.text(&response::DETAIL, self.detail)
+        out.text(&response::DETAIL, self.detail)?;
+        out.number(&response::RETRY_AFTER_MS, self.retry_after_ms);
+        Ok(())
     }
 }
 
@@ -237,9 +268,32 @@ pub enum Request<'a> {
     Products(Products<'a>),
     /// Asks whether the server can serve.
     Health(Health),
+    /// Lists a user's sessions.
+    Sessions(Sessions<'a>),
+    /// Ends another session of the same user.
+    RevokeSession(RevokeSession<'a>),
+    /// Replaces a password, ends every session and begins a new one.
+    ChangePassword(ChangePassword<'a>),
 }
 
 impl<'a> Request<'a> {
+    /// Its type.
+    #[must_use]
+    pub const fn message_type(&self) -> MessageType {
+        match self {
+            Self::Hello(_) => MessageType::Hello,
+            Self::Register(_) => MessageType::Register,
+            Self::Authenticate(_) => MessageType::Authenticate,
+            Self::CheckSession(_) => MessageType::CheckSession,
+            Self::Logout(_) => MessageType::Logout,
+            Self::Products(_) => MessageType::Products,
+            Self::Health(_) => MessageType::Health,
+            Self::Sessions(_) => MessageType::Sessions,
+            Self::RevokeSession(_) => MessageType::RevokeSession,
+            Self::ChangePassword(_) => MessageType::ChangePassword,
+        }
+    }
+
     /// Understands a frame as a request.
     ///
     /// # Errors
@@ -262,6 +316,13 @@ impl<'a> Request<'a> {
             MessageType::Logout => RequestMessage::decode(frame.body).map(Self::Logout),
             MessageType::Products => RequestMessage::decode(frame.body).map(Self::Products),
             MessageType::Health => RequestMessage::decode(frame.body).map(Self::Health),
+            MessageType::Sessions => RequestMessage::decode(frame.body).map(Self::Sessions),
+            MessageType::RevokeSession => {
+                RequestMessage::decode(frame.body).map(Self::RevokeSession)
+            }
+            MessageType::ChangePassword => {
+                RequestMessage::decode(frame.body).map(Self::ChangePassword)
+            }
         }
     }
 }

@@ -24,8 +24,9 @@ pub use message::{
     Answer, Message, MessageType, Refusal, ReplyMessage, Request, RequestId, RequestMessage,
 };
 pub use messages::{
-    Authenticate, AuthenticateReply, CheckSession, CheckSessionReply, Currency, Health,
-    HealthReply, Hello, Logout, LogoutReply, Product, ProductIter, ProductList, Products,
-    ProductsReply, Register, RegisterReply,
+    Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
+    CheckSessionReply, Currency, Health, HealthReply, Hello, Item, List, ListIter, Logout,
+    LogoutReply, Product, ProductList, Products, ProductsReply, Register, RegisterReply,
+    RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
 };
 pub use negotiate::{Agreed, Features, Incompatible, negotiate};

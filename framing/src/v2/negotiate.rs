@@ -7,14 +7,21 @@ use crate::limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR};
 
 /// A set of features: what a peer can do beyond its version, one bit each.
 ///
-/// A sender uses a feature only when it is in [`Agreed::features`]. The bits are in the registry of
-/// `PROTOCOL.md`; this release defines none.
+/// A sender uses a feature only when it is in [`Agreed::features`]. The bits are in `PROTOCOL.md`,
+/// section HELLO.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Features(u64);
 
 impl Features {
+    /// No feature: what a peer of release 2.0 has.
+    pub const NONE: Self = Self(0);
+
+    /// Bit 0, since 2.1: the sender answers SESSIONS, `REVOKE_SESSION`, `CHANGE_PASSWORD` and a
+    /// LOGOUT of all sessions.
+    pub const SESSION_MANAGEMENT: Self = Self(1);
+
     /// The features of this release.
-    pub const KNOWN: Self = Self(0);
+    pub const KNOWN: Self = Self::SESSION_MANAGEMENT;
 
     /// The set with these bits, which may be unknown here.
     #[must_use]

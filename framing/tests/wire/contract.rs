@@ -56,6 +56,7 @@ fn registry_table() -> String {
         heading(&format!("{number} {name} response"), response, Some(since));
     }
     heading("Item of `products`", registry::products::item::FIELDS, None);
+    heading("Item of `sessions`", registry::sessions::item::FIELDS, None);
     text
 }
 
@@ -93,6 +94,7 @@ fn shape_text(shape: Shape) -> String {
         Shape::RequestId => "16 bytes".into(),
         Shape::Address => "4 or 16 bytes".into(),
         Shape::Currency => "3 letters A-Z".into(),
-        Shape::List(_) => "list of items".into(),
+        Shape::List { items_max: None, .. } => "list of items".into(),
+        Shape::List { items_max: Some(max), .. } => format!("list of at most {max} items"),
     }
 }

@@ -1,13 +1,19 @@
 //! Bytes of released versions. They are decoded forever; a file is never changed, only added.
 
-use std::{fmt::Debug, net::IpAddr};
+use std::{
+    fmt::Debug,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use framing::{
     Secret, Status, v1,
     v2::{
-        Answer, Authenticate, AuthenticateReply, CheckSession, CheckSessionReply, Currency, Health,
-        HealthReply, Hello, Logout, LogoutReply, Product, ProductList, Products, ProductsReply,
-        Refusal, Register, RegisterReply, ReplyMessage, Request, RequestMessage,
+        Answer, Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
+        CheckSessionReply, Currency, Features, Health, HealthReply, Hello, Logout, LogoutReply,
+        Product, ProductList, Products, ProductsReply, Refusal, Register, RegisterReply,
+        ReplyMessage, Request, RequestMessage, RevokeSession, RevokeSessionReply, SessionList,
+        SessionSummary, Sessions, SessionsReply,
     },
 };
 
@@ -62,22 +68,33 @@ fn check_answer<'a, R: ReplyMessage<'a> + Debug>(
 
 #[test]
 fn v2_0_hello() {
-    let front = Hello::current("http_front/0.1.0", 64);
+    let front = Hello { features: Features::NONE, ..Hello::current("http_front/0.1.0", 64) };
     check_request(&golden!("v2.0/hello_request"), (0, 5000), &front);
-    let back = Hello::current("auth_back/0.1.0", 1024);
+    let back = Hello { features: Features::NONE, ..Hello::current("auth_back/0.1.0", 1024) };
     check_answer(&golden!("v2.0/hello_response"), 0, &Ok(back));
 }
 
 #[test]
+fn v2_1_hello() {
+    let front = Hello::current("http_front/0.2.0", 64);
+    check_request(&golden!("v2.1/hello_request"), (0, 5000), &front);
+    let back = Hello::current("auth_back/0.2.0", 1024);
+    check_answer(&golden!("v2.1/hello_response"), 0, &Ok(back));
+}
+
+const REGISTER: Register<'_> = Register {
+    username: "alice",
+    password: Secret::new("correct horse"),
+    name: None,
+    age: None,
+    request_id: REQUEST_ID,
+    client_address: None,
+    user_agent: None,
+};
+
+#[test]
 fn v2_0_register() {
-    let least = Register {
-        username: "alice",
-        password: Secret::new("correct horse"),
-        name: None,
-        age: None,
-        request_id: REQUEST_ID,
-        client_address: None,
-    };
+    let least = REGISTER;
     check_request(&golden!("v2.0/register_request_least"), (2, 750), &least);
     let full = Register {
         name: Some("Älice"),
@@ -95,22 +112,49 @@ fn v2_0_register() {
 }
 
 #[test]
-fn v2_0_authenticate() {
-    let request = Authenticate {
-        username: "alice",
-        password: Secret::new("correct horse"),
-        request_id: REQUEST_ID,
-        client_address: Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7])),
-        user_agent: Some("curl/8.14.1"),
-    };
-    check_request(&golden!("v2.0/authenticate_request"), (3, 900), &request);
-    let reply = AuthenticateReply {
-        token: TOKEN,
-        user_id: 7_000_000_000_000_000_001,
-        expires_in_ms: 43_200_000,
-    };
-    check_answer(&golden!("v2.0/authenticate_response"), 3, &Ok(reply));
+fn v2_1_register() {
+    let client_address = Some(IpAddr::from([192, 0, 2, 7]));
+    let request = Register { client_address, user_agent: Some("curl/8.14.1"), ..REGISTER };
+    check_request(&golden!("v2.1/register_request"), (2, 750), &request);
 }
+
+const AUTHENTICATE: Authenticate<'_> = Authenticate {
+    username: "alice",
+    password: Secret::new("correct horse"),
+    request_id: REQUEST_ID,
+    client_address: Some(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7))),
+    user_agent: Some("curl/8.14.1"),
+    device: None,
+};
+
+const AUTHENTICATED: AuthenticateReply<'_> = AuthenticateReply {
+    token: TOKEN,
+    user_id: 7_000_000_000_000_000_001,
+    expires_in_ms: 43_200_000,
+    device: None,
+};
+
+const DEVICE: Secret<'_> = Secret::new("gated_AAECAwQFBgcICQoLDA0ODw");
+
+#[test]
+fn v2_0_authenticate() {
+    check_request(&golden!("v2.0/authenticate_request"), (3, 900), &AUTHENTICATE);
+    check_answer(&golden!("v2.0/authenticate_response"), 3, &Ok(AUTHENTICATED));
+}
+
+#[test]
+fn v2_1_authenticate() {
+    let request = Authenticate { device: Some(DEVICE), ..AUTHENTICATE };
+    check_request(&golden!("v2.1/authenticate_request"), (3, 900), &request);
+    let reply = AuthenticateReply { device: Some(DEVICE), ..AUTHENTICATED };
+    check_answer(&golden!("v2.1/authenticate_response"), 3, &Ok(reply));
+    let too_many = Refusal::new(Status::TOO_MANY_REQUESTS, "too_many_attempts")
+        .with_detail("Wait.")
+        .with_retry_after(Duration::from_millis(1500));
+    check_answer::<AuthenticateReply<'_>>(&golden!("v2.1/refusal"), 3, &Err(too_many));
+}
+
+const LOGOUT: Logout<'_> = Logout { token: TOKEN, all: false, client_address: None };
 
 const SESSION: CheckSessionReply<'_> = CheckSessionReply {
     user_id: 7_000_000_000_000_000_001,
@@ -125,9 +169,66 @@ fn v2_0_session() {
     let check = CheckSession { token: TOKEN };
     check_request(&golden!("v2.0/check_session_request"), (4, 1000), &check);
     check_answer(&golden!("v2.0/check_session_response"), 4, &Ok(SESSION));
-    check_request(&golden!("v2.0/logout_request"), (5, 1000), &Logout { token: TOKEN });
+    check_request(&golden!("v2.0/logout_request"), (5, 1000), &LOGOUT);
     let reply = LogoutReply { settled_in_ms: 250 };
     check_answer(&golden!("v2.0/logout_response"), 5, &Ok(reply));
+}
+
+#[test]
+fn v2_1_sessions() {
+    let client_address = Some(IpAddr::from([192, 0, 2, 7]));
+    let logout = Logout { all: true, client_address, ..LOGOUT };
+    check_request(&golden!("v2.1/logout_request"), (5, 1000), &logout);
+
+    check_request(&golden!("v2.1/sessions_request"), (8, 1000), &Sessions { token: TOKEN });
+    let sessions = [
+        SessionSummary {
+            id: 7_000_000_000_000_000_002,
+            created_at_unix_ms: 1_760_000_000_000,
+            last_seen_unix_ms: 1_760_000_060_000,
+            expires_in_ms: 43_140_000,
+            client_address,
+            user_agent: Some("curl/8.14.1"),
+            current: true,
+        },
+        SessionSummary {
+            id: 5,
+            created_at_unix_ms: 1_759_999_000_000,
+            last_seen_unix_ms: 1_759_999_000_000,
+            expires_in_ms: 42_200_000,
+            client_address: None,
+            user_agent: None,
+            current: false,
+        },
+    ];
+    let golden = golden!("v2.1/sessions_response");
+    check_answer(&golden, 8, &Ok(SessionsReply { sessions: SessionList::new(&sessions) }));
+    let decoded = only_frame(&golden).answer::<SessionsReply<'_>>().expect("decodes");
+    assert!(decoded.expect("status 200").sessions.iter().eq(sessions));
+
+    let revoke = RevokeSession { token: TOKEN, session_id: 5, client_address };
+    check_request(&golden!("v2.1/revoke_session_request"), (9, 1000), &revoke);
+    let reply = RevokeSessionReply { settled_in_ms: 250 };
+    check_answer(&golden!("v2.1/revoke_session_response"), 9, &Ok(reply));
+}
+
+#[test]
+fn v2_1_change_password() {
+    let request = ChangePassword {
+        token: TOKEN,
+        current_password: Secret::new("correct horse"),
+        new_password: Secret::new("battery staple"),
+        client_address: Some(IpAddr::from([192, 0, 2, 7])),
+        user_agent: Some("curl/8.14.1"),
+    };
+    check_request(&golden!("v2.1/change_password_request"), (10, 900), &request);
+    let reply = ChangePasswordReply {
+        token: TOKEN,
+        user_id: 7_000_000_000_000_000_001,
+        expires_in_ms: 43_200_000,
+        settled_in_ms: 250,
+    };
+    check_answer(&golden!("v2.1/change_password_response"), 10, &Ok(reply));
 }
 
 #[test]

@@ -5,13 +5,15 @@
 use framing::{
     DecodeError, Status,
     v2::{
-        Encoder, HealthReply, Inbox, LogoutReply, MessageType, Refusal, RegisterReply, Request,
-        split_frame,
+        CheckSession, Encoder, HealthReply, Inbox, Logout, LogoutReply, MessageType, Refusal,
+        RegisterReply, Request, RequestMessage, split_frame,
     },
 };
 use proptest::{collection, prelude::*, sample::Index};
 
-use crate::samples::{encode_again, only_frame, products_frame, request_frame};
+use crate::samples::{
+    TOKEN, encode_again, encode_request, only_frame, products_frame, request_frame,
+};
 
 /// A field that no release knows.
 fn unknown_field(number: u8, must_understand: bool, value: &[u8]) -> Vec<u8> {
@@ -109,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn an_unknown_type_costs_one_answer(number in 8_u8.., frame in request_frame()) {
+    fn an_unknown_type_costs_one_answer(number in 11_u8.., frame in request_frame()) {
         let mut wire = frame.clone();
         wire[5] = number;
         wire.extend(&frame);
@@ -165,6 +167,20 @@ fn a_status_of_the_future_is_a_refusal() {
     assert_eq!(check(b"\x03\x02\xd8\x04"), Err(DecodeError::FieldRange(1)));
     assert_eq!(check(b"\x03\x01\x63"), Err(DecodeError::FieldRange(1)));
     assert_eq!(check(b""), Err(DecodeError::FieldMissing(1)));
+}
+
+/// CHECK_SESSION's request has the fields that LOGOUT's had in 2.0, so its reader is that of 2.0.
+#[test]
+fn a_reader_of_2_0_refuses_to_end_all_sessions_and_skips_the_address() {
+    let check = |all, expected| {
+        let client_address = Some(std::net::IpAddr::from([192, 0, 2, 7]));
+        let logout = Logout { token: TOKEN, all, client_address };
+        let wire = encode_request(1, 1, &logout).expect("within limits");
+        let read = CheckSession::decode(only_frame(&wire).body);
+        assert_eq!(read.map(|read| read.token.expose() == TOKEN.expose()), expected);
+    };
+    check(false, Ok(true));
+    check(true, Err(DecodeError::FieldNotUnderstood(2)));
 }
 
 #[test]

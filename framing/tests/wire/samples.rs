@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use framing::{
     EncodeError, Secret, Status, limits,
     v2::{
-        Answer, Authenticate, CheckSession, CheckSessionReply, Currency, Encoder, Frame, Health,
-        Hello, Logout, Message, MessageType, Product, ProductList, Products, ProductsReply,
-        Refusal, Register, ReplyMessage, Request, RequestId, RequestMessage, split_frame,
+        Answer, Authenticate, ChangePassword, CheckSession, CheckSessionReply, Currency, Encoder,
+        Frame, Health, Hello, Logout, Message, MessageType, Product, ProductList, Products,
+        ProductsReply, Refusal, Register, ReplyMessage, Request, RequestId, RequestMessage,
+        RevokeSession, SessionList, SessionSummary, Sessions, SessionsReply, split_frame,
     },
 };
 use proptest::{collection, option, prelude::*};
@@ -52,6 +53,9 @@ pub(crate) fn encode_again(frame: &Frame<'_>, request: &Request<'_>) -> Vec<u8> 
         Request::Logout(m) => encode_request(correlation, budget_ms, m),
         Request::Products(m) => encode_request(correlation, budget_ms, m),
         Request::Health(m) => encode_request(correlation, budget_ms, m),
+        Request::Sessions(m) => encode_request(correlation, budget_ms, m),
+        Request::RevokeSession(m) => encode_request(correlation, budget_ms, m),
+        Request::ChangePassword(m) => encode_request(correlation, budget_ms, m),
     }
     .expect("what was decoded is within the limits")
 }
@@ -89,6 +93,9 @@ prop_compose! {
         client_address in option::of(address()),
         user_agent in option::of(text(limits::USER_AGENT_BYTES_MAX)),
         token in text(limits::TOKEN_BYTES_MAX),
+        device in option::of(text(limits::DEVICE_BYTES_MAX)),
+        (all, session_id, new_password) in
+            (any::<bool>(), number(), text(limits::PASSWORD_BYTES_MAX)),
         hello in (any::<u8>(), any::<u8>(), number(), any::<u32>(), any::<u32>()),
         software in text(limits::SOFTWARE_BYTES_MAX),
     ) -> Result<Vec<u8>, EncodeError> {
@@ -97,6 +104,7 @@ prop_compose! {
         let (username, name) = (username.as_str(), name.as_deref());
         let request_id = RequestId::new(request_id);
         let user_agent = user_agent.as_deref();
+        let device = device.as_deref().map(Secret::new);
         match MessageType::ALL[kind] {
             MessageType::Hello => encode_request(correlation, budget, &Hello {
                 version_min: hello.0.min(hello.1),
@@ -107,19 +115,35 @@ prop_compose! {
                 software: &software,
             }),
             MessageType::Register => {
-                let message =
-                    Register { username, password, name, age, request_id, client_address };
+                let message = Register {
+                    username, password, name, age, request_id, client_address, user_agent,
+                };
                 encode_request(correlation, budget, &message)
             }
             MessageType::Authenticate => {
-                let message =
-                    Authenticate { username, password, request_id, client_address, user_agent };
+                let message = Authenticate {
+                    username, password, request_id, client_address, user_agent, device,
+                };
                 encode_request(correlation, budget, &message)
             }
             MessageType::CheckSession => encode_request(correlation, budget, &CheckSession { token }),
-            MessageType::Logout => encode_request(correlation, budget, &Logout { token }),
+            MessageType::Logout => {
+                encode_request(correlation, budget, &Logout { token, all, client_address })
+            }
             MessageType::Products => encode_request(correlation, budget, &Products { token }),
             MessageType::Health => encode_request(correlation, budget, &Health),
+            MessageType::Sessions => encode_request(correlation, budget, &Sessions { token }),
+            MessageType::RevokeSession => {
+                let message = RevokeSession { token, session_id, client_address };
+                encode_request(correlation, budget, &message)
+            }
+            MessageType::ChangePassword => {
+                let (current_password, new_password) = (password, Secret::new(&new_password));
+                let message = ChangePassword {
+                    token, current_password, new_password, client_address, user_agent,
+                };
+                encode_request(correlation, budget, &message)
+            }
         }
     }
 }
@@ -171,14 +195,46 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// The frame of a list of sessions.
+    pub(crate) fn sessions_frame()(
+        items in collection::vec(
+            (
+                [number(), number(), number(), number()],
+                option::of(address()),
+                option::of(text(limits::USER_AGENT_BYTES_MAX)),
+                any::<bool>(),
+            ),
+            0..12,
+        ),
+    ) -> Vec<u8> {
+        let sessions: Vec<_> = items
+            .iter()
+            .map(|(numbers, client_address, user_agent, current)| SessionSummary {
+                id: numbers[0],
+                created_at_unix_ms: numbers[1],
+                last_seen_unix_ms: numbers[2],
+                expires_in_ms: numbers[3],
+                client_address: *client_address,
+                user_agent: user_agent.as_deref(),
+                current: *current,
+            })
+            .collect();
+        let reply = SessionsReply { sessions: SessionList::new(&sessions) };
+        encode_answer(9, &Ok(reply)).expect("drawn within the limits")
+    }
+}
+
+prop_compose! {
     /// The frame of a refusal, of a registration.
     pub(crate) fn refusal_frame()(
         status in (100_u16..600).prop_filter("a refusal", |status| *status != 200),
         code in text(limits::CODE_BYTES_MAX),
         detail in text(2 * limits::DETAIL_BYTES_MAX),
+        retry_after_ms: u32,
     ) -> Vec<u8> {
         let status = Status::new(status).expect("in range");
-        let refusal = Refusal::new(status, &code).with_detail(&detail);
+        let wait = std::time::Duration::from_millis(retry_after_ms.into());
+        let refusal = Refusal::new(status, &code).with_detail(&detail).with_retry_after(wait);
         encode_answer::<framing::v2::RegisterReply>(3, &Err(refusal)).expect("within the limits")
     }
 }

@@ -1,24 +1,27 @@
 //! What holds for every input of v2's decoders and encoders.
 
+#![expect(clippy::cast_possible_truncation, reason = "what is built here is short")]
+
 use framing::{
-    EncodeError, Secret,
-    limits::{FRAME_BYTES_MAX, PASSWORD_BYTES_MAX},
+    DecodeError, EncodeError, Secret, Status,
+    limits::{FRAME_BYTES_MAX, PASSWORD_BYTES_MAX, SESSIONS_MAX, USER_AGENT_BYTES_MAX},
     v2::{
-        Agreed, AuthenticateReply, CheckSession, CheckSessionReply, Currency, Encoder, Features,
-        Frame, HealthReply, Hello, Inbox, Kind, LogoutReply, Product, ProductList, ProductsReply,
-        Register, RegisterReply, Request, split_frame,
+        Agreed, AuthenticateReply, ChangePasswordReply, CheckSession, CheckSessionReply, Currency,
+        Encoder, Features, Frame, HealthReply, Hello, Inbox, Kind, LogoutReply, MessageType,
+        Product, ProductList, ProductsReply, Refusal, Register, RegisterReply, Request,
+        RevokeSessionReply, SessionList, SessionSummary, SessionsReply, split_frame,
     },
 };
 use proptest::{collection, prelude::*, sample::Index};
 
 use crate::samples::{
     REQUEST_ID, TOKEN, encode_again, encode_answer, only_frame, products_frame, refusal_frame,
-    request_frame,
+    request_frame, sessions_frame,
 };
 
 /// Everything that a frame could be taken for; nothing may panic.
 fn decode_as_anything(frame: &Frame<'_>) {
-    for message_type in 0..=8 {
+    for message_type in 0..=MessageType::ALL.len() as u8 + 1 {
         let request = Frame { kind: Kind::Request, message_type, ..*frame };
         if let Ok(request) = Request::decode(&request) {
             // What was accepted can be written.
@@ -31,10 +34,19 @@ fn decode_as_anything(frame: &Frame<'_>) {
         let _ = response.answer::<CheckSessionReply<'_>>();
         let _ = response.answer::<LogoutReply>();
         let _ = response.answer::<HealthReply<'_>>();
+        let _ = response.answer::<RevokeSessionReply>();
+        let _ = response.answer::<ChangePasswordReply<'_>>();
+        if let Ok(Ok(reply)) = response.answer::<SessionsReply<'_>>() {
+            assert!(reply.sessions.iter().count() <= SESSIONS_MAX);
+        }
         if let Ok(Ok(reply)) = response.answer::<ProductsReply<'_>>() {
             assert!(reply.products.iter().count() <= frame.body.len());
         }
     }
+}
+
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![2 => request_frame(), 1 => products_frame(), 1 => sessions_frame(), 1 => refusal_frame()]
 }
 
 /// The frames in `wire`, received in two pieces.
@@ -86,6 +98,15 @@ proptest! {
     }
 
     #[test]
+    fn a_list_of_sessions_survives_the_wire(wire in sessions_frame()) {
+        let answer = only_frame(&wire).answer::<SessionsReply<'_>>().expect("decodes");
+        prop_assert_eq!(encode_answer(9, &answer), Ok(wire.clone()));
+        let sessions: Vec<_> = answer.expect("status 200").sessions.iter().collect();
+        let again = SessionsReply { sessions: SessionList::new(&sessions) };
+        prop_assert_eq!(encode_answer(9, &Ok(again)), Ok(wire));
+    }
+
+    #[test]
     fn every_truncation_needs_more(wire in request_frame()) {
         for cut in 0..wire.len() {
             prop_assert_eq!(split_frame(&wire[..cut]), Ok(None));
@@ -94,7 +115,7 @@ proptest! {
 
     #[test]
     fn a_truncated_body_does_not_panic(
-        wire in prop_oneof![request_frame(), products_frame(), refusal_frame()],
+        wire in any_frame(),
         cut: Index,
     ) {
         let frame = only_frame(&wire);
@@ -103,7 +124,7 @@ proptest! {
 
     #[test]
     fn a_body_with_changed_bytes_does_not_panic(
-        wire in prop_oneof![request_frame(), products_frame(), refusal_frame()],
+        wire in any_frame(),
         changes in collection::vec((any::<Index>(), any::<u8>()), 1..4),
     ) {
         let frame = only_frame(&wire);
@@ -178,6 +199,7 @@ fn a_field_over_its_limit_is_not_encoded() {
         age: None,
         request_id: REQUEST_ID,
         client_address: None,
+        user_agent: None,
     };
     let expected = EncodeError::FieldTooLong {
         field: "password",
@@ -228,10 +250,66 @@ fn a_frame_over_its_limit_is_not_encoded() {
 }
 
 #[test]
+fn a_full_list_of_sessions_fits_and_no_more_are_written_or_read() {
+    let user_agent = "u".repeat(USER_AGENT_BYTES_MAX);
+    let session = SessionSummary {
+        id: u64::MAX,
+        created_at_unix_ms: u64::MAX,
+        last_seen_unix_ms: u64::MAX,
+        expires_in_ms: u64::MAX,
+        client_address: Some(std::net::Ipv6Addr::LOCALHOST.into()),
+        user_agent: Some(&user_agent),
+        current: true,
+    };
+    let many = vec![session; SESSIONS_MAX + 1];
+    let reply = |count: usize| Ok(SessionsReply { sessions: SessionList::new(&many[..count]) });
+    let full = encode_answer(1, &reply(SESSIONS_MAX)).expect("a full list fits a frame");
+    assert_eq!(only_frame(&full).answer::<SessionsReply<'_>>(), Ok(reply(SESSIONS_MAX)));
+
+    let (items, items_max) = (SESSIONS_MAX + 1, SESSIONS_MAX);
+    let too_many = EncodeError::TooManyItems { field: "sessions", items, items_max };
+    check_refused(|out| Encoder::default().answer(out, 1, &reply(SESSIONS_MAX + 1)), too_many);
+
+    // Items of the least size, one too many, as a peer that does not keep to the limit sends them.
+    let item = b"\x0c\x03\x01\x01\x05\x01\x01\x07\x01\x01\x09\x01\x01";
+    let check = |count: usize, expected: Result<usize, DecodeError>| {
+        let list = item.repeat(count);
+        let (low, high) = (list.len() as u8 | 0x80, (list.len() >> 7) as u8);
+        let body = [&b"\x03\x02\xc8\x01\x28"[..], &[low, high], &list].concat();
+        let read = <SessionsReply<'_> as framing::v2::ReplyMessage<'_>>::decode(&body);
+        assert_eq!(
+            read.map(|answer| answer.expect("status 200").sessions.iter().count()),
+            expected
+        );
+    };
+    check(SESSIONS_MAX, Ok(SESSIONS_MAX));
+    check(SESSIONS_MAX + 1, Err(DecodeError::TooManyItems { number: 20, items_max }));
+}
+
+#[test]
+fn a_wait_is_rounded_up() {
+    let check = |nanos: u64, expected: u32| {
+        let refusal = Refusal::new(Status::TOO_MANY_REQUESTS, "too_many_attempts");
+        let refusal = refusal.with_retry_after(std::time::Duration::from_nanos(nanos));
+        let wire = encode_answer::<AuthenticateReply<'_>>(1, &Err(refusal)).expect("short");
+        let read = only_frame(&wire).answer::<AuthenticateReply<'_>>().expect("decodes");
+        assert_eq!(read.expect_err("status 429").retry_after_ms(), expected);
+    };
+    check(0, 0);
+    check(1, 1);
+    check(1_000_000, 1);
+    check(1_000_001, 2);
+    check(u64::MAX, u32::MAX);
+}
+
+#[test]
 fn secrets_do_not_show() {
     let shown = format!("{:?}", CheckSession { token: TOKEN });
     assert_eq!(shown, "CheckSession { token: *** }");
-    let reply = AuthenticateReply { token: TOKEN, user_id: 1, expires_in_ms: 2 };
+    let reply =
+        AuthenticateReply { token: TOKEN, user_id: 1, expires_in_ms: 2, device: Some(TOKEN) };
     let shown = format!("{reply:?}");
-    assert_eq!(shown, "AuthenticateReply { token: ***, user_id: 1, expires_in_ms: 2 }");
+    let expected =
+        "AuthenticateReply { token: ***, user_id: 1, expires_in_ms: 2, device: Some(***) }";
+    assert_eq!(shown, expected);
 }

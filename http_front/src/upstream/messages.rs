@@ -31,6 +31,7 @@ pub(super) fn encode(
                 age: registration.age,
                 request_id: registration.request_id,
                 client_address: Some(registration.client_address),
+                user_agent: None,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -41,6 +42,7 @@ pub(super) fn encode(
                 request_id: login.request_id,
                 client_address: Some(login.client_address),
                 user_agent: login.user_agent.as_deref(),
+                device: None,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -53,7 +55,8 @@ pub(super) fn encode(
             encoder.request(out, correlation, budget_ms, &message)
         }
         Work::Logout(token) => {
-            let message = Logout { token: Secret::new(token.expose()) };
+            let token = Secret::new(token.expose());
+            let message = Logout { token, all: false, client_address: None };
             encoder.request(out, correlation, budget_ms, &message)
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use framing::Secret;
 use framing::v2::{
     Authenticate, CheckSession, CheckSessionReply, Features, Health, HealthReply, Logout,
-    LogoutReply, Products, ProductsReply, Register, RegisterReply, RequestId,
+    LogoutReply, MessageType, Products, ProductsReply, Register, RegisterReply, RequestId,
+    RevokeSession, Sessions,
 };
 
 use super::super::testing::{Bench, frames, hello, request, request_within, time_left};
@@ -19,9 +20,10 @@ use crate::work::Done;
 
 const TOKEN: Secret<'_> = Secret::new("a token");
 const CHECK: CheckSession<'_> = CheckSession { token: TOKEN };
+const LOGOUT: Logout<'_> = Logout { token: TOKEN, all: false, client_address: None };
 
 fn ours() -> Hello<'static> {
-    Hello::current(SOFTWARE, IN_FLIGHT_MAX)
+    Hello { features: FEATURES, ..Hello::current(SOFTWARE, IN_FLIGHT_MAX) }
 }
 
 fn registered() -> Result<Done, AccountError> {
@@ -86,10 +88,12 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let request_id = RequestId::new([7; 16]);
     let client_address = Some(IpAddr::from([192, 0, 2, 1]));
     let (username, password) = ("Ada", Secret::new("correct horse"));
-    let register =
-        Register { username, password, name: Some("A"), age: Some(36), request_id, client_address };
     let user_agent = Some("curl/8");
-    let authenticate = Authenticate { username, password, request_id, client_address, user_agent };
+    let (name, age, device) = (Some("A"), Some(36), None);
+    let register =
+        Register { username, password, name, age, request_id, client_address, user_agent };
+    let authenticate =
+        Authenticate { username, password, request_id, client_address, user_agent, device };
     bench.send(&[request(2, &register), request(3, &authenticate)].concat());
 
     let job = bench.heavy_job();
@@ -105,7 +109,7 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
         (client_address, user_agent)
     );
 
-    bench.send(&[request(4, &CHECK), request(5, &Logout { token: TOKEN })].concat());
+    bench.send(&[request(4, &CHECK), request(5, &LOGOUT)].concat());
     bench.send(&[request(6, &Products { token: TOKEN }), request(7, &Health)].concat());
     let is = |job: Job, expected: fn(&Request) -> Option<&str>| {
         assert_eq!(expected(&job.request), Some("a token"));
@@ -177,6 +181,7 @@ fn outcomes_as_answers() {
         age: None,
         request_id: RequestId::new([0; 16]),
         client_address: None,
+        user_agent: None,
     };
     check_answer!(
         register,
@@ -202,7 +207,7 @@ fn outcomes_as_answers() {
         CheckSessionReply<'_>,
         Ok(session(250))
     );
-    let logout = Logout { token: TOKEN };
+    let logout = LOGOUT;
     let settles = |settled_in_ms| Ok(LogoutReply { settled_in_ms });
     check_answer!(
         logout,
@@ -314,6 +319,24 @@ fn what_cannot_be_understood_costs_its_request_only() {
         ]
     );
     assert_eq!(bench.protocol_errors(), 0);
+}
+
+#[test]
+fn what_is_not_announced_is_refused() {
+    let (token, client_address) = (TOKEN, None);
+    let revoke = RevokeSession { token, session_id: 1, client_address };
+    let mut bench = Bench::greeted();
+    bench.send(&request(2, &Sessions { token }));
+    bench.send(&request(3, &revoke));
+    bench.send(&request(4, &Logout { all: true, ..LOGOUT }));
+    assert_eq!(
+        bench.answers(),
+        [
+            refused(2, 400, "message_type_unknown"),
+            refused(3, 400, "message_type_unknown"),
+            refused(4, 400, "field_not_understood"),
+        ]
+    );
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! REGISTER and AUTHENTICATE: what carries a password.
+//! REGISTER, AUTHENTICATE and `CHANGE_PASSWORD`: what carries a password.
 
 use std::net::IpAddr;
 
 use crate::{
     DecodeError, EncodeError, Secret,
-    registry::{self, authenticate, register},
+    registry::{self, authenticate, change_password, register},
     v2::{FieldWriter, Fields, Message, MessageType, ReplyMessage, RequestId, RequestMessage},
 };
 
@@ -23,6 +23,9 @@ pub struct Register<'a> {
     pub request_id: RequestId,
     /// Where the user's own request came from.
     pub client_address: Option<IpAddr>,
+    /// The user's program, as it calls itself. The sender cuts it to
+    /// [`USER_AGENT_BYTES_MAX`](crate::limits::USER_AGENT_BYTES_MAX) bytes.
+    pub user_agent: Option<&'a str>,
 }
 
 /// The account is made, and durable.
@@ -46,6 +49,8 @@ pub struct Authenticate<'a> {
     /// The user's program, as it calls itself. The sender cuts it to
     /// [`USER_AGENT_BYTES_MAX`](crate::limits::USER_AGENT_BYTES_MAX) bytes.
     pub user_agent: Option<&'a str>,
+    /// The known-device marker of an earlier login. Who cannot read it treats it as none.
+    pub device: Option<Secret<'a>>,
 }
 
 /// The session is made.
@@ -57,12 +62,49 @@ pub struct AuthenticateReply<'a> {
     pub user_id: u64,
     /// How long it lives.
     pub expires_in_ms: u64,
+    /// A fresh known-device marker for the user's program to keep and send with its next login. It
+    /// opens nothing: it only keeps attempts of others from using up this program's own.
+    pub device: Option<Secret<'a>>,
+}
+
+/// Replaces the password of a live session's user, ends every session of that user, and begins a
+/// new one. Must not be sent again when its outcome is unknown: its own token has ended if it was
+/// done, and the refusal would say that nothing was.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangePassword<'a> {
+    /// Of a live session.
+    pub token: Secret<'a>,
+    /// As the user typed it.
+    pub current_password: Secret<'a>,
+    /// As the user typed it, not yet a valid password.
+    pub new_password: Secret<'a>,
+    /// Where the user's own request came from.
+    pub client_address: Option<IpAddr>,
+    /// The user's program, as it calls itself. The sender cuts it to
+    /// [`USER_AGENT_BYTES_MAX`](crate::limits::USER_AGENT_BYTES_MAX) bytes.
+    pub user_agent: Option<&'a str>,
+}
+
+/// The new password holds, and one session, a new one, is left.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangePasswordReply<'a> {
+    /// Proves the new session.
+    pub token: Secret<'a>,
+    /// Whose session it is.
+    pub user_id: u64,
+    /// How long it lives.
+    pub expires_in_ms: u64,
+    /// How long leases on the sessions that ended can still run, counted from the moment this
+    /// arrives; the user must not be told before.
+    pub settled_in_ms: u32,
 }
 
 impl<'a> RequestMessage<'a> for Register<'a> {}
 impl<'a> RequestMessage<'a> for Authenticate<'a> {}
+impl<'a> RequestMessage<'a> for ChangePassword<'a> {}
 impl ReplyMessage<'_> for RegisterReply {}
 impl<'a> ReplyMessage<'a> for AuthenticateReply<'a> {}
+impl<'a> ReplyMessage<'a> for ChangePasswordReply<'a> {}
 
 impl<'a> Message<'a> for Register<'a> {
     const TYPE: MessageType = MessageType::Register;
@@ -76,23 +118,20 @@ impl<'a> Message<'a> for Register<'a> {
             age: fields.optional_number(&register::AGE)?,
             request_id: fields.request_id(&register::REQUEST_ID)?,
             client_address: fields.optional_address(&register::CLIENT_ADDRESS)?,
+            user_agent: fields.optional_text(&register::USER_AGENT)?,
         })
     }
 
     fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
         out.text(&register::USERNAME, self.username)?;
         out.secret(&register::PASSWORD, self.password)?;
-        if let Some(name) = self.name {
-            out.text(&register::NAME, name)?;
-        }
+        out.optional_text(&register::NAME, self.name)?;
         if let Some(age) = self.age {
             out.number(&register::AGE, age);
         }
         out.request_id(&register::REQUEST_ID, self.request_id);
-        if let Some(address) = self.client_address {
-            out.address(&register::CLIENT_ADDRESS, address);
-        }
-        Ok(())
+        out.optional_address(&register::CLIENT_ADDRESS, self.client_address);
+        out.optional_text(&register::USER_AGENT, self.user_agent)
     }
 }
 
@@ -121,6 +160,7 @@ impl<'a> Message<'a> for Authenticate<'a> {
             request_id: fields.request_id(&authenticate::REQUEST_ID)?,
             client_address: fields.optional_address(&authenticate::CLIENT_ADDRESS)?,
             user_agent: fields.optional_text(&authenticate::USER_AGENT)?,
+            device: fields.optional_secret(&authenticate::DEVICE)?,
         })
     }
 
@@ -128,13 +168,9 @@ impl<'a> Message<'a> for Authenticate<'a> {
         out.text(&authenticate::USERNAME, self.username)?;
         out.secret(&authenticate::PASSWORD, self.password)?;
         out.request_id(&authenticate::REQUEST_ID, self.request_id);
-        if let Some(address) = self.client_address {
-            out.address(&authenticate::CLIENT_ADDRESS, address);
-        }
-        if let Some(user_agent) = self.user_agent {
-            out.text(&authenticate::USER_AGENT, user_agent)?;
-        }
-        Ok(())
+        out.optional_address(&authenticate::CLIENT_ADDRESS, self.client_address);
+        out.optional_text(&authenticate::USER_AGENT, self.user_agent)?;
+        out.optional_secret(&authenticate::DEVICE, self.device)
     }
 }
 
@@ -147,6 +183,7 @@ impl<'a> Message<'a> for AuthenticateReply<'a> {
             token: fields.secret(&authenticate::TOKEN)?,
             user_id: fields.number(&authenticate::USER_ID)?,
             expires_in_ms: fields.number(&authenticate::EXPIRES_IN_MS)?,
+            device: fields.optional_secret(&authenticate::DEVICE_KEPT)?,
         })
     }
 
@@ -154,6 +191,51 @@ impl<'a> Message<'a> for AuthenticateReply<'a> {
         out.secret(&authenticate::TOKEN, self.token)?;
         out.number(&authenticate::USER_ID, self.user_id);
         out.number(&authenticate::EXPIRES_IN_MS, self.expires_in_ms);
+        out.optional_secret(&authenticate::DEVICE_KEPT, self.device)
+    }
+}
+
+impl<'a> Message<'a> for ChangePassword<'a> {
+    const TYPE: MessageType = MessageType::ChangePassword;
+    const FIELDS: &'static [registry::Field] = change_password::REQUEST;
+
+    fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            token: fields.secret(&change_password::TOKEN)?,
+            current_password: fields.secret(&change_password::CURRENT_PASSWORD)?,
+            new_password: fields.secret(&change_password::NEW_PASSWORD)?,
+            client_address: fields.optional_address(&change_password::CLIENT_ADDRESS)?,
+            user_agent: fields.optional_text(&change_password::USER_AGENT)?,
+        })
+    }
+
+    fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
+        out.secret(&change_password::TOKEN, self.token)?;
+        out.secret(&change_password::CURRENT_PASSWORD, self.current_password)?;
+        out.secret(&change_password::NEW_PASSWORD, self.new_password)?;
+        out.optional_address(&change_password::CLIENT_ADDRESS, self.client_address);
+        out.optional_text(&change_password::USER_AGENT, self.user_agent)
+    }
+}
+
+impl<'a> Message<'a> for ChangePasswordReply<'a> {
+    const TYPE: MessageType = MessageType::ChangePassword;
+    const FIELDS: &'static [registry::Field] = change_password::RESPONSE;
+
+    fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            token: fields.secret(&change_password::FRESH_TOKEN)?,
+            user_id: fields.number(&change_password::USER_ID)?,
+            expires_in_ms: fields.number(&change_password::EXPIRES_IN_MS)?,
+            settled_in_ms: fields.number(&change_password::SETTLED_IN_MS)?,
+        })
+    }
+
+    fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
+        out.secret(&change_password::FRESH_TOKEN, self.token)?;
+        out.number(&change_password::USER_ID, self.user_id);
+        out.number(&change_password::EXPIRES_IN_MS, self.expires_in_ms);
+        out.number(&change_password::SETTLED_IN_MS, self.settled_in_ms);
         Ok(())
     }
 }

@@ -41,10 +41,7 @@ impl<'a> Message<'a> for HealthReply<'a> {
     const FIELDS: &'static [registry::Field] = health::RESPONSE;
 
     fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            ready: fields.number::<u8>(&health::READY)? == 1,
-            reason: fields.text(&health::REASON)?,
-        })
+        Ok(Self { ready: fields.flag(&health::READY)?, reason: fields.text(&health::REASON)? })
     }
 
     fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {

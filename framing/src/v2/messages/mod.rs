@@ -4,11 +4,19 @@
 mod account;
 mod health;
 mod hello;
+mod list;
 mod products;
 mod session;
+mod sessions;
 
-pub use account::{Authenticate, AuthenticateReply, Register, RegisterReply};
+pub use account::{
+    Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, Register, RegisterReply,
+};
 pub use health::{Health, HealthReply};
 pub use hello::Hello;
-pub use products::{Currency, Product, ProductIter, ProductList, Products, ProductsReply};
+pub use list::{Item, List, ListIter};
+pub use products::{Currency, Product, ProductList, Products, ProductsReply};
 pub use session::{CheckSession, CheckSessionReply, Logout, LogoutReply};
+pub use sessions::{
+    RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
+};

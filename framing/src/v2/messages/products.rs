@@ -2,20 +2,19 @@
 
 use std::fmt;
 
-use super::CheckSessionReply;
+use super::{
+    CheckSessionReply,
+    list::{Item, List},
+};
 use crate::{
-    DecodeError, EncodeError, Secret, buffer,
+    DecodeError, EncodeError, Secret,
     limits::CURRENCY_BYTES,
     registry::{
         self,
         products::{self, item},
         session,
     },
-    v2::{
-        FieldWriter, Fields, Message, MessageType, ReplyMessage, RequestMessage,
-        fields::{append_item, mask},
-    },
-    varint,
+    v2::{FieldWriter, Fields, Message, MessageType, ReplyMessage, RequestMessage},
 };
 
 /// Lists the products, for a live session. Changes nothing, so it may be sent again freely.
@@ -87,116 +86,29 @@ impl fmt::Debug for Currency<'_> {
     }
 }
 
-/// A list of products: a slice of the caller's, or the bytes of a frame, which are checked once and
-/// decoded as they are walked over. Two lists are equal when their products are.
-#[derive(Clone, Copy)]
-pub struct ProductList<'a>(Source<'a>);
+/// A list of products.
+pub type ProductList<'a> = List<'a, Product<'a>>;
 
-#[derive(Clone, Copy)]
-enum Source<'a> {
-    Slice(&'a [Product<'a>]),
-    /// Every item of it has been decoded once without an error.
-    Encoded(&'a [u8]),
-}
+impl<'a> Item<'a> for Product<'a> {
+    const LIST: registry::Field = products::PRODUCTS;
 
-impl<'a> ProductList<'a> {
-    /// A list to encode.
-    #[must_use]
-    pub const fn new(products: &'a [Product<'a>]) -> Self {
-        Self(Source::Slice(products))
+    fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: fields.number(&item::ID)?,
+            name: fields.text(&item::NAME)?,
+            description: fields.text(&item::DESCRIPTION)?,
+            price_minor: fields.number(&item::PRICE_MINOR)?,
+            currency: fields.currency(&item::CURRENCY)?,
+        })
     }
 
-    /// The products, in order.
-    #[must_use]
-    pub fn iter(&self) -> ProductIter<'a> {
-        ProductIter(self.0)
+    fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
+        out.number(&item::ID, self.id);
+        out.text(&item::NAME, self.name)?;
+        out.text(&item::DESCRIPTION, self.description)?;
+        out.number(&item::PRICE_MINOR, self.price_minor);
+        out.text(&item::CURRENCY, self.currency.as_str())
     }
-
-    fn check(encoded: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut rest = encoded;
-        while !rest.is_empty() {
-            read_item(&mut rest)?;
-        }
-        Ok(Self(Source::Encoded(encoded)))
-    }
-
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        match self.0 {
-            Source::Slice(products) => products
-                .iter()
-                .try_for_each(|product| append_item(out, |fields| write_item(fields, product))),
-            Source::Encoded(bytes) => {
-                buffer::append(out, bytes);
-                Ok(())
-            }
-        }
-    }
-}
-
-impl<'a> IntoIterator for &ProductList<'a> {
-    type Item = Product<'a>;
-    type IntoIter = ProductIter<'a>;
-
-    fn into_iter(self) -> ProductIter<'a> {
-        self.iter()
-    }
-}
-
-impl PartialEq for ProductList<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for ProductList<'_> {}
-
-impl fmt::Debug for ProductList<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self).finish()
-    }
-}
-
-/// Walks over a [`ProductList`].
-#[derive(Clone)]
-pub struct ProductIter<'a>(Source<'a>);
-
-impl<'a> Iterator for ProductIter<'a> {
-    type Item = Product<'a>;
-
-    fn next(&mut self) -> Option<Product<'a>> {
-        match &mut self.0 {
-            Source::Slice(products) => {
-                let (first, rest) = products.split_first()?;
-                *products = rest;
-                Some(*first)
-            }
-            Source::Encoded([]) => None,
-            Source::Encoded(rest) => {
-                let item = read_item(rest);
-                debug_assert!(item.is_ok(), "the list was checked when it was decoded");
-                item.ok()
-            }
-        }
-    }
-}
-
-fn read_item<'a>(rest: &mut &'a [u8]) -> Result<Product<'a>, DecodeError> {
-    let fields = Fields::read(varint::take_prefixed(rest)?, const { mask(item::FIELDS) })?;
-    Ok(Product {
-        id: fields.number(&item::ID)?,
-        name: fields.text(&item::NAME)?,
-        description: fields.text(&item::DESCRIPTION)?,
-        price_minor: fields.number(&item::PRICE_MINOR)?,
-        currency: fields.currency(&item::CURRENCY)?,
-    })
-}
-
-fn write_item(out: &mut FieldWriter<'_>, product: &Product<'_>) -> Result<(), EncodeError> {
-    out.number(&item::ID, product.id);
-    out.text(&item::NAME, product.name)?;
-    out.text(&item::DESCRIPTION, product.description)?;
-    out.number(&item::PRICE_MINOR, product.price_minor);
-    out.text(&item::CURRENCY, product.currency.as_str())
 }
 
 impl<'a> RequestMessage<'a> for Products<'a> {}
@@ -222,14 +134,14 @@ impl<'a> Message<'a> for ProductsReply<'a> {
     fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
             session: CheckSessionReply::read(fields)?,
-            products: ProductList::check(fields.list(&products::PRODUCTS))?,
+            products: List::read(fields)?,
             products_fresh_ms: fields.number(&products::PRODUCTS_FRESH_MS)?,
         })
     }
 
     fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
         self.session.write(out)?;
-        out.list(&products::PRODUCTS, |out| self.products.write(out))?;
+        self.products.write(out)?;
         out.number(&products::PRODUCTS_FRESH_MS, self.products_fresh_ms);
         Ok(())
     }

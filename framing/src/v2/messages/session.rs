@@ -1,5 +1,7 @@
 //! `CHECK_SESSION` and LOGOUT: what a token can do.
 
+use std::net::IpAddr;
+
 use crate::{
     DecodeError, EncodeError, Secret,
     registry::{self, logout, session},
@@ -29,11 +31,18 @@ pub struct CheckSessionReply<'a> {
     pub created_at_unix_ms: u64,
 }
 
-/// Ends a session. Ending an ended one is no error, so it may be sent again freely.
+/// Ends a session, or all of its user. Ending one that has ended is no error, so that may be sent
+/// again freely. Ending all needs a live session, so that must not be sent again when its outcome
+/// is unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct Logout<'a> {
     /// As the user sent it.
     pub token: Secret<'a>,
+    /// Whether every session of the user ends. Sent only to a peer that has
+    /// [`Features::SESSION_MANAGEMENT`](crate::v2::Features::SESSION_MANAGEMENT).
+    pub all: bool,
+    /// Where the user's own request came from.
+    pub client_address: Option<IpAddr>,
 }
 
 /// The session is over in the store. Requesters that asked before may still answer for it under a
@@ -89,14 +98,21 @@ impl<'a> Message<'a> for CheckSessionReply<'a> {
 
 impl<'a> Message<'a> for Logout<'a> {
     const TYPE: MessageType = MessageType::Logout;
-    const FIELDS: &'static [registry::Field] = session::REQUEST;
+    const FIELDS: &'static [registry::Field] = logout::REQUEST;
 
     fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
-        Ok(Self { token: fields.secret(&session::TOKEN)? })
+        Ok(Self {
+            token: fields.secret(&logout::TOKEN)?,
+            all: fields.flag(&logout::ALL)?,
+            client_address: fields.optional_address(&logout::CLIENT_ADDRESS)?,
+        })
     }
 
     fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
-        out.secret(&session::TOKEN, self.token)
+        out.secret(&logout::TOKEN, self.token)?;
+        out.number(&logout::ALL, u8::from(self.all));
+        out.optional_address(&logout::CLIENT_ADDRESS, self.client_address);
+        Ok(())
     }
 }
 

@@ -117,7 +117,8 @@ fn a_token_that_would_be_refused_later_is_not_handed_out() {
         peer.greet(&HELLO);
         while let Some(got) = peer.next() {
             let token = framing::Secret::new("not a token");
-            let reply = framing::v2::AuthenticateReply { token, user_id: 1, expires_in_ms: 1 };
+            let (user_id, expires_in_ms, device) = (1, 1, None);
+            let reply = framing::v2::AuthenticateReply { token, user_id, expires_in_ms, device };
             peer.reply(&got, &reply);
         }
     });

@@ -126,7 +126,8 @@ impl Peer {
         match got.message_type {
             MessageType::Authenticate => {
                 let token = framing::Secret::new("ghs_new");
-                self.reply(got, &AuthenticateReply { token, user_id, expires_in_ms: user_id });
+                let (expires_in_ms, device) = (user_id, None);
+                self.reply(got, &AuthenticateReply { token, user_id, expires_in_ms, device });
             }
             MessageType::CheckSession => self.reply(got, &session(user_id, &got.who)),
             MessageType::Logout => self.reply(got, &LogoutReply { settled_in_ms: 5000 }),
@@ -184,6 +185,11 @@ impl Got {
             Request::Logout(sent) => (MessageType::Logout, sent.token.expose(), None),
             Request::Products(sent) => (MessageType::Products, sent.token.expose(), None),
             Request::Health(_) => (MessageType::Health, "", None),
+            Request::Sessions(sent) => (MessageType::Sessions, sent.token.expose(), None),
+            Request::RevokeSession(sent) => (MessageType::RevokeSession, sent.token.expose(), None),
+            Request::ChangePassword(sent) => {
+                (MessageType::ChangePassword, sent.token.expose(), None)
+            }
         };
         Self {
             correlation: frame.correlation,
