@@ -136,6 +136,7 @@ fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
         peppers: peppers.keys,
         token_keys: token_keys.keys,
         ids: Snowflakes::new(settings.node),
+        passwords: settings.passwords.clone(),
         rules: settings.rules,
     })
 }

@@ -13,7 +13,8 @@ use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
 use crate::accounts::Rules;
-use crate::credentials::{Params, PasswordPolicy};
+use crate::credentials::limits::SERVICE_NAMES_MAX;
+use crate::credentials::{Params, PasswordPolicy, PasswordRules};
 use crate::ids::NodeId;
 use crate::limits::{
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
@@ -89,6 +90,13 @@ pub static PROGRAM: Program = Program::new(
         Setting::value("password-chars-max", "COUNT", "Longest new password")
             .default("128")
             .group("Passwords"),
+        Setting::list(
+            "service-names",
+            "NAME",
+            "Names of the product that users log in to; no new password may be made of one, or of the username",
+        )
+        .default("gatehouse")
+        .group("Passwords"),
         Setting::value("session-lifetime", "DURATION", "How long a session lives")
             .default("12h")
             .group("Sessions"),
@@ -143,6 +151,8 @@ pub struct Settings {
     pub store_connections: usize,
     /// What accounts may be and how they are kept.
     pub rules: Rules,
+    /// What new passwords have to be.
+    pub passwords: PasswordRules,
     /// Whether an engine that is faster than the reference may be used.
     pub hash_engine: EngineChoice,
     /// Hashes at a time.
@@ -188,10 +198,18 @@ impl Settings {
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
             rules: gather!(Rules {
                 params: params(values),
-                passwords: password_policy(values),
                 session_lifetime: values
                     .duration("session-lifetime", SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX),
                 lease: values.duration("lease", Duration::ZERO..=LEASE_MAX),
+            }),
+            passwords: gather!(PasswordRules {
+                policy: password_policy(values),
+                service_names: values.list(
+                    "service-names",
+                    &format!("up to {SERVICE_NAMES_MAX} different words"),
+                    0..=SERVICE_NAMES_MAX,
+                    service_name
+                ),
             }),
             hash_engine: values.choice(
                 "hash-engine",
@@ -250,6 +268,10 @@ fn password_policy(values: &Values<'_>) -> Result<PasswordPolicy, SettingErrors>
         }
         _ => Err(errors),
     }
+}
+
+fn service_name(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn hash_threads(text: &str) -> Option<NonZeroUsize> {

@@ -25,7 +25,7 @@ pub use profile::{AgeError, NameError};
 pub use sessions::Live;
 
 use crate::credentials::{
-    Arena, ArenaManager, Params, Password, PasswordPolicy, PasswordRecord, PepperKeyring,
+    Arena, ArenaManager, Params, Password, PasswordRecord, PasswordRules, PepperKeyring,
     TokenDigest, TokenKeyring,
 };
 use crate::ids::{Snowflakes, UserId};
@@ -43,6 +43,8 @@ pub struct Accounts {
     pub token_keys: TokenKeyring,
     /// Where ids come from.
     pub ids: Snowflakes,
+    /// What new passwords have to be.
+    pub passwords: PasswordRules,
     /// What it takes and lets.
     pub rules: Rules,
 }
@@ -52,8 +54,6 @@ pub struct Accounts {
 pub struct Rules {
     /// The work factor of new passwords.
     pub params: Params,
-    /// How long a new password may be.
-    pub passwords: PasswordPolicy,
     /// How long a session lives.
     pub session_lifetime: Duration,
     /// For how long a front may answer for a session by itself.

@@ -16,7 +16,7 @@ impl Accounts {
     /// may exist; the same request id finds that out.
     pub fn register(&self, request: &Registration, deadline: Instant) -> Answer<UserId> {
         let username = Username::new(&request.username)?;
-        let password = Password::for_registration(&request.password, self.rules.passwords)?;
+        let password = Password::for_registration(&request.password, &username, &self.passwords)?;
         let name = profile::name(request.name.as_deref())?;
         let age = profile::age(request.age)?;
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Accounts, Rules};
 use crate::credentials::{
-    ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordPolicy, PepperKeyring, SecretKey,
+    ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring, SecretKey,
     TokenKeyring,
 };
 use crate::ids::{NodeId, Snowflakes};
@@ -30,7 +30,6 @@ pub(crate) fn patient() -> Instant {
 pub(crate) fn rules() -> Rules {
     Rules {
         params: Params::in_record(8, 1, 1).unwrap(),
-        passwords: PasswordPolicy::default(),
         session_lifetime: Duration::from_secs(3600),
         lease: Duration::from_millis(250),
     }
@@ -69,6 +68,7 @@ impl Fixture {
             peppers: PepperKeyring::new(key()),
             token_keys: TokenKeyring::new(key()),
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
+            passwords: PasswordRules::default(),
             rules,
         });
         Self { accounts, store, directory }

@@ -25,6 +25,17 @@ pub const PASSWORD_INPUT_BYTES_MAX: usize = 4096;
 /// Longest normalised password, in bytes of UTF-8.
 pub const PASSWORD_NFC_BYTES_MAX: usize = PASSWORD_CHARS_CEILING * UTF8_LEN_MAX;
 
+/// Fewest entries of the list of common passwords: what the house promises.
+pub const COMMON_PASSWORDS_MIN: usize = 3_000;
+/// Longest folded password that is compared, in bytes of UTF-8: every password of the ceiling's
+/// length fits unless its characters expand, and then it is on no list.
+pub const FOLDED_BYTES_MAX: usize = PASSWORD_NFC_BYTES_MAX;
+/// Fewest letters of a word (a username, the name of the service) that are looked for in a password:
+/// as many as the shortest username has.
+pub const CONTEXT_LETTERS_MIN: usize = USERNAME_LEN_MIN;
+/// Most names of the service that can be set.
+pub const SERVICE_NAMES_MAX: usize = 16;
+
 /// Longest UTF-8 form of a code point, in bytes (RFC 3629, section 3).
 const UTF8_LEN_MAX: usize = 4;
 /// Most code points that compose into one under NFC (Unicode Standard Annex 15, table of maximum

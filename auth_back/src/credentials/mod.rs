@@ -21,6 +21,7 @@
 //! [`argon2id`] takes noticeable time.
 
 pub mod argon2id;
+pub mod blocklist;
 pub mod keyring;
 pub mod keys;
 pub mod limits;
@@ -37,7 +38,7 @@ pub use argon2id::{
 };
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError};
 pub use keys::{KeyDirectory, KeysError, Loaded, OnMissing};
-pub use password::{Password, PasswordError, PasswordPolicy, PolicyError};
+pub use password::{Password, PasswordError, PasswordPolicy, PasswordRules, PolicyError};
 pub use pepper::PepperKeyring;
 pub use random::RandomError;
 pub use record::{CreateError, PasswordRecord, RecordError, Verdict, VerifyError};

@@ -18,18 +18,19 @@
 //!   refuse new letters and emoji whenever this server's tables are older than the user's phone. The
 //!   price: a later Unicode version may give one a composition, and that password then no longer
 //!   matches.
-//! - A blocklist of common passwords: it belongs into [`PasswordPolicy`], and is not here yet.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use super::blocklist::Folded;
 use super::limits::{
     PASSWORD_CHARS_CEILING, PASSWORD_CHARS_MAX_DEFAULT, PASSWORD_CHARS_MAX_FLOOR,
     PASSWORD_CHARS_MIN_DEFAULT, PASSWORD_CHARS_MIN_FLOOR, PASSWORD_INPUT_BYTES_MAX,
     PASSWORD_NFC_BYTES_MAX,
 };
+use super::username::Username;
 
 /// A normalised password: wiped on drop, printed as `***`, never compared.
 ///
@@ -41,6 +42,15 @@ pub struct Password(Zeroizing<String>);
 pub struct PasswordPolicy {
     chars_min: usize,
     chars_max: usize,
+}
+
+/// What a new password has to be: long enough, and none that is easily guessed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PasswordRules {
+    /// How long it may be.
+    pub policy: PasswordPolicy,
+    /// Names of the service, none of which a password may be made of.
+    pub service_names: Vec<String>,
 }
 
 /// Why a text is not a password. The user is at fault. Never repeats any of the text.
@@ -64,25 +74,47 @@ pub enum PasswordError {
     /// A control character (general category Cc: U+0000 to U+001F, U+007F to U+009F).
     #[error("the password contains a control character, such as a line end or NUL")]
     ControlCharacter,
+    /// On the list of common passwords.
+    #[error("the password is one of those that are guessed first: many people use it")]
+    Common,
+    /// Made of the username or a name of the service.
+    #[error("the password is made of nothing but the username or the name of this service")]
+    Contextual,
 }
 
 impl Password {
     /// Reads a password that somebody chooses: for a registration or a change.
     ///
     /// ```
-    /// use auth_back::credentials::{Password, PasswordError, PasswordPolicy};
+    /// use auth_back::credentials::{Password, PasswordError, PasswordRules, Username};
     ///
-    /// let policy = PasswordPolicy::default();
-    /// assert!(Password::for_registration("zwölf Boxkämpfer", policy).is_ok());
-    /// let error = Password::for_registration("hunter2", policy).unwrap_err();
-    /// assert_eq!(error, PasswordError::TooShort { chars_min: 8 });
+    /// let (ada, rules) = (Username::new("ada")?, PasswordRules::default());
+    /// assert!(Password::for_registration("zwölf Boxkämpfer", &ada, &rules).is_ok());
+    /// let refused = |text| Password::for_registration(text, &ada, &rules).unwrap_err();
+    /// assert_eq!(refused("hunter2"), PasswordError::TooShort { chars_min: 8 });
+    /// assert_eq!(refused("Password"), PasswordError::Common);
+    /// assert_eq!(refused("ada12345"), PasswordError::Contextual);
+    /// # Ok::<(), auth_back::credentials::UsernameError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`PasswordError`] names the rule that it breaks.
-    pub fn for_registration(text: &str, policy: PasswordPolicy) -> Result<Self, PasswordError> {
-        normalise(text, policy)
+    pub fn for_registration(
+        text: &str,
+        username: &Username,
+        rules: &PasswordRules,
+    ) -> Result<Self, PasswordError> {
+        let password = normalise(text, rules.policy)?;
+        let folded = Folded::new(&password.0);
+        if folded.is_common() {
+            return Err(PasswordError::Common);
+        }
+        let names = rules.service_names.iter().map(String::as_str);
+        if names.chain([username.as_str()]).any(|word| folded.is_made_of(word)) {
+            return Err(PasswordError::Contextual);
+        }
+        Ok(password)
     }
 
     /// Reads a password that somebody offers to prove who they are.
@@ -206,9 +238,13 @@ mod tests {
     const TOO_LONG: Result<&str, PasswordError> = Err(PasswordError::TooLong { chars_max: 128 });
     const CONTROL: Result<&str, PasswordError> = Err(PasswordError::ControlCharacter);
 
+    fn choose(text: &str, rules: &PasswordRules) -> Result<Password, PasswordError> {
+        Password::for_registration(text, &Username::new("ada.lovelace").unwrap(), rules)
+    }
+
     #[track_caller]
     fn check(text: &str, expected: Result<&str, PasswordError>) {
-        let found = Password::for_registration(text, PasswordPolicy::default());
+        let found = choose(text, &PasswordRules::default());
         let found = found.as_ref().map(Password::expose).map_err(|error| *error);
         assert_eq!(found, expected.map(str::as_bytes), "{text:?}");
     }
@@ -224,7 +260,7 @@ mod tests {
     fn counts_code_points() {
         check("", Err(PasswordError::Empty));
         check("1234567", TOO_SHORT);
-        check("12345678", Ok("12345678"));
+        check("24681357", Ok("24681357"));
         check("ååååååå", TOO_SHORT); // 14 bytes
         check("☕☕☕☕☕☕☕☕", Ok("☕☕☕☕☕☕☕☕"));
         check(&"🔑".repeat(128), Ok(&"🔑".repeat(128))); // 512 bytes
@@ -251,7 +287,23 @@ mod tests {
         check("\u{212b}ngstrom", Ok("\u{c5}ngstrom")); // a singleton decomposition
         check("  two  spaces  ", Ok("  two  spaces  "));
         check("ﬁlename\u{a0}1", Ok("ﬁlename\u{a0}1")); // NFKC would change both
-        check("PassWord", Ok("PassWord"));
+        check("KeepCase", Ok("KeepCase"));
+    }
+
+    #[test]
+    fn refuses_what_is_guessed_first() {
+        const COMMON: Result<&str, PasswordError> = Err(PasswordError::Common);
+        const CONTEXTUAL: Result<&str, PasswordError> = Err(PasswordError::Contextual);
+        check("password1", COMMON);
+        check("PassWord", COMMON);
+        check("Ada Lovelace", CONTEXTUAL);
+        check("adalovelace1815", CONTEXTUAL);
+        check("gatehouse", Ok("gatehouse"));
+        let service_names = vec!["Gatehouse".to_owned()];
+        let rules = PasswordRules { service_names, ..PasswordRules::default() };
+        assert_eq!(choose("gatehouse!", &rules).unwrap_err(), PasswordError::Contextual);
+        // It may have been chosen before it was on the list; its owner still gets in.
+        check_login("password1", Ok("password1"));
     }
 
     #[test]
@@ -290,9 +342,10 @@ mod tests {
     #[test]
     fn a_stricter_policy_is_enforced() {
         let policy = PasswordPolicy::new(15, 64).unwrap();
-        let error = Password::for_registration("fourteen chars", policy).unwrap_err();
+        let rules = PasswordRules { policy, ..PasswordRules::default() };
+        let error = choose("fourteen chars", &rules).unwrap_err();
         assert_eq!(error, PasswordError::TooShort { chars_min: 15 });
-        assert!(Password::for_registration("fifteen  chars!", policy).is_ok());
+        assert!(choose("fifteen  chars!", &rules).is_ok());
     }
 
     #[test]

@@ -107,17 +107,17 @@ impl PasswordRecord {
     ///
     /// ```
     /// use auth_back::credentials::{
-    ///     Arena, HashEngine, KeyId, Keyring, Params, Password, PasswordPolicy, PasswordRecord,
-    ///     PepperKeyring, SecretKey, Verdict,
+    ///     Arena, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, PasswordRules,
+    ///     PepperKeyring, SecretKey, Username, Verdict,
     /// };
     /// use auth_back::ids::UserId;
     ///
     /// let params = Params::default();
     /// let peppers = PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random()?));
     /// let mut arena = Arena::new(HashEngine::default(), params)?;
-    /// let ada = UserId::new(1)?;
+    /// let (ada, name, rules) = (UserId::new(1)?, Username::new("ada")?, PasswordRules::default());
     ///
-    /// let chosen = Password::for_registration("analytical engine", PasswordPolicy::default())?;
+    /// let chosen = Password::for_registration("analytical engine", &name, &rules)?;
     /// let record = PasswordRecord::create(ada, &chosen, params, &peppers, &mut arena)?;
     /// let stored = record.to_text();
     ///

@@ -5,6 +5,7 @@ use framing::Status;
 use framing::v2::Refusal;
 
 use crate::accounts::AccountError;
+use crate::credentials::PasswordError;
 
 /// A full lane. Nothing was done.
 pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE, "overloaded");
@@ -13,6 +14,9 @@ pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE
 pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
     match error {
         AccountError::Username(_) => (Status::BAD_REQUEST, "username_invalid"),
+        AccountError::Password(PasswordError::Common | PasswordError::Contextual) => {
+            (Status::BAD_REQUEST, "password_common")
+        }
         AccountError::Password(_) => (Status::BAD_REQUEST, "password_invalid"),
         AccountError::Name(_) => (Status::BAD_REQUEST, "name_invalid"),
         AccountError::Age(_) => (Status::BAD_REQUEST, "age_invalid"),

@@ -31,7 +31,8 @@ fn check_refused(flag: &str, want: &str) {
 fn defaults_are_valid() {
     let settings = read(&[]).unwrap();
     assert_eq!(settings.rules.params, Params::DEFAULT);
-    assert_eq!(settings.rules.passwords, PasswordPolicy::default());
+    assert_eq!(settings.passwords.policy, PasswordPolicy::default());
+    assert_eq!(settings.passwords.service_names, ["gatehouse"]);
     assert_eq!(settings.store_connections, CONNECTIONS_DEFAULT);
     assert_eq!(settings.hash_threads, available_cores());
     assert_eq!(settings.store.to_string(), "sqlite:./data/users.sqlite");
@@ -104,6 +105,8 @@ fn bad_values_are_refused_with_what_is_allowed() {
     check_refused("--store-connections=129", "a whole number from 1 to 128");
     check_refused("--password-chars-min=7", "a whole number from 8 to 64");
     check_refused("--password-chars-max=63", "a whole number from 64 to 256");
+    check_refused("--service-names=a,a", "up to 16 different words");
+    check_refused("--service-names=a,,b", "up to 16 different words");
     check_refused("--session-lifetime=999ms", "a duration from 1s to 366d, such as 250ms");
     check_refused("--session-lifetime=367d", "a duration from 1s to 366d, such as 250ms");
     check_refused("--lease=5001ms", "a duration from 0ms to 5s, such as 250ms");

@@ -71,6 +71,15 @@ fn name_and_age_are_optional_and_taken() {
 }
 
 #[test]
+fn what_is_guessed_first_is_no_new_password() {
+    let system = System::start();
+    for password in ["Password1", "1234567890", "lovelace1815", "gatehouse!"] {
+        system.client().register("lovelace", password).assert_status(400);
+    }
+    system.client().register("lovelace", PASSWORD).assert_status(200);
+}
+
+#[test]
 fn a_password_is_its_characters_and_not_their_encoding() {
     let system = System::start();
     let user = system.client();

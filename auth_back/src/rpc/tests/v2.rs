@@ -13,6 +13,7 @@ use framing::v2::{
 use super::super::testing::{Bench, frames, hello, request, request_within, time_left};
 use super::super::*;
 use crate::accounts::Live;
+use crate::credentials::PasswordError;
 use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
 use crate::store::{Cause, Product, SessionRow, StoreError};
@@ -274,6 +275,9 @@ fn refusals_have_a_status_and_a_code() {
         (AccountError::UsernameTaken, 409, "username_taken"),
         (AccountError::UserUnknown, 404, "user_unknown"),
         (AccountError::PasswordWrong, 401, "password_wrong"),
+        (AccountError::Password(PasswordError::Common), 400, "password_common"),
+        (AccountError::Password(PasswordError::Contextual), 400, "password_common"),
+        (AccountError::Password(PasswordError::Empty), 400, "password_invalid"),
         (AccountError::SessionNotLive, 401, "session_not_live"),
         (AccountError::TimedOut, 503, "timed_out"),
         (AccountError::from(StoreError::Unavailable(store())), 503, "store_unavailable"),
