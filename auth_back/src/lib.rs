@@ -13,6 +13,7 @@
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
 //! | [`ids`] | where ids come from |
 //! | [`store`] | SQLite, MySQL and MariaDB |
+//! | [`redis_pool`] | connections to Redis |
 //! | [`janitor`] | deletes expired sessions |
 //! | [`server`], [`opening`] | start and stop |
 //! | [`commands`] | what operators do beside it |
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod metrics;
 pub mod opening;
 pub mod pace;
+pub mod redis_pool;
 pub mod rpc;
 pub mod server;
 pub mod settings;

@@ -20,6 +20,7 @@ use crate::limits::{
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
     SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
+use crate::redis_pool::RedisUrl;
 use crate::store::{self, StoreUrl};
 use crate::worker::LaneSize;
 
@@ -97,6 +98,15 @@ pub static PROGRAM: Program = Program::new(
         )
         .default("gatehouse")
         .group("Passwords"),
+        Setting::value(
+            "sessions",
+            "PLACE",
+            "Where session checks are answered from: store, or redis://user:password@host:port/database \
+             as a faster copy beside it; the store is always written and always decides",
+        )
+        .default("store")
+        .secret()
+        .group("Sessions"),
         Setting::value("session-lifetime", "DURATION", "How long a session lives")
             .default("12h")
             .group("Sessions"),
@@ -149,6 +159,8 @@ pub struct Settings {
     pub store: StoreUrl,
     /// Connections to the store.
     pub store_connections: usize,
+    /// The Redis that has a copy of the sessions, if there is one.
+    pub redis: Option<RedisUrl>,
     /// What accounts may be and how they are kept.
     pub rules: Rules,
     /// What new passwords have to be.
@@ -196,6 +208,11 @@ impl Settings {
             data: data,
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
+            redis: values.parse(
+                "sessions",
+                "store or redis://user:password@host:port/database",
+                sessions_place
+            ),
             rules: gather!(Rules {
                 params: params(values),
                 session_lifetime: values
@@ -241,6 +258,10 @@ fn store_url(values: &Values<'_>, data: Option<&PathBuf>) -> Result<StoreUrl, Se
     Ok(given.unwrap_or_else(|| {
         StoreUrl::Sqlite(data.cloned().unwrap_or_default().join("users.sqlite"))
     }))
+}
+
+fn sessions_place(text: &str) -> Option<Option<RedisUrl>> {
+    if text == "store" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
 fn params(values: &Values<'_>) -> Result<Params, SettingError> {

@@ -61,6 +61,22 @@ fn the_store_is_in_the_data_directory_unless_it_is_elsewhere() {
 }
 
 #[test]
+fn sessions_are_in_the_store_alone_unless_a_redis_is_named() {
+    let check = |flags: &[&str], expected: Option<&str>| {
+        let redis = read(flags).unwrap().redis.map(|url| url.to_string());
+        assert_eq!(redis.as_deref(), expected);
+    };
+    check(&[], None);
+    check(&["--sessions=store"], None);
+    check(&["--sessions=redis://:p@cache/2"], Some("redis://:***@cache:6379/2"));
+    for bad in ["redis", "rediss://:hunter2@cache", "Store", ""] {
+        let error = read(&[&format!("--sessions={bad}")]).unwrap_err();
+        assert!(error.contains("want store or redis://"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn the_ends_of_ranges_are_allowed() {
     read(&[
         "--store-connections=128",

@@ -1,0 +1,197 @@
+//! One connection to Redis, and what is looked at before it is used.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use pool::Manager;
+use redis::{Client, ConnectionLike, RedisError, RedisResult, Value};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use super::RedisUrl;
+use super::limits::{CONNECT_TIMEOUT, IO_TIMEOUT};
+
+/// A connection, for commands and scripts of the driver. Each answer is waited for for
+/// [`IO_TIMEOUT`] at the most.
+pub struct Connection {
+    conn: redis::Connection,
+    instance: Instance,
+    connected_at: Instant,
+    /// [`Connector::round`] when it was made.
+    round: u64,
+}
+
+/// One run of one server, as 32 hex digits: another after a restart, a failover, or a change of the
+/// server's place in its replication.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Instance(String);
+
+/// Why there is no connection that may be used.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The operator's to mend: it is away, or refuses us.
+    #[error("Redis: {0}")]
+    Redis(#[from] RedisError),
+    /// It says nothing of itself that is understood.
+    #[error("Redis does not say what it is: no {0} in INFO")]
+    Unknown(&'static str),
+    /// It follows another, and may lag behind what was written.
+    #[error("Redis is a replica; the address must be that of the master")]
+    Replica,
+    /// It forgets when its memory is full, revocations first.
+    #[error(
+        "Redis evicts keys (maxmemory-policy {0}), so it could forget that a session was ended: set \
+         maxmemory-policy noeviction, or no maxmemory"
+    )]
+    Evicts(String),
+}
+
+impl Connection {
+    /// Which run of which server it leads to.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn connected_at(&self) -> Instant {
+        self.connected_at
+    }
+
+    /// The driver's connection.
+    pub fn driver(&mut self) -> &mut (dyn ConnectionLike + 'static) {
+        &mut self.conn
+    }
+
+    /// One command and its answer.
+    ///
+    /// # Errors
+    /// What the driver says; then the connection must not be used again.
+    pub fn ask(&mut self, command: &redis::Cmd) -> RedisResult<Value> {
+        command.query(&mut self.conn)
+    }
+}
+
+impl Instance {
+    /// As it was printed; anything else is an instance that no server is.
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The run id changes with each start. The replication id changes when a replica becomes a
+    /// master or a master a replica, which may take writes back without a restart.
+    fn of(run_id: &str, replication_id: &str) -> Self {
+        let digest = Sha256::digest(format!("{run_id} {replication_id}"));
+        Self(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Opens connections to one Redis.
+#[derive(Debug)]
+pub(super) struct Connector {
+    url: RedisUrl,
+    /// Raised when every connection that there is has to go.
+    round: AtomicU64,
+}
+
+impl Connector {
+    pub(super) fn new(url: RedisUrl) -> Self {
+        Self { url, round: AtomicU64::new(0) }
+    }
+
+    pub(super) fn forget_all(&self) {
+        self.round.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Manager for Connector {
+    type Item = Connection;
+    type Error = ConnectError;
+
+    fn connect(&self, _deadline: Instant) -> Result<Connection, ConnectError> {
+        let round = self.round.load(Ordering::Relaxed);
+        let connected_at = Instant::now();
+        let mut conn = Client::open(self.url.connection_info())?
+            .get_connection_with_timeout(CONNECT_TIMEOUT)?;
+        conn.set_read_timeout(Some(IO_TIMEOUT))?;
+        conn.set_write_timeout(Some(IO_TIMEOUT))?;
+        let info: String = redis::cmd("INFO").query(&mut conn)?;
+        let instance = judge(&info)?;
+        Ok(Connection { conn, instance, connected_at, round })
+    }
+
+    fn is_alive(&self, connection: &mut Connection, _deadline: Instant) -> bool {
+        connection.round == self.round.load(Ordering::Relaxed)
+    }
+}
+
+/// What the answer to INFO says about whether the server may be used, and which it is.
+fn judge(info: &str) -> Result<Instance, ConnectError> {
+    let value = |name: &'static str| {
+        let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        found.map(str::trim_end).ok_or(ConnectError::Unknown(name))
+    };
+    if value("role")? != "master" {
+        return Err(ConnectError::Replica);
+    }
+    let policy = value("maxmemory_policy")?;
+    if value("maxmemory")? != "0" && policy != "noeviction" {
+        return Err(ConnectError::Evicts(policy.to_owned()));
+    }
+    Ok(Instance::of(value("run_id")?, value("master_replid")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(info: &str, expected: Result<(), &str>) {
+        let judged = judge(&info.replace(' ', "\r\n")).map(drop).map_err(|error| error.to_string());
+        match expected {
+            Ok(()) => assert_eq!(judged, Ok(()), "{info}"),
+            Err(part) => {
+                assert!(judged.as_ref().is_err_and(|text| text.contains(part)), "{judged:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn servers_that_may_forget_are_refused() {
+        let id = "run_id:a master_replid:b";
+        check(&format!("{id} role:master maxmemory:0 maxmemory_policy:noeviction"), Ok(()));
+        check(&format!("{id} role:master maxmemory:0 maxmemory_policy:allkeys-lru"), Ok(()));
+        check(&format!("{id} role:master maxmemory:9 maxmemory_policy:noeviction"), Ok(()));
+        check(
+            &format!("{id} role:master maxmemory:9 maxmemory_policy:volatile-ttl"),
+            Err("volatile-ttl"),
+        );
+        check(&format!("{id} role:slave maxmemory:0 maxmemory_policy:noeviction"), Err("replica"));
+        check("role:master maxmemory:0 maxmemory_policy:noeviction", Err("run_id"));
+        check("", Err("role"));
+    }
+
+    #[test]
+    fn an_instance_is_a_run_in_a_place() {
+        let of = Instance::of;
+        assert_eq!(of("a", "b"), of("a", "b"));
+        assert_ne!(of("a", "b"), of("a", "c"));
+        assert_ne!(of("a", "b"), of("c", "b"));
+        assert_eq!(of("a", "b").as_str().len(), 32);
+    }
+}

@@ -1,0 +1,102 @@
+//! Against a real server that goes away and comes back.
+
+use std::net::TcpListener;
+
+use super::limits::{IO_TIMEOUT, REST};
+use super::testing::Redis;
+use super::*;
+
+fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn ping(pool: &RedisPool) -> Result<(), Away> {
+    pool.run(patient(), |connection| connection.ask(&::redis::cmd("PING")).map(drop))
+}
+
+/// Asks until it is answered, which takes as long as a rest.
+fn until_up(pool: &RedisPool) {
+    let give_up = patient();
+    while ping(pool).is_err() {
+        assert!(Instant::now() < give_up, "Redis does not come back");
+        std::thread::sleep(REST / 20);
+    }
+}
+
+#[test]
+fn a_server_that_was_away_is_used_again_and_known_for_another() {
+    let redis = Redis::start();
+    let pool = RedisPool::new(redis.url(), 3).unwrap();
+    let instance = || pool.run(patient(), |connection| Ok(connection.instance().clone())).unwrap();
+    let first = instance();
+    assert_eq!(instance(), first);
+    assert!(pool.is_up());
+
+    redis.kill();
+    assert!(matches!(ping(&pool), Err(Away::Failed(_))));
+    assert!(matches!(ping(&pool), Err(Away::Resting)), "the failure is remembered");
+    assert!(!pool.is_up());
+
+    redis.restart();
+    until_up(&pool);
+    assert!(pool.is_up());
+    assert_ne!(instance(), first);
+}
+
+#[test]
+fn one_failure_costs_one_failure_however_many_connections_there_are() {
+    let redis = Redis::start();
+    let pool = RedisPool::new(redis.url(), 3).unwrap();
+    pool.run(patient(), |_| {
+        pool.run(patient(), |_| {
+            ping(&pool).unwrap();
+            Ok(())
+        })
+        .unwrap();
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(pool.stats().connected, 3);
+    redis.kill();
+    redis.restart();
+    assert!(matches!(ping(&pool), Err(Away::Failed(_))));
+    until_up(&pool);
+    for _ in 0..3 {
+        ping(&pool).expect("no broken connection is left");
+    }
+}
+
+#[test]
+fn a_silent_server_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let pool = RedisPool::new(format!("redis://127.0.0.1:{port}").parse().unwrap(), 1).unwrap();
+    let started = Instant::now();
+    assert!(matches!(ping(&pool), Err(Away::Connect(_))));
+    assert!(started.elapsed() >= IO_TIMEOUT, "gave up early");
+    assert!(matches!(ping(&pool), Err(Away::Resting)));
+}
+
+#[test]
+fn a_passed_deadline_sends_nothing() {
+    let redis = Redis::start();
+    let pool = RedisPool::new(redis.url(), 1).unwrap();
+    assert!(matches!(pool.run(Instant::now(), |_| Ok(())), Err(Away::Busy)));
+    assert_eq!(pool.stats().connected, 0);
+    assert!(pool.is_up());
+}
+
+#[test]
+fn a_server_that_evicts_is_not_used() {
+    let redis = Redis::start();
+    let set = |name: &str, value: &str| {
+        ::redis::cmd("CONFIG").arg("SET").arg(name).arg(value).exec(&mut redis.connect()).unwrap();
+    };
+    set("maxmemory", "50mb");
+    set("maxmemory-policy", "allkeys-lru");
+    let pool = RedisPool::new(redis.url(), 1).unwrap();
+    let error = ping(&pool).unwrap_err();
+    assert!(error.to_string().contains("maxmemory-policy noeviction"), "{error}");
+    set("maxmemory-policy", "noeviction");
+    until_up(&pool);
+}

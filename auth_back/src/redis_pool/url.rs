@@ -1,0 +1,170 @@
+//! The setting that names a Redis.
+
+use std::fmt;
+use std::str::FromStr;
+
+use redis::io::tcp::TcpSettings;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::limits::{DATABASE_MAX, UNACKNOWLEDGED_MAX};
+
+/// Where a Redis is and who we are to it: `redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]`. Prints
+/// without the password.
+///
+/// The password is wiped when the last copy goes. The driver makes copies of its own, which are not
+/// wiped.
+///
+/// ```
+/// use auth_back::redis_pool::RedisUrl;
+///
+/// let url: RedisUrl = "redis://gate:s3cret@cache.example/2".parse()?;
+/// assert_eq!(url.to_string(), "redis://gate:***@cache.example:6379/2");
+/// # Ok::<(), auth_back::redis_pool::RedisUrlError>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisUrl {
+    host: String,
+    port: u16,
+    user: Option<String>,
+    password: Option<Zeroizing<String>>,
+    database: i64,
+}
+
+/// Why the address of a Redis was refused. Whoever wrote it is at fault. Quotes nothing of it: it may
+/// hold a password.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RedisUrlError {
+    /// Another scheme; `rediss:` is one, since TLS is not spoken.
+    #[error("want redis://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Scheme,
+    /// Not a URL.
+    #[error("not a valid URL; characters such as @ / : in the password must be percent-encoded")]
+    Syntax,
+    /// `?` or `#`: the driver would take options from there.
+    #[error("the URL may not have a query or a fragment")]
+    Options,
+    /// No number, or one that no Redis has.
+    #[error("the database is a number from 0 to {DATABASE_MAX}")]
+    Database,
+}
+
+impl FromStr for RedisUrl {
+    type Err = RedisUrlError;
+
+    fn from_str(text: &str) -> Result<Self, RedisUrlError> {
+        if !text.starts_with("redis://") {
+            return Err(RedisUrlError::Scheme);
+        }
+        if text.contains(['?', '#']) {
+            return Err(RedisUrlError::Options);
+        }
+        let url = redis::parse_redis_url(text).ok_or(RedisUrlError::Syntax)?;
+        let database = url.path().trim_start_matches('/');
+        let database = if database.is_empty() { "0" } else { database };
+        let plain = database.bytes().all(|byte| byte.is_ascii_digit());
+        let database = database.parse().ok().filter(|number| plain && *number <= DATABASE_MAX);
+        let database = database.ok_or(RedisUrlError::Database)?;
+
+        let info = url.into_connection_info().map_err(|_| RedisUrlError::Syntax)?;
+        let ConnectionAddr::Tcp(host, port) = info.addr() else {
+            return Err(RedisUrlError::Scheme);
+        };
+        let settings = info.redis_settings();
+        Ok(Self {
+            host: host.clone(),
+            port: *port,
+            user: settings.username().map(str::to_owned),
+            password: settings.password().map(|password| Zeroizing::new(password.to_owned())),
+            database,
+        })
+    }
+}
+
+impl RedisUrl {
+    /// As the driver takes it.
+    pub(super) fn connection_info(&self) -> ConnectionInfo {
+        let mut settings = RedisConnectionInfo::default().set_db(self.database);
+        // Servers before 7.2 refuse the name, which costs a round trip at each connect.
+        settings = settings.set_skip_set_lib_name();
+        if let Some(user) = &self.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password.as_str());
+        }
+        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(UNACKNOWLEDGED_MAX);
+        let address = ConnectionAddr::Tcp(self.host.clone(), self.port);
+        let info = address.into_connection_info().expect("an address is taken as it is");
+        info.set_redis_settings(settings).set_tcp_settings(tcp)
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, user, password, database } = self;
+        f.write_str("redis://")?;
+        if user.is_some() || password.is_some() {
+            f.write_str(user.as_deref().unwrap_or_default())?;
+            f.write_str(if password.is_some() { ":***@" } else { "@" })?;
+        }
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}/{database}")
+        } else {
+            write!(f, "{host}:{port}/{database}")
+        }
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, RedisUrlError>) {
+        let parsed = text.parse::<RedisUrl>().map(|url| url.to_string());
+        assert_eq!(parsed.as_deref().map_err(|error| *error), expected, "{text}");
+    }
+
+    #[test]
+    fn urls() {
+        use RedisUrlError::*;
+
+        check("redis://h", Ok("redis://h:6379/0"));
+        check("redis://127.0.0.1:7000/3", Ok("redis://127.0.0.1:7000/3"));
+        check("redis://[::1]:7000/", Ok("redis://[::1]:7000/0"));
+        check("redis://u@h", Ok("redis://u@h:6379/0"));
+        check("redis://:p@h", Ok("redis://:***@h:6379/0"));
+        check("redis://u:p@h/1023", Ok("redis://u:***@h:6379/1023"));
+
+        check("", Err(Scheme));
+        check("store", Err(Scheme));
+        check("rediss://h", Err(Scheme));
+        check("redis+unix:///tmp/redis", Err(Scheme));
+        check("redis://", Err(Syntax));
+        check("redis://h:port", Err(Syntax));
+        check("redis://h/0?protocol=resp3", Err(Options));
+        check("redis://h/0#insecure", Err(Options));
+        check("redis://h/x", Err(Database));
+        check("redis://h/-1", Err(Database));
+        check("redis://h/1024", Err(Database));
+        check("redis://h/0/1", Err(Database));
+    }
+
+    #[test]
+    fn a_percent_encoded_password_is_decoded_and_never_printed() {
+        let url: RedisUrl = "redis://u:p%40ss%2Fw@h".parse().unwrap();
+        assert_eq!(url.connection_info().redis_settings().password(), Some("p@ss/w"));
+        for printed in [format!("{url}"), format!("{url:?}")] {
+            assert!(!printed.contains("p@ss") && !printed.contains("p%40"), "{printed}");
+            assert!(printed.contains("***"), "{printed}");
+        }
+    }
+}
