@@ -16,8 +16,8 @@ use crate::credentials::{
 };
 use crate::ids::{NodeId, Snowflakes};
 use crate::store::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, Product, SessionRow, Sessions,
-    SqliteStore, Store, StoreError, UserRow, Users,
+    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, Peppers, Product,
+    RecordRow, SessionRow, Sessions, SqliteStore, Store, StoreError, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -216,6 +216,31 @@ impl Users for Spy {
         self.call("replace_password_record", deadline, |store| {
             store.replace_password_record(user_id, old, new, deadline)
         })
+    }
+
+    fn password_records(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        self.call("password_records", deadline, |store| {
+            store.password_records(after, limit, deadline)
+        })
+    }
+}
+
+impl Peppers for Spy {
+    fn peppers(&self, deadline: Instant) -> Result<Vec<PepperRow>, StoreError> {
+        self.call("peppers", deadline, |store| store.peppers(deadline))
+    }
+
+    fn insert_pepper(&self, pepper: &PepperRow, deadline: Instant) -> Result<(), StoreError> {
+        self.call("insert_pepper", deadline, |store| store.insert_pepper(pepper, deadline))
+    }
+
+    fn delete_pepper(&self, id: u16, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("delete_pepper", deadline, |store| store.delete_pepper(id, deadline))
     }
 }
 

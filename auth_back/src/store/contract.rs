@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::limits::{
-    NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, USER_AGENT_CHARS_MAX,
-    USERNAME_BYTES_MAX,
+    NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, RECORDS_PAGE_MAX,
+    USER_AGENT_CHARS_MAX, USERNAME_BYTES_MAX,
 };
 use super::testing::{Fixture, MariaDbFixture, SqliteFixture, patient};
 use super::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, SessionRow, Store, StoreError,
-    UserAgent, UserRow, migrations,
+    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, SessionRow, Store,
+    StoreError, UserAgent, UserRow, migrations,
 };
 
 macro_rules! contract {
@@ -35,6 +35,8 @@ contract! {
     a_taken_id_is_refused
     a_password_record_is_replaced_only_if_it_is_the_old_one
     one_of_many_concurrent_replacements_wins
+    password_records_are_walked_in_pages
+    peppers_are_kept_by_id
     a_session_is_live_until_it_expires
     a_deleted_session_is_gone
     a_session_needs_a_user_and_a_new_digest
@@ -216,6 +218,49 @@ fn one_of_many_concurrent_replacements_wins(fixture: &dyn Fixture) {
     assert_eq!(swapped.iter().filter(|swapped| **swapped).count(), 1);
 }
 
+fn password_records_are_walked_in_pages(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    let page = |after, limit| {
+        let page = store.password_records(after, limit, patient()).unwrap();
+        page.into_iter().map(|row| (row.user_id, row.password_record)).collect::<Vec<_>>()
+    };
+    assert_eq!(page(0, 10), []);
+    // Inserted in another order than that of their ids.
+    for id in [30, 10, 20] {
+        let (name, record) = (format!("user{id}"), format!("record {id}"));
+        check_insert(
+            &*store,
+            &NewUser { password_record: &record, ..user(id, &name) },
+            Inserted::Created,
+        );
+    }
+    let row = |id: u64| (id, format!("record {id}"));
+    assert_eq!(page(0, 2), [row(10), row(20)]);
+    assert_eq!(page(20, 2), [row(30)]);
+    assert_eq!(page(9, u32::MAX), [row(10), row(20), row(30)]);
+    assert_eq!(page(30, 2), []);
+    assert_eq!(page(0, 0), []);
+    const { assert!(RECORDS_PAGE_MAX < u32::MAX) };
+}
+
+fn peppers_are_kept_by_id(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    let peppers = || store.peppers(patient()).unwrap();
+    assert_eq!(peppers(), []);
+    let first = PepperRow { id: 1, since_ms: 5, check_value: [0xff; 16] };
+    let last = PepperRow { id: u16::MAX, since_ms: 7, check_value: [0; 16] };
+    store.insert_pepper(&last, patient()).unwrap();
+    store.insert_pepper(&first, patient()).unwrap();
+    assert_eq!(peppers(), [first, last]);
+    // The row that is there stays.
+    let other = PepperRow { since_ms: 9, check_value: [1; 16], ..first };
+    store.insert_pepper(&other, patient()).unwrap();
+    assert_eq!(fixture.open().peppers(patient()).unwrap(), [first, last]);
+    assert!(store.delete_pepper(1, patient()).unwrap());
+    assert!(!store.delete_pepper(1, patient()).unwrap());
+    assert_eq!(peppers(), [last]);
+}
+
 fn a_session_is_live_until_it_expires(fixture: &dyn Fixture) {
     let store = fixture.store();
     check_insert(&*store, &user(1, "ada"), Inserted::Created);
@@ -349,6 +394,10 @@ fn a_passed_deadline_is_unavailable_at_once(fixture: &dyn Fixture) {
         store.user_by_name("ada", passed).map(drop),
         store.has_users(passed).map(drop),
         store.replace_password_record(1, RECORD, "new", passed).map(drop),
+        store.password_records(0, 1, passed).map(drop),
+        store.peppers(passed).map(drop),
+        store.insert_pepper(&PepperRow { id: 1, since_ms: 0, check_value: [0; 16] }, passed),
+        store.delete_pepper(1, passed).map(drop),
         store.insert_session(&session(1, 1, 1, 1), passed),
         store.session(&[1; 32], 0, passed).map(drop),
         store.delete_session(&[1; 32], passed).map(drop),

@@ -18,6 +18,14 @@ pub const USER_AGENT_CHARS_MAX: usize = 255;
 /// Most sessions that one purge deletes. A batch this small holds its locks for a few milliseconds.
 pub const PURGE_BATCH_MAX: u32 = 1_000;
 
+/// Most password records of one page. A page this long is read in a few milliseconds and is well below
+/// 1 MiB.
+pub const RECORDS_PAGE_MAX: u32 = 1_000;
+
+/// Length of the value that tells a pepper from another of the same id, in bytes. The column is
+/// `BINARY(16)`.
+pub const PEPPER_CHECK_LEN: usize = 16;
+
 /// Connections (MySQL) or readers (SQLite), unless told otherwise. A login needs one for well under a
 /// millisecond, so eight serve several thousand a second.
 pub const CONNECTIONS_DEFAULT: usize = 8;
@@ -67,6 +75,8 @@ pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());
 // MySQL takes lock wait timeouts in whole seconds, and zero has its own meaning.
 const _: () = assert!(STATEMENT_TIMEOUT.as_secs() >= 1 && STATEMENT_TIMEOUT.subsec_nanos() == 0);
+const _: () =
+    assert!(RECORDS_PAGE_MAX as usize * (PASSWORD_RECORD_BYTES_MAX + 16) < PACKET_BYTES_MAX);
 const _: () = assert!(CONNECTION_LIFETIME_JITTER.as_secs() < CONNECTION_LIFETIME.as_secs());
 const _: () = assert!(CONNECTION_IDLE_TIMEOUT.as_secs() < CONNECTION_LIFETIME.as_secs());
 const _: () = assert!(0 < CONNECTIONS_DEFAULT && CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);

@@ -34,11 +34,11 @@ macro_rules! migrations {
     };
 }
 
-pub(super) const MYSQL: &[Migration] =
-    migrations!["mysql": 1 "0001_users_sessions", 2 "0002_products", 3 "0003_session_control"];
+pub(super) const MYSQL: &[Migration] = migrations!["mysql": 1 "0001_users_sessions", 2 "0002_products", 3 "0003_session_control",
+                4 "0004_peppers"];
 
-pub(super) const SQLITE: &[Migration] =
-    migrations!["sqlite": 1 "0001_users_sessions", 2 "0002_products", 3 "0003_session_control"];
+pub(super) const SQLITE: &[Migration] = migrations!["sqlite": 1 "0001_users_sessions", 2 "0002_products", 3 "0003_session_control",
+                4 "0004_peppers"];
 
 const _: () = assert!(are_numbered_without_gaps(MYSQL));
 const _: () = assert!(are_numbered_without_gaps(SQLITE));

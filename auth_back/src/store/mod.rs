@@ -17,6 +17,7 @@ mod fault;
 pub mod limits;
 mod migrations;
 mod mysql;
+mod peppers;
 mod rows;
 mod sessions;
 mod sqlite;
@@ -34,7 +35,10 @@ use std::time::Instant;
 pub use self::error::{Cause, StoreError};
 pub use self::migrations::{Migrated, MigrationError};
 pub use self::mysql::MySqlStore;
-pub use self::rows::{Inserted, NewSession, NewUser, Product, SessionRow, UserAgent, UserRow};
+pub use self::peppers::Peppers;
+pub use self::rows::{
+    Inserted, NewSession, NewUser, PepperRow, Product, RecordRow, SessionRow, UserAgent, UserRow,
+};
 pub use self::sessions::Sessions;
 pub use self::sqlite::SqliteStore;
 pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
@@ -50,7 +54,7 @@ pub use self::users::Users;
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
-pub trait Store: Users + Sessions + Send + Sync {
+pub trait Store: Users + Sessions + Peppers + Send + Sync {
     /// Brings the database to the schema that this program was built for. To be called before
     /// anything else; any number of servers may call it at once, and again.
     ///

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::error::{Cause, StoreError};
-use super::limits::USER_AGENT_CHARS_MAX;
+use super::limits::{PEPPER_CHECK_LEN, USER_AGENT_CHARS_MAX};
 
 /// What `Debug` prints in place of something that has no business in a log.
 const REDACTED: &str = "***";
@@ -92,6 +92,35 @@ impl fmt::Debug for UserRow {
             .field("is_disabled", &self.is_disabled)
             .finish()
     }
+}
+
+/// A user's password record, for a walk over all of them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordRow {
+    /// The user's id.
+    pub user_id: u64,
+    /// The sealed hash, as it was stored.
+    pub password_record: String,
+}
+
+impl fmt::Debug for RecordRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordRow")
+            .field("user_id", &self.user_id)
+            .field("password_record", &REDACTED)
+            .finish()
+    }
+}
+
+/// A pepper that records may be sealed under. The key itself is nowhere in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PepperRow {
+    /// The id that records carry.
+    pub id: u16,
+    /// When a server first sealed under it, in milliseconds since 1970, UTC.
+    pub since_ms: u64,
+    /// Tells this key from another of the same id.
+    pub check_value: [u8; PEPPER_CHECK_LEN],
 }
 
 /// A session to be inserted.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Inserted, NewUser, StoreError, UserRow};
+use super::{Inserted, NewUser, RecordRow, StoreError, UserRow};
 
 /// The users of a [`Store`](super::Store), which says what holds for every call.
 pub trait Users {
@@ -45,4 +45,18 @@ pub trait Users {
         new: &str,
         deadline: Instant,
     ) -> Result<bool, StoreError>;
+
+    /// The password records of the users with the lowest ids above `after`, in the order of their
+    /// ids, at most `limit` and at most [`RECORDS_PAGE_MAX`](super::limits::RECORDS_PAGE_MAX): a page
+    /// of a walk over everybody. Ids grow with time, so who registers meanwhile comes at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a row cannot be read.
+    fn password_records(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<RecordRow>, StoreError>;
 }

@@ -8,6 +8,10 @@ pub(super) enum Query {
     UserByName,
     AnyUser,
     ReplacePasswordRecord,
+    PasswordRecords,
+    Peppers,
+    InsertPepper,
+    DeletePepper,
     InsertSession,
     Session,
     DeleteSession,
@@ -34,6 +38,15 @@ impl Query {
             Self::ReplacePasswordRecord => {
                 "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?"
             }
+            Self::PasswordRecords => {
+                "SELECT id, password_record FROM user WHERE id > ? ORDER BY id LIMIT ?"
+            }
+            Self::Peppers => "SELECT id, since_ms, check_value FROM pepper ORDER BY id",
+            Self::InsertPepper => {
+                "INSERT INTO pepper (id, since_ms, check_value) VALUES (?, ?, ?) \
+                 ON DUPLICATE KEY UPDATE id = pepper.id"
+            }
+            Self::DeletePepper => "DELETE FROM pepper WHERE id = ?",
             Self::InsertSession => {
                 "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
                                       expires_at_ms, client_address, user_agent) \

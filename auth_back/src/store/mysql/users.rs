@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::MySqlStore;
 use super::query::Query;
 use crate::store::fault::Kind;
+use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, StoreError, UserRow, Users};
+use crate::store::{Inserted, NewUser, RecordRow, StoreError, UserRow, Users};
 
 impl Users for MySqlStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -80,5 +81,17 @@ impl Users for MySqlStore {
             connection.execute(Query::ReplacePasswordRecord, (new, user_id, old))
         })?;
         Ok(found == 1)
+    }
+
+    fn password_records(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        let page = (sql_integer(after, "the user id")?, limit.min(RECORDS_PAGE_MAX));
+        let rows = self.run(deadline, |connection| connection.all(Query::PasswordRecords, page))?;
+        let record = |(user_id, password_record)| RecordRow { user_id, password_record };
+        Ok(rows.into_iter().map(record).collect())
     }
 }

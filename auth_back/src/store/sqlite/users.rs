@@ -5,8 +5,9 @@ use std::time::Instant;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{SqliteStore, unsigned};
+use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, StoreError, UserRow, Users};
+use crate::store::{Inserted, NewUser, RecordRow, StoreError, UserRow, Users};
 
 impl Users for SqliteStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -87,6 +88,25 @@ impl Users for SqliteStore {
                 )?
                 .execute(params![new, user_id, old])
                 .map(|changed| changed == 1)
+        })
+    }
+
+    fn password_records(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<RecordRow>, StoreError> {
+        let after = sql_integer(after, "the user id")?;
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, password_record FROM user WHERE id > ? ORDER BY id LIMIT ?",
+                )?
+                .query_map(params![after, limit.min(RECORDS_PAGE_MAX)], |row| {
+                    Ok(RecordRow { user_id: unsigned(row, 0)?, password_record: row.get(1)? })
+                })?
+                .collect()
         })
     }
 }
