@@ -20,7 +20,8 @@ use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
 use crate::accounts::{Accounts, Rules, arenas_kib};
-use crate::credentials::{ArenaManager, HashEngine, OnMissing, Params};
+use crate::credentials::limits::ANNEX_KIB_MAX;
+use crate::credentials::{AnnexManager, ArenaManager, HashEngine, OnMissing, Params};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
 use crate::limits::{
@@ -124,15 +125,19 @@ fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
     let count = settings.hash_threads.get();
     let engine = choose_engine(settings.hash_engine, params);
     let kib = arenas_kib(params, count);
-    tracing::info!(%params, ?engine, arenas = count, kib, "memory for hashing");
+    let annex_kib = ANNEX_KIB_MAX;
+    tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
     let arenas = Pool::new(
         ArenaManager::new(engine, params),
         pool::Config::new(count)?.without_liveness_check(),
     );
     arenas.prefill(count, deadline)?;
+    let annex =
+        Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
     Ok(Accounts {
         store,
         arenas,
+        annex,
         peppers: peppers.keys,
         token_keys: token_keys.keys,
         ids: Snowflakes::new(settings.node),

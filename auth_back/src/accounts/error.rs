@@ -1,11 +1,13 @@
 //! Why a request was not done, and whose fault it is.
 
+use std::convert::Infallible;
+
 use pool::AcquireError;
 
 use super::profile::{AgeError, NameError};
 use crate::credentials::argon2id::ArenaError;
 use crate::credentials::{
-    CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
+    CreateError, HashError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
 };
 use crate::ids::{IdError, SnowflakeError};
 use crate::store::{Cause, StoreError};
@@ -78,6 +80,9 @@ pub enum InternalError {
     /// There is no memory to hash in.
     #[error("no arena could be made")]
     Arena(#[source] ArenaError),
+    /// A hash that does not fit an arena does not fit the annex either, or there is no memory.
+    #[error(transparent)]
+    Annex(#[from] HashError),
     /// The arenas are gone while requests are still being served.
     #[error("the arenas are closed")]
     ArenasClosed,
@@ -108,6 +113,16 @@ impl From<AcquireError<ArenaError>> for AccountError {
     }
 }
 
+impl From<AcquireError<Infallible>> for AccountError {
+    fn from(error: AcquireError<Infallible>) -> Self {
+        match error {
+            AcquireError::TimedOut => Self::TimedOut,
+            AcquireError::Closed => Self::Internal(InternalError::ArenasClosed),
+            AcquireError::Connect(never) => match never {},
+        }
+    }
+}
+
 /// Errors that are internal whatever the request was.
 macro_rules! internal {
     ($($error:ty),*) => {
@@ -119,4 +134,4 @@ macro_rules! internal {
     };
 }
 
-internal!(RecordError, CreateError, VerifyError, IdError, SnowflakeError, RandomError);
+internal!(RecordError, CreateError, VerifyError, HashError, IdError, SnowflakeError, RandomError);

@@ -42,7 +42,8 @@ impl Accounts {
         self.open_session(user_id, user.session_epoch, &request.origin, deadline)
     }
 
-    /// Hashes what was offered, in an arena that is given back before anything else happens.
+    /// Hashes what was offered, in an arena that is given back before anything else happens; or in the
+    /// annex, if that is not enough memory.
     fn verify(
         &self,
         user_id: UserId,
@@ -50,8 +51,17 @@ impl Accounts {
         password: &Password,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        let mut arena = self.arena(deadline)?;
-        Ok(record.verify(user_id, password, &self.peppers, &mut arena)?)
+        let need = record.need();
+        if !need.exceeds(self.rules.params.m_kib()) {
+            let mut arena = self.arena(deadline)?;
+            return Ok(record.verify(user_id, password, &self.peppers, &mut arena)?);
+        }
+        let mut annex = self.annex(deadline)?;
+        // Its memory stays unused: it stands for a core, so that no more hashes run than there are
+        // cores. It is waited for last, because nobody waits for the annex who has one.
+        let _core = self.arena(deadline)?;
+        let mut room = annex.arena(need)?;
+        Ok(record.verify(user_id, password, &self.peppers, &mut room)?)
     }
 
     /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.

@@ -25,8 +25,8 @@ pub use profile::{AgeError, NameError};
 pub use sessions::Live;
 
 use crate::credentials::{
-    Arena, ArenaManager, Params, Password, PasswordRecord, PasswordRules, PepperKeyring,
-    TokenDigest, TokenKeyring,
+    AnnexManager, Arena, ArenaManager, Params, Password, PasswordRecord, PasswordRules,
+    PepperKeyring, TokenDigest, TokenKeyring,
 };
 use crate::ids::{Snowflakes, UserId};
 use crate::store::Store;
@@ -37,6 +37,8 @@ pub struct Accounts {
     pub store: Arc<dyn Store>,
     /// Memory for hashing: as many arenas as hashes may run at a time.
     pub arenas: Pool<ArenaManager>,
+    /// The permit to hash what does not fit an arena: a pool of one.
+    pub annex: Pool<AnnexManager>,
     /// Keys that password records are sealed under.
     pub peppers: PepperKeyring,
     /// Keys that tokens are signed with.
@@ -82,6 +84,17 @@ impl Accounts {
         let arena = self.arenas.acquire(deadline)?;
         // A free arena is lent whatever the deadline; a hash that nobody waits for is not begun.
         if Instant::now() < deadline { Ok(arena) } else { Err(AccountError::TimedOut) }
+    }
+
+    /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy
+    /// lane, and there are two of those for each arena: so many may wait that half of them stay free
+    /// for logins that fit.
+    fn annex(&self, deadline: Instant) -> Answer<pool::Lent<AnnexManager>> {
+        let waiters_max = (self.arenas.config().size() - 1).max(1);
+        if self.annex.stats().waiting >= waiters_max {
+            return Err(AccountError::TimedOut);
+        }
+        Ok(self.annex.acquire(deadline)?)
     }
 
     fn digest(&self, token: &str) -> Answer<TokenDigest> {

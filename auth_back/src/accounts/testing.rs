@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::{Accounts, Rules};
 use crate::credentials::{
-    ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring, SecretKey,
-    TokenKeyring,
+    AnnexManager, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
+    SecretKey, TokenKeyring,
 };
 use crate::ids::{NodeId, Snowflakes};
 use crate::store::{
@@ -59,12 +59,23 @@ impl Fixture {
         Self::on(Arc::clone(&self.store), Arc::clone(&self.directory), self.accounts.rules)
     }
 
+    /// The same server after a restart with other rules.
+    pub(crate) fn restarted(mut self, rules: Rules) -> Self {
+        let accounts = Arc::get_mut(&mut self.accounts).expect("nobody else uses it");
+        accounts.rules = rules;
+        accounts.arenas = one_arena(rules);
+        self
+    }
+
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
-        let manager = ArenaManager::new(HashEngine::default(), rules.params);
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let accounts = Arc::new(Accounts {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            arenas: Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check()),
+            arenas: one_arena(rules),
+            annex: Pool::new(
+                AnnexManager::new(HashEngine::default()),
+                pool::Config::new(1).unwrap().without_liveness_check(),
+            ),
             peppers: PepperKeyring::new(key()),
             token_keys: TokenKeyring::new(key()),
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
@@ -94,6 +105,11 @@ impl Fixture {
         self.store.take_calls();
         opened.token.expose().to_owned()
     }
+}
+
+fn one_arena(rules: Rules) -> Pool<ArenaManager> {
+    let manager = ArenaManager::new(HashEngine::default(), rules.params);
+    Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check())
 }
 
 pub(crate) fn registration(username: &str, password: &str) -> Registration {

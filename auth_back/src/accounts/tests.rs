@@ -4,7 +4,8 @@ use std::thread;
 
 use super::testing::{Fault, Fixture, login, patient, registration, rules};
 use super::*;
-use crate::credentials::Token;
+use crate::credentials::{Params, PasswordRecord, Token};
+use crate::ids::UserId;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::store::{NewSession, Sessions as _, Users as _};
 use crate::work::Registration;
@@ -234,6 +235,74 @@ fn a_record_that_cannot_be_read_is_no_wrong_password() {
         check(&good.replace("m=8,", "m=16,"), password);
     }
     fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is whole again");
+}
+
+/// Gives `ada` a record of a hash that another system made.
+fn import(fixture: &Fixture, ada: u64, hash: &str) {
+    let user_id = UserId::new(ada).unwrap();
+    let hash = hash.parse().unwrap();
+    let record = PasswordRecord::import(user_id, &hash, &fixture.accounts.peppers).unwrap();
+    let old = fixture.store.user_by_name("ada", patient()).unwrap().unwrap().password_record;
+    let new = record.to_text();
+    assert!(fixture.store.replace_password_record(ada, &old, &new, patient()).unwrap());
+}
+
+/// By passlib 1.7.4 and argon2-cffi 25.1.0, of [`PASSWORD`]; neither fits an arena of these tests.
+const LARGE: [&str; 2] = [
+    "$scrypt$ln=16,r=8,p=1$JqQ0RkhJaW3tnXOOUco5Bw$rKPWCLR2QtTInQIj63C4QC0sYRvs58zNYoT5aM9uZLc",
+    "$argon2id$v=16$m=64,t=2,p=1$c2l4dGVlbiBieXRlcyAhIQ$CvZuVc9kjeA1v/KrC3T+wJhdHqcN7tjT",
+];
+
+#[test]
+fn a_hash_that_fits_no_arena_is_verified_in_the_annex() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", WRONG);
+    for hash in LARGE {
+        import(&fixture, ada, hash);
+        let before = fixture.accounts.annex.stats().acquired;
+        check_refused!(
+            fixture.accounts.authenticate(&login("ada", WRONG), patient()),
+            AccountError::PasswordWrong
+        );
+        fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+        let stats = fixture.accounts.annex.stats();
+        assert!(stats.acquired > before && stats.lent == 0, "{stats:?}");
+    }
+}
+
+#[test]
+fn an_own_record_from_before_the_memory_was_lowered_is_verified() {
+    let params = |kib| Params::in_record(kib, 1, 1).unwrap();
+    let fixture = Fixture::with(Rules { params: params(64), ..rules() });
+    fixture.user("ada", PASSWORD);
+    let lowered = fixture.restarted(Rules { params: params(8), ..rules() });
+    lowered.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    check_refused!(
+        lowered.accounts.authenticate(&login("ada", WRONG), patient()),
+        AccountError::PasswordWrong
+    );
+}
+
+#[test]
+fn few_wait_for_the_annex() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", WRONG);
+    import(&fixture, ada, LARGE[1]);
+    let Fixture { accounts, .. } = &fixture;
+    let only_one = accounts.annex.acquire(patient()).unwrap();
+    thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
+        while accounts.annex.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        // The one arena is free for whoever fits it, and the next who does not is told to come back.
+        assert_eq!(accounts.arenas.stats().lent, 0);
+        let refused = accounts.authenticate(&login("ada", PASSWORD), patient());
+        check_refused!(refused, AccountError::TimedOut);
+        drop(only_one);
+        waiting.join().unwrap().expect("it was only waiting");
+    });
 }
 
 #[test]

@@ -22,6 +22,7 @@
 
 pub mod argon2id;
 pub mod blocklist;
+pub mod foreign;
 pub mod keyring;
 pub mod keys;
 pub mod limits;
@@ -34,8 +35,10 @@ pub mod token;
 pub mod username;
 
 pub use argon2id::{
-    Arena, ArenaError, ArenaManager, HashEngine, HashError, Params, ParamsError, Salt, Tag,
+    Annex, AnnexManager, Arena, ArenaError, ArenaManager, HashEngine, HashError, Need, Params,
+    ParamsError, Salt, Tag,
 };
+pub use foreign::{ForeignError, ForeignFunction, ForeignHash};
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError};
 pub use keys::{KeyDirectory, KeysError, Loaded, OnMissing};
 pub use password::{Password, PasswordError, PasswordPolicy, PasswordRules, PolicyError};

@@ -35,7 +35,11 @@ use super::username::Username;
 /// A normalised password: wiped on drop, printed as `***`, never compared.
 ///
 /// The text it was made from stays the caller's to wipe.
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    nfc: Zeroizing<String>,
+    /// The text as it was sent, where it is another and another system may have hashed that.
+    as_typed: Option<Zeroizing<String>>,
+}
 
 /// How long a new password may be, in code points of its NFC form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl Password {
         rules: &PasswordRules,
     ) -> Result<Self, PasswordError> {
         let password = normalise(text, rules.policy)?;
-        let folded = Folded::new(&password.0);
+        let folded = Folded::new(&password.nfc);
         if folded.is_common() {
             return Err(PasswordError::Common);
         }
@@ -130,12 +134,23 @@ impl Password {
     ///
     /// [`PasswordError`] names the rule that it breaks.
     pub fn for_login(text: &str) -> Result<Self, PasswordError> {
-        normalise(text, PasswordPolicy { chars_min: 1, chars_max: PASSWORD_CHARS_CEILING })
+        let bounds = PasswordPolicy { chars_min: 1, chars_max: PASSWORD_CHARS_CEILING };
+        let mut password = normalise(text, bounds)?;
+        if *password.nfc != text {
+            password.as_typed = Some(Zeroizing::new(text.to_owned()));
+        }
+        Ok(password)
     }
 
     /// The bytes that are hashed: UTF-8 in NFC, at most [`PASSWORD_NFC_BYTES_MAX`].
     pub(super) fn expose(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.nfc.as_bytes()
+    }
+
+    /// The bytes that a system hashed which does not normalise, if they are others: UTF-8, at most
+    /// [`PASSWORD_INPUT_BYTES_MAX`].
+    pub(super) fn expose_as_typed(&self) -> Option<&[u8]> {
+        self.as_typed.as_deref().map(String::as_bytes)
     }
 }
 
@@ -165,7 +180,7 @@ fn normalise(text: &str, bounds: PasswordPolicy) -> Result<Password, PasswordErr
     if normalised.chars().count() < chars_min {
         return Err(PasswordError::TooShort { chars_min });
     }
-    Ok(Password(normalised))
+    Ok(Password { nfc: normalised, as_typed: None })
 }
 
 impl fmt::Debug for Password {
@@ -364,7 +379,13 @@ mod tests {
                 return Err(TestCaseError::fail("a printing text was refused"));
             };
             prop_assert_eq!(first.expose(), second.expose());
-            prop_assert_eq!(first.0.capacity(), PASSWORD_NFC_BYTES_MAX);
+            prop_assert_eq!(first.nfc.capacity(), PASSWORD_NFC_BYTES_MAX);
+            for (password, sent) in [(&first, &text), (&second, &decomposed)] {
+                let sent = sent.as_bytes();
+                let typed = password.expose_as_typed();
+                prop_assert_eq!(typed.unwrap_or(password.expose()), sent);
+                prop_assert_eq!(typed.is_some(), password.expose() != sent);
+            }
         }
     }
 }

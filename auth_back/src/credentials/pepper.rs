@@ -12,11 +12,10 @@
 use std::fmt;
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
-use zeroize::Zeroizing;
 
 use super::argon2id::Tag;
 use super::keyring::{KeyId, Keyring};
-use super::limits::TAG_LEN;
+use super::limits::FOREIGN_TAG_LEN_MAX;
 use super::random::{self, RandomError};
 use super::secret::SecretKey;
 
@@ -24,8 +23,12 @@ use super::secret::SecretKey;
 pub(super) const NONCE_LEN: usize = 24;
 /// Length of what Poly1305 adds, in bytes.
 const AUTHENTICATOR_LEN: usize = 16;
-/// Length of a sealed tag, in bytes.
-pub(super) const SEALED_LEN: usize = TAG_LEN + AUTHENTICATOR_LEN;
+/// Length of a sealed tag of `tag_len` bytes.
+pub(super) const fn sealed_len(tag_len: usize) -> usize {
+    tag_len + AUTHENTICATOR_LEN
+}
+/// Length of the longest sealed tag, in bytes.
+const SEALED_LEN_MAX: usize = sealed_len(FOREIGN_TAG_LEN_MAX);
 
 /// The peppers: one seals every new record, the others still open old ones.
 pub struct PepperKeyring(Keyring);
@@ -76,9 +79,34 @@ impl Nonce {
     }
 }
 
-/// A tag under a pepper, ciphertext then authenticator.
+/// A tag under a pepper, ciphertext then authenticator. It is as long as the tag and
+/// [`sealed_len`] make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SealedTag(pub(super) [u8; SEALED_LEN]);
+pub(super) struct SealedTag {
+    bytes: [u8; SEALED_LEN_MAX],
+    len: usize,
+}
+
+impl SealedTag {
+    /// Bytes that were read, unless they are too many or too few for any tag.
+    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+        if !(AUTHENTICATOR_LEN..=SEALED_LEN_MAX).contains(&bytes.len()) {
+            return None;
+        }
+        let mut sealed = Self { bytes: [0; SEALED_LEN_MAX], len: bytes.len() };
+        sealed.bytes[..bytes.len()].copy_from_slice(bytes);
+        Some(sealed)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Length of the tag, in bytes.
+    pub(super) fn tag_len(&self) -> usize {
+        self.len - AUTHENTICATOR_LEN
+    }
+}
 
 /// A sealed tag did not open: it, its nonce, its associated data or the key is not what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,15 +118,16 @@ pub(super) struct Pepper<'a>(&'a SecretKey);
 
 impl Pepper<'_> {
     pub(super) fn seal(self, tag: &Tag, nonce: &Nonce, associated: &[u8]) -> SealedTag {
-        let mut sealed = [0; SEALED_LEN];
-        let (text, authenticator) = sealed.split_at_mut(TAG_LEN);
-        text.copy_from_slice(tag.expose());
+        let tag = tag.expose();
+        let mut sealed = SealedTag { bytes: [0; SEALED_LEN_MAX], len: sealed_len(tag.len()) };
+        let (text, authenticator) = sealed.bytes[..sealed.len].split_at_mut(tag.len());
+        text.copy_from_slice(tag);
         let computed = self
             .cipher()
             .encrypt_inout_detached(&nonce.0.into(), associated, text.into())
-            .expect("ChaCha20 takes messages of up to 256 GiB, and this one has 32 bytes");
+            .expect("ChaCha20 takes messages of up to 256 GiB, and this one is a few bytes long");
         authenticator.copy_from_slice(&computed);
-        SealedTag(sealed)
+        sealed
     }
 
     pub(super) fn open(
@@ -107,19 +136,19 @@ impl Pepper<'_> {
         nonce: &Nonce,
         associated: &[u8],
     ) -> Result<Tag, NotAuthentic> {
-        let (sealed, authenticator) =
-            sealed.0.split_first_chunk::<TAG_LEN>().ok_or(NotAuthentic)?;
+        let (text, authenticator) = sealed.as_bytes().split_at(sealed.tag_len());
         let authenticator = authenticator.try_into().map_err(|_| NotAuthentic)?;
-        let mut text = Zeroizing::new(*sealed);
+        // Decrypted where it is wiped.
+        let mut tag = Tag::new(text);
         self.cipher()
             .decrypt_inout_detached(
                 &nonce.0.into(),
                 associated,
-                text.as_mut_slice().into(),
+                tag.expose_mut().into(),
                 authenticator,
             )
             .map_err(|_| NotAuthentic)?;
-        Ok(Tag::new(*text))
+        Ok(tag)
     }
 
     /// Set up for each use: that is a copy of 32 bytes, and the copy is wiped on drop.
@@ -131,6 +160,7 @@ impl Pepper<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::limits::TAG_LEN;
 
     const NONCE: Nonce = Nonce([7; NONCE_LEN]);
 
@@ -162,16 +192,27 @@ mod tests {
     #[test]
     fn what_was_sealed_opens() {
         let key = key(1);
-        let sealed = Pepper(&key).seal(&Tag::new([9; TAG_LEN]), &NONCE, b"who");
-        assert_ne!(sealed.0[..TAG_LEN], [9; TAG_LEN]);
-        let tag = Pepper(&key).open(&sealed, &NONCE, b"who").unwrap();
-        assert_eq!(tag.expose(), &[9; TAG_LEN]);
+        for len in [0, 1, 20, TAG_LEN, FOREIGN_TAG_LEN_MAX] {
+            let tag = vec![9; len];
+            let sealed = Pepper(&key).seal(&Tag::new(&tag), &NONCE, b"who");
+            assert_eq!(sealed.as_bytes().len(), sealed_len(len));
+            assert!(len == 0 || sealed.as_bytes()[..len] != tag);
+            let tag = Pepper(&key).open(&sealed, &NONCE, b"who").unwrap();
+            assert_eq!(tag.expose(), vec![9; len]);
+        }
+    }
+
+    #[test]
+    fn lengths_of_sealed_tags() {
+        for (len, expected) in [(0, false), (15, false), (16, true), (80, true), (81, false)] {
+            assert_eq!(SealedTag::new(&vec![0; len]).is_some(), expected, "{len}");
+        }
     }
 
     #[test]
     fn any_change_is_noticed() {
         let (ours, theirs) = (key(1), key(2));
-        let sealed = Pepper(&ours).seal(&Tag::new([9; TAG_LEN]), &NONCE, b"who");
+        let sealed = Pepper(&ours).seal(&Tag::new(&[9; TAG_LEN]), &NONCE, b"who");
         let opens = |key, sealed: &SealedTag, nonce: &Nonce, associated: &[u8]| {
             Pepper(key).open(sealed, nonce, associated).is_ok()
         };
@@ -179,11 +220,13 @@ mod tests {
         assert!(!opens(&theirs, &sealed, &NONCE, b"who"));
         assert!(!opens(&ours, &sealed, &NONCE, b"whom"));
         assert!(!opens(&ours, &sealed, &Nonce([8; NONCE_LEN]), b"who"));
-        for index in 0..SEALED_LEN {
+        for index in 0..sealed.len {
             let mut changed = sealed;
-            changed.0[index] ^= 1;
+            changed.bytes[index] ^= 1;
             assert!(!opens(&ours, &changed, &NONCE, b"who"), "byte {index}");
         }
+        let shorter = SealedTag::new(&sealed.as_bytes()[1..]).unwrap();
+        assert!(!opens(&ours, &shorter, &NONCE, b"who"));
     }
 
     #[test]

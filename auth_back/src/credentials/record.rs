@@ -22,6 +22,16 @@
 //!
 //! Everything before the nonce, and the id of the user, is associated data of the sealing. A record
 //! that was copied to another user, or whose parameters were edited, does not open.
+//!
+//! A hash that another system made stands in a record of the same form until its user logs in:
+//!
+//! ```text
+//! $gh1$foreign-scrypt$ln=16,r=8,p=1$<salt>$k=1$<nonce>$<sealed tag>
+//!      |              |             |                  |
+//!      |              |             |                  16 to 64 bytes of tag and 16 of authenticator
+//!      |              |             1 to 32 bytes
+//!      function and cost, as ForeignFunction prints them
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,11 +40,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use subtle::ConstantTimeEq;
 
-use super::argon2id::{Arena, HashError, Params, ParamsError, Salt};
+use super::argon2id::{Arena, Flavour, HashError, Need, Params, ParamsError, Salt, Tag};
+use super::foreign::{self, ForeignFunction, ForeignHash};
 use super::keyring::KeyId;
-use super::limits::RECORD_LEN_MAX;
+use super::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, RECORD_LEN_MAX, SALT_LEN, TAG_LEN};
 use super::password::Password;
-use super::pepper::{Nonce, PepperKeyring, SEALED_LEN, SealedTag};
+use super::pepper::{NONCE_LEN, Nonce, PepperKeyring, SealedTag, sealed_len};
 use super::random::RandomError;
 use crate::ids::UserId;
 
@@ -58,9 +69,17 @@ pub struct PasswordRecord {
 /// What a record says in clear, and what the sealing authenticates.
 #[derive(Clone, PartialEq, Eq)]
 struct Header {
-    params: Params,
-    salt: Salt,
+    function: Function,
     pepper: KeyId,
+}
+
+/// What makes a tag of a password.
+#[derive(Clone, PartialEq, Eq)]
+enum Function {
+    /// Argon2id, of the NFC form.
+    Ours { params: Params, salt: Salt },
+    /// Whatever another system used.
+    Foreign { function: ForeignFunction, salt: Box<[u8]> },
 }
 
 /// What verifying came to.
@@ -137,7 +156,8 @@ impl PasswordRecord {
         peppers: &PepperKeyring,
         arena: &mut Arena,
     ) -> Result<Self, CreateError> {
-        let header = Header { params, salt: Salt::random()?, pepper: peppers.active_id() };
+        let function = Function::Ours { params, salt: Salt::random()? };
+        let header = Header { function, pepper: peppers.active_id() };
         Ok(Self::assemble(user, password, header, Nonce::random()?, peppers, arena)?)
     }
 
@@ -151,15 +171,95 @@ impl PasswordRecord {
         peppers: &PepperKeyring,
         arena: &mut Arena,
     ) -> Result<Self, HashError> {
-        let tag = arena.hash(password, &header.salt, header.params)?;
-        let sealed = peppers.active().seal(&tag, &nonce, &header.associated_data(user));
-        Ok(Self { header, nonce, sealed })
+        let tag = header.function.hash(password.expose(), TAG_LEN, arena)?;
+        Ok(Self::seal(user, &tag, header, nonce, peppers))
+    }
+
+    /// Seals a hash that another system made of the password of `user` under the active pepper.
+    ///
+    /// ```
+    /// use auth_back::credentials::{
+    ///     Annex, AnnexManager, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
+    ///     PepperKeyring, SecretKey,
+    /// };
+    /// use auth_back::ids::UserId;
+    ///
+    /// let peppers = PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random()?));
+    /// let ada = UserId::new(1)?;
+    /// let hash: ForeignHash =
+    ///     "$2y$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u".parse()?;
+    ///
+    /// let record = PasswordRecord::import(ada, &hash, &peppers)?;
+    /// assert!(record.needs_upgrade(Params::default(), &peppers));
+    /// assert_eq!(*record.unseal(ada, &peppers)?.to_text(), "$2b".to_owned() + &hash.to_text()[3..]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] when there is no nonce.
+    pub fn import(
+        user: UserId,
+        hash: &ForeignHash,
+        peppers: &PepperKeyring,
+    ) -> Result<Self, RandomError> {
+        let salt = hash.salt.as_slice().into();
+        let function = Function::Foreign { function: hash.function, salt };
+        let header = Header { function, pepper: peppers.active_id() };
+        Ok(Self::seal(user, &hash.tag, header, Nonce::random()?, peppers))
+    }
+
+    /// `header` names the active pepper.
+    fn seal(
+        user: UserId,
+        tag: &Tag,
+        header: Header,
+        nonce: Nonce,
+        peppers: &PepperKeyring,
+    ) -> Self {
+        let sealed = peppers.active().seal(tag, &nonce, &header.associated_data(user));
+        Self { header, nonce, sealed }
+    }
+
+    /// The tag, if everything is as it was sealed for `user`.
+    fn open(&self, user: UserId, peppers: &PepperKeyring) -> Result<Tag, VerifyError> {
+        let id = self.header.pepper;
+        let pepper = peppers.pepper(id).ok_or(VerifyError::UnknownPepper(id))?;
+        pepper
+            .open(&self.sealed, &self.nonce, &self.header.associated_data(user))
+            .map_err(|_| VerifyError::NotAuthentic(id))
+    }
+
+    /// The hash without its pepper, to be taken to another system.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] when it does not open.
+    pub fn unseal(
+        &self,
+        user: UserId,
+        peppers: &PepperKeyring,
+    ) -> Result<ForeignHash, VerifyError> {
+        let tag = self.open(user, peppers)?;
+        let (function, salt) = match &self.header.function {
+            Function::Ours { params, salt } => {
+                (ForeignFunction::ours(*params), salt.0.as_slice().into())
+            }
+            Function::Foreign { function, salt } => (*function, salt.to_vec()),
+        };
+        Ok(ForeignHash { function, salt, tag })
     }
 
     /// Says whether `password` is the one that this record was made of for `user`.
     ///
     /// Computes for as long as the record's parameters make it, for right and wrong passwords alike;
     /// the comparison takes constant time. What cannot be opened is reported before any hashing.
+    ///
+    /// Other systems hash text as it was typed, so for a record of theirs a password that is not in
+    /// NFC is tried in both forms. NFC comes first: most keyboards give it, and where the other
+    /// system normalised, it is the only one.
+    ///
+    /// `arena` has the memory that [`need`](Self::need) asks for.
     ///
     /// # Errors
     ///
@@ -172,26 +272,55 @@ impl PasswordRecord {
         peppers: &PepperKeyring,
         arena: &mut Arena,
     ) -> Result<Verdict, VerifyError> {
-        let Header { params, salt, pepper: id } = self.header;
-        let pepper = peppers.pepper(id).ok_or(VerifyError::UnknownPepper(id))?;
-        let stored = pepper
-            .open(&self.sealed, &self.nonce, &self.header.associated_data(user))
-            .map_err(|_| VerifyError::NotAuthentic(id))?;
-        let offered = arena.hash(password, &salt, params)?;
-        let same = bool::from(offered.ct_eq(&stored));
-        Ok(if same { Verdict::Match } else { Verdict::Mismatch })
+        let stored = self.open(user, peppers)?;
+        let mut same = |text: &[u8]| {
+            let offered = self.header.function.hash(text, self.sealed.tag_len(), arena)?;
+            Ok::<_, HashError>(bool::from(offered.ct_eq(&stored)))
+        };
+        let mut matches = same(password.expose())?;
+        if let (false, Function::Foreign { .. }, Some(typed)) =
+            (matches, &self.header.function, password.expose_as_typed())
+        {
+            matches = same(typed)?;
+        }
+        Ok(if matches { Verdict::Match } else { Verdict::Mismatch })
     }
 
-    /// Whether a record made now would have other parameters or another pepper.
+    /// The memory that verifying takes.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        match &self.header.function {
+            Function::Ours { params, .. } => Need::Blocks(*params),
+            Function::Foreign { function, .. } => function.need(),
+        }
+    }
+
+    /// Whether a record made now would have other parameters, another function or another pepper.
     #[must_use]
     pub fn needs_upgrade(&self, params: Params, peppers: &PepperKeyring) -> bool {
-        self.header.params != params || self.header.pepper != peppers.active_id()
+        self.params() != Some(params) || self.header.pepper != peppers.active_id()
     }
 
-    /// The parameters of the hash.
+    /// Whether a match proves all of `password`. If not, no record may be made of it: bcrypt looks at
+    /// 72 bytes, and what follows them may be mistyped.
     #[must_use]
-    pub fn params(&self) -> Params {
-        self.header.params
+    pub fn proves(&self, password: &Password) -> bool {
+        match &self.header.function {
+            Function::Ours { .. } => true,
+            Function::Foreign { function, .. } => {
+                function.proves(password.expose_as_typed().unwrap_or_default())
+                    && function.proves(password.expose())
+            }
+        }
+    }
+
+    /// The parameters of the hash; none if another system made it.
+    #[must_use]
+    pub fn params(&self) -> Option<Params> {
+        match self.header.function {
+            Function::Ours { params, .. } => Some(params),
+            Function::Foreign { .. } => None,
+        }
     }
 
     /// The pepper that the tag is sealed under.
@@ -203,14 +332,15 @@ impl PasswordRecord {
     /// The one text of this record: ASCII, at most [`RECORD_LEN_MAX`] bytes.
     #[must_use]
     pub fn to_text(&self) -> String {
-        format!("{}${}${}", self.header, B64.encode(self.nonce.0), B64.encode(self.sealed.0))
+        let (nonce, sealed) = (B64.encode(self.nonce.0), B64.encode(self.sealed.as_bytes()));
+        format!("{}${nonce}${sealed}", self.header)
     }
 }
 
 impl fmt::Debug for PasswordRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PasswordRecord")
-            .field("params", &format_args!("{}", self.header.params))
+            .field("function", &format_args!("{}", self.header.function))
             .field("pepper", &self.header.pepper.get())
             .finish_non_exhaustive()
     }
@@ -218,9 +348,35 @@ impl fmt::Debug for PasswordRecord {
 
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { params, salt, pepper } = self;
-        let salt = B64.encode(salt.0);
-        write!(f, "${FORMAT}${ALGORITHM}${ARGON2_VERSION}${params}${salt}$k={pepper}")
+        let Self { function, pepper } = self;
+        write!(f, "${FORMAT}${function}${}$k={pepper}", B64.encode(function.salt()))
+    }
+}
+
+impl fmt::Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours { params, .. } => write!(f, "{ALGORITHM}${ARGON2_VERSION}${params}"),
+            Self::Foreign { function, .. } => write!(f, "{function}"),
+        }
+    }
+}
+
+impl Function {
+    fn salt(&self) -> &[u8] {
+        match self {
+            Self::Ours { salt, .. } => &salt.0,
+            Self::Foreign { salt, .. } => salt,
+        }
+    }
+
+    fn hash(&self, text: &[u8], tag_len: usize, arena: &mut Arena) -> Result<Tag, HashError> {
+        match self {
+            Self::Ours { params, salt } => {
+                arena.hash_as(Flavour::OURS, text, &salt.0, *params, tag_len)
+            }
+            Self::Foreign { function, salt } => function.hash(text, salt, tag_len, arena),
+        }
     }
 }
 
@@ -273,34 +429,52 @@ impl FromStr for PasswordRecord {
         if (fields.next(), fields.next()) != (Some(""), Some(FORMAT)) {
             return Err(RecordError::Format);
         }
-        if (fields.next(), fields.next()) != (Some(ALGORITHM), Some(ARGON2_VERSION)) {
+        let algorithm = fields.next().ok_or(RecordError::Algorithm)?;
+        let ours = algorithm == ALGORITHM;
+        if ours && fields.next() != Some(ARGON2_VERSION) {
+            return Err(RecordError::Algorithm);
+        }
+        if !ours && !algorithm.starts_with(foreign::PREFIX) {
             return Err(RecordError::Algorithm);
         }
         let mut field = |name| fields.next().ok_or(RecordError::Field(name));
-        let params = Params::parse_in_record(field("cost")?)?;
-        let salt = Salt(bytes(field("salt")?).ok_or(RecordError::Field("salt"))?);
+        let cost = field("cost")?;
+        let salt = bytes("salt", field("salt")?)?;
+        let function = if ours {
+            let salt = salt.as_slice().try_into().map_err(|_| RecordError::Field("salt"))?;
+            Function::Ours { params: Params::parse_in_record(cost)?, salt: Salt(salt) }
+        } else {
+            let function = ForeignFunction::in_record(algorithm, cost);
+            let function = function.ok_or(RecordError::Field("cost"))?;
+            Function::Foreign { function, salt: salt.into() }
+        };
         let pepper = field("pepper id")?.strip_prefix("k=").and_then(|id| id.parse().ok());
         let pepper = pepper.ok_or(RecordError::Field("pepper id"))?;
-        let nonce = Nonce(bytes(field("nonce")?).ok_or(RecordError::Field("nonce"))?);
-        let sealed = bytes(field("sealed tag")?).ok_or(RecordError::Field("sealed tag"))?;
+        let nonce = bytes("nonce", field("nonce")?)?.as_slice().try_into();
+        let nonce = Nonce(nonce.map_err(|_| RecordError::Field("nonce"))?);
+        let sealed = SealedTag::new(&bytes("sealed tag", field("sealed tag")?)?);
+        let sealed = sealed.ok_or(RecordError::Field("sealed tag"))?;
         if fields.next().is_some() {
             return Err(RecordError::Trailing);
         }
-        let header = Header { params, salt, pepper };
-        Ok(Self { header, nonce, sealed: SealedTag(sealed) })
+        function.check_tag_len(sealed.tag_len())?;
+        Ok(Self { header: Header { function, pepper }, nonce, sealed })
     }
 }
 
-/// Exactly `N` bytes in base64 without padding, unused bits zero.
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // Room to spare: the decoder wants to see its own estimate, which may be above the exact
-    // length.
-    let mut buffer = [0; SEALED_LEN + 3];
-    if text.len() != base64_len(N) {
-        return None;
+impl Function {
+    fn check_tag_len(&self, tag_len: usize) -> Result<(), RecordError> {
+        let fits = match self {
+            Self::Ours { .. } => tag_len == TAG_LEN,
+            Self::Foreign { function, salt } => function.check_lengths(salt.len(), tag_len).is_ok(),
+        };
+        if fits { Ok(()) } else { Err(RecordError::Field("sealed tag")) }
     }
-    let len = B64.decode_slice(text, &mut buffer).ok()?;
-    buffer[..len].try_into().ok()
+}
+
+/// Base64 without padding, unused bits zero: the one text of these bytes.
+fn bytes(name: &'static str, text: &str) -> Result<Vec<u8>, RecordError> {
+    B64.decode(text).map_err(|_| RecordError::Field(name))
 }
 
 /// Characters of unpadded base64 for `len` bytes.
@@ -308,22 +482,29 @@ const fn base64_len(len: usize) -> usize {
     (len * 4).div_ceil(3)
 }
 
-/// The longest record: the highest number of each kind, one line for each field.
-const LONGEST: usize = "$".len()
-    + FORMAT.len()
-    + "$".len()
-    + ALGORITHM.len()
-    + "$".len()
-    + ARGON2_VERSION.len()
-    + "$m=1048576,t=64,p=4".len()
-    + "$".len()
-    + base64_len(super::limits::SALT_LEN)
-    + "$k=65535".len()
-    + "$".len()
-    + base64_len(super::pepper::NONCE_LEN)
-    + "$".len()
-    + base64_len(SEALED_LEN);
+/// A record of this function, salt and tag, in bytes: one line for each field.
+const fn record_len(function: usize, salt_len: usize, tag_len: usize) -> usize {
+    "$".len()
+        + FORMAT.len()
+        + "$".len()
+        + function
+        + "$".len()
+        + base64_len(salt_len)
+        + "$k=65535".len()
+        + "$".len()
+        + base64_len(NONCE_LEN)
+        + "$".len()
+        + base64_len(sealed_len(tag_len))
+}
+
+/// The longest record of ours: the highest number of each kind.
+const LONGEST: usize =
+    record_len(ALGORITHM.len() + "$v=19$m=1048576,t=64,p=16".len(), SALT_LEN, TAG_LEN);
+/// The longest record of a hash that another system made.
+const LONGEST_FOREIGN: usize =
+    record_len(foreign::LONGEST, FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX);
 const _: () = assert!(LONGEST <= RECORD_LEN_MAX);
+const _: () = assert!(LONGEST_FOREIGN <= RECORD_LEN_MAX);
 
 #[cfg(test)]
 mod tests;

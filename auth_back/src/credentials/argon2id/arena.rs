@@ -7,7 +7,9 @@ use argon2::Block;
 use argon2_rust::Hasher;
 use zeroize::optimization_barrier;
 
+use super::super::limits::TAG_LEN;
 use super::engine::{HashEngine, simd_engine};
+use super::flavour::Flavour;
 use super::params::Params;
 
 // One block is the KiB that m counts in (RFC 9106, section 3.2).
@@ -28,6 +30,8 @@ pub(super) enum Memory {
     /// An engine that owns its memory, mapped on huge pages where the kernel gives them, and wipes
     /// it after each hash.
     Simd { hasher: Box<Hasher>, kib: usize },
+    /// None: leave to take as much from the allocator, for a function that brings its own.
+    Leave { kib: usize },
 }
 
 /// An arena could not be allocated: the machine, or its operator, gave too little memory.
@@ -57,7 +61,8 @@ impl Arena {
                 Memory::Reference(blocks)
             }
             HashEngine::Simd => {
-                let mut hasher = simd_engine(params).map_err(|_| no_room)?.hasher();
+                let mut hasher =
+                    simd_engine(Flavour::OURS, params, TAG_LEN).map_err(|_| no_room)?.hasher();
                 hasher.reserve().map_err(|_| no_room)?;
                 Memory::Simd { hasher: Box::new(hasher), kib }
             }
@@ -70,7 +75,21 @@ impl Arena {
     pub fn kib(&self) -> usize {
         match &self.memory {
             Memory::Reference(blocks) => blocks.len(),
-            Memory::Simd { kib, .. } => *kib,
+            Memory::Simd { kib, .. } | Memory::Leave { kib } => *kib,
+        }
+    }
+
+    /// No memory for argon2, but leave to take `kib` KiB from the allocator.
+    pub(super) fn leave(kib: usize) -> Self {
+        Self { memory: Memory::Leave { kib } }
+    }
+
+    /// How much a function that brings its own memory may take, in KiB. None in an arena: its
+    /// memory is there already, and more would come on top of what is known at start.
+    pub(in super::super) fn may_take_kib(&self) -> usize {
+        match &self.memory {
+            Memory::Leave { kib } => *kib,
+            Memory::Reference(_) | Memory::Simd { .. } => 0,
         }
     }
 }
@@ -98,8 +117,9 @@ impl Drop for Memory {
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = match self.memory {
-            Memory::Reference(_) => HashEngine::Reference,
-            Memory::Simd { .. } => HashEngine::Simd,
+            Memory::Reference(_) => Some(HashEngine::Reference),
+            Memory::Simd { .. } => Some(HashEngine::Simd),
+            Memory::Leave { .. } => None,
         };
         f.debug_struct("Arena").field("engine", &engine).field("kib", &self.kib()).finish()
     }
@@ -178,6 +198,6 @@ mod tests {
     fn debug_shows_no_memory() {
         let params = Params::in_record(8, 1, 1).unwrap();
         let arena = Arena::new(HashEngine::Reference, params).unwrap();
-        assert_eq!(format!("{arena:?}"), "Arena { engine: Reference, kib: 8 }");
+        assert_eq!(format!("{arena:?}"), "Arena { engine: Some(Reference), kib: 8 }");
     }
 }

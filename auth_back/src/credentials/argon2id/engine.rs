@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Version};
+use argon2::Argon2;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::ZeroizeOnDrop;
 
-use super::super::limits::{SALT_LEN, TAG_LEN};
+use super::super::limits::{FOREIGN_TAG_LEN_MAX, SALT_LEN, TAG_LEN};
 use super::super::password::Password;
 use super::super::random::{self, RandomError};
-use super::arena::{Arena, Memory, wipe};
+use super::arena::{Arena, ArenaError, Memory, wipe};
+use super::flavour::Flavour;
 use super::params::Params;
 
 /// The implementation that computes a hash. Every engine gives the same tags; they differ in speed.
@@ -28,8 +29,9 @@ impl HashEngine {
     pub const ALL: [Self; 2] = [Self::Reference, Self::Simd];
 
     /// The fastest engine that gives the tags of the reference on this machine: with `params` and
-    /// with a few smaller parameters, on random passwords and salts, once in a fresh arena and once
-    /// in a used one. Computes for about as long as four hashes take.
+    /// with a few smaller parameters, for each flavour that a record may have, on random passwords
+    /// and salts, once in a fresh arena and once in a used one. Computes for about as long as four
+    /// hashes take.
     ///
     /// # Errors
     ///
@@ -38,9 +40,12 @@ impl HashEngine {
         // Odd sizes, several passes and lanes: each takes another way through an engine.
         let small = [(8, 1, 1), (67, 3, 1), (131, 2, 4)];
         for (m_kib, t, p) in small {
-            agree(Params::in_record(m_kib, t, p).map_err(|_| EngineFault::Failed)?, Self::Simd)?;
+            let params = Params::in_record(m_kib, t, p).map_err(|_| EngineFault::Failed)?;
+            for flavour in Flavour::ALL {
+                agree(params, flavour, Self::Simd)?;
+            }
         }
-        agree(params, Self::Simd)?;
+        agree(params, Flavour::OURS, Self::Simd)?;
         Ok(Self::Simd)
     }
 }
@@ -57,7 +62,7 @@ pub enum EngineFault {
 }
 
 /// Compares an engine with the reference on random input.
-fn agree(params: Params, engine: HashEngine) -> Result<(), EngineFault> {
+fn agree(params: Params, flavour: Flavour, engine: HashEngine) -> Result<(), EngineFault> {
     let fault = |_| EngineFault::Failed;
     let mut reference =
         Arena::new(HashEngine::Reference, params).map_err(|_| EngineFault::Failed)?;
@@ -65,8 +70,10 @@ fn agree(params: Params, engine: HashEngine) -> Result<(), EngineFault> {
     for _ in 0..2 {
         let password: [u8; 24] = random::bytes().map_err(|_| EngineFault::Failed)?;
         let salt = Salt::random().map_err(|_| EngineFault::Failed)?;
-        let expected = reference.hash_bytes(&password, &salt, params).map_err(fault)?;
-        let given = other.hash_bytes(&password, &salt, params).map_err(fault)?;
+        let hash = |arena: &mut Arena| {
+            arena.hash_as(flavour, &password, &salt.0, params, TAG_LEN).map_err(fault)
+        };
+        let (expected, given) = (hash(&mut reference)?, hash(&mut other)?);
         if !bool::from(expected.ct_eq(&given)) {
             return Err(EngineFault::Differs);
         }
@@ -89,24 +96,43 @@ impl Salt {
     }
 }
 
-/// The 32 bytes that argon2id makes of a password: as good as the password to somebody who guesses,
-/// so wiped on drop, printed as `***`, compared in constant time, and stored only sealed.
+/// What a slow hash makes of a password, 32 bytes where it is ours: as good as the password to
+/// somebody who guesses, so wiped on drop, printed as `***`, compared in constant time, and stored
+/// only sealed.
 #[derive(ZeroizeOnDrop)]
-pub struct Tag([u8; TAG_LEN]);
+pub struct Tag {
+    /// Of fixed size, so that no growing leaves a copy behind.
+    bytes: [u8; FOREIGN_TAG_LEN_MAX],
+    len: usize,
+}
 
 impl Tag {
-    pub(in super::super) fn new(bytes: [u8; TAG_LEN]) -> Self {
-        Self(bytes)
+    /// Copies at most [`FOREIGN_TAG_LEN_MAX`] bytes; the copy that is passed stays its owner's to wipe.
+    pub(in super::super) fn new(bytes: &[u8]) -> Self {
+        let mut tag = Self::blank(bytes.len());
+        tag.expose_mut().copy_from_slice(bytes);
+        tag
     }
 
-    pub(in super::super) fn expose(&self) -> &[u8; TAG_LEN] {
-        &self.0
+    /// Zeros, to be written over.
+    pub(in super::super) fn blank(len: usize) -> Self {
+        assert!(len <= FOREIGN_TAG_LEN_MAX, "lengths are checked where they are read");
+        Self { bytes: [0; FOREIGN_TAG_LEN_MAX], len }
+    }
+
+    pub(in super::super) fn expose(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub(in super::super) fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
     }
 }
 
 impl ConstantTimeEq for Tag {
+    /// Takes as long for any two tags of one length, which is no secret.
     fn ct_eq(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
+        self.expose().ct_eq(other.expose())
     }
 }
 
@@ -119,13 +145,13 @@ impl fmt::Debug for Tag {
 /// Why no hash was computed. The server is at fault, never the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// A stored record needs more memory than arenas were allocated with. They never grow: see the
-    /// module documentation.
-    #[error("the hash needs {needed_kib} KiB of memory and the arenas have {arena_kib} KiB")]
+    /// A stored record needs more memory than there is: more than arenas were allocated with, which
+    /// never grow (see the module documentation), and more than the annex gives.
+    #[error("the hash needs {needed_kib} KiB of memory and there are {arena_kib} KiB for it")]
     ArenaTooSmall {
         /// What the parameters ask for.
         needed_kib: u32,
-        /// What each arena has.
+        /// What there is for one hash.
         arena_kib: usize,
     },
     /// The engine refused parameters that are within the bounds of [`Params`].
@@ -134,6 +160,12 @@ pub enum HashError {
     /// The same of the other engine, or it found no memory for what it needs beside the arena.
     #[error("the SIMD engine failed: {0}")]
     Simd(argon2_rust::Error),
+    /// There is no memory for a hash that does not fit an arena.
+    #[error(transparent)]
+    NoMemory(ArenaError),
+    /// The same of a function that is not argon2.
+    #[error("{0} refused parameters that are within bounds")]
+    Foreign(&'static str),
 }
 
 impl Arena {
@@ -151,70 +183,85 @@ impl Arena {
         salt: &Salt,
         params: Params,
     ) -> Result<Tag, HashError> {
-        self.hash_bytes(password.expose(), salt, params)
+        self.hash_as(Flavour::OURS, password.expose(), &salt.0, params, TAG_LEN)
     }
 
-    fn hash_bytes(
+    /// The same for any flavour, any salt of at least 8 bytes and a tag of `tag_len` bytes.
+    pub(in super::super) fn hash_as(
         &mut self,
+        flavour: Flavour,
         password: &[u8],
-        salt: &Salt,
+        salt: &[u8],
         params: Params,
+        tag_len: usize,
     ) -> Result<Tag, HashError> {
         let needed_kib = params.m_kib();
-        if needed_kib as usize > self.kib() {
-            return Err(HashError::ArenaTooSmall { needed_kib, arena_kib: self.kib() });
-        }
+        let arena_kib = self.kib();
+        let mut tag = Tag::blank(tag_len);
         match &mut self.memory {
-            Memory::Reference(blocks) => {
-                let tag = reference(password, salt, params, blocks);
+            Memory::Reference(blocks) if needed_kib as usize <= arena_kib => {
+                let done = reference(flavour, password, salt, params, blocks, &mut tag);
                 wipe(blocks, needed_kib as usize);
-                tag
+                done?;
             }
-            Memory::Simd { hasher, .. } => simd(password, salt, params, hasher),
+            Memory::Simd { hasher, .. } if needed_kib as usize <= arena_kib => {
+                simd(flavour, password, salt, params, hasher, &mut tag)?;
+            }
+            Memory::Reference(_) | Memory::Simd { .. } | Memory::Leave { .. } => {
+                return Err(HashError::ArenaTooSmall { needed_kib, arena_kib });
+            }
         }
+        Ok(tag)
     }
 }
 
 fn reference(
+    flavour: Flavour,
     password: &[u8],
-    salt: &Salt,
+    salt: &[u8],
     params: Params,
     blocks: &mut [argon2::Block],
-) -> Result<Tag, HashError> {
-    let params = argon2::Params::new(params.m_kib(), params.t(), params.p(), Some(TAG_LEN))
+    tag: &mut Tag,
+) -> Result<(), HashError> {
+    let tag = tag.expose_mut();
+    let params = argon2::Params::new(params.m_kib(), params.t(), params.p(), Some(tag.len()))
         .map_err(HashError::Reference)?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let mut tag = Tag([0; TAG_LEN]);
-    argon2
-        .hash_password_into_with_memory(password, &salt.0, &mut tag.0, blocks)
-        .map_err(HashError::Reference)?;
-    Ok(tag)
+    let (algorithm, version) = flavour.for_reference();
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, salt, tag, blocks)
+        .map_err(HashError::Reference)
 }
 
 fn simd(
+    flavour: Flavour,
     password: &[u8],
-    salt: &Salt,
+    salt: &[u8],
     params: Params,
     hasher: &mut argon2_rust::Hasher,
-) -> Result<Tag, HashError> {
+    tag: &mut Tag,
+) -> Result<(), HashError> {
+    let tag = tag.expose_mut();
     // Keeps the memory: it was allocated for parameters that are at least as large.
-    hasher.set_argon2(simd_engine(params).map_err(HashError::Simd)?);
-    let mut tag = Tag([0; TAG_LEN]);
-    hasher.hash_into(password, &salt.0, &mut tag.0).map_err(HashError::Simd)?;
-    Ok(tag)
+    let engine = simd_engine(flavour, params, tag.len()).map_err(HashError::Simd)?;
+    hasher.set_argon2(engine);
+    hasher.hash_into(password, salt, tag).map_err(HashError::Simd)
 }
 
 /// The SIMD engine for these parameters.
-pub(super) fn simd_engine(params: Params) -> Result<argon2_rust::Argon2, argon2_rust::Error> {
+pub(super) fn simd_engine(
+    flavour: Flavour,
+    params: Params,
+    tag_len: usize,
+) -> Result<argon2_rust::Argon2, argon2_rust::Error> {
     let params = argon2_rust::Params::builder()
         .memory(argon2_rust::params::Memory::kib(params.m_kib().into()))
         .passes(params.t())
         .lanes(params.p())
         // A hash has one core: how many run at a time is the pool's to say.
         .threads(1)
-        .tag_len(argon2_rust::params::TagLen::bytes(TAG_LEN as u64))
+        .tag_len(argon2_rust::params::TagLen::bytes(tag_len as u64))
         .build()?;
-    let (algorithm, version) = (argon2_rust::Algorithm::Argon2id, argon2_rust::Version::V0x13);
+    let (algorithm, version) = flavour.for_simd();
     Ok(argon2_rust::Argon2::new(algorithm, version, params))
 }
 

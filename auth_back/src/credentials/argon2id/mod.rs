@@ -1,7 +1,8 @@
 //! Argon2id (RFC 9106), the slow and memory-hard function that passwords go through.
 //!
 //! [`Params`] say how much work a hash is, an [`Arena`] is the memory it happens in, and
-//! [`HashEngine`] is the one seam behind which the computation stands.
+//! [`HashEngine`] is the one seam behind which the computation stands. Its siblings, [`Flavour`],
+//! are computed for records that come from elsewhere and for nothing else.
 //!
 //! # Memory is fixed at start
 //!
@@ -9,8 +10,9 @@
 //! kernel and fault them in again, and a storm of logins would ask for all of them at once. So the
 //! arenas are allocated when the server starts, as many as cores are set aside for hashing, and lent
 //! through a [`pool::Pool`] of an [`ArenaManager`]: the pool bounds memory and processor time at
-//! once. An arena never grows; a record that needs more memory than an arena has is an error that
-//! says so.
+//! once. An arena never grows. What needs more memory than an arena has, such as a record from before
+//! the setting was lowered, is hashed in an [`Annex`]: memory that is taken for one hash and
+//! given back, for one hash at a time, up to a bound.
 //!
 //! # Two engines
 //!
@@ -25,10 +27,14 @@
 //! tag instead (see [`crate::credentials::pepper`]), since a tag keyed with K could be moved to
 //! another key only by its user logging in.
 
+mod annex;
 mod arena;
 mod engine;
+mod flavour;
 mod params;
 
+pub use annex::{Annex, AnnexManager, Need};
 pub use arena::{Arena, ArenaError, ArenaManager};
 pub use engine::{EngineFault, HashEngine, HashError, Salt, Tag};
+pub use flavour::Flavour;
 pub use params::{Params, ParamsError};

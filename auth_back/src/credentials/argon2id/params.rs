@@ -86,7 +86,7 @@ impl Params {
         if strong { Ok(params) } else { Err(ParamsError::Weak(params)) }
     }
 
-    /// Parameters that a record may carry: 8 KiB a lane to 1 GiB, 1 to 64 passes, 1 to 4 lanes, and
+    /// Parameters that a record may carry: 8 KiB a lane to 1 GiB, 1 to 64 passes, 1 to 16 lanes, and
     /// at most 4 GiB written in all. Hashing within these bounds ends in seconds.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ mod tests {
         check("m=19456,t=0,p=1", Err(ParamsError::Passes(0)));
         check("m=19456,t=65,p=1", Err(ParamsError::Passes(65)));
         check("m=19456,t=2,p=0", Err(ParamsError::Lanes(0)));
-        check("m=1048576,t=2,p=5", Err(ParamsError::Lanes(5)));
+        check("m=1048576,t=2,p=17", Err(ParamsError::Lanes(17)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Known answers, and the state that a hash leaves its arena in.
 
 use super::*;
-use argon2::{AssociatedData, ParamsBuilder};
+use argon2::{Algorithm, AssociatedData, ParamsBuilder, Version};
 
 const SALT: Salt = Salt([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -36,7 +36,7 @@ fn is_wiped(arena: &Arena) -> bool {
     match &arena.memory {
         Memory::Reference(blocks) => blocks.iter().flat_map(AsRef::as_ref).all(|word| *word == 0),
         // Out of sight; the crate's own tests hold it to the same.
-        Memory::Simd { .. } => true,
+        Memory::Simd { .. } | Memory::Leave { .. } => true,
     }
 }
 
@@ -119,7 +119,7 @@ fn salts_differ() {
 
 #[test]
 fn tags_show_nothing_and_compare() {
-    let tag = |byte| Tag::new([byte; 32]);
+    let tag = |byte| Tag::new(&[byte; 32]);
     assert_eq!(format!("{:?}", tag(0x41)), "Tag(***)");
     assert!(bool::from(tag(1).ct_eq(&tag(1))));
     assert!(!bool::from(tag(1).ct_eq(&tag(2))));
