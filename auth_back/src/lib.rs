@@ -17,9 +17,11 @@
 //! | [`janitor`] | deletes expired sessions |
 //! | [`server`], [`opening`] | start and stop |
 //! | [`commands`] | what operators do beside it |
+//! | [`audit`] | who did what, one line each |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
 pub mod accounts;
+pub mod audit;
 pub mod commands;
 pub mod credentials;
 pub mod ids;

@@ -66,6 +66,27 @@ pub const PURGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Sessions deleted in one statement: a lock on so few rows is held for a millisecond or two.
 pub const PURGE_BATCH: u32 = 500;
 
+/// Lines of the audit log that may wait to be written: at a hundred logins a second, a disk may stand
+/// still for more than a minute before one is lost. A line takes at most about 2.5 KiB, all of them
+/// 20 MiB.
+pub const AUDIT_LINES_QUEUED_MAX: usize = 8_192;
+
+/// Bytes of the audit log that are written together.
+pub const AUDIT_BATCH_BYTES: usize = 64 << 10;
+
+/// Longest text of somebody's choice on a line of the audit log, in code points: twice the longest
+/// username, so that what is no username can still be told apart.
+pub const AUDIT_TEXT_CHARS_MAX: usize = 64;
+
+/// Longest user agent on a line of the audit log, in code points.
+pub const AUDIT_USER_AGENT_CHARS_MAX: usize = framing::limits::USER_AGENT_BYTES_MAX;
+
+/// How often it is logged that the audit log cannot be written.
+pub const AUDIT_COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// At shutdown, how long the last lines of the audit log may take.
+pub const AUDIT_STOP_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;
@@ -110,3 +131,4 @@ const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_M
 const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
+const _: () = assert!(AUDIT_TEXT_CHARS_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);

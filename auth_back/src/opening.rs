@@ -47,7 +47,7 @@ pub fn keys(settings: &Settings) -> Result<KeyDirectory, Box<dyn Error>> {
 }
 
 /// Keys and users are for the owner alone.
-fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

@@ -20,13 +20,14 @@ use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
 use crate::accounts::{Accounts, Rules, arenas_kib};
+use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, ArenaManager, HashEngine, OnMissing, Params};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
 use crate::limits::{
-    HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL,
-    STORE_PATIENCE,
+    AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX,
+    PURGE_INTERVAL, STORE_PATIENCE,
 };
 use crate::metrics::Metrics;
 use crate::opening;
@@ -50,6 +51,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let accounts = Arc::new(open_accounts(settings)?);
+    let (audit, opened_audit) = Audit::open(&settings.audit)?;
+    tracing::info!(to = %settings.audit, "audit log");
 
     let heavy_size = LaneSize {
         threads: settings.hash_threads.saturating_mul(HEAVY_THREADS_PER_HASH),
@@ -57,13 +60,15 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     };
     let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
     let level = Niceness::default();
-    let (heavy, heavy_workers) =
-        start_lane("heavy", heavy_size, nice, Arc::clone(&accounts), metrics.clone())?;
-    let (light, light_workers) =
-        start_lane("light", settings.light, level, Arc::clone(&accounts), metrics.clone())?;
+    let start = |name, size, niceness| {
+        start_lane(name, size, niceness, Arc::clone(&accounts), metrics.clone(), audit.clone())
+    };
+    let (heavy, heavy_workers) = start("heavy", heavy_size, nice)?;
+    let (light, light_workers) = start("light", settings.light, level)?;
     registry.observe_lane(&heavy.stats());
     registry.observe_lane(&light.stats());
     observe_pools(&mut registry, &accounts);
+    observe_audit(&mut registry, &audit);
 
     let limits = Limits {
         connections_max: settings.connections_max,
@@ -88,9 +93,12 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;
+    let audit_writer = opened_audit.start()?;
     tracing::info!(rpc = %rpc.local_addr(), ops = %ops.local_addr(), "listening");
 
-    while signals.wait() != Signal::Stop {}
+    while signals.wait() == Signal::Reload {
+        audit_writer.reopen();
+    }
     tracing::info!("stopping");
     probe.stop();
     let cut_at = Instant::now() + settings.grace;
@@ -101,6 +109,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
             tracing::warn!("a worker still waits for the store and is left behind");
         }
     }
+    audit_writer.stop(Instant::now() + AUDIT_STOP_TIME_MAX);
     // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
     janitor.stop();
     ops.shut_down();
@@ -166,4 +175,13 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
         store.store.connections().lent as f64
     });
+}
+
+fn observe_audit(registry: &mut Registry, audit: &Audit) {
+    let (written, lost) = (audit.clone(), audit.clone());
+    registry.observe_counter("audit_lines", "Lines of the audit log written", &[], move || {
+        written.written_lines()
+    });
+    let help = "Lines of the audit log lost: the queue was full, or they could not be written";
+    registry.observe_counter("audit_lost_lines", help, &[], move || lost.lost_lines());
 }

@@ -13,6 +13,7 @@ use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
 use crate::accounts::Rules;
+use crate::audit::AuditTarget;
 use crate::credentials::limits::SERVICE_NAMES_MAX;
 use crate::credentials::{Params, PasswordPolicy, PasswordRules};
 use crate::ids::NodeId;
@@ -133,6 +134,12 @@ pub static PROGRAM: Program = Program::new(
             .default("4096")
             .group("Capacity"),
         Setting::value(
+            "audit",
+            "TARGET",
+            "Where the audit log goes: a file, - for standard output, or off; by default audit.log in --data. Rotate it and send SIGHUP",
+        )
+        .group("Logs"),
+        Setting::value(
             "grace",
             "DURATION",
             "At shutdown, how long requests in flight may take before they are cut",
@@ -179,6 +186,8 @@ pub struct Settings {
     pub light: LaneSize,
     /// For requests in flight at shutdown.
     pub grace: Duration,
+    /// Where the audit log goes.
+    pub audit: AuditTarget,
     /// Logging.
     pub log: LogSettings,
 }
@@ -205,6 +214,7 @@ impl Settings {
             ops_listen: values.address("ops-listen"),
             accept_v1: values.boolean("accept-v1"),
             store: store_url(values, data.as_ref().ok()),
+            audit: audit_target(values, data.as_ref().ok()),
             data: data,
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
@@ -262,6 +272,22 @@ fn store_url(values: &Values<'_>, data: Option<&PathBuf>) -> Result<StoreUrl, Se
 
 fn sessions_place(text: &str) -> Option<Option<RedisUrl>> {
     if text == "store" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+/// On unless somebody says otherwise: what happened before it was asked for cannot be had later.
+fn audit_target(values: &Values<'_>, data: Option<&PathBuf>) -> Result<AuditTarget, SettingError> {
+    let given = values.if_given("audit", |name| {
+        let file = |text: &str| {
+            (!text.is_empty() && !text.contains('\0')).then(|| AuditTarget::File(text.into()))
+        };
+        values.parse(name, "a path, - or off", |text| match text {
+            "off" => Some(AuditTarget::Off),
+            "-" => Some(AuditTarget::StandardOutput),
+            path => file(path),
+        })
+    })?;
+    Ok(given
+        .unwrap_or_else(|| AuditTarget::File(data.cloned().unwrap_or_default().join("audit.log"))))
 }
 
 fn params(values: &Values<'_>) -> Result<Params, SettingError> {

@@ -70,6 +70,8 @@ pub struct Login {
     pub username: String,
     /// As the user typed it.
     pub password: Zeroizing<String>,
+    /// The same for every sending of the request. v1 has none.
+    pub request_id: Option<[u8; 16]>,
     /// Where it came from.
     pub origin: Origin,
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
 
 use crate::accounts::{AccountError, Accounts};
+use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::work::{Job, Reply};
@@ -30,17 +31,18 @@ pub fn start_lane(
     niceness: Niceness,
     accounts: Arc<Accounts>,
     metrics: Metrics,
+    audit: Audit,
 ) -> Result<(Lane<Job>, Workers), LaneError> {
     let options = LaneOptions::new(name, size.threads, size.queue)?.niceness(niceness);
     let pace = Pace::default();
     Lane::start(options, move |inbox| {
         while let Some(job) = inbox.recv() {
-            serve(job, &accounts, &pace, &metrics);
+            serve(job, &accounts, &pace, &metrics, &audit);
         }
     })
 }
 
-fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics) {
+fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics, audit: &Audit) {
     let Job { request, deadline, call, ticket } = job;
     let began = Instant::now();
     // What has expired in the queue, or will before it is done, is not worth a hash.
@@ -61,6 +63,10 @@ fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics) {
             tracing::warn!(request = call.message_type.name(), %error, "the store was not there");
         }
         _ => {}
+    }
+    // Before the answer: what somebody was told is on its way into the log.
+    if let Some(entry) = Entry::of(&request, &outcome) {
+        audit.record(&entry);
     }
     ticket.answer(Reply { call, outcome });
 }

@@ -13,6 +13,8 @@ use crate::work::{Login, Origin};
 pub struct Opened {
     /// Proves it from now on.
     pub token: Token,
+    /// Its id, which proves nothing.
+    pub session_id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
     /// How long it lives.
@@ -75,8 +77,9 @@ impl Accounts {
         let token = self.token_keys.issue()?;
         let now = SystemTime::now();
         let created_at_ms = unix_ms(now);
+        let session_id = SessionId::from(self.ids.next(now)?);
         let session = NewSession {
-            session_id: SessionId::from(self.ids.next(now)?).get(),
+            session_id: session_id.get(),
             token_digest: token.digest().as_bytes().to_owned(),
             user_id: user_id.get(),
             epoch,
@@ -86,6 +89,6 @@ impl Accounts {
             user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
         };
         self.store.insert_session(&session, deadline)?;
-        Ok(Opened { token, user_id, expires_in: self.rules.session_lifetime })
+        Ok(Opened { token, session_id, user_id, expires_in: self.rules.session_lifetime })
     }
 }

@@ -127,6 +127,7 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
     Login {
         username: username.to_owned(),
         password: Zeroizing::new(password.to_owned()),
+        request_id: None,
         origin: Origin::default(),
     }
 }

@@ -9,10 +9,14 @@ mod migrate;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use service::process;
 
+use crate::audit::{Audit, Entry};
+use crate::limits::AUDIT_STOP_TIME_MAX;
+use crate::opening;
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
 
@@ -28,6 +32,12 @@ struct Subcommand {
 type Done = Result<(), Box<dyn Error>>;
 
 const COMMANDS: &[Subcommand] = &[migrate::COMMAND];
+
+/// Commands that neither read nor change what the server works on.
+const UNAUDITED: &[&str] = &["breached", "calibrate"];
+
+/// What commands call the argument that says which user they are about.
+const USERNAME: &str = "username";
 
 /// Runs the program: serves until a signal says to stop or, given a subcommand, does that.
 #[must_use]
@@ -47,10 +57,63 @@ pub fn main() -> ExitCode {
 fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     process::prepare();
     let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name);
-    (known.expect("the parser takes no others").run)(arguments, settings)
+    let command = known.expect("the parser takes no others");
+    if UNAUDITED.contains(&name) {
+        return (command.run)(arguments, settings);
+    }
+    // Opened first: where it cannot be told, it is not done.
+    opening::make_private_directory(&settings.data)?;
+    let (audit, opened) = Audit::open_for_command(&settings.audit)?;
+    let writer = opened.start()?;
+    let done = (command.run)(arguments, settings);
+    let uid = rustix::process::getuid().as_raw();
+    let outcome = if done.is_ok() { "ok" } else { "failed" };
+    audit.record(&Entry::command(&words(name, arguments), uid, outcome));
+    writer.stop(Instant::now() + AUDIT_STOP_TIME_MAX);
+    done
+}
+
+/// The command as the audit log tells it: its words, and the user that it was about. No other argument:
+/// one might be a secret some day.
+fn words(name: &str, arguments: &ArgMatches) -> String {
+    let mut words = name.to_owned();
+    let mut arguments = arguments;
+    while let Some((next, inner)) = arguments.subcommand() {
+        words.push(' ');
+        words.push_str(next);
+        arguments = inner;
+    }
+    if let Ok(Some(username)) = arguments.try_get_one::<String>(USERNAME) {
+        words.push(' ');
+        words.push_str(username);
+    }
+    words
 }
 
 /// Prints a line of what a command found. `println!` would panic when the reader (`| head -1`) has gone.
 fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Arg;
+
+    use super::*;
+
+    #[test]
+    fn the_audit_log_tells_a_command_and_its_user_and_no_other_argument() {
+        let check = |line: &[&str], expected: &str| {
+            let disable = Command::new("disable").arg(Arg::new(USERNAME)).arg(Arg::new("why"));
+            let command = Command::new("auth_back")
+                .subcommand(Command::new("migrate"))
+                .subcommand(Command::new("user").subcommand(disable));
+            let matches = command.get_matches_from(line);
+            let (name, arguments) = matches.subcommand().unwrap();
+            assert_eq!(words(name, arguments), expected);
+        };
+        check(&["auth_back", "migrate"], "migrate");
+        check(&["auth_back", "user", "disable", "ada", "s3cret"], "user disable ada");
+        check(&["auth_back", "user", "disable"], "user disable");
+    }
 }

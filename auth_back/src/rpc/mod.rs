@@ -12,6 +12,8 @@ mod tests;
 mod v1;
 mod v2;
 
+pub(crate) use refusals::code_of;
+
 use std::net::SocketAddr;
 use std::time::Instant;
 

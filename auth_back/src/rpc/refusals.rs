@@ -31,6 +31,11 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
     }
 }
 
+/// The code of an error alone.
+pub(crate) fn code_of(error: &AccountError) -> &'static str {
+    status_and_code(error).1
+}
+
 /// What the peer is told beyond the code. Details of our own faults stay in the log.
 pub(super) fn detail(error: &AccountError) -> String {
     match error {

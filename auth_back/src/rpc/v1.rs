@@ -40,6 +40,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
             let request = Login {
                 username: username.to_owned(),
                 password: owned(password),
+                request_id: None,
                 origin: Origin::default(),
             };
             (MessageType::Authenticate, Request::Authenticate(request))

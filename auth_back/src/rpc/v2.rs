@@ -51,6 +51,7 @@ pub(super) fn asked(message: &Message<'_>) -> Asked {
         Message::Authenticate(message) => Request::Authenticate(Login {
             username: message.username.to_owned(),
             password: owned(message.password),
+            request_id: Some(message.request_id.to_bytes()),
             origin: Origin {
                 client_address: message.client_address,
                 user_agent: message.user_agent.map(str::to_owned),

@@ -26,7 +26,8 @@ impl Works {
         let metrics = Metrics::new(&mut Registry::new("auth_back"));
         let accounts = Arc::clone(&fixture.accounts);
         let (lane, workers) =
-            start_lane("light", size, Niceness::default(), accounts, metrics).unwrap();
+            start_lane("light", size, Niceness::default(), accounts, metrics, Audit::off())
+                .unwrap();
         Self { fixture, post: PostOffice::open(), lane, workers }
     }
 

@@ -1,5 +1,6 @@
 //! Both servers together, as users, operators, attackers and accidents meet them.
 
+mod audit;
 mod bad_input;
 mod durability;
 mod faults;

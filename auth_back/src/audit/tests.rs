@@ -1,0 +1,179 @@
+//! Lines through the thread, into files that are rotated, full and slow.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::writer::Sink;
+use super::*;
+use crate::limits::AUDIT_LINES_QUEUED_MAX;
+
+fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// Waits for what the thread does in its own time.
+fn until(seen: impl Fn() -> bool) {
+    let give_up = patient();
+    while !seen() {
+        assert!(Instant::now() < give_up, "the thread hangs");
+        thread::yield_now();
+    }
+}
+
+fn entry(name: &str) -> Entry<'_> {
+    Entry::new("register", "ok").username(name)
+}
+
+/// The value of `key` on each line, by a parser that is not ours.
+fn values(text: &str, key: &str) -> Vec<String> {
+    let value = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+    let values = text.lines().map(value).filter_map(|line| line.get(key).cloned());
+    values.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
+}
+
+#[test]
+fn lines_are_appended_to_a_file_of_the_owners() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.log");
+    for name in ["ada", "grace"] {
+        let (audit, opened) = Audit::open(&AuditTarget::File(path.clone())).unwrap();
+        audit.record(&entry(name));
+        assert_eq!(audit.written_lines(), 0, "nothing is written before the start");
+        opened.start().unwrap().stop(patient());
+        assert_eq!((audit.written_lines(), audit.lost_lines()), (1, 0));
+    }
+    assert_eq!(values(&fs::read_to_string(&path).unwrap(), "username"), ["ada", "grace"]);
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.log");
+    let (audit, opened) = Audit::open(&AuditTarget::File(path.clone())).unwrap();
+    let writer = opened.start().unwrap();
+    audit.record(&entry("before"));
+    let moved = directory.path().join("audit.log.1");
+    fs::rename(&path, &moved).unwrap();
+    writer.reopen();
+    // The thread obeys in its own time; the file is the sign that it has.
+    until(|| path.exists());
+    audit.record(&entry("after"));
+    writer.stop(patient());
+    assert_eq!(values(&fs::read_to_string(&moved).unwrap(), "username"), ["before"]);
+    assert_eq!(values(&fs::read_to_string(&path).unwrap(), "username"), ["after"]);
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = |path: PathBuf| Audit::open(&AuditTarget::File(path)).map(drop).unwrap_err();
+    let error = refused(directory.path().to_owned());
+    assert!(matches!(error, AuditError::NotAFile(_)), "{error}");
+    let error = refused(directory.path().join("missing/audit.log"));
+    assert!(matches!(error, AuditError::Open { .. }), "{error}");
+}
+
+#[test]
+fn off_takes_everything_and_does_nothing() {
+    let (audit, opened) = Audit::open(&AuditTarget::Off).unwrap();
+    audit.record(&entry("ada"));
+    let writer = opened.start().unwrap();
+    writer.reopen();
+    writer.stop(patient());
+    assert_eq!((audit.written_lines(), audit.lost_lines()), (0, 0));
+}
+
+/// A disk that stands still until it is let go.
+struct Slow {
+    let_go: Receiver<()>,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Slow {
+    fn new() -> (Self, Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (go, let_go) = bounded(0);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        (Self { let_go, written: Arc::clone(&written) }, go, written)
+    }
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Goes on for good once the other end has gone.
+        let _ = self.let_go.recv();
+        self.written.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_disk_that_stands_still_and_the_gap_shows() {
+    let (slow, go, written) = Slow::new();
+    let (audit, opened) = Audit::over(Sink::Other(Box::new(slow)));
+    let writer = opened.start().unwrap();
+    let recorded = 2 * AUDIT_LINES_QUEUED_MAX as u64;
+    for _ in 0..recorded {
+        audit.record(&entry("ada"));
+    }
+    let lost = audit.lost_lines();
+    assert!(lost > 0, "more were recorded than fit");
+    drop(go);
+    writer.stop(patient());
+    assert_eq!(audit.lost_lines(), lost);
+    assert_eq!(audit.written_lines() + lost, recorded);
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let told: u64 = values(&text, "count").iter().map(|count| count.parse::<u64>().unwrap()).sum();
+    assert_eq!(told, lost, "the log itself says how many are missing");
+    assert_eq!(values(&text, "username").len() as u64, recorded - lost);
+}
+
+/// A disk that is full in the middle of a line, and then is not.
+struct Full {
+    room: usize,
+    failures_left: u32,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = if self.failures_left > 0 { bytes.len().min(self.room) } else { bytes.len() };
+        self.room -= taken.min(self.room);
+        if taken == 0 {
+            self.failures_left -= 1;
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.written.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_costs_lines_and_says_so() {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let full = Full { room: 30, failures_left: 1, written: Arc::clone(&written) };
+    let (audit, opened) = Audit::over(Sink::Other(Box::new(full)));
+    let writer = opened.start().unwrap();
+    audit.record(&entry("lost"));
+    until(|| audit.lost_lines() > 0);
+    audit.record(&entry("kept"));
+    writer.stop(patient());
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let (torn, rest) = text.split_once('\n').unwrap();
+    assert_eq!(torn.len(), 30, "half a line stays half a line of its own");
+    assert_eq!(values(rest, "count"), ["1"]);
+    assert_eq!(values(rest, "username"), ["kept"]);
+}
