@@ -3,11 +3,15 @@
 //! A lease counts from the moment at which the check was *sent*. auth_back acknowledges a logout
 //! only when every lease that it could have given has run, so this table needs to hear of nothing:
 //! what is in it is true for as long as it says. One table per loop, so no lock.
+//!
+//! Tokens themselves are not kept: an entry is found under the SHA-256 of its token, so that what an
+//! idle server has in memory opens nothing.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
+use sha2::{Digest, Sha256};
 
 use crate::limits::LEASES_MAX;
 use crate::token::Token;
@@ -26,9 +30,19 @@ pub struct SessionFacts {
 /// One loop's leases.
 #[derive(Default)]
 pub struct Leases {
-    by_token: HashMap<Token, Lease>,
-    /// The same tokens in the order in which they came, which is nearly that of their ends.
-    order: VecDeque<(Instant, Token)>,
+    by_token: HashMap<Key, Lease>,
+    /// The same keys in the order in which they came, which is nearly that of their ends.
+    order: VecDeque<(Instant, Key)>,
+}
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key([u8; 32]);
+
+impl Key {
+    fn of(token: &Token) -> Self {
+        Self(Sha256::digest(token.expose()).into())
+    }
 }
 
 struct Lease {
@@ -46,24 +60,38 @@ impl Leases {
     /// The session of `token`, if its lease still runs.
     #[must_use]
     pub fn live(&self, token: &Token, now: Instant) -> Option<&SessionFacts> {
-        let lease = self.by_token.get(token)?;
+        let lease = self.by_token.get(&Key::of(token))?;
         (now < lease.until && now < lease.facts.expires_at).then_some(&lease.facts)
     }
 
     /// Remembers a session until `until`. When the table is full of running leases it is not
     /// remembered, and the next request asks auth_back again.
-    pub fn insert(&mut self, token: Token, facts: SessionFacts, until: Instant, now: Instant) {
+    pub fn insert(&mut self, token: &Token, facts: SessionFacts, until: Instant, now: Instant) {
         self.drop_ended(now);
         if until <= now || self.order.len() >= LEASES_MAX {
             return;
         }
-        self.order.push_back((until, token.clone()));
-        self.by_token.insert(token, Lease { facts, until });
+        let key = Key::of(token);
+        self.order.push_back((until, key));
+        self.by_token.insert(key, Lease { facts, until });
     }
 
     /// Forgets a session that this loop knows to have ended.
     pub fn remove(&mut self, token: &Token) {
-        self.by_token.remove(token);
+        self.by_token.remove(&Key::of(token));
+    }
+
+    /// Forgets every session of the user whose token this is or was, as far as this loop knows.
+    pub fn remove_all_of(&mut self, token: &Token) {
+        if let Some(lease) = self.by_token.remove(&Key::of(token)) {
+            self.remove_user(lease.facts.user_id);
+        }
+    }
+
+    /// Forgets every session of a user. Looks at the whole table, which takes less than a
+    /// millisecond; what calls for it costs its client a login each time.
+    pub fn remove_user(&mut self, user_id: u64) {
+        self.by_token.retain(|_, lease| lease.facts.user_id != user_id);
     }
 
     /// Drops leases that have run, oldest first. Each is looked at once, so the cost is spread
@@ -72,10 +100,10 @@ impl Leases {
         while let Some((until, _)) = self.order.front()
             && *until <= now
         {
-            let (until, token) = self.order.pop_front().expect("looked at above");
+            let (until, key) = self.order.pop_front().expect("looked at above");
             // A renewed lease ends later than the entry that is dropped here, and stays.
-            if self.by_token.get(&token).is_some_and(|lease| lease.until <= until) {
-                self.by_token.remove(&token);
+            if self.by_token.get(&key).is_some_and(|lease| lease.until <= until) {
+                self.by_token.remove(&key);
             }
         }
     }
@@ -101,7 +129,7 @@ mod tests {
     fn a_lease_ends_at_its_instant() {
         let now = Instant::now();
         let mut leases = Leases::new();
-        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         assert_eq!(leases.live(&token(1), now), Some(&facts(now + HOUR)));
         let last = now + LEASE - Duration::from_nanos(1);
         assert!(leases.live(&token(1), last).is_some());
@@ -113,7 +141,7 @@ mod tests {
     fn a_lease_does_not_outlive_its_session() {
         let now = Instant::now();
         let mut leases = Leases::new();
-        leases.insert(token(1), facts(now + LEASE / 2), now + LEASE, now);
+        leases.insert(&token(1), facts(now + LEASE / 2), now + LEASE, now);
         assert!(leases.live(&token(1), now).is_some());
         assert!(leases.live(&token(1), now + LEASE / 2).is_none());
     }
@@ -122,11 +150,11 @@ mod tests {
     fn a_renewed_lease_survives_the_end_of_the_first() {
         let now = Instant::now();
         let mut leases = Leases::new();
-        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         let later = now + LEASE / 2;
-        leases.insert(token(1), facts(now + HOUR), later + LEASE, later);
+        leases.insert(&token(1), facts(now + HOUR), later + LEASE, later);
         let after_first = now + LEASE + Duration::from_millis(1);
-        leases.insert(token(2), facts(now + HOUR), after_first + LEASE, after_first);
+        leases.insert(&token(2), facts(now + HOUR), after_first + LEASE, after_first);
         assert!(leases.live(&token(1), after_first).is_some());
     }
 
@@ -135,12 +163,12 @@ mod tests {
         let now = Instant::now();
         let mut leases = Leases::new();
         for number in 0..LEASES_MAX + 10 {
-            leases.insert(token(number), facts(now + HOUR), now + LEASE, now);
+            leases.insert(&token(number), facts(now + HOUR), now + LEASE, now);
         }
         assert_eq!(leases.by_token.len(), LEASES_MAX);
         assert!(leases.live(&token(LEASES_MAX), now).is_none());
         let later = now + LEASE;
-        leases.insert(token(LEASES_MAX), facts(now + HOUR), later + LEASE, later);
+        leases.insert(&token(LEASES_MAX), facts(now + HOUR), later + LEASE, later);
         assert_eq!((leases.by_token.len(), leases.order.len()), (1, 1));
     }
 
@@ -148,8 +176,34 @@ mod tests {
     fn a_removed_lease_is_gone() {
         let now = Instant::now();
         let mut leases = Leases::new();
-        leases.insert(token(1), facts(now + HOUR), now + LEASE, now);
+        leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         leases.remove(&token(1));
         assert!(leases.live(&token(1), now).is_none());
+    }
+
+    #[test]
+    fn all_leases_of_a_user_are_forgotten_together() {
+        let now = Instant::now();
+        let other = SessionFacts { user_id: 8, ..facts(now + HOUR) };
+        let fill = || {
+            let mut leases = Leases::new();
+            leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
+            leases.insert(&token(2), facts(now + HOUR), now + LEASE, now);
+            leases.insert(&token(3), other.clone(), now + LEASE, now);
+            leases
+        };
+        let check = |leases: &Leases, expected: [bool; 3]| {
+            let live = [1, 2, 3].map(|number| leases.live(&token(number), now).is_some());
+            assert_eq!(live, expected);
+        };
+        let mut leases = fill();
+        leases.remove_user(7);
+        check(&leases, [false, false, true]);
+        let mut leases = fill();
+        leases.remove_all_of(&token(2));
+        check(&leases, [false, false, true]);
+        let mut leases = fill();
+        leases.remove_all_of(&token(4));
+        check(&leases, [true, true, true]);
     }
 }

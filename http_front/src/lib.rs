@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod lease;
 pub mod limits;
 pub mod metrics;
+pub mod proxies;
 pub mod server;
 pub mod settings;
 #[cfg(test)]

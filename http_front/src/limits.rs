@@ -4,15 +4,20 @@
 use std::time::Duration;
 
 /// Longest token that is looked at. One of ours is shorter; the rest is room for later key formats.
-/// Fixed, so that a token is copied without an allocation.
 pub const TOKEN_BYTES_MAX: usize = 96;
+
+/// Longest known-device marker that is looked at: whatever a frame carries.
+pub const DEVICE_BYTES_MAX: usize = framing::limits::DEVICE_BYTES_MAX;
+
+/// For how long a browser keeps a known-device marker, in seconds: a year. Each login renews it.
+pub const DEVICE_COOKIE_SECONDS: u64 = 365 * 24 * 3600;
 
 /// Longest `User-Agent` that is passed on; the rest is cut off. It is only ever shown to the user
 /// who owns the session.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
 
 /// Leases that one loop remembers; beyond it, session checks go to auth_back. With the name, each
-/// takes about 320 bytes, so this is 20 MiB a loop at most. It is what a hash table of 65,536 slots
+/// takes about 200 bytes, so this is 12 MiB a loop at most. It is what a hash table of 65,536 slots
 /// holds at its highest load of 7/8; one more, and the table would double.
 pub const LEASES_MAX: usize = 56 * 1024;
 
@@ -26,6 +31,9 @@ pub const CATALOG_STALE_MAX: Duration = Duration::from_secs(5);
 
 /// Auth servers in the list. Each has a pool of its own.
 pub const AUTH_SERVERS_MAX: usize = 64;
+
+/// Networks of trusted proxies. Each is compared with once for every request of a proxy.
+pub const TRUSTED_PROXIES_MAX: usize = 64;
 
 /// Time to connect to an auth server and to exchange HELLO. In a data centre both take less than a
 /// millisecond; a server that needs longer is taken for dead, so that a request has time left to
@@ -52,14 +60,15 @@ pub const READ_TICK: Duration = Duration::from_millis(100);
 /// at the deadline, plus one tick; this is for the case that none does.
 pub const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// The longest lease that an answer to a logout may have to wait for (`auth_back --lease` allows
+/// The longest lease that an answer to a logout, or to whatever else ends sessions, waits for (`auth_back --lease` allows
 /// no longer one).
 pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How often readiness is looked at, when the last look said yes.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// `Retry-After` of a 503, in seconds: a full lane of the default size is served in less.
+/// `Retry-After` of a 503, in seconds: a full lane of the default size is served in less. Also of a
+/// 429 for which auth_back has named no time.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 const _: () = assert!(CATALOG_FETCH_TIME.as_millis() < CATALOG_STALE_MAX.as_millis());

@@ -22,6 +22,7 @@ use service::signals::{Signal, Signals};
 use crate::api::{Api, Lanes};
 use crate::limits::PROBE_INTERVAL;
 use crate::metrics::Metrics;
+use crate::proxies::TrustedProxies;
 use crate::settings::{PROGRAM, Settings};
 use crate::upstream::Upstreams;
 use crate::worker::start_lane;
@@ -57,8 +58,10 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
         connections_per_address_max: settings.connections_per_address_max,
     };
     let request_timeout = settings.request_timeout;
+    let proxies = TrustedProxies::new(settings.trusted_proxies.clone());
     let api = reactor::start::<Connection<Api>, _>("http", listener, limits, move |_, mailbox| {
-        Shared::new(Api::new(mailbox, lanes.clone(), request_timeout, metrics.clone()))
+        let (lanes, proxies) = (lanes.clone(), proxies.clone());
+        Shared::new(Api::new(mailbox, lanes, request_timeout, proxies, metrics.clone()))
     })?;
     for lane in &lane_stats {
         registry.observe_lane(lane);

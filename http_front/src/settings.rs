@@ -7,10 +7,11 @@ use std::time::Duration;
 use service::gather;
 use service::hardening::available_cores;
 use service::log::{self, LogSettings};
+use service::network::Network;
 use service::settings::values::Values;
-use service::settings::{Program, Setting, SettingErrors};
+use service::settings::{Program, Setting, SettingError, SettingErrors};
 
-use crate::limits::AUTH_SERVERS_MAX;
+use crate::limits::{AUTH_SERVERS_MAX, TRUSTED_PROXIES_MAX};
 
 /// The program and the table of its settings.
 pub static PROGRAM: Program = Program::new(
@@ -31,6 +32,13 @@ pub static PROGRAM: Program = Program::new(
         Setting::list("auth", "ADDRESSES", "The auth servers, used in turn")
             .default("127.0.0.1:7051")
             .group("Addresses"),
+        Setting::list(
+            "trusted-proxies",
+            "NETWORKS",
+            "Addresses or networks such as 10.0.0.0/8 whose X-Forwarded-For says where a user is",
+        )
+        .default("")
+        .group("Addresses"),
         Setting::value("loops", "COUNT", "Event loops; auto is one per core")
             .default("auto")
             .group("Capacity"),
@@ -106,6 +114,8 @@ pub struct Settings {
     pub ops_listen: SocketAddr,
     /// The auth servers.
     pub auth: Vec<SocketAddr>,
+    /// Proxies that are believed when they say where a user is.
+    pub trusted_proxies: Vec<Network>,
     /// Event loops.
     pub loops: NonZeroUsize,
     /// Connections open at a time.
@@ -146,6 +156,7 @@ impl Settings {
             listen: values.address("listen"),
             ops_listen: values.address("ops-listen"),
             auth: values.addresses("auth", 1..=AUTH_SERVERS_MAX),
+            trusted_proxies: trusted_proxies(values),
             loops: values.parse("loops", "auto or a whole number from 1 to 64", loops),
             connections_max: values.integer("connections-max", 1..=1_000_000),
             connections_per_address_max: values
@@ -166,6 +177,14 @@ impl Settings {
             log: LogSettings::read(values),
         })
     }
+}
+
+fn trusted_proxies(values: &Values<'_>) -> Result<Vec<Network>, SettingError> {
+    let want = format!(
+        "up to {TRUSTED_PROXIES_MAX} different addresses or networks such as 10.0.0.0/8, \
+         separated by commas"
+    );
+    values.list("trusted-proxies", &want, 0..=TRUSTED_PROXIES_MAX, |text| text.parse().ok())
 }
 
 fn loops(text: &str) -> Option<NonZeroUsize> {

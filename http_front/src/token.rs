@@ -1,76 +1,55 @@
-//! A session token as it came from a client: text that this server cannot judge, only pass on.
+//! What proves something for a client: text that this server cannot judge, only pass on.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 use zeroize::Zeroize;
 
-use crate::limits::TOKEN_BYTES_MAX;
+use crate::limits::{DEVICE_BYTES_MAX, TOKEN_BYTES_MAX};
 
-/// 1 to [`TOKEN_BYTES_MAX`] bytes of what a bearer token is made of (RFC 6750 section 2.1), held in
-/// place and wiped when dropped. `Debug` shows nothing of it.
-#[derive(Clone)]
-pub struct Token {
-    bytes: [u8; TOKEN_BYTES_MAX],
-    len: u8,
-}
+/// A session token as it came from a client, or goes to one.
+pub type Token = SecretText<TOKEN_BYTES_MAX>;
 
-const _: () = assert!(TOKEN_BYTES_MAX <= u8::MAX as usize);
+/// A known-device marker, likewise.
+pub type Device = SecretText<DEVICE_BYTES_MAX>;
 
-impl Token {
-    /// Takes a token. `None` when it is empty, too long, or has characters that no token has.
+/// 1 to `BYTES_MAX` bytes of what a bearer token is made of (RFC 6750 section 2.1), wiped when
+/// dropped. `Debug` shows nothing of it.
+///
+/// The text is on the heap although it is short: a value that holds its bytes in place leaves a copy
+/// behind wherever it is moved from, on stacks and in queues, and dropping wipes the last one only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText<const BYTES_MAX: usize>(Box<[u8]>);
+
+impl<const BYTES_MAX: usize> SecretText<BYTES_MAX> {
+    /// Takes a text. `None` when it is empty, too long, or has characters that no token has.
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
-        let len = u8::try_from(text.len()).ok().filter(|&len| len > 0)?;
-        if text.len() > TOKEN_BYTES_MAX || !text.iter().all(is_token_byte) {
-            return None;
-        }
-        let mut bytes = [0; TOKEN_BYTES_MAX];
-        bytes[..text.len()].copy_from_slice(text);
-        Some(Self { bytes, len })
+        let fits = !text.is_empty() && text.len() <= BYTES_MAX;
+        (fits && text.iter().all(is_token_byte)).then(|| Self(text.into()))
     }
 
     /// The text.
     #[must_use]
     pub fn expose(&self) -> &str {
         // Every byte was checked to be ASCII, so the empty text never comes.
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 /// b64token: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, and the prefix of our
-/// own tokens is within it. Where `=` may stand is left to whoever judges the token.
+/// own tokens is within it. Where `=` may stand is left to whoever judges the token. All of these
+/// may stand in a cookie's value too (RFC 6265 section 4.1.1).
 fn is_token_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)
 }
 
-/// Not constant in time: it compares a token with those that hash alike under a random seed, so
-/// there is nothing that an attacker could bring close to a live token byte by byte.
-impl PartialEq for Token {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for Token {}
-
-impl Hash for Token {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
-    }
-}
-
-impl Drop for Token {
+impl<const BYTES_MAX: usize> Drop for SecretText<BYTES_MAX> {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.0.zeroize();
     }
 }
 
-impl fmt::Debug for Token {
+impl<const BYTES_MAX: usize> fmt::Debug for SecretText<BYTES_MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -92,6 +71,8 @@ mod tests {
         check(b"", false);
         check(b"two words", false);
         check(b"nul\0", false);
+        check(b"a;b", false);
+        check(b"\"quoted\"", false);
         check("caf\u{e9}".as_bytes(), false);
         check(&[b'a'; 300], false);
     }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use framing::v2::RequestId;
+use framing::v2::{Features, RequestId};
+use http1::PreparedResponse;
 use reactor::Ticket;
 use zeroize::Zeroizing;
 
 use crate::catalog::Rendered;
 use crate::lease::SessionFacts;
-use crate::token::Token;
+use crate::token::{Device, Token};
 
 /// A request on its way through a lane. Dropping it answers it, so no client waits for a request
 /// that was lost.
@@ -39,8 +40,34 @@ pub enum Work {
         /// Whether the list is wanted as well.
         fetch_list: bool,
     },
-    /// End the session.
-    Logout(Token),
+    /// Which sessions does the user of this one have?
+    ListSessions(Token),
+    /// End the session, or all of its user.
+    Logout(Logout),
+    /// End another session of the same user.
+    RevokeSession(Revocation),
+    /// Replace the password, end all sessions, begin a new one.
+    ChangePassword(PasswordChange),
+}
+
+/// Who asks, as far as this server knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The user's address: that of the connection, or what a trusted proxy says.
+    pub address: IpAddr,
+    /// The user's program, as it calls itself.
+    pub user_agent: Option<Box<str>>,
+}
+
+/// Where a client keeps its token, and so where it wants to find the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In the content of an answer; it comes back in `Authorization`.
+    Content,
+    /// In a cookie.
+    Cookie,
+    /// In both: the client has sent the same token twice.
+    Both,
 }
 
 /// An account to be made.
@@ -55,8 +82,8 @@ pub struct Registration {
     pub age: Option<u8>,
     /// Makes it safe to send the request again.
     pub request_id: RequestId,
-    /// The user's address.
-    pub client_address: IpAddr,
+    /// Who asks.
+    pub client: Client,
 }
 
 /// Somebody who wants to log in.
@@ -67,10 +94,114 @@ pub struct Login {
     pub password: Zeroizing<String>,
     /// Makes it safe to send the request again.
     pub request_id: RequestId,
-    /// The user's address.
+    /// Who asks.
+    pub client: Client,
+    /// The known-device marker of an earlier login.
+    pub device: Option<Device>,
+    /// Where the token is wanted.
+    pub delivery: Delivery,
+}
+
+/// A session that is to end.
+pub struct Logout {
+    /// Its token.
+    pub token: Token,
+    /// Whether all sessions of its user end.
+    pub all: bool,
+    /// Where the request came from.
     pub client_address: IpAddr,
-    /// The user's program, as it calls itself.
-    pub user_agent: Option<Box<str>>,
+    /// Where the token was.
+    pub delivery: Delivery,
+}
+
+/// Another session that is to end.
+pub struct Revocation {
+    /// The token of the session that asks.
+    pub token: Token,
+    /// The session to end.
+    pub session_id: u64,
+    /// Where the request came from.
+    pub client_address: IpAddr,
+}
+
+/// A password to be replaced.
+pub struct PasswordChange {
+    /// The token of a session of the account.
+    pub token: Token,
+    /// As the user typed it.
+    pub current_password: Zeroizing<String>,
+    /// As the user typed it.
+    pub new_password: Zeroizing<String>,
+    /// Who asks.
+    pub client: Client,
+    /// Where the token was, and the fresh one is wanted.
+    pub delivery: Delivery,
+}
+
+impl Work {
+    /// Its name, for logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Register(_) => "Register",
+            Self::Authenticate(_) => "Authenticate",
+            Self::CheckSession(_) => "CheckSession",
+            Self::ViewProducts { .. } => "ViewProducts",
+            Self::ListSessions(_) => "ListSessions",
+            Self::Logout(_) => "Logout",
+            Self::RevokeSession(_) => "RevokeSession",
+            Self::ChangePassword(_) => "ChangePassword",
+        }
+    }
+
+    /// Whether auth_back hashes a password for it.
+    #[must_use]
+    pub fn is_heavy(&self) -> bool {
+        matches!(self, Self::Register(_) | Self::Authenticate(_) | Self::ChangePassword(_))
+    }
+
+    /// Whether its answer may have to wait for leases to run, after all its work is done.
+    #[must_use]
+    pub fn ends_sessions(&self) -> bool {
+        matches!(self, Self::Logout(_) | Self::RevokeSession(_) | Self::ChangePassword(_))
+    }
+
+    /// What an auth server has to announce before it is asked.
+    #[must_use]
+    pub fn needs(&self) -> Features {
+        match self {
+            Self::ListSessions(_)
+            | Self::RevokeSession(_)
+            | Self::ChangePassword(_)
+            | Self::Logout(Logout { all: true, .. }) => Features::SESSION_MANAGEMENT,
+            _ => Features::NONE,
+        }
+    }
+
+    /// Whether it may be sent again when its outcome is not known (PROTOCOL.md, "Unknown outcomes
+    /// and request ids").
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Logout(logout) => !logout.all,
+            Self::RevokeSession(_) | Self::ChangePassword(_) => false,
+            _ => true,
+        }
+    }
+}
+
+impl Delivery {
+    /// Whether the content of an answer carries the token.
+    #[must_use]
+    pub fn in_content(self) -> bool {
+        self != Self::Cookie
+    }
+
+    /// Whether a cookie carries the token.
+    #[must_use]
+    pub fn in_cookie(self) -> bool {
+        self != Self::Content
+    }
 }
 
 /// What a request came to.
@@ -87,6 +218,10 @@ pub enum Outcome {
         token: Token,
         /// How long it lives.
         expires_in_ms: u64,
+        /// A known-device marker to keep.
+        device: Option<Device>,
+        /// Where they are wanted.
+        delivery: Delivery,
     },
     /// The session is alive.
     Session(CheckedSession),
@@ -97,10 +232,29 @@ pub enum Outcome {
         /// The list, if it was fetched.
         list: Option<Rendered>,
     },
-    /// The session is over.
+    /// The user's sessions, as an answer.
+    Sessions(PreparedResponse),
+    /// The session is over, or all of its user.
     LoggedOut {
         /// What was its token.
         token: Token,
+        /// Whether all sessions are over.
+        all: bool,
+        /// Where the token was.
+        delivery: Delivery,
+    },
+    /// Another session is over.
+    Revoked,
+    /// The password is another, and all sessions but a new one are over.
+    PasswordChanged {
+        /// Whose.
+        user_id: u64,
+        /// The token of the new session.
+        token: Token,
+        /// How long it lives.
+        expires_in_ms: u64,
+        /// Where it is wanted.
+        delivery: Delivery,
     },
     /// auth_back said no.
     Refused(Refusal),
@@ -128,6 +282,8 @@ pub struct Refusal {
     pub code: String,
     /// For people.
     pub detail: String,
+    /// How long to wait before asking again; 0 when nothing is known of that.
+    pub retry_after_ms: u32,
 }
 
 /// Why nobody said anything. What the request came to is then not known.
@@ -137,6 +293,11 @@ pub enum Unanswered {
     TimedOut,
     /// No auth server could be reached.
     Unreachable,
+    /// The connection to an auth server broke after the request was sent, and it is not one that may
+    /// be sent twice.
+    Lost,
+    /// No auth server that can be reached is of a release that does what was asked.
+    Unsupported,
     /// An auth server answered with something that is no answer; the servers do not fit together.
     Incomprehensible,
     /// The job was dropped: a defect of this server, or its end.
@@ -161,13 +322,6 @@ impl Outcome {
 /// Names the work only: its content is nobody's business.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let work = match self.work {
-            Work::Register(_) => "Register",
-            Work::Authenticate(_) => "Authenticate",
-            Work::CheckSession(_) => "CheckSession",
-            Work::ViewProducts { .. } => "ViewProducts",
-            Work::Logout(_) => "Logout",
-        };
-        f.debug_struct("Job").field("work", &work).finish_non_exhaustive()
+        f.debug_struct("Job").field("work", &self.work.name()).finish_non_exhaustive()
     }
 }

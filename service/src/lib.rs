@@ -11,6 +11,7 @@ pub mod lane;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod network;
 pub mod ops;
 pub mod process;
 pub mod ready;

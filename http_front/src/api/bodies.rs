@@ -8,15 +8,18 @@ mod password;
 
 use framing::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, USERNAME_BYTES_MAX};
 use framing::v2::RequestId;
-use http1::{Exchange, Problem};
+use http1::Problem;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
+use super::call::Entry;
 use super::problems;
-use crate::work::{Login, Registration};
+use crate::token::Device;
+use crate::work::{Client, Delivery, Login, Registration};
 use password::PasswordText;
 
 /// Reads the body of a register request.
-pub(super) fn registration(body: &[u8], exchange: &Exchange) -> Result<Registration, Problem> {
+pub(super) fn registration(body: &[u8], client: Client) -> Result<Registration, Problem> {
     let body: RegisterBody = parse(body)?;
     check_length(&body.username, USERNAME_BYTES_MAX, &problems::USERNAME_INVALID)?;
     check_length(&body.password.0, PASSWORD_BYTES_MAX, &problems::PASSWORD_INVALID)?;
@@ -29,34 +32,56 @@ pub(super) fn registration(body: &[u8], exchange: &Exchange) -> Result<Registrat
         name: body.name,
         age: body.age,
         request_id: new_request_id()?,
-        client_address: exchange.peer.ip(),
+        client,
     })
 }
 
 /// Reads the body of an authenticate request.
-pub(super) fn login(
-    body: &[u8],
-    exchange: &Exchange,
-    user_agent: Option<Box<str>>,
-) -> Result<Login, Problem> {
+pub(super) fn login(body: &[u8], entry: Entry) -> Result<Login, Problem> {
     let body: AuthenticateBody = parse(body)?;
     check_length(&body.username, USERNAME_BYTES_MAX, &problems::USERNAME_INVALID)?;
     check_length(&body.password.0, PASSWORD_BYTES_MAX, &problems::PASSWORD_INVALID)?;
+    // Else another site could log a browser in to an account of its own choice.
+    if body.cookie && !entry.is_ours {
+        return Err(problems::CROSS_SITE);
+    }
+    // A marker that cannot be one is left out: nobody is refused for what a program has kept.
+    let device = body.device.and_then(|text| Device::new(text.0.as_bytes())).or(entry.device);
     Ok(Login {
         username: body.username,
         password: body.password.0,
         request_id: new_request_id()?,
-        client_address: exchange.peer.ip(),
-        user_agent,
+        client: entry.client,
+        device,
+        delivery: if body.cookie { Delivery::Cookie } else { Delivery::Content },
     })
 }
 
-/// Reads the body of a logout request: none, or an empty object.
-pub(super) fn logout(body: &[u8]) -> Result<(), Problem> {
+/// Reads the body of a logout request, which may be absent: whether all sessions are to end.
+pub(super) fn logout(body: &[u8]) -> Result<bool, Problem> {
     if body.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    parse::<LogoutBody>(body).map(|LogoutBody {}| ())
+    parse::<LogoutBody>(body).map(|body| body.all)
+}
+
+/// Reads the body of a request to revoke a session: its number.
+pub(super) fn revocation(body: &[u8]) -> Result<u64, Problem> {
+    let body: RevokeBody = parse(body)?;
+    // `parse` of a number would take a plus sign as well.
+    let digits = body.session_id.bytes().all(|byte| byte.is_ascii_digit());
+    body.session_id.parse().ok().filter(|_| digits).ok_or_else(|| {
+        problems::BODY_MALFORMED.with_detail("The session_id is one of those that sessions lists.")
+    })
+}
+
+/// Reads the body of a request to change a password: the current and the new one.
+pub(super) fn passwords(body: &[u8]) -> Result<(Zeroizing<String>, Zeroizing<String>), Problem> {
+    let body: ChangePasswordBody = parse(body)?;
+    for password in [&body.current_password, &body.new_password] {
+        check_length(&password.0, PASSWORD_BYTES_MAX, &problems::PASSWORD_INVALID)?;
+    }
+    Ok((body.current_password.0, body.new_password.0))
 }
 
 #[derive(Deserialize)]
@@ -73,11 +98,30 @@ struct RegisterBody {
 struct AuthenticateBody {
     username: String,
     password: PasswordText,
+    #[serde(default)]
+    cookie: bool,
+    device: Option<PasswordText>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LogoutBody {}
+struct LogoutBody {
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeBody {
+    session_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangePasswordBody {
+    current_password: PasswordText,
+    new_password: PasswordText,
+}
 
 fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
     if body.is_empty() {

@@ -1,49 +1,85 @@
-//! From a head to a call: route, method, media type, token. All of it is decided before any of the
-//! body is read.
+//! From a head to a call: route, method, media type, token, who asks. All of it is decided before
+//! any of the body is read.
 
-use http1::{Accepted, BodyLength, Head, Problem};
+use http1::{Accepted, BodyLength, Exchange, Head, Problem};
 
-use super::bearer;
-use super::problems;
+use super::credentials::{self, Credentials};
 use super::route::Route;
+use super::{cookies, origin, problems};
 use crate::limits::USER_AGENT_BYTES_MAX;
-use crate::token::Token;
+use crate::proxies::TrustedProxies;
+use crate::token::{Device, Token};
+use crate::work::Client;
 
 /// A request whose head is understood; what is still to come is its body.
 pub enum Call {
     /// Make an account.
-    Register,
-    /// Log in, with a program that calls itself so.
-    Authenticate(Option<Box<str>>),
+    Register(Client),
+    /// Log in.
+    Authenticate(Entry),
     /// See the products.
     Products(Token),
     /// Who am I?
     Session(Token),
-    /// End this session.
-    Logout(Token),
+    /// Which sessions do I have?
+    Sessions(Token),
+    /// End this session, or all.
+    Logout(Credentials, Client),
+    /// End another session.
+    RevokeSession(Token, Client),
+    /// Replace the password.
+    ChangePassword(Credentials, Client),
 }
 
-/// The longest body that a route reads. The longest sensible one is a register request: a password
-/// of 128 code points, each as an escaped surrogate pair, and a name.
+/// What the head of a login says.
+pub struct Entry {
+    /// Who asks.
+    pub(super) client: Client,
+    /// The marker that the browser keeps.
+    pub(super) device: Option<Device>,
+    /// Whether a page of this site asks, or the user directly.
+    pub(super) is_ours: bool,
+}
+
+/// The longest body that a route reads. The longest sensible one is that of a change of password:
+/// twice 128 code points, each as an escaped surrogate pair.
 const BODY_BYTES_MAX: usize = http1::limits::BODY_BYTES_MAX;
 
-pub(super) fn from_head(head: &Head<'_>) -> Result<Accepted<Call>, Problem> {
+pub(super) fn from_head(
+    head: &Head<'_>,
+    exchange: &Exchange,
+    proxies: &TrustedProxies,
+) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
         return Err(problems::METHOD_NOT_ALLOWED.with_allow(route.allow()));
     }
+    let client = || client(head, exchange, proxies);
     match route {
-        Route::Products => Ok(Accepted::without_body(Call::Products(bearer::token(head)?))),
-        Route::Session => Ok(Accepted::without_body(Call::Session(bearer::token(head)?))),
-        Route::Register => with_json(head, Call::Register),
-        Route::Authenticate => with_json(head, Call::Authenticate(user_agent(head))),
+        Route::Products => Ok(Accepted::without_body(Call::Products(token(head)?))),
+        Route::Session => Ok(Accepted::without_body(Call::Session(token(head)?))),
+        Route::Sessions => Ok(Accepted::without_body(Call::Sessions(token(head)?))),
+        Route::Register => with_json(head, Call::Register(client())),
+        Route::Authenticate => {
+            let device = cookies::only(head, cookies::DEVICE).ok().flatten();
+            let device = device.and_then(Device::new);
+            let entry = Entry { client: client(), device, is_ours: origin::is_ours(head) };
+            with_json(head, Call::Authenticate(entry))
+        }
         Route::Logout => {
-            let call = Call::Logout(bearer::token(head)?);
-            // A logout has nothing more to say, so it may come without a body.
+            let call = Call::Logout(credentials::for_change(head)?, client());
+            // A logout may have nothing more to say, and comes without a body then.
             match head.body_length() {
                 BodyLength::Exact(0) => Ok(Accepted::with_body(call, BODY_BYTES_MAX)),
                 _ => with_json(head, call),
             }
+        }
+        Route::RevokeSession => {
+            let credentials = credentials::for_change(head)?;
+            with_json(head, Call::RevokeSession(credentials.token, client()))
+        }
+        Route::ChangePassword => {
+            with_json(head, Call::ChangePassword(credentials::for_change(head)?, client()))
         }
     }
 }
@@ -53,6 +89,15 @@ fn with_json(head: &Head<'_>, call: Call) -> Result<Accepted<Call>, Problem> {
         return Err(problems::UNSUPPORTED_MEDIA_TYPE);
     }
     Ok(Accepted::with_body(call, BODY_BYTES_MAX))
+}
+
+fn token(head: &Head<'_>) -> Result<Token, Problem> {
+    credentials::of(head).map(|credentials| credentials.token)
+}
+
+fn client(head: &Head<'_>, exchange: &Exchange, proxies: &TrustedProxies) -> Client {
+    let address = proxies.client_address(exchange.peer.ip(), head.fields("X-Forwarded-For"));
+    Client { address, user_agent: user_agent(head) }
 }
 
 /// The first `User-Agent`, cut to its bound. One that is not UTF-8 is left out: nothing depends on

@@ -6,12 +6,17 @@
 //! | `POST /open_api/v1/authenticate` | heavy |
 //! | `GET /open_api/v1/products` | none with a lease, else light |
 //! | `GET /open_api/v1/session` | none with a lease, else light |
+//! | `GET /open_api/v1/sessions` | light |
 //! | `POST /open_api/v1/logout` | light |
+//! | `POST /open_api/v1/revoke_session` | light |
+//! | `POST /open_api/v1/change_password` | heavy |
 
 mod answers;
-mod bearer;
 mod bodies;
 mod call;
+mod cookies;
+mod credentials;
+mod origin;
 mod problems;
 mod route;
 
@@ -28,17 +33,20 @@ use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
 use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
 use crate::metrics::Metrics;
+use crate::proxies::TrustedProxies;
 use crate::token::Token;
-use crate::work::{CheckedSession, Job, Outcome, Work};
+use crate::work::{CheckedSession, Job, Logout, Outcome, PasswordChange, Revocation, Work};
 
-pub(crate) use answers::products as render_products;
+pub(crate) use answers::{products as render_products, sessions as render_sessions};
 use call::Call;
+use credentials::Credentials;
 
 /// The API of one event loop, with everything that its connections share.
 pub struct Api {
     mailbox: Mailbox<Outcome>,
     lanes: Lanes,
     request_timeout: Duration,
+    proxies: TrustedProxies,
     leases: Leases,
     catalog: Catalog,
     metrics: Metrics,
@@ -60,12 +68,14 @@ impl Api {
         mailbox: Mailbox<Outcome>,
         lanes: Lanes,
         request_timeout: Duration,
+        proxies: TrustedProxies,
         metrics: Metrics,
     ) -> Self {
         Self {
             mailbox,
             lanes,
             request_timeout,
+            proxies,
             leases: Leases::new(),
             catalog: Catalog::default(),
             metrics,
@@ -96,17 +106,8 @@ impl Api {
 
     /// Queues work on its lane, or says at once that the lane is full.
     fn submit(&self, work: Work, exchange: &Exchange, reply: Reply<'_>) -> Progress {
-        let lane = match work {
-            Work::Register(_) | Work::Authenticate(_) => &self.lanes.heavy,
-            Work::CheckSession(_) | Work::ViewProducts { .. } | Work::Logout(_) => {
-                &self.lanes.light
-            }
-        };
-        // The answer to a logout may have to wait for leases to run, after all its work is done.
-        let settle = match work {
-            Work::Logout(_) => SETTLE_TIME_MAX,
-            _ => Duration::ZERO,
-        };
+        let lane = if work.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
+        let settle = if work.ends_sessions() { SETTLE_TIME_MAX } else { Duration::ZERO };
         let deadline = exchange.now + self.request_timeout;
         let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Outcome::dropped());
         match lane.try_submit(Job { work, deadline, ticket }) {
@@ -120,7 +121,7 @@ impl Api {
 
     fn remember(&mut self, session: CheckedSession, exchange: &Exchange) {
         let CheckedSession { token, facts, leased_until } = session;
-        self.leases.insert(token, facts, leased_until, exchange.now);
+        self.leases.insert(&token, facts, leased_until, exchange.now);
     }
 }
 
@@ -134,8 +135,8 @@ impl Handler for Api {
     type Call = Call;
     type Completion = Outcome;
 
-    fn on_head(&mut self, head: &Head<'_>, _: &Exchange) -> Result<Accepted<Call>, Problem> {
-        call::from_head(head)
+    fn on_head(&mut self, head: &Head<'_>, exchange: &Exchange) -> Result<Accepted<Call>, Problem> {
+        call::from_head(head, exchange, &self.proxies)
     }
 
     fn on_request(
@@ -148,11 +149,30 @@ impl Handler for Api {
         let work = match call {
             Call::Products(token) => return self.view_products(token, exchange, reply),
             Call::Session(token) => return self.show_session(token, exchange, reply),
-            Call::Register => bodies::registration(body, exchange).map(Work::Register),
-            Call::Authenticate(user_agent) => {
-                bodies::login(body, exchange, user_agent).map(Work::Authenticate)
+            Call::Sessions(token) => Ok(Work::ListSessions(token)),
+            Call::Register(client) => bodies::registration(body, client).map(Work::Register),
+            Call::Authenticate(entry) => bodies::login(body, entry).map(Work::Authenticate),
+            Call::Logout(Credentials { token, delivery }, client) => {
+                bodies::logout(body).map(|all| {
+                    let client_address = client.address;
+                    Work::Logout(Logout { token, all, client_address, delivery })
+                })
             }
-            Call::Logout(token) => bodies::logout(body).map(|()| Work::Logout(token)),
+            Call::RevokeSession(token, client) => bodies::revocation(body).map(|session_id| {
+                let client_address = client.address;
+                Work::RevokeSession(Revocation { token, session_id, client_address })
+            }),
+            Call::ChangePassword(Credentials { token, delivery }, client) => {
+                bodies::passwords(body).map(|(current_password, new_password)| {
+                    Work::ChangePassword(PasswordChange {
+                        token,
+                        current_password,
+                        new_password,
+                        client,
+                        delivery,
+                    })
+                })
+            }
         };
         match work {
             Ok(work) => self.submit(work, exchange, reply),
@@ -169,8 +189,8 @@ impl Handler for Api {
         self.metrics.outcomes.count(&outcome);
         match outcome {
             Outcome::Registered { user_id } => answers::registered(user_id, reply),
-            Outcome::Authenticated { token, expires_in_ms } => {
-                answers::authenticated(token.expose(), expires_in_ms, reply)
+            Outcome::Authenticated { token, expires_in_ms, device, delivery } => {
+                answers::authenticated(&token, expires_in_ms, device.as_ref(), delivery, reply)
             }
             Outcome::Session(session) => {
                 let answered = answers::session(&session.facts, exchange.now, reply);
@@ -188,9 +208,20 @@ impl Handler for Api {
                     None => reply.problem(&problems::INTERNAL),
                 }
             }
-            Outcome::LoggedOut { token } => {
-                self.leases.remove(&token);
-                answers::logged_out(reply)
+            Outcome::Sessions(list) => reply.send_prepared(&list),
+            Outcome::LoggedOut { token, all, delivery } => {
+                // By now every lease on what has ended has run. Should an auth server have been
+                // wrong about that, this loop at least does not go on by it.
+                match all {
+                    true => self.leases.remove_all_of(&token),
+                    false => self.leases.remove(&token),
+                }
+                answers::logged_out(delivery, reply)
+            }
+            Outcome::Revoked => answers::done(reply),
+            Outcome::PasswordChanged { user_id, token, expires_in_ms, delivery } => {
+                self.leases.remove_user(user_id);
+                answers::authenticated(&token, expires_in_ms, None, delivery, reply)
             }
             Outcome::Refused(refusal) => reply.problem(&problems::of_refusal(&refusal)),
             Outcome::Unanswered(why) => reply.problem(problems::of_silence(why)),

@@ -31,6 +31,10 @@ problems! {
         "A username has 3 to 32 of a-z, 0-9, '.', '_' and '-', and starts with a letter.";
     PASSWORD_INVALID = BadRequest "password_invalid" "The password does not follow the convention"
         "The password is too short, too long, or has a character that no password may have.";
+    PASSWORD_COMMON = BadRequest "password_common" "The password is too common"
+        "Many people use this password, so it is among the first that are guessed. Choose another.";
+    PASSWORD_BREACHED = BadRequest "password_breached" "The password is known from a breach"
+        "This password has been stolen somewhere before, so it is among the first that are guessed. Choose another.";
     NAME_INVALID = BadRequest "name_invalid" "The name cannot be stored"
         "The name is too long, or has control characters.";
     AGE_INVALID = BadRequest "age_invalid" "The age cannot be right"
@@ -38,13 +42,25 @@ problems! {
     REQUEST_REFUSED = BadRequest "request_refused" "The request was refused"
         "The request is not as it should be.";
     TOKEN_MISSING = Unauthorized "token_missing" "A session token is needed"
-        "Send the token of a session as Authorization: Bearer TOKEN.";
+        "Send the token of a session as Authorization: Bearer TOKEN, or log in with a cookie.";
     TOKEN_MALFORMED = Unauthorized "token_malformed" "This cannot be a session token"
-        "Send the token as authenticate has answered it, once, as Authorization: Bearer TOKEN.";
+        "Send the token as authenticate has answered it, once: as Authorization: Bearer TOKEN, or in its cookie.";
     SESSION_NOT_LIVE = Unauthorized "session_not_live" "The session is not live"
         "The token is of no live session: it has ended, or there was none.";
     PASSWORD_WRONG = Unauthorized "password_wrong" "The password is wrong"
         "The password is not that of this user.";
+    CREDENTIALS_WRONG = Unauthorized "credentials_wrong" "The username or the password is wrong"
+        "There is no user with this name and this password.";
+    CROSS_SITE = Forbidden "cross_site" "The request is not known to come from this site"
+        "A request with a cookie has to say where it comes from, as browsers do: Sec-Fetch-Site has to be same-origin or none, or Origin has to name the host of the request.";
+    ACCOUNT_DISABLED = Forbidden "account_disabled" "The account is disabled"
+        "This account may not be used at present.";
+    FORBIDDEN = Forbidden "forbidden" "The request is not allowed"
+        "This is not allowed.";
+    SESSION_UNKNOWN = NotFound "session_unknown" "There is no such session"
+        "You have no session with this session_id: it has ended, or there was none.";
+    TOO_MANY_ATTEMPTS = TooManyRequests "too_many_attempts" "There were too many attempts"
+        "Nothing was tried. The Retry-After field says when to try again.";
     USER_UNKNOWN = NotFound "user_unknown" "There is no such user"
         "Nobody has registered this username.";
     USERNAME_TAKEN = Conflict "username_taken" "The username is taken"
@@ -57,6 +73,8 @@ problems! {
         "The request could not be served in time; whether it took effect is not known.";
     AUTH_UNREACHABLE = ServiceUnavailable "auth_unreachable" "The service cannot be reached"
         "No auth server could be reached; whether the request took effect is not known.";
+    OUTCOME_UNKNOWN = ServiceUnavailable "outcome_unknown" "The outcome is not known"
+        "The auth server went away after it got the request; whether it took effect is not known.";
     STORE_UNAVAILABLE = ServiceUnavailable "store_unavailable" "The store cannot be reached"
         "The store of users and sessions does not answer at present.";
     UNAVAILABLE = ServiceUnavailable "unavailable" "The service is not available"
@@ -69,7 +87,9 @@ const fn decorate(problem: Problem) -> Problem {
         // RFC 9110 section 15.5.2: a 401 has a challenge. RFC 6750 section 3.1: one to a request
         // that came without a token says no more; the problem's code tells the rest.
         Status::Unauthorized => problem.with_authenticate("Bearer"),
-        Status::ServiceUnavailable => problem.with_retry_after(RETRY_AFTER_SECONDS),
+        Status::ServiceUnavailable | Status::TooManyRequests => {
+            problem.with_retry_after(RETRY_AFTER_SECONDS)
+        }
         _ => problem,
     }
 }
@@ -83,14 +103,20 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
     });
     let problem = known.cloned().unwrap_or(match refusal.status {
         401 => SESSION_NOT_LIVE,
+        403 => FORBIDDEN,
         404 => USER_UNKNOWN,
         409 => USERNAME_TAKEN,
+        429 => TOO_MANY_ATTEMPTS,
         400..=499 => REQUEST_REFUSED,
         503 => UNAVAILABLE,
         _ => INTERNAL,
     });
     if refusal.status == 400 && !refusal.detail.is_empty() {
         return problem.with_detail(refusal.detail.clone());
+    }
+    if refusal.status == 429 && refusal.retry_after_ms > 0 {
+        // Whoever waits that long has waited long enough.
+        return problem.with_retry_after(refusal.retry_after_ms.div_ceil(1000));
     }
     if refusal.status >= 500 {
         tracing::warn!(
@@ -108,6 +134,8 @@ pub(super) fn of_silence(why: Unanswered) -> &'static Problem {
     match why {
         Unanswered::TimedOut => const { &TIMED_OUT },
         Unanswered::Unreachable => const { &AUTH_UNREACHABLE },
+        Unanswered::Lost => const { &OUTCOME_UNKNOWN },
+        Unanswered::Unsupported => const { &UNAVAILABLE },
         Unanswered::Incomprehensible | Unanswered::Dropped => const { &INTERNAL },
     }
 }
@@ -117,8 +145,12 @@ mod tests {
     use super::*;
 
     fn check(status: u16, code: &str, expected: &Problem) {
-        let refusal = Refusal { status, code: code.to_owned(), detail: String::new() };
+        let refusal = refusal(status, code, "");
         assert_eq!(&of_refusal(&refusal), expected, "{status} {code}");
+    }
+
+    fn refusal(status: u16, code: &str, detail: &str) -> Refusal {
+        Refusal { status, code: code.to_owned(), detail: detail.to_owned(), retry_after_ms: 0 }
     }
 
     #[test]
@@ -126,6 +158,11 @@ mod tests {
         check(409, "username_taken", &USERNAME_TAKEN);
         check(503, "store_unavailable", &STORE_UNAVAILABLE);
         check(401, "password_wrong", &PASSWORD_WRONG);
+        check(401, "credentials_wrong", &CREDENTIALS_WRONG);
+        check(403, "account_disabled", &ACCOUNT_DISABLED);
+        check(404, "session_unknown", &SESSION_UNKNOWN);
+        check(403, "something_new", &FORBIDDEN);
+        check(429, "something_new", &TOO_MANY_ATTEMPTS);
         check(400, "something_new", &REQUEST_REFUSED);
         check(418, "teapot", &REQUEST_REFUSED);
         check(500, "anything", &INTERNAL);
@@ -141,12 +178,21 @@ mod tests {
 
     #[test]
     fn details_of_our_own_faults_stay_here() {
-        let detail = "table user is corrupt".to_owned();
-        let refusal = Refusal { status: 500, code: "internal".to_owned(), detail };
-        assert_eq!(of_refusal(&refusal), INTERNAL);
-        let detail = "too short by 3".to_owned();
-        let refusal = Refusal { status: 400, code: "password_invalid".to_owned(), detail };
+        assert_eq!(of_refusal(&refusal(500, "internal", "table user is corrupt")), INTERNAL);
+        let refusal = refusal(400, "password_invalid", "too short by 3");
         assert_eq!(of_refusal(&refusal), PASSWORD_INVALID.with_detail("too short by 3"));
+    }
+
+    #[test]
+    fn the_time_to_wait_is_in_seconds_and_rounded_up() {
+        for (retry_after_ms, seconds) in
+            [(0, RETRY_AFTER_SECONDS), (1, 1), (1000, 1), (1001, 2), (u32::MAX, 4_294_968)]
+        {
+            let refusal = Refusal { retry_after_ms, ..refusal(429, "too_many_attempts", "") };
+            assert_eq!(of_refusal(&refusal), TOO_MANY_ATTEMPTS.with_retry_after(seconds));
+            let refusal = Refusal { retry_after_ms, ..self::refusal(503, "overloaded", "") };
+            assert_eq!(of_refusal(&refusal), OVERLOADED);
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@ pub(super) enum Route {
     Authenticate,
     Products,
     Session,
+    Sessions,
     Logout,
+    RevokeSession,
+    ChangePassword,
 }
 
 impl Route {
@@ -21,22 +24,35 @@ impl Route {
             "authenticate" => Self::Authenticate,
             "register" => Self::Register,
             "logout" => Self::Logout,
+            "sessions" => Self::Sessions,
+            "revoke_session" => Self::RevokeSession,
+            "change_password" => Self::ChangePassword,
             _ => return None,
         })
     }
 
     /// What `Allow` says.
     pub(super) fn allow(self) -> &'static str {
-        match self {
-            Self::Products | Self::Session => "GET, HEAD",
-            Self::Register | Self::Authenticate | Self::Logout => "POST",
-        }
+        if self.is_read() { "GET, HEAD" } else { "POST" }
     }
 
     pub(super) fn allows(self, method: Method) -> bool {
+        match method {
+            Method::Get | Method::Head => self.is_read(),
+            Method::Post => !self.is_read(),
+            _ => false,
+        }
+    }
+
+    /// Whether it changes nothing.
+    fn is_read(self) -> bool {
         match self {
-            Self::Products | Self::Session => matches!(method, Method::Get | Method::Head),
-            Self::Register | Self::Authenticate | Self::Logout => method == Method::Post,
+            Self::Products | Self::Session | Self::Sessions => true,
+            Self::Register
+            | Self::Authenticate
+            | Self::Logout
+            | Self::RevokeSession
+            | Self::ChangePassword => false,
         }
     }
 }
@@ -53,6 +69,8 @@ mod tests {
     fn paths_are_exact() {
         check("/open_api/v1/register", Some(Route::Register));
         check("/open_api/v1/products", Some(Route::Products));
+        check("/open_api/v1/session", Some(Route::Session));
+        check("/open_api/v1/sessions", Some(Route::Sessions));
         check("/open_api/v1/products/", None);
         check("/open_api/v1//products", None);
         check("/open_api/v1/PRODUCTS", None);

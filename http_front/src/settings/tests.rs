@@ -21,6 +21,7 @@ fn the_defaults_are_valid() {
     assert_eq!(settings.listen, ([127, 0, 0, 1], 8080).into());
     assert_eq!(settings.ops_listen, ([127, 0, 0, 1], 9080).into());
     assert_eq!(settings.auth, [([127, 0, 0, 1], 7051).into()]);
+    assert_eq!(settings.trusted_proxies, []);
     assert_eq!(settings.loops, available_cores());
     assert_eq!(settings.connections_max, 65_536);
     assert_eq!(settings.connections_per_address_max, 4096);
@@ -39,6 +40,8 @@ fn the_ends_of_each_range_are_allowed() {
         "--loops=64",
         "--auth=127.0.0.1:7051, [::1]:7051",
         &format!("--auth={}", all.join(",")),
+        "--trusted-proxies=",
+        "--trusted-proxies=127.0.0.1, 10.0.0.0/8,2001:db8::/32",
         "--connections-max=1",
         "--connections-max=1000000",
         "--connections-per-address-max=1000000",
@@ -80,6 +83,11 @@ fn what_is_not_allowed_is_refused_by_name_with_what_is() {
     check_refused("auth", "", &addresses);
     check_refused("auth", "127.0.0.1:7051,127.0.0.1:7051", &addresses);
     check_refused("auth", "auth.internal:7051", &addresses);
+    let networks =
+        "up to 64 different addresses or networks such as 10.0.0.0/8, separated by commas";
+    for value in ["proxy.internal", "10.0.0.1/8", "10.0.0.0/8,10.0.0.0/8", "127.0.0.1:80"] {
+        check_refused("trusted-proxies", value, networks);
+    }
     for value in ["0", "65", "-1", "many"] {
         check_refused("loops", value, "auto or a whole number from 1 to 64");
     }

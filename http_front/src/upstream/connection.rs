@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use framing::v2::{
-    Agreed, Encoder, Frame, Health, HealthReply, Hello, Inbox, Incompatible, RequestMessage,
-    negotiate,
+    Agreed, Encoder, Features, Frame, Health, HealthReply, Hello, Inbox, Incompatible,
+    RequestMessage, negotiate,
 };
 use framing::{DecodeError, EncodeError, FrameError};
 use zeroize::Zeroize;
@@ -28,6 +28,7 @@ pub(crate) struct Connection {
     outgoing: Vec<u8>,
     inbox: Inbox,
     encoder: Encoder,
+    features: Features,
     in_flight_max: usize,
     next_correlation: u64,
     /// It has carried requests before, so what breaks it may have happened while it waited.
@@ -88,6 +89,7 @@ impl Connection {
             outgoing: Vec::new(),
             inbox: Inbox::new(),
             encoder: Encoder::default(),
+            features: Features::NONE,
             in_flight_max: 1,
             next_correlation: 0,
             used: false,
@@ -95,6 +97,7 @@ impl Connection {
         };
         let agreed = connection.greet(opened_at + patience)?;
         connection.encoder = agreed.encoder();
+        connection.features = agreed.features;
         connection.in_flight_max = usize::try_from(agreed.in_flight_max).unwrap_or(usize::MAX);
         Ok(connection)
     }
@@ -139,11 +142,21 @@ impl Connection {
     }
 
     /// Sends the requests of `jobs` in one write and answers each job when its reply arrives.
-    /// Blocks until all are answered; a job whose deadline passes is answered with that.
+    /// Blocks until all are answered; a job whose deadline passes is answered with that. Jobs that
+    /// this auth server has not announced to do are left in `jobs`.
     ///
     /// After an error the connection is of no more use, and jobs that were not answered are left in
     /// `jobs`. Whether they took effect is not known; all of them can be sent again.
     pub(crate) fn exchange(&mut self, jobs: &mut Vec<Job>) -> Result<(), ConnectionError> {
+        let features = self.features;
+        let beyond: Vec<Job> =
+            jobs.extract_if(.., |job| !features.contains(job.work.needs())).collect();
+        let exchanged = self.exchange_known(jobs);
+        jobs.extend(beyond);
+        exchanged
+    }
+
+    fn exchange_known(&mut self, jobs: &mut Vec<Job>) -> Result<(), ConnectionError> {
         while !jobs.is_empty() {
             let rest = jobs.split_off(jobs.len().min(self.in_flight_max));
             let mut waiting = Waiting::new(self.next_correlation, std::mem::replace(jobs, rest));
@@ -151,7 +164,12 @@ impl Connection {
             self.used = true;
             if exchanged.is_err() {
                 self.broken = true;
-                jobs.extend(waiting.into_unanswered());
+                for job in waiting.into_unanswered() {
+                    match job.work.is_repeatable() {
+                        true => jobs.push(job),
+                        false => job.answer(Outcome::Unanswered(Unanswered::Lost)),
+                    }
+                }
                 return exchanged;
             }
         }

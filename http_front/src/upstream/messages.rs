@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant};
 
 use framing::v2::{
-    Answer, Authenticate, AuthenticateReply, CheckSession, CheckSessionReply, Encoder, Frame,
-    Logout, LogoutReply, Products, ProductsReply, Register, RegisterReply, ReplyMessage,
+    Answer, Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
+    CheckSessionReply, Encoder, Frame, Logout, LogoutReply, Products, ProductsReply, Register,
+    RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
 use framing::{EncodeError, Secret};
 
-use crate::api::render_products;
+use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
 use crate::lease::SessionFacts;
-use crate::token::Token;
-use crate::work::{CheckedSession, Job, Outcome, Refusal, Unanswered, Work};
+use crate::token::{Device, SecretText, Token};
+use crate::work::{CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
 
 /// Appends the request for `work`.
 pub(super) fn encode(
@@ -30,8 +31,8 @@ pub(super) fn encode(
                 name: registration.name.as_deref(),
                 age: registration.age,
                 request_id: registration.request_id,
-                client_address: Some(registration.client_address),
-                user_agent: None,
+                client_address: Some(registration.client.address),
+                user_agent: registration.client.user_agent.as_deref(),
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -40,37 +41,73 @@ pub(super) fn encode(
                 username: &login.username,
                 password: Secret::new(&login.password),
                 request_id: login.request_id,
-                client_address: Some(login.client_address),
-                user_agent: login.user_agent.as_deref(),
-                device: None,
+                client_address: Some(login.client.address),
+                user_agent: login.client.user_agent.as_deref(),
+                device: login.device.as_ref().map(secret),
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
         Work::CheckSession(token) | Work::ViewProducts { token, fetch_list: false } => {
-            let message = CheckSession { token: Secret::new(token.expose()) };
+            let message = CheckSession { token: secret(token) };
             encoder.request(out, correlation, budget_ms, &message)
         }
         Work::ViewProducts { token, fetch_list: true } => {
-            let message = Products { token: Secret::new(token.expose()) };
+            let message = Products { token: secret(token) };
             encoder.request(out, correlation, budget_ms, &message)
         }
-        Work::Logout(token) => {
-            let token = Secret::new(token.expose());
-            let message = Logout { token, all: false, client_address: None };
+        Work::ListSessions(token) => {
+            let message = Sessions { token: secret(token) };
+            encoder.request(out, correlation, budget_ms, &message)
+        }
+        Work::Logout(logout) => {
+            let message = Logout {
+                token: secret(&logout.token),
+                all: logout.all,
+                client_address: Some(logout.client_address),
+            };
+            encoder.request(out, correlation, budget_ms, &message)
+        }
+        Work::RevokeSession(revocation) => {
+            let message = RevokeSession {
+                token: secret(&revocation.token),
+                session_id: revocation.session_id,
+                client_address: Some(revocation.client_address),
+            };
+            encoder.request(out, correlation, budget_ms, &message)
+        }
+        Work::ChangePassword(change) => {
+            let message = ChangePassword {
+                token: secret(&change.token),
+                current_password: Secret::new(&change.current_password),
+                new_password: Secret::new(&change.new_password),
+                client_address: Some(change.client.address),
+                user_agent: change.client.user_agent.as_deref(),
+            };
             encoder.request(out, correlation, budget_ms, &message)
         }
     }
 }
 
+fn secret<const BYTES_MAX: usize>(text: &SecretText<BYTES_MAX>) -> Secret<'_> {
+    Secret::new(text.expose())
+}
+
 /// Answers `job` with its reply. `sent_at` is when its request left.
 pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant) {
     let Job { work, ticket, .. } = job;
+    // When no lease on a session that ended can run any more. The session is over in the store, but
+    // other servers may still answer for it. The answer waits on a timer of its loop; this thread
+    // goes on.
+    let mut settled_at = None;
+    let mut settles_in = |ms: u32| {
+        settled_at = Some(Instant::now() + Duration::from_millis(ms.into()));
+    };
     let outcome = match work {
         Work::Register(_) => {
             outcome(reply, |reply: RegisterReply| Outcome::Registered { user_id: reply.user_id })
         }
-        Work::Authenticate(_) => {
-            outcome(reply, |reply: AuthenticateReply<'_>| authenticated(&reply))
+        Work::Authenticate(login) => {
+            outcome(reply, |reply: AuthenticateReply<'_>| authenticated(&reply, login.delivery))
         }
         Work::CheckSession(token) => outcome(reply, |reply: CheckSessionReply<'_>| {
             Outcome::Session(session(token, &reply, sent_at))
@@ -90,18 +127,27 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant) {
                 }
             })
         }
-        Work::Logout(token) => {
-            let mut settled_at = Instant::now();
-            let outcome = outcome(reply, |reply: LogoutReply| {
-                settled_at += Duration::from_millis(reply.settled_in_ms.into());
-                Outcome::LoggedOut { token }
-            });
-            // The session is over in the store, but leases on it may still run on other servers.
-            // The answer waits for them on a timer of its loop; this thread goes on.
-            return ticket.answer_at(settled_at, outcome);
-        }
+        Work::ListSessions(_) => outcome(reply, |reply: SessionsReply<'_>| {
+            Outcome::Sessions(render_sessions(reply.sessions))
+        }),
+        Work::Logout(logout) => outcome(reply, |reply: LogoutReply| {
+            settles_in(reply.settled_in_ms);
+            let crate::work::Logout { token, all, delivery, .. } = logout;
+            Outcome::LoggedOut { token, all, delivery }
+        }),
+        Work::RevokeSession(_) => outcome(reply, |reply: RevokeSessionReply| {
+            settles_in(reply.settled_in_ms);
+            Outcome::Revoked
+        }),
+        Work::ChangePassword(change) => outcome(reply, |reply: ChangePasswordReply<'_>| {
+            settles_in(reply.settled_in_ms);
+            password_changed(&reply, change.delivery)
+        }),
     };
-    ticket.answer(outcome);
+    match settled_at {
+        Some(at) => ticket.answer_at(at, outcome),
+        None => ticket.answer(outcome),
+    }
 }
 
 fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> Outcome) -> Outcome {
@@ -112,6 +158,7 @@ fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> O
             status: refusal.status().get(),
             code: refusal.code().to_owned(),
             detail: refusal.detail().to_owned(),
+            retry_after_ms: refusal.retry_after_ms(),
         }),
         Err(error) => {
             tracing::error!(%error, "an answer of an auth server could not be understood");
@@ -120,15 +167,30 @@ fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> O
     }
 }
 
+fn authenticated(reply: &AuthenticateReply<'_>, delivery: Delivery) -> Outcome {
+    let Some(token) = token(reply.token) else {
+        return Outcome::Unanswered(Unanswered::Incomprehensible);
+    };
+    // Somebody who has logged in is not turned away for want of a marker.
+    let device = reply.device.and_then(|device| Device::new(device.expose().as_bytes()));
+    Outcome::Authenticated { token, expires_in_ms: reply.expires_in_ms, device, delivery }
+}
+
+fn password_changed(reply: &ChangePasswordReply<'_>, delivery: Delivery) -> Outcome {
+    let Some(token) = token(reply.token) else {
+        return Outcome::Unanswered(Unanswered::Incomprehensible);
+    };
+    let (user_id, expires_in_ms) = (reply.user_id, reply.expires_in_ms);
+    Outcome::PasswordChanged { user_id, token, expires_in_ms, delivery }
+}
+
 /// A token that would be refused when it comes back is worse than none.
-fn authenticated(reply: &AuthenticateReply<'_>) -> Outcome {
-    match Token::new(reply.token.expose().as_bytes()) {
-        Some(token) => Outcome::Authenticated { token, expires_in_ms: reply.expires_in_ms },
-        None => {
-            tracing::error!("an auth server made a token of a form that this server does not take");
-            Outcome::Unanswered(Unanswered::Incomprehensible)
-        }
+fn token(made: Secret<'_>) -> Option<Token> {
+    let token = Token::new(made.expose().as_bytes());
+    if token.is_none() {
+        tracing::error!("an auth server made a token of a form that this server does not take");
     }
+    token
 }
 
 fn session(token: Token, reply: &CheckSessionReply<'_>, sent_at: Instant) -> CheckedSession {

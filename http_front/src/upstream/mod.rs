@@ -11,6 +11,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use framing::v2::Features;
 use pool::{AcquireError, ConfigError};
 
 use crate::metrics::Metrics;
@@ -28,7 +29,7 @@ pub struct Upstreams {
 
 /// How an attempt at one server ended.
 enum Attempt {
-    /// Every job is answered.
+    /// Every job is answered, but for those that are beyond the server.
     Done,
     /// The connection is of no more use, which says nothing of the server; another one may do.
     Stale,
@@ -58,9 +59,10 @@ impl Upstreams {
     /// Has all of `jobs` served and answered, by as many servers as it takes. Blocks until then, or
     /// until their deadlines have passed.
     ///
-    /// A job whose connection broke is sent again, to another server or over a fresh connection: a
-    /// session check and a logout can be repeated freely, and register and authenticate carry a
-    /// request id that makes it safe.
+    /// A job whose connection broke is sent again, to another server or over a fresh connection, if
+    /// it may be: a session check can be repeated freely, and register and authenticate carry a
+    /// request id that makes it safe. One that needs what a server has not announced goes to the
+    /// next, so that old and new auth servers can run side by side.
     pub fn serve(&self, jobs: &mut Vec<Job>) {
         let began = Instant::now();
         self.serve_all(jobs);
@@ -69,6 +71,7 @@ impl Upstreams {
 
     fn serve_all(&self, jobs: &mut Vec<Job>) {
         let mut tried = Tried::default();
+        let mut is_beyond_some = false;
         loop {
             let now = Instant::now();
             answer_all(jobs.extract_if(.., |job| job.deadline <= now), Unanswered::TimedOut);
@@ -76,6 +79,10 @@ impl Upstreams {
                 return;
             }
             let Some(index) = self.balance.pick(&self.servers, tried, now) else {
+                if is_beyond_some {
+                    let beyond = jobs.extract_if(.., |job| job.work.needs() != Features::NONE);
+                    answer_all(beyond, Unanswered::Unsupported);
+                }
                 return answer_all(jobs.drain(..), Unanswered::Unreachable);
             };
             tried.add(index);
@@ -85,7 +92,10 @@ impl Upstreams {
                 attempt => attempt,
             };
             match attempt {
-                Attempt::Done => server.health.answered(),
+                Attempt::Done => {
+                    server.health.answered();
+                    is_beyond_some |= !jobs.is_empty();
+                }
                 Attempt::Stale => {}
                 Attempt::Failed => server.health.failed(Instant::now()),
             }

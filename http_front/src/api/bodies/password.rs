@@ -1,4 +1,4 @@
-//! A password out of JSON, without a copy that is not wiped.
+//! A secret out of JSON, without a copy that is not wiped.
 //!
 //! `serde_json` puts a string with escapes together in a buffer of its own, which it frees without
 //! wiping it. So the text is taken as it stands in the body, and its escapes (RFC 8259 section 7)
@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// A password as JSON text. It is wiped when dropped, and a value of another type is refused in
+/// A password or another secret as JSON text. It is wiped when dropped, and a value of another type is refused in
 /// words that do not repeat it, as those of the parser would.
 pub(super) struct PasswordText(pub(super) Zeroizing<String>);
 
@@ -16,10 +16,10 @@ impl<'de> Deserialize<'de> for PasswordText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         let escaped = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let escaped = escaped.ok_or_else(|| D::Error::custom("the password must be a string"))?;
+        let escaped = escaped.ok_or_else(|| D::Error::custom("this value must be a string"))?;
         unescape(escaped)
             .map(Self)
-            .ok_or_else(|| D::Error::custom("the password has half of a surrogate pair"))
+            .ok_or_else(|| D::Error::custom("this string has half of a surrogate pair"))
     }
 }
 

@@ -1,6 +1,12 @@
-use std::time::Instant;
-
 use super::*;
+
+fn client() -> Client {
+    Client { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None }
+}
+
+fn entry(is_ours: bool) -> Entry {
+    Entry { client: client(), device: Device::new(b"kept"), is_ours }
+}
 
 /// Parses `body` as a register request; `expected` is a part of the detail, or `None` for success.
 fn check(body: &[u8], expected: Option<&str>) {
@@ -62,23 +68,88 @@ fn a_password_of_another_type_is_not_repeated() {
 
 #[test]
 fn texts_that_no_frame_carries_are_refused_by_name() {
-    let exchange = crate::api::tests::exchange(Instant::now());
     let long = "x".repeat(USERNAME_BYTES_MAX + 1);
     for (username, password, code) in
         [(&*long, "31415926", "username_invalid"), ("ada", &*long, "password_invalid")]
     {
         let body = format!(r#"{{"username":"{username}","password":"{password}"}}"#);
-        let problem = registration(body.as_bytes(), &exchange).err().expect("too long");
+        let problem = registration(body.as_bytes(), client()).err().expect("too long");
         assert_eq!(problem.code(), code);
-        let problem = login(body.as_bytes(), &exchange, None).err().expect("too long");
+        let problem = login(body.as_bytes(), entry(true)).err().expect("too long");
         assert_eq!(problem.code(), code);
     }
 }
 
 #[test]
-fn a_logout_has_no_body_or_an_empty_object() {
-    assert!(logout(b"").is_ok());
-    assert!(logout(b"{}").is_ok());
-    assert!(logout(br#"{"all":1}"#).is_err());
-    assert!(logout(b"x").is_err());
+fn a_logout_has_no_body_or_an_object_that_says_how_much_ends() {
+    let check = |body: &[u8], expected: Option<bool>| {
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!(logout(body).ok(), expected, "{shown}");
+    };
+    check(b"", Some(false));
+    check(b"{}", Some(false));
+    check(br#"{"all":false}"#, Some(false));
+    check(br#"{"all":true}"#, Some(true));
+    check(br#"{"all":1}"#, None);
+    check(br#"{"all":null}"#, None);
+    check(br#"{"every":true}"#, None);
+    check(b"[true]", None);
+    check(b"x", None);
+}
+
+#[test]
+fn a_session_is_named_by_its_digits() {
+    let check = |id: &str, expected: Option<u64>| {
+        let body = format!(r#"{{"session_id":{id}}}"#);
+        assert_eq!(revocation(body.as_bytes()).ok(), expected, "{body}");
+    };
+    check("\"7\"", Some(7));
+    check("\"0\"", Some(0));
+    check("\"18446744073709551615\"", Some(u64::MAX));
+    check("\"18446744073709551616\"", None);
+    check("\"+7\"", None);
+    check("\"-7\"", None);
+    check("\" 7\"", None);
+    check("\"\"", None);
+    check("7", None);
+    check("null", None);
+}
+
+#[test]
+fn both_passwords_are_read() {
+    let check = |body: &str, expected: Result<(&str, &str), &str>| {
+        let read = passwords(body.as_bytes());
+        let read = read.as_ref().map(|(current, new)| (current.as_str(), new.as_str()));
+        assert_eq!(read.map_err(Problem::code), expected, "{body}");
+    };
+    check(r#"{"current_password":"a","new_password":"\u00e4"}"#, Ok(("a", "\u{e4}")));
+    check(r#"{"current_password":"a"}"#, Err("body_malformed"));
+    check(r#"{"new_password":"a"}"#, Err("body_malformed"));
+    check(r#"{"current_password":"a","new_password":1}"#, Err("body_malformed"));
+    let long = "x".repeat(PASSWORD_BYTES_MAX + 1);
+    let body = format!(r#"{{"current_password":"{long}","new_password":"a"}}"#);
+    check(&body, Err("password_invalid"));
+    let body = format!(r#"{{"current_password":"a","new_password":"{long}"}}"#);
+    check(&body, Err("password_invalid"));
+}
+
+#[test]
+fn a_login_says_where_its_token_is_wanted_and_what_was_kept() {
+    let check = |more: &str, is_ours, expected: Result<(Delivery, &str), &str>| {
+        let body = format!(r#"{{"username":"ada","password":"31415926"{more}}}"#);
+        let login = login(body.as_bytes(), entry(is_ours));
+        let read = login.as_ref().map(|login| {
+            (login.delivery, login.device.as_ref().map_or("", |device| device.expose()))
+        });
+        assert_eq!(read.map_err(Problem::code), expected, "{body}");
+    };
+    check("", false, Ok((Delivery::Content, "kept")));
+    check(r#","cookie":false"#, false, Ok((Delivery::Content, "kept")));
+    check(r#","cookie":true"#, true, Ok((Delivery::Cookie, "kept")));
+    check(r#","cookie":true"#, false, Err("cross_site"));
+    check(r#","cookie":1"#, true, Err("body_malformed"));
+    check(r#","device":"sent""#, true, Ok((Delivery::Content, "sent")));
+    check(r#","device":null"#, true, Ok((Delivery::Content, "kept")));
+    check(r#","device":"no marker""#, true, Ok((Delivery::Content, "kept")));
+    check(r#","device":5"#, true, Err("body_malformed"));
 }

@@ -39,7 +39,7 @@ impl Bench {
 
 fn not_live() -> Outcome {
     let code = "session_not_live".to_owned();
-    Outcome::Refused(Refusal { status: 401, code, detail: String::new() })
+    Outcome::Refused(Refusal { status: 401, code, detail: String::new(), retry_after_ms: 0 })
 }
 
 #[track_caller]
@@ -150,7 +150,7 @@ fn a_logout_ends_the_lease_on_its_loop() {
     bench.view_session("t2");
     bench.send(&logout("t1"));
     let job = bench.light_job();
-    bench.finish(job, Outcome::LoggedOut { token: token("t1") }).check_ok("{}");
+    bench.finish(job, logged_out("t1")).check_ok("{}");
     assert_eq!(bench.ask(&get("session", "t2")).status, 200, "another session lives on");
     bench.send(&get("session", "t1"));
     let job = bench.light_job();
@@ -164,5 +164,5 @@ fn an_answer_to_a_logout_may_wait_for_the_longest_lease() {
     let waits = REQUEST_TIMEOUT + SETTLE_TIME_MAX;
     bench.client.advance(waits);
     let job = bench.light_job();
-    bench.finish(job, Outcome::LoggedOut { token: token("t1") }).check_ok("{}");
+    bench.finish(job, logged_out("t1")).check_ok("{}");
 }

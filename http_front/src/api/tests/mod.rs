@@ -1,34 +1,31 @@
 //! The API over HTTP, with byte arrays for the client, and the test for the workers.
 
+mod cookies;
 mod lanes;
 mod leases;
 mod outcomes;
 mod routes;
+mod sessions;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use http1::{Connection, Exchange, Shared};
-use reactor::testing::{Harness, Post, connection_id, mailbox};
+use http1::{Connection, Shared};
+use reactor::testing::{Harness, Post, mailbox};
 use service::lane::{Inbox, Lane, LaneOptions};
 
 use super::{Api, Lanes};
 use crate::lease::SessionFacts;
+use crate::proxies::TrustedProxies;
 use crate::testing::{metrics, token};
-use crate::work::{CheckedSession, Job, Outcome};
+use crate::work::{CheckedSession, Delivery, Job, Outcome};
 
 /// Far beyond what any step here takes: only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// The circumstances of a request, for what needs no connection.
-pub(crate) fn exchange(now: Instant) -> Exchange {
-    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    Exchange { connection: connection_id(0), peer, now }
-}
 
 /// A client's connection on a loop whose workers are the test.
 struct Bench {
@@ -48,10 +45,20 @@ impl Bench {
         Self::with_lanes(lane("heavy", 64), lane("light", 64))
     }
 
+    /// A bench whose clients come through a proxy.
+    fn behind_a_proxy() -> Self {
+        let proxies = TrustedProxies::new(vec!["127.0.0.1".parse().expect("a network")]);
+        Self::with(lane("heavy", 64), lane("light", 64), proxies)
+    }
+
     fn with_lanes(heavy: TestLane, light: TestLane) -> Self {
+        Self::with(heavy, light, TrustedProxies::default())
+    }
+
+    fn with(heavy: TestLane, light: TestLane, proxies: TrustedProxies) -> Self {
         let (mailbox, post) = mailbox();
         let lanes = Lanes { heavy: heavy.lane, light: light.lane };
-        let api = Api::new(mailbox.clone(), lanes.clone(), REQUEST_TIMEOUT, metrics());
+        let api = Api::new(mailbox.clone(), lanes.clone(), REQUEST_TIMEOUT, proxies, metrics());
         Self {
             client: Harness::new(Shared::new(api)),
             lanes,
@@ -181,7 +188,11 @@ impl Answer {
     }
 
     fn field(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
+        self.fields(name).next()
+    }
+
+    fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.head.lines().filter_map(move |line| {
             let (field, value) = line.split_once(": ")?;
             field.eq_ignore_ascii_case(name).then_some(value)
         })
@@ -237,4 +248,14 @@ fn registration() -> String {
 
 fn logout(token: &str) -> String {
     request("POST", "/open_api/v1/logout", &format!("Authorization: Bearer {token}\r\n"))
+}
+
+fn change_password(fields: &str) -> String {
+    let body = r#"{"current_password":"correct horse","new_password":"battery staple"}"#;
+    post_json("change_password", fields, body)
+}
+
+/// The outcome of a logout of one session whose token came in `Authorization`.
+fn logged_out(token_text: &str) -> Outcome {
+    Outcome::LoggedOut { token: token(token_text), all: false, delivery: Delivery::Content }
 }

@@ -1,7 +1,12 @@
 //! What each outcome is to a client.
 
+use std::time::Instant;
+
 use super::*;
+use crate::token::Device;
 use crate::work::{Refusal, Unanswered};
+
+const BEARER: &str = "Authorization: Bearer t1\r\n";
 
 /// What `request` is answered with when its work comes to `outcome`.
 #[track_caller]
@@ -25,10 +30,28 @@ fn an_account() {
 #[test]
 fn a_token() {
     for (expires_in_ms, expected) in [(0, 0), (999, 0), (86_400_999, 86_400)] {
-        let outcome = Outcome::Authenticated { token: token("ghs_AbZ-09._~+/="), expires_in_ms };
+        let outcome = Outcome::Authenticated {
+            token: token("ghs_AbZ-09._~+/="),
+            expires_in_ms,
+            device: None,
+            delivery: Delivery::Content,
+        };
         let body = format!(r#"{{"token":"ghs_AbZ-09._~+/=","expires_in":{expected}}}"#);
         answer(&login(), outcome).check_ok(&body);
     }
+}
+
+#[test]
+fn a_token_with_a_marker() {
+    let outcome = Outcome::Authenticated {
+        token: token("t1"),
+        expires_in_ms: 1000,
+        device: Device::new(b"d1"),
+        delivery: Delivery::Content,
+    };
+    let answer = answer(&login(), outcome);
+    answer.check_ok(r#"{"token":"t1","expires_in":1,"device":"d1"}"#);
+    assert_eq!(answer.field("Set-Cookie"), None);
 }
 
 #[test]
@@ -38,7 +61,10 @@ fn a_session() {
     // By the time of the answer the session has ended.
     session.facts.expires_at = Instant::now() - Duration::from_nanos(1);
     let expected = "{\"user_id\":\"7\",\"username\":\"\\\"a\\\\\\u0001\u{e9}\",\"expires_in\":0}";
-    answer(&get("session", "t1"), Outcome::Session(session)).check_ok(expected);
+    let answer = answer(&get("session", "t1"), Outcome::Session(session));
+    answer.check_ok(expected);
+    assert_eq!(answer.field("X-User-Id"), Some("7"), "{answer:?}");
+    assert_eq!(answer.field("X-User-Name"), None, "it cannot stand in a field: {answer:?}");
 }
 
 #[test]
@@ -73,13 +99,19 @@ fn a_list_of_products() {
 #[track_caller]
 fn check_refusal(request: &str, status: u16, code: &str, expected: (u16, &str)) {
     let detail = "from auth_back".to_owned();
-    let refusal = Refusal { status, code: code.to_owned(), detail: detail.clone() };
+    let refusal =
+        Refusal { status, code: code.to_owned(), detail: detail.clone(), retry_after_ms: 2500 };
     let answer = answer(request, Outcome::Refused(refusal));
     answer.check(expected.0, expected.1);
     assert_eq!(answer.body.contains(&detail), status == 400, "{answer:?}");
     let challenge = (expected.0 == 401).then_some("Bearer");
     assert_eq!(answer.field("WWW-Authenticate"), challenge, "{answer:?}");
-    assert_eq!(answer.field("Retry-After").is_some(), expected.0 == 503, "{answer:?}");
+    let retry_after = match expected.0 {
+        429 => Some("3"),
+        503 => Some("1"),
+        _ => None,
+    };
+    assert_eq!(answer.field("Retry-After"), retry_after, "{answer:?}");
 }
 
 #[test]
@@ -91,6 +123,17 @@ fn refusals_of_auth_back() {
     check_refusal(&login(), 401, "password_wrong", (401, "password_wrong"));
     check_refusal(&login(), 404, "user_unknown", (404, "user_unknown"));
     check_refusal(&get("session", "t1"), 401, "session_not_live", (401, "session_not_live"));
+    for code in ["password_common", "password_breached"] {
+        check_refusal(&registration(), 400, code, (400, code));
+        check_refusal(&change_password(BEARER), 400, code, (400, code));
+    }
+    check_refusal(&login(), 401, "credentials_wrong", (401, "credentials_wrong"));
+    check_refusal(&login(), 403, "account_disabled", (403, "account_disabled"));
+    check_refusal(&login(), 429, "too_many_attempts", (429, "too_many_attempts"));
+    check_refusal(&registration(), 429, "too_many_attempts", (429, "too_many_attempts"));
+    check_refusal(&change_password(BEARER), 401, "password_wrong", (401, "password_wrong"));
+    let revoke = post_json("revoke_session", BEARER, r#"{"session_id":"7"}"#);
+    check_refusal(&revoke, 404, "session_unknown", (404, "session_unknown"));
     check_refusal(&login(), 503, "overloaded", (503, "overloaded"));
     check_refusal(&login(), 503, "timed_out", (503, "timed_out"));
     check_refusal(&login(), 503, "store_unavailable", (503, "store_unavailable"));
@@ -102,6 +145,8 @@ fn refusals_of_a_newer_auth_back() {
     check_refusal(&registration(), 400, "username_too_old", (400, "request_refused"));
     check_refusal(&get("session", "t1"), 401, "session_moved", (401, "session_not_live"));
     check_refusal(&login(), 503, "maintenance", (503, "unavailable"));
+    check_refusal(&login(), 403, "account_sleeps", (403, "forbidden"));
+    check_refusal(&login(), 429, "too_fast", (429, "too_many_attempts"));
     check_refusal(&login(), 599, "", (500, "internal"));
 }
 
@@ -110,6 +155,8 @@ fn silence() {
     for (why, status, code) in [
         (Unanswered::TimedOut, 503, "timed_out"),
         (Unanswered::Unreachable, 503, "auth_unreachable"),
+        (Unanswered::Lost, 503, "outcome_unknown"),
+        (Unanswered::Unsupported, 503, "unavailable"),
         (Unanswered::Incomprehensible, 500, "internal"),
         (Unanswered::Dropped, 500, "internal"),
     ] {
@@ -124,8 +171,13 @@ fn silence() {
 #[test]
 fn outcomes_show_no_token() {
     let outcomes = [
-        Outcome::Authenticated { token: token("31415926"), expires_in_ms: 1 },
-        Outcome::LoggedOut { token: token("31415926") },
+        Outcome::Authenticated {
+            token: token("31415926"),
+            expires_in_ms: 1,
+            device: Device::new(b"31415926"),
+            delivery: Delivery::Content,
+        },
+        logged_out("31415926"),
         Outcome::Session(Bench::new().session("31415926", HOUR)),
     ];
     let shown = format!("{outcomes:?}");

@@ -1,17 +1,32 @@
 //! What is decided on the head and the body, before any work.
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::limits::USER_AGENT_BYTES_MAX;
-use crate::work::Work;
+use crate::work::{Login, Registration, Work};
 
 const BEARER: &str = "Authorization: Bearer t1\r\n";
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const JSON: &str = "Content-Type: application/json\r\n";
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 8] = [
     ("register", "POST"),
     ("authenticate", "POST"),
     ("products", "GET, HEAD"),
     ("session", "GET, HEAD"),
+    ("sessions", "GET, HEAD"),
     ("logout", "POST"),
+    ("revoke_session", "POST"),
+    ("change_password", "POST"),
+];
+/// Those that need a session.
+const WITH_SESSION: [(&str, &str); 6] = [
+    ("products", "GET"),
+    ("session", "GET"),
+    ("sessions", "GET"),
+    ("logout", "POST"),
+    ("revoke_session", "POST"),
+    ("change_password", "POST"),
 ];
 
 /// Sends one request on a connection of its own; it must be answered without a worker.
@@ -52,7 +67,7 @@ fn every_method_that_a_resource_does_not_have_is_refused_with_those_that_it_has(
 
 #[test]
 fn a_session_needs_a_token() {
-    for (resource, method) in [("products", "GET"), ("session", "GET"), ("logout", "POST")] {
+    for (resource, method) in WITH_SESSION {
         let path = format!("/open_api/v1/{resource}");
         let long = format!("Authorization: Bearer {}\r\n", "x".repeat(97));
         let twice = BEARER.repeat(2);
@@ -93,7 +108,7 @@ fn a_head_is_answered_like_a_get_without_its_content() {
 
 #[test]
 fn posts_are_json() {
-    for resource in ["register", "authenticate", "logout"] {
+    for resource in ["register", "authenticate", "logout", "revoke_session", "change_password"] {
         let path = format!("/open_api/v1/{resource}");
         for media_type in
             ["", "Content-Type: text/plain\r\n", "Content-Type: application/jsonp\r\n"]
@@ -110,12 +125,12 @@ fn posts_are_json() {
 #[test]
 fn bodies_have_a_bound_and_some_requests_have_none() {
     let over = http1::limits::BODY_BYTES_MAX + 1;
-    for resource in ["register", "authenticate", "logout"] {
+    for resource in ["register", "authenticate", "logout", "revoke_session", "change_password"] {
         let fields = format!("{BEARER}{JSON}Content-Length: {over}\r\n");
         let post = request("POST", &format!("/open_api/v1/{resource}"), &fields);
         check(&post, 413, "content_too_large");
     }
-    for resource in ["products", "session"] {
+    for resource in ["products", "session", "sessions"] {
         let fields = format!("{BEARER}Content-Length: 2\r\n");
         let get = request("GET", &format!("/open_api/v1/{resource}"), &fields) + "{}";
         check(&get, 413, "content_too_large");
@@ -127,6 +142,9 @@ fn bodies_that_no_worker_sees() {
     check(&post_json("register", "", ""), 400, "body_malformed");
     check(&post_json("authenticate", "", "{}"), 400, "body_malformed");
     check(&post_json("logout", BEARER, "[]"), 400, "body_malformed");
+    check(&post_json("revoke_session", BEARER, ""), 400, "body_malformed");
+    check(&post_json("revoke_session", BEARER, r#"{"session_id":"x"}"#), 400, "body_malformed");
+    check(&post_json("change_password", BEARER, "{}"), 400, "body_malformed");
     let long = "x".repeat(framing::limits::USERNAME_BYTES_MAX + 1);
     let body = |username: &str, password: &str, more: &str| {
         format!(r#"{{"username":"{username}","password":"{password}"{more}}}"#)
@@ -150,7 +168,7 @@ fn what_a_client_sent_reaches_the_worker() {
     let Work::Register(sent) = job.work else { panic!("{job:?}") };
     assert_eq!((&*sent.username, sent.password.as_str()), ("Ada", "p\u{e4}ss \"1\""));
     assert_eq!((sent.name.as_deref(), sent.age), (Some("A. L."), Some(36)));
-    assert_eq!(sent.client_address, Ipv4Addr::LOCALHOST);
+    assert_eq!((sent.client.address, sent.client.user_agent), (LOCALHOST, None));
 
     let mut bench = Bench::new();
     let agent = "\u{e4}".repeat(USER_AGENT_BYTES_MAX);
@@ -160,9 +178,10 @@ fn what_a_client_sent_reaches_the_worker() {
     let job = bench.heavy_job();
     let Work::Authenticate(login) = job.work else { panic!("{job:?}") };
     assert_eq!((&*login.username, login.password.as_str()), ("ada", "correct horse"));
-    let seen = login.user_agent.expect("a user agent");
+    let seen = login.client.user_agent.expect("a user agent");
     assert_eq!(seen.len(), USER_AGENT_BYTES_MAX - 1, "cut at a character");
-    assert_eq!(login.client_address, Ipv4Addr::LOCALHOST);
+    assert_eq!(login.client.address, LOCALHOST);
+    assert_eq!((login.device, login.delivery), (None, Delivery::Content));
 }
 
 #[test]
@@ -188,7 +207,30 @@ fn a_logout_comes_with_or_without_an_empty_object() {
         let mut bench = Bench::new();
         bench.send(&request);
         let job = bench.light_job();
-        assert!(matches!(&job.work, Work::Logout(sent) if *sent == token("t1")), "{job:?}");
-        bench.finish(job, Outcome::LoggedOut { token: token("t1") }).check_ok("{}");
+        let Work::Logout(sent) = &job.work else { panic!("{job:?}") };
+        assert_eq!((&sent.token, sent.all), (&token("t1"), false));
+        assert_eq!((sent.client_address, sent.delivery), (LOCALHOST, Delivery::Content));
+        bench.finish(job, logged_out("t1")).check_ok("{}");
     }
+}
+
+#[test]
+fn a_trusted_proxy_says_where_a_client_is() {
+    let forwarded = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.7\r\n";
+    let check = |mut bench: Bench, expected: IpAddr| {
+        let body = r#"{"username":"ada","password":"correct horse"}"#;
+        for resource in ["register", "authenticate"] {
+            bench.send(&post_json(resource, forwarded, body));
+            let job = bench.heavy_job();
+            let (Work::Register(Registration { client, .. })
+            | Work::Authenticate(Login { client, .. })) = &job.work
+            else {
+                panic!("{job:?}")
+            };
+            assert_eq!(client.address, expected, "{resource}");
+            bench.finish(job, Outcome::dropped());
+        }
+    };
+    check(Bench::new(), LOCALHOST);
+    check(Bench::behind_a_proxy(), IpAddr::from([192, 0, 2, 7]));
 }

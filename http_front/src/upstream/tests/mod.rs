@@ -4,6 +4,7 @@ mod faults;
 mod health;
 mod peers;
 mod server;
+mod sessions;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::Upstreams;
 use crate::testing::{job, metrics, token};
-use crate::work::{Job, Login, Outcome, Unanswered, Work};
+use crate::work::{Client, Delivery, Job, Login, Logout, Outcome, Unanswered, Work};
 use server::{AuthServer, Got, HELLO, nobody, session};
 
 /// Far beyond what any step here takes: only a failing test waits for it.
@@ -61,6 +62,7 @@ impl Bench {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
     User(u64),
+    Done,
     Refused(u16),
     Unanswered(Unanswered),
 }
@@ -76,6 +78,10 @@ fn seen(posted: &[Posted<Outcome>]) -> Vec<(u32, Seen)> {
                 Outcome::Authenticated { expires_in_ms, .. } => Seen::User(*expires_in_ms),
                 Outcome::Refused(refusal) => Seen::Refused(refusal.status),
                 Outcome::Unanswered(why) => Seen::Unanswered(*why),
+                Outcome::Sessions(_)
+                | Outcome::Revoked
+                | Outcome::LoggedOut { .. }
+                | Outcome::PasswordChanged { .. } => Seen::Done,
                 other => panic!("no test expects {other:?}"),
             };
             (slot, seen)
@@ -98,6 +104,19 @@ fn check_sessions(count: u64) -> Vec<Work> {
     (1..=count).map(check_session).collect()
 }
 
+fn client() -> Client {
+    Client { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: Some("curl/8".into()) }
+}
+
+fn logout(all: bool) -> Work {
+    Work::Logout(Logout {
+        token: token("token-1"),
+        all,
+        client_address: client().address,
+        delivery: Delivery::Cookie,
+    })
+}
+
 fn login(user: u64) -> Work {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&user.to_be_bytes());
@@ -105,8 +124,9 @@ fn login(user: u64) -> Work {
         username: format!("user{user}"),
         password: Zeroizing::new("correct horse".to_owned()),
         request_id: RequestId::new(id),
-        client_address: std::net::Ipv4Addr::LOCALHOST.into(),
-        user_agent: None,
+        client: client(),
+        device: None,
+        delivery: Delivery::Content,
     })
 }
 
@@ -163,7 +183,7 @@ fn a_logout_is_answered_once_all_leases_have_run() {
     let server = AuthServer::willing();
     let bench = Bench::new(&[server.address]);
     let before = Instant::now();
-    let posted = bench.serve(vec![Work::Logout(token("token-1"))]);
+    let posted = bench.serve(vec![logout(false)]);
     let after = Instant::now();
     let settles = Duration::from_secs(5);
     let [Posted { completion: Outcome::LoggedOut { .. }, not_before: Some(at), .. }] = &*posted
@@ -182,7 +202,7 @@ fn a_logout_that_is_refused_is_answered_at_once() {
         }
     });
     let bench = Bench::new(&[server.address]);
-    let posted = bench.serve(vec![Work::Logout(token("token-1"))]);
+    let posted = bench.serve(vec![logout(false)]);
     assert_eq!(seen(&posted), [(0, Seen::Refused(503))]);
     assert!(posted[0].not_before.is_none_or(|at| at <= Instant::now()));
 }

@@ -7,8 +7,9 @@ use std::thread;
 
 use framing::Status;
 use framing::v2::{
-    AuthenticateReply, CheckSessionReply, Encoder, Frame, Hello, Inbox, LogoutReply, MessageType,
-    Refusal, ReplyMessage, Request, RequestId,
+    AuthenticateReply, ChangePasswordReply, CheckSessionReply, Encoder, Frame, Hello, Inbox,
+    LogoutReply, MessageType, Refusal, ReplyMessage, Request, RequestId, RevokeSessionReply,
+    SessionList, SessionsReply,
 };
 use parking_lot::Mutex;
 
@@ -90,6 +91,8 @@ pub(super) struct Got {
     /// The token or the username.
     pub(super) who: String,
     pub(super) request_id: Option<RequestId>,
+    /// All of it, secrets hidden.
+    pub(super) shown: String,
 }
 
 impl Peer {
@@ -133,6 +136,20 @@ impl Peer {
             MessageType::Logout => self.reply(got, &LogoutReply { settled_in_ms: 5000 }),
             MessageType::Health => {
                 self.reply(got, &framing::v2::HealthReply { ready: true, reason: "" });
+            }
+            MessageType::Sessions => {
+                self.reply(got, &SessionsReply { sessions: SessionList::new(&[]) });
+            }
+            MessageType::RevokeSession => {
+                self.reply(got, &RevokeSessionReply { settled_in_ms: 5000 });
+            }
+            MessageType::ChangePassword => {
+                let (token, settled_in_ms) = (framing::Secret::new("ghs_new"), 5000);
+                let expires_in_ms = user_id;
+                self.reply(
+                    got,
+                    &ChangePasswordReply { token, user_id, expires_in_ms, settled_in_ms },
+                );
             }
             other => panic!("no test sends {}", other.name()),
         }
@@ -197,6 +214,7 @@ impl Got {
             budget_ms: frame.budget_ms,
             who: who.to_owned(),
             request_id,
+            shown: format!("{request:?}"),
         }
     }
 }
