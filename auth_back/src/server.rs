@@ -42,7 +42,7 @@ use crate::worker::{LaneSize, start_lane};
 pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
-    process::prepare();
+    process::prepare(settings.core_dumps);
     let mut signals = Signals::install()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use service::gather;
-use service::hardening::available_cores;
+use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
@@ -148,6 +148,7 @@ pub static PROGRAM: Program = Program::new(
         .group("Times"),
         log::LEVEL,
         log::FORMAT,
+        hardening::ALLOW_CORE_DUMPS,
     ],
 );
 
@@ -190,6 +191,8 @@ pub struct Settings {
     pub audit: AuditTarget,
     /// Logging.
     pub log: LogSettings,
+    /// Whether memory may be dumped.
+    pub core_dumps: CoreDumps,
 }
 
 /// Which engine hashes.
@@ -256,6 +259,7 @@ impl Settings {
             }),
             grace: values.duration("grace", Duration::ZERO..=GRACE_MAX),
             log: LogSettings::read(values),
+            core_dumps: CoreDumps::read(values),
         })
     }
 }

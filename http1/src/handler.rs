@@ -100,6 +100,14 @@ pub trait Handler: Sized + 'static {
     /// The connection is being closed because of a fault; for counting and logging. If the request
     /// had no answer yet, it gets one.
     fn on_fault(&mut self, _fault: Fault, _exchange: &Exchange) {}
+
+    /// When the handler has something to do by itself; see [`reactor::Protocol::wake_at`].
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The time that [`Handler::wake_at`] told has come.
+    fn on_wake(&mut self, _now: Instant) {}
 }
 
 /// The circumstances of a call.

@@ -13,7 +13,7 @@ use std::time::Instant;
 use foldhash::{HashMap, HashMapExt};
 use sha2::{Digest, Sha256};
 
-use crate::limits::LEASES_MAX;
+use crate::limits::{LEASE_SWEEP_DELAY, LEASES_MAX};
 use crate::token::Token;
 
 /// Whose session it is.
@@ -94,9 +94,17 @@ impl Leases {
         self.by_token.retain(|_, lease| lease.facts.user_id != user_id);
     }
 
+    /// When to [drop](Self::drop_ended) what has run although no request came meanwhile: who has a
+    /// session is not to lie in memory for longer than it is of use. A little later than the first
+    /// lease ends, so that many are dropped at a time.
+    #[must_use]
+    pub fn sweep_at(&self) -> Option<Instant> {
+        self.order.front().map(|(until, _)| *until + LEASE_SWEEP_DELAY)
+    }
+
     /// Drops leases that have run, oldest first. Each is looked at once, so the cost is spread
     /// evenly over the inserts.
-    fn drop_ended(&mut self, now: Instant) {
+    pub(crate) fn drop_ended(&mut self, now: Instant) {
         while let Some((until, _)) = self.order.front()
             && *until <= now
         {
@@ -170,6 +178,21 @@ mod tests {
         let later = now + LEASE;
         leases.insert(&token(LEASES_MAX), facts(now + HOUR), later + LEASE, later);
         assert_eq!((leases.by_token.len(), leases.order.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_has_run_is_swept_without_a_request() {
+        let now = Instant::now();
+        let mut leases = Leases::new();
+        assert_eq!(leases.sweep_at(), None);
+        leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
+        leases.insert(&token(2), facts(now + HOUR), now + 2 * LEASE, now);
+        assert_eq!(leases.sweep_at(), Some(now + LEASE + LEASE_SWEEP_DELAY));
+        leases.drop_ended(now + LEASE);
+        assert_eq!((leases.by_token.len(), leases.order.len()), (1, 1));
+        leases.drop_ended(now + 2 * LEASE);
+        assert_eq!(leases.sweep_at(), None);
+        assert!(leases.by_token.is_empty());
     }
 
     #[test]

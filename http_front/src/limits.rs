@@ -21,6 +21,10 @@ pub const USER_AGENT_BYTES_MAX: usize = 256;
 /// holds at its highest load of 7/8; one more, and the table would double.
 pub const LEASES_MAX: usize = 56 * 1024;
 
+/// How long after its end a lease may still be in memory: long enough that a busy loop sweeps some
+/// twenty times a second and not for each one.
+pub const LEASE_SWEEP_DELAY: Duration = Duration::from_millis(50);
+
 /// How long the one request that fetches a stale list of products is waited for, before another is
 /// sent to fetch it.
 pub const CATALOG_FETCH_TIME: Duration = Duration::from_millis(500);

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use service::gather;
-use service::hardening::available_cores;
+use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
 use service::network::Network;
 use service::settings::values::Values;
@@ -102,6 +102,7 @@ pub static PROGRAM: Program = Program::new(
         .group("Times"),
         log::LEVEL,
         log::FORMAT,
+        hardening::ALLOW_CORE_DUMPS,
     ],
 );
 
@@ -132,6 +133,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Logging.
     pub log: LogSettings,
+    /// Whether memory may be dumped.
+    pub core_dumps: CoreDumps,
 }
 
 /// The size of a lane.
@@ -175,6 +178,7 @@ impl Settings {
                 .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
             grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
             log: LogSettings::read(values),
+            core_dumps: CoreDumps::read(values),
         })
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct EventLoop<P: Protocol> {
     /// Accepting was cut off for the others' sake and goes on next turn.
     accept_again: bool,
     stopping: bool,
+    /// The wheel has an entry for the protocol's own time, and that is when.
+    wake_armed: Option<Instant>,
     now: Instant,
     spares: Spares,
     scratch: Box<[u8]>,
@@ -87,6 +89,8 @@ enum Timer<C> {
     Completion { to: ConnectionId, completion: C },
     /// Accepting has rested long enough.
     AcceptRetry,
+    /// The protocol's own time for what its connections share; `at` as for a deadline.
+    Wake { at: Instant },
     /// The grace period of a shutdown has ended.
     GraceOver,
 }
@@ -108,6 +112,7 @@ impl<P: Protocol> EventLoop<P> {
             ready: VecDeque::new(),
             accept_again: false,
             stopping: false,
+            wake_armed: None,
             now,
             spares: Spares::default(),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
@@ -138,6 +143,7 @@ impl<P: Protocol> EventLoop<P> {
             }
             self.fire_timers();
             self.visit_ready();
+            self.arm_wake();
         }
     }
 
@@ -165,6 +171,7 @@ impl<P: Protocol> EventLoop<P> {
             Event::Timer(Timer::Deadline { id, at }) => self.expire(id, at),
             Event::Timer(Timer::Completion { to, completion }) => self.deliver(to, completion),
             Event::Timer(Timer::AcceptRetry) => self.accept(),
+            Event::Timer(Timer::Wake { at }) => self.wake(at),
             Event::Timer(Timer::GraceOver) => self.cut_all(),
         }
     }
@@ -271,6 +278,26 @@ impl<P: Protocol> EventLoop<P> {
             }
             Verdict::Close => self.close(id),
             Verdict::Wait | Verdict::Again => self.list(id),
+        }
+    }
+
+    fn wake(&mut self, at: Instant) {
+        if self.wake_armed == Some(at) {
+            self.wake_armed = None;
+            // It may have moved since, and the end of the turn arms it again.
+            if P::wake_at(&self.shared).is_some_and(|due| due <= self.now) {
+                P::on_wake(&mut self.shared, self.now);
+            }
+        }
+    }
+
+    /// Puts the protocol's own time on the wheel, unless an entry that fires sooner is there.
+    fn arm_wake(&mut self) {
+        if let Some(at) = P::wake_at(&self.shared)
+            && self.wake_armed.is_none_or(|armed| at < armed)
+        {
+            self.wake_armed = Some(at);
+            self.wheel.insert(at, Timer::Wake { at });
         }
     }
 

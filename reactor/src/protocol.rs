@@ -64,6 +64,15 @@ pub trait Protocol: Sized + 'static {
     /// The connection is gone, for whatever reason; the last call. For giving back what was
     /// counted in `shared`.
     fn on_closed(&mut self, _shared: &mut Self::Shared) {}
+
+    /// When what all connections share has something to do by itself, such as forgetting what has
+    /// run out. Asked at the end of each turn, so it has to be quick to tell.
+    fn wake_at(_shared: &Self::Shared) -> Option<Instant> {
+        None
+    }
+
+    /// The time that [`Protocol::wake_at`] told has come.
+    fn on_wake(_shared: &mut Self::Shared, _now: Instant) {}
 }
 
 /// Names one connection of one loop. The generation tells a connection from a later one in the

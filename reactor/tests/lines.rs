@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use reactor::{ConnectionId, Io, Limits, Listener, Mailbox, Protocol, Reactor, Ticket};
 
 /// Answers `echo TEXT` with `TEXT`, `big N` with N bytes, `quit` with `bye` and a close; hands
-/// `work TEXT` to the test, which plays the worker; `wait TEXT` answers after a deadline.
+/// `work TEXT` to the test, which plays the worker; `wait TEXT` answers after a deadline; `alarm`
+/// answers when the loop wakes by itself.
 struct Lines {
     in_flight: bool,
     stopping: bool,
@@ -22,6 +23,7 @@ struct Lines {
 struct Shared {
     mailbox: Mailbox<String>,
     jobs: Sender<Job>,
+    alarm: Option<(Instant, Ticket<String>)>,
 }
 
 struct Job {
@@ -75,6 +77,13 @@ impl Protocol for Lines {
                 io.set_deadline(Some(io.now() + Duration::from_millis(20)));
                 io.pause_input();
             }
+            "alarm" => {
+                self.in_flight = true;
+                io.pause_input();
+                let unanswered = "unanswered\n".to_owned();
+                let ticket = Ticket::new(shared.mailbox.clone(), io.id(), unanswered);
+                shared.alarm = Some((io.now() + Duration::from_millis(20), ticket));
+            }
             _ => io.abort(),
         }
         end + 1
@@ -93,6 +102,15 @@ impl Protocol for Lines {
         let text = self.waiting.take().expect("a deadline is set only by wait");
         io.output().extend_from_slice(&text);
         io.resume_input();
+    }
+
+    fn wake_at(shared: &Shared) -> Option<Instant> {
+        shared.alarm.as_ref().map(|(at, _)| *at)
+    }
+
+    fn on_wake(shared: &mut Shared, now: Instant) {
+        let (at, ticket) = shared.alarm.take().expect("it was told when");
+        ticket.answer(if at <= now { "woken\n" } else { "too early\n" }.to_owned());
     }
 
     fn on_shutdown(&mut self, _: &mut Shared, io: &mut Io<'_>) {
@@ -117,6 +135,7 @@ fn serve(limits: Limits) -> Server {
     let reactor = reactor::start::<Lines, _>("test", listener, limits, move |_, mailbox| Shared {
         mailbox,
         jobs: sender.clone(),
+        alarm: None,
     });
     Server { reactor: reactor.unwrap(), jobs }
 }
@@ -184,6 +203,18 @@ fn input_behind_a_request_in_flight_waits_for_its_answer() {
     assert_eq!([peer.line(), peer.line()], ["done a\n", "after\n"]);
     server.jobs.recv().unwrap().ticket.answer("done b\n".to_owned());
     assert_eq!(peer.line(), "done b\n");
+    server.stop();
+}
+
+#[test]
+fn a_loop_wakes_for_what_its_connections_share() {
+    let server = serve(ROOMY);
+    let mut peer = server.connect();
+    // A second time: an alarm that has gone off does not keep the next from being set.
+    for _ in 0..2 {
+        peer.send("alarm\n");
+        assert_eq!(peer.line(), "woken\n");
+    }
     server.stop();
 }
 

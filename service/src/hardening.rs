@@ -11,9 +11,38 @@ use std::{
     thread,
 };
 
+use crate::settings::{Setting, SettingError, values::Values};
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
+
+/// The setting that lets memory be dumped.
+pub const ALLOW_CORE_DUMPS: Setting = Setting::switch(
+    "allow-core-dumps",
+    "Let debuggers attach and core files be written; for tests and for debugging, since passwords and keys are in memory",
+)
+.group("Hardening");
+
+/// Whether the memory of the process may be written to files and read by debuggers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoreDumps {
+    /// It may not.
+    Forbidden,
+    /// It may, as far as the system lets it.
+    Allowed,
+}
+
+impl CoreDumps {
+    /// Reads the setting.
+    ///
+    /// # Errors
+    ///
+    /// When it is neither true nor false.
+    pub fn read(values: &Values<'_>) -> Result<Self, SettingError> {
+        let allowed = values.boolean(ALLOW_CORE_DUMPS.name())?;
+        Ok(if allowed { Self::Allowed } else { Self::Forbidden })
+    }
+}
 
 /// Forbids core dumps, which would hold passwords and keys: `RLIMIT_CORE` becomes 0, for good.
 ///

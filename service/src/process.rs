@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use reactor::Listener;
 
-use crate::hardening;
+use crate::hardening::{self, CoreDumps};
 use crate::log::LogGuard;
 use crate::metrics::Registry;
 use crate::settings::values::Values;
@@ -52,19 +52,28 @@ fn fail(program: &Program, raw: &Raw, error: &dyn Error) -> ExitCode {
 
 /// Makes the process fit for secrets and for many connections, and logs what was done. A step that
 /// the system forbids is logged and passed over.
-pub fn prepare() {
-    let steps = [
-        ("core dumps", hardening::forbid_core_dumps()),
-        ("memory", hardening::hide_memory()),
-        ("open files", hardening::raise_open_files()),
-    ];
-    for (step, outcome) in steps {
+pub fn prepare(dumps: CoreDumps) {
+    let hide =
+        [("core dumps", hardening::forbid_core_dumps as Step), ("memory", hardening::hide_memory)];
+    let steps: &[(&str, Step)] = match dumps {
+        CoreDumps::Forbidden => &hide,
+        CoreDumps::Allowed => {
+            tracing::warn!(
+                "core dumps are ALLOWED: memory of this process may be written to files"
+            );
+            &[]
+        }
+    };
+    for (step, take) in steps.iter().chain(&[("open files", hardening::raise_open_files as Step)]) {
+        let outcome = take();
         match outcome {
             Ok(done) => tracing::info!(step, %done, "process prepared"),
             Err(error) => tracing::warn!(step, %error, "the process could not be prepared"),
         }
     }
 }
+
+type Step = fn() -> io::Result<hardening::Done>;
 
 /// Logs every setting with where it came from, secrets as `***`, and variables that look like a
 /// misspelt setting. For whoever has one log and has to find out how a server was started.

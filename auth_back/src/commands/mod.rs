@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
-    process::prepare();
+    process::prepare(settings.core_dumps);
     let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name);
     let command = known.expect("the parser takes no others");
     if UNAUDITED.contains(&name) {

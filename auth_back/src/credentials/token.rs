@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64_URL;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::keyring::{KeyId, Keyring};
 use super::limits::TOKEN_RANDOM_LEN;
@@ -42,9 +42,11 @@ pub const TOKEN_TEXT_LEN: usize = PREFIX.len() + BODY_LEN / 3 * 4;
 const _: () = assert!(BODY_LEN.is_multiple_of(3));
 
 /// A token that carries a good tag: wiped on drop, printed as `***`.
-#[derive(ZeroizeOnDrop)]
+///
+/// It keeps no secret in place: tokens move through queues and stack frames, and each move of bytes
+/// held in place would leave a copy that nobody wipes.
 pub struct Token {
-    random: [u8; TOKEN_RANDOM_LEN],
+    digest: TokenDigest,
     text: Zeroizing<String>,
 }
 
@@ -120,12 +122,10 @@ impl TokenKeyring {
             return Err(TokenError::Malformed);
         };
         let id = KeyId::new(u16::from_be_bytes([*id_high, *id_low]));
-        let (VERSION, Some(id), Ok(random)) = (*version, id, random.try_into()) else {
-            return Err(TokenError::Malformed);
-        };
+        let (VERSION, Some(id)) = (*version, id) else { return Err(TokenError::Malformed) };
         let key = self.0.key(id).ok_or(TokenError::UnknownKey(id))?;
         mac(key, signed).verify_slice(tag).map_err(|_| TokenError::Forged(id))?;
-        Ok(Token { random, text: Zeroizing::new(text.to_owned()) })
+        Ok(Token { digest: digest(random), text: Zeroizing::new(text.to_owned()) })
     }
 
     fn sign(&self, random: &[u8; TOKEN_RANDOM_LEN]) -> Token {
@@ -140,7 +140,7 @@ impl TokenKeyring {
         let mut text = Zeroizing::new(String::with_capacity(TOKEN_TEXT_LEN));
         text.push_str(PREFIX);
         B64_URL.encode_string(&body[..], &mut text);
-        Token { random: *random, text }
+        Token { digest: digest(random), text }
     }
 }
 
@@ -153,6 +153,10 @@ fn decode(text: &str) -> Option<Zeroizing<[u8; BODY_LEN]>> {
     let mut bytes = Zeroizing::new([0; BODY_LEN]);
     let len = B64_URL.decode_slice(body, &mut bytes[..]).ok()?;
     (len == BODY_LEN).then_some(bytes)
+}
+
+fn digest(random: &[u8]) -> TokenDigest {
+    TokenDigest(Sha256::digest(random).into())
 }
 
 fn mac(key: &SecretKey, message: &[u8]) -> Hmac<Sha256> {
@@ -171,7 +175,7 @@ impl Token {
     /// What the store knows this token's session by.
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.random).into())
+        self.digest
     }
 }
 

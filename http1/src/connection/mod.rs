@@ -21,6 +21,7 @@ mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use reactor::{Io, Protocol};
 
@@ -131,6 +132,14 @@ impl<H: Handler> Protocol for Connection<H> {
             State::Discard(_) => turn.fault_after_answer(Fault::Truncated),
             State::InFlight(form) => State::InFlight(form),
         });
+    }
+
+    fn wake_at(shared: &Self::Shared) -> Option<Instant> {
+        shared.handler.wake_at()
+    }
+
+    fn on_wake(shared: &mut Self::Shared, now: Instant) {
+        shared.handler.on_wake(now);
     }
 
     fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {

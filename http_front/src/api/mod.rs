@@ -235,4 +235,12 @@ impl Handler for Api {
     fn on_fault(&mut self, fault: Fault, _: &Exchange) {
         self.metrics.faults.count(fault);
     }
+
+    fn wake_at(&self) -> Option<Instant> {
+        self.leases.sweep_at()
+    }
+
+    fn on_wake(&mut self, now: Instant) {
+        self.leases.drop_ended(now);
+    }
 }
