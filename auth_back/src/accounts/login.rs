@@ -85,6 +85,7 @@ impl Accounts {
             epoch,
             created_at_ms,
             expires_at_ms: created_at_ms + millis(self.rules.session_lifetime),
+            ends_at_ms: created_at_ms + millis(self.rules.session_lifetime),
             client_address: origin.client_address,
             user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
         };

@@ -16,8 +16,9 @@ use crate::credentials::{
 };
 use crate::ids::{NodeId, Snowflakes};
 use crate::store::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, Peppers, Product,
-    RecordRow, SessionRow, Sessions, SqliteStore, Store, StoreError, UserRow, Users,
+    CacheEra, Cause, Inserted, ListedSession, Migrated, MigrationError, NewSession, NewUser,
+    PasswordChange, PepperRow, Peppers, Product, RecordRow, Refresh, SessionRow, Sessions,
+    SqliteStore, Store, StoreError, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -219,6 +220,30 @@ impl Users for Spy {
         self.call("user_by_name", deadline, |store| store.user_by_name(name, deadline))
     }
 
+    fn user_by_id(&self, user_id: u64, deadline: Instant) -> Result<Option<UserRow>, StoreError> {
+        self.call("user_by_id", deadline, |store| store.user_by_id(user_id, deadline))
+    }
+
+    fn change_password_record(
+        &self,
+        change: &PasswordChange<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("change_password_record", deadline, |store| {
+            store.change_password_record(change, deadline)
+        })
+    }
+
+    fn raise_session_epoch(
+        &self,
+        user_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
+        self.call("raise_session_epoch", deadline, |store| {
+            store.raise_session_epoch(user_id, deadline)
+        })
+    }
+
     fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
         self.call("has_users", deadline, |store| store.has_users(deadline))
     }
@@ -288,5 +313,80 @@ impl Sessions for Spy {
         self.call("delete_expired_sessions", deadline, |store| {
             store.delete_expired_sessions(now_ms, limit, deadline)
         })
+    }
+
+    fn refresh_session(
+        &self,
+        refresh: &Refresh<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("refresh_session", deadline, |store| store.refresh_session(refresh, deadline))
+    }
+
+    fn sessions_of_user(
+        &self,
+        user_id: u64,
+        now_ms: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        self.call("sessions_of_user", deadline, |store| {
+            store.sessions_of_user(user_id, now_ms, limit, deadline)
+        })
+    }
+
+    fn trim_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        keep: u32,
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.call("trim_sessions", deadline, |store| {
+            store.trim_sessions(user_id, epoch, keep, now_ms, deadline)
+        })
+    }
+
+    fn delete_session_by_id(
+        &self,
+        user_id: u64,
+        session_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        self.call("delete_session_by_id", deadline, |store| {
+            store.delete_session_by_id(user_id, session_id, deadline)
+        })
+    }
+
+    fn delete_superseded_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        self.call("delete_superseded_sessions", deadline, |store| {
+            store.delete_superseded_sessions(user_id, epoch, limit, deadline)
+        })
+    }
+
+    fn cache_era(&self, deadline: Instant) -> Result<CacheEra, StoreError> {
+        self.call("cache_era", deadline, |store| store.cache_era(deadline))
+    }
+
+    fn begin_cache_era(
+        &self,
+        generation: u64,
+        instance: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("begin_cache_era", deadline, |store| {
+            store.begin_cache_era(generation, instance, deadline)
+        })
+    }
+
+    fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.call("end_cache_era", deadline, |store| store.end_cache_era(deadline))
     }
 }

@@ -324,6 +324,7 @@ fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token 
         epoch: 0,
         created_at_ms: 0,
         expires_at_ms: now_ms.saturating_add_signed(ends_in_ms),
+        ends_at_ms: now_ms.saturating_add_signed(ends_in_ms),
         client_address: None,
         user_agent: None,
     };

@@ -27,6 +27,8 @@ macro_rules! contract {
     };
 }
 
+mod sessions;
+
 contract! {
     a_user_is_found_by_the_exact_name
     a_name_has_one_owner
@@ -76,6 +78,7 @@ fn session(session_id: u64, digest: u8, user_id: u64, expires_at_ms: u64) -> New
         epoch: 0,
         created_at_ms: 1_000,
         expires_at_ms,
+        ends_at_ms: expires_at_ms,
         client_address: None,
         user_agent: None,
     }
@@ -272,8 +275,11 @@ fn a_session_is_live_until_it_expires(fixture: &dyn Fixture) {
             session_id: 10,
             user_id: 1,
             username: "ada".to_owned(),
+            epoch: 0,
             created_at_ms: 1_000,
+            last_seen_at_ms: 1_000,
             expires_at_ms: 5_000,
+            ends_at_ms: 5_000,
         })
     );
     check_live(&*store, 1, 0, true);

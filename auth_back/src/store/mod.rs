@@ -37,7 +37,8 @@ pub use self::migrations::{Migrated, MigrationError};
 pub use self::mysql::MySqlStore;
 pub use self::peppers::Peppers;
 pub use self::rows::{
-    Inserted, NewSession, NewUser, PepperRow, Product, RecordRow, SessionRow, UserAgent, UserRow,
+    CacheEra, Inserted, ListedSession, NewSession, NewUser, PasswordChange, PepperRow, Product,
+    RecordRow, Refresh, SessionRow, UserAgent, UserRow,
 };
 pub use self::sessions::Sessions;
 pub use self::sqlite::SqliteStore;

@@ -137,8 +137,11 @@ pub struct NewSession<'a> {
     pub epoch: u32,
     /// Milliseconds since 1970, UTC.
     pub created_at_ms: u64,
-    /// The first millisecond at which it is dead.
+    /// The first millisecond at which it is dead, unless it is [seen](super::Sessions::refresh_session)
+    /// before: at most [`ends_at_ms`](Self::ends_at_ms).
     pub expires_at_ms: u64,
+    /// The first millisecond at which it is dead however often it is seen.
+    pub ends_at_ms: u64,
     /// Where the login came from.
     pub client_address: Option<IpAddr>,
     /// What the client called itself.
@@ -191,10 +194,80 @@ pub struct SessionRow {
     pub user_id: u64,
     /// That user's name.
     pub username: String,
+    /// The user's epoch that it belongs to.
+    pub epoch: u32,
     /// Milliseconds since 1970, UTC.
     pub created_at_ms: u64,
-    /// The first millisecond at which it is dead.
+    /// When it was last noted that it is in use, which is not each time.
+    pub last_seen_at_ms: u64,
+    /// The first millisecond at which it is dead unless it is seen before.
     pub expires_at_ms: u64,
+    /// The first millisecond at which it is dead however often it is seen.
+    pub ends_at_ms: u64,
+}
+
+/// That a session was seen.
+#[derive(Clone, Copy)]
+pub struct Refresh<'a> {
+    /// Which session.
+    pub token_digest: &'a [u8; 32],
+    /// Its [`last_seen_at_ms`](SessionRow::last_seen_at_ms) as it was read: of several who saw it, one
+    /// writes.
+    pub last_seen_at_ms: u64,
+    /// When it was seen.
+    pub now_ms: u64,
+    /// When it is dead unless it is seen again; at most its [`ends_at_ms`](SessionRow::ends_at_ms).
+    pub expires_at_ms: u64,
+}
+
+/// A live session as its user sees it in a list.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListedSession {
+    /// The session's id.
+    pub session_id: u64,
+    /// SHA-256 of the random part of its token, to tell which is the one that asks.
+    pub token_digest: [u8; 32],
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: u64,
+    /// When it was last noted that it is in use.
+    pub last_seen_at_ms: u64,
+    /// The first millisecond at which it is dead unless it is seen before.
+    pub expires_at_ms: u64,
+    /// Where the login came from.
+    pub client_address: Option<IpAddr>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+}
+
+impl fmt::Debug for ListedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListedSession")
+            .field("session_id", &self.session_id)
+            .field("token_digest", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A password record that takes the place of another and ends every session.
+#[derive(Clone, Copy)]
+pub struct PasswordChange<'a> {
+    /// Whose.
+    pub user_id: u64,
+    /// The record as it was read.
+    pub old: &'a str,
+    /// The record to be.
+    pub new: &'a str,
+    /// The user's epoch as it was read. The next one holds afterwards.
+    pub epoch: u32,
+}
+
+/// Which contents of a cache of sessions may be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheEra {
+    /// What was written under another number is not to be read.
+    pub generation: u64,
+    /// Which run of which cache server that generation was begun with; empty when there was none yet.
+    pub instance: String,
 }
 
 /// Something to be viewed by those who are logged in.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{NewSession, SessionRow, StoreError};
+use super::{CacheEra, ListedSession, NewSession, Refresh, SessionRow, StoreError};
 
 /// The sessions of a [`Store`](super::Store), which says what holds for every call.
 pub trait Sessions {
@@ -27,12 +27,78 @@ pub trait Sessions {
         deadline: Instant,
     ) -> Result<Option<SessionRow>, StoreError>;
 
+    /// Notes that a session was seen, unless another did so since its row was read, or it is dead: it
+    /// never lives again. Returns whether it was noted.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn refresh_session(&self, refresh: &Refresh<'_>, deadline: Instant)
+    -> Result<bool, StoreError>;
+
+    /// The live sessions of a user, newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a row cannot be read.
+    fn sessions_of_user(
+        &self,
+        user_id: u64,
+        now_ms: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<ListedSession>, StoreError>;
+
+    /// Deletes the oldest live sessions of a user and epoch until `keep` are left, at most
+    /// [`limits::PURGE_BATCH_MAX`](super::limits::PURGE_BATCH_MAX) at a time, and returns their
+    /// digests. Called after each insert, so of any number at once the last leaves no more than
+    /// `keep`. Where there are fewer rows it costs one lookup in an index.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn trim_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        keep: u32,
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError>;
+
+    /// Deletes a user's session by its id. Returns its digest, or `None` if the user has no such
+    /// session. When this returns, the deletion is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn delete_session_by_id(
+        &self,
+        user_id: u64,
+        session_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// Deletes sessions of a user that belong to an earlier epoch than `epoch`, at most `limit` and at
+    /// most [`limits::PURGE_BATCH_MAX`](super::limits::PURGE_BATCH_MAX). They are dead already.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn delete_superseded_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<u32, StoreError>;
+
     /// Deletes the session with this digest. False if there was none. When this returns, the deletion
     /// is durable.
     ///
     /// # Errors
     ///
-    /// See [`Store`].
+    /// See [`Store`](super::Store).
     fn delete_session(
         &self,
         token_digest: &[u8; 32],
@@ -40,15 +106,43 @@ pub trait Sessions {
     ) -> Result<bool, StoreError>;
 
     /// Deletes sessions that expired at `now_ms` or before, the oldest first, at most `limit` and at most
-    /// [`limits::PURGE_BATCH_MAX`]. Returns how many; fewer than the limit means that none is left.
+    /// [`limits::PURGE_BATCH_MAX`](super::limits::PURGE_BATCH_MAX). Returns how many; fewer than the limit means that none is left.
     ///
     /// # Errors
     ///
-    /// See [`Store`].
+    /// See [`Store`](super::Store).
     fn delete_expired_sessions(
         &self,
         now_ms: u64,
         limit: u32,
         deadline: Instant,
     ) -> Result<u32, StoreError>;
+
+    /// Which contents of a cache may be believed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row is missing.
+    fn cache_era(&self, deadline: Instant) -> Result<CacheEra, StoreError>;
+
+    /// Begins the generation after `generation` with the cache server `instance`, if that is still
+    /// the one. Returns whether it was.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn begin_cache_era(
+        &self,
+        generation: u64,
+        instance: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError>;
+
+    /// Begins the next generation with the same cache server, whichever it is. When this returns, it
+    /// is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError>;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Inserted, NewUser, RecordRow, StoreError, UserRow};
+use super::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow};
 
 /// The users of a [`Store`](super::Store), which says what holds for every call.
 pub trait Users {
@@ -24,6 +24,13 @@ pub trait Users {
         username: &str,
         deadline: Instant,
     ) -> Result<Option<UserRow>, StoreError>;
+
+    /// Looks a user up by id.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row cannot be read.
+    fn user_by_id(&self, user_id: u64, deadline: Instant) -> Result<Option<UserRow>, StoreError>;
 
     /// Whether anybody has ever registered. Costs the same however many have.
     ///
@@ -59,4 +66,30 @@ pub trait Users {
         limit: u32,
         deadline: Instant,
     ) -> Result<Vec<RecordRow>, StoreError>;
+
+    /// Replaces a password record and raises the user's epoch by one, which ends every session, if
+    /// both are still what they were. False if not, or if there is no such user. One statement: no
+    /// session of the old password outlives it. When this returns true, the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the new record does not fit its column.
+    fn change_password_record(
+        &self,
+        change: &PasswordChange<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError>;
+
+    /// Raises the user's epoch, which ends every session that there is. Returns an epoch that is at
+    /// least as high as what it was raised to, or `None` if there is no such user. When this returns,
+    /// the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn raise_session_epoch(
+        &self,
+        user_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError>;
 }

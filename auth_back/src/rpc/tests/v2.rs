@@ -36,8 +36,11 @@ fn live(lease: Duration) -> Live {
         session_id: 1,
         user_id: 7,
         username: "ada".to_owned(),
+        epoch: 0,
         created_at_ms: 5,
+        last_seen_at_ms: 5,
         expires_at_ms: 9,
+        ends_at_ms: 9,
     };
     Live { session, expires_in: Duration::from_secs(2), lease }
 }

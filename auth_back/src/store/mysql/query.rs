@@ -6,16 +6,29 @@ pub(super) enum Query {
     InsertUser,
     OwnerOfName,
     UserByName,
+    UserById,
     AnyUser,
     ReplacePasswordRecord,
     PasswordRecords,
     Peppers,
     InsertPepper,
     DeletePepper,
+    ChangePasswordRecord,
+    RaiseSessionEpoch,
+    SessionEpoch,
     InsertSession,
     Session,
+    RefreshSession,
+    SessionsOfUser,
+    SessionAtPlace,
+    SurplusSessions,
+    DigestOfSession,
     DeleteSession,
+    DeleteSupersededSessions,
     DeleteExpiredSessions,
+    CacheEra,
+    BeginCacheEra,
+    EndCacheEra,
     Products,
 }
 
@@ -34,6 +47,10 @@ impl Query {
                 "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
                  FROM user WHERE username = ?"
             }
+            Self::UserById => {
+                "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
+                 FROM user WHERE id = ?"
+            }
             Self::AnyUser => "SELECT EXISTS (SELECT 1 FROM user)",
             Self::ReplacePasswordRecord => {
                 "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?"
@@ -47,16 +64,68 @@ impl Query {
                  ON DUPLICATE KEY UPDATE id = pepper.id"
             }
             Self::DeletePepper => "DELETE FROM pepper WHERE id = ?",
+
+            Self::ChangePasswordRecord => {
+                "UPDATE user SET password_record = ?, session_epoch = ? \
+                 WHERE id = ? AND password_record = ? AND session_epoch = ?"
+            }
+            Self::RaiseSessionEpoch => {
+                "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ?"
+            }
+            Self::SessionEpoch => "SELECT session_epoch FROM user WHERE id = ?",
             Self::InsertSession => {
                 "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
-                                      expires_at_ms, client_address, user_agent) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                                      last_seen_at_ms, expires_at_ms, ends_at_ms, \
+                                      client_address, user_agent) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             }
             Self::Session => {
-                "SELECT session.id, user_id, username, session.created_at_ms, expires_at_ms \
+                "SELECT session.id, user_id, username, epoch, session.created_at_ms, \
+                        COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+                        COALESCE(ends_at_ms, expires_at_ms) \
                  FROM session JOIN user ON user.id = user_id \
                  WHERE token_digest = ? AND expires_at_ms > ? \
                    AND epoch = session_epoch AND disabled_at_ms IS NULL"
+            }
+            // ends_at_ms first: MySQL takes what an earlier assignment has set.
+            Self::RefreshSession => {
+                "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
+                                    last_seen_at_ms = ?, expires_at_ms = ? \
+                 WHERE token_digest = ? AND COALESCE(last_seen_at_ms, created_at_ms) = ? \
+                   AND expires_at_ms > ? \
+                   AND epoch = (SELECT session_epoch FROM user \
+                                WHERE user.id = session.user_id AND disabled_at_ms IS NULL)"
+            }
+            Self::SessionsOfUser => {
+                "SELECT session.id, token_digest, session.created_at_ms, \
+                        COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+                        client_address, user_agent \
+                 FROM session JOIN user ON user.id = user_id \
+                 WHERE user_id = ? AND expires_at_ms > ? \
+                   AND epoch = session_epoch AND disabled_at_ms IS NULL \
+                 ORDER BY session.id DESC LIMIT ?"
+            }
+            Self::SessionAtPlace => {
+                "SELECT id FROM session WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+            }
+            Self::SurplusSessions => {
+                "SELECT token_digest FROM session \
+                 WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
+                 ORDER BY id DESC LIMIT ? OFFSET ?"
+            }
+            Self::DigestOfSession => {
+                "SELECT token_digest FROM session WHERE user_id = ? AND id = ?"
+            }
+            Self::DeleteSupersededSessions => {
+                "DELETE FROM session WHERE user_id = ? AND epoch < ? ORDER BY id LIMIT ?"
+            }
+            Self::CacheEra => "SELECT generation, instance FROM session_cache WHERE id = 1",
+            Self::BeginCacheEra => {
+                "UPDATE session_cache SET generation = generation + 1, instance = ? \
+                 WHERE id = 1 AND generation = ?"
+            }
+            Self::EndCacheEra => {
+                "UPDATE session_cache SET generation = generation + 1 WHERE id = 1"
             }
             Self::DeleteSession => "DELETE FROM session WHERE token_digest = ?",
             Self::DeleteExpiredSessions => {

@@ -6,7 +6,13 @@ use super::MySqlStore;
 use super::query::Query;
 use crate::store::limits::PURGE_BATCH_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{NewSession, SessionRow, Sessions, StoreError, UserAgent};
+use crate::store::{
+    CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
+    UserAgent,
+};
+
+/// A row of the list of sessions: id, digest, created, last seen, expires, address, agent.
+type Listed = (u64, Vec<u8>, u64, u64, u64, Option<String>, Option<String>);
 
 impl Sessions for MySqlStore {
     fn insert_session(
@@ -18,6 +24,7 @@ impl Sessions for MySqlStore {
         let user_id = sql_integer(session.user_id, "the user id")?;
         let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
         let expires_at_ms = sql_integer(session.expires_at_ms, "the time")?;
+        let ends_at_ms = sql_integer(session.ends_at_ms, "the time")?;
         self.run(deadline, |connection| {
             connection.execute(
                 Query::InsertSession,
@@ -27,7 +34,9 @@ impl Sessions for MySqlStore {
                     user_id,
                     session.epoch,
                     created_at_ms,
+                    created_at_ms,
                     expires_at_ms,
+                    ends_at_ms,
                     session.client_address.map(|address| address.to_string()),
                     session.user_agent.map(UserAgent::as_str),
                 ),
@@ -46,13 +55,123 @@ impl Sessions for MySqlStore {
         let row = self.run(deadline, |connection| {
             connection.first(Query::Session, (&token_digest[..], now_ms))
         })?;
-        Ok(row.map(|(session_id, user_id, username, created_at_ms, expires_at_ms)| SessionRow {
-            session_id,
-            user_id,
-            username,
-            created_at_ms,
-            expires_at_ms,
-        }))
+        let session =
+            |(session_id, user_id, username, epoch, created, seen, expires, ends)| SessionRow {
+                session_id,
+                user_id,
+                username,
+                epoch,
+                created_at_ms: created,
+                last_seen_at_ms: seen,
+                expires_at_ms: expires,
+                ends_at_ms: ends,
+            };
+        Ok(row.map(session))
+    }
+
+    fn refresh_session(
+        &self,
+        refresh: &Refresh<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let seen_before = sql_integer(refresh.last_seen_at_ms, "the time")?;
+        let now_ms = sql_integer(refresh.now_ms, "the time")?;
+        let expires_at_ms = sql_integer(refresh.expires_at_ms, "the time")?;
+        let found = self.run(deadline, |connection| {
+            connection.execute(
+                Query::RefreshSession,
+                (now_ms, expires_at_ms, &refresh.token_digest[..], seen_before, now_ms),
+            )
+        })?;
+        Ok(found == 1)
+    }
+
+    fn sessions_of_user(
+        &self,
+        user_id: u64,
+        now_ms: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        let rows: Vec<Listed> = self.run(deadline, |connection| {
+            connection.all(Query::SessionsOfUser, (user_id, now_ms, limit))
+        })?;
+        let listed = |(session_id, token, created, seen, expires, address, user_agent)| {
+            Ok(ListedSession {
+                session_id,
+                token_digest: digest(token)?,
+                created_at_ms: created,
+                last_seen_at_ms: seen,
+                expires_at_ms: expires,
+                client_address: Option::and_then(address, |text: String| text.parse().ok()),
+                user_agent,
+            })
+        };
+        rows.into_iter().map(listed).collect()
+    }
+
+    fn trim_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        keep: u32,
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        let digests = self.run(deadline, |connection| {
+            // The index alone; most have few, and then nothing more is asked.
+            let more: Option<(u64,)> = connection.first(Query::SessionAtPlace, (user_id, keep))?;
+            if more.is_none() {
+                return Ok(Vec::new());
+            }
+            let surplus: Vec<(Vec<u8>,)> = connection
+                .all(Query::SurplusSessions, (user_id, epoch, now_ms, PURGE_BATCH_MAX, keep))?;
+            for (token,) in &surplus {
+                connection.execute(Query::DeleteSession, (&token[..],))?;
+            }
+            Ok(surplus)
+        })?;
+        digests.into_iter().map(|(token,)| digest(token)).collect()
+    }
+
+    fn delete_session_by_id(
+        &self,
+        user_id: u64,
+        session_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        // A number that no session has.
+        let Ok(session_id) = sql_integer(session_id, "the session id") else { return Ok(None) };
+        let found = self.run(deadline, |connection| {
+            let found: Option<(Vec<u8>,)> =
+                connection.first(Query::DigestOfSession, (user_id, session_id))?;
+            if let Some((token,)) = &found {
+                connection.execute(Query::DeleteSession, (&token[..],))?;
+            }
+            Ok(found)
+        })?;
+        found.map(|(token,)| digest(token)).transpose()
+    }
+
+    fn delete_superseded_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let limit = limit.min(PURGE_BATCH_MAX);
+        let deleted = self.run(deadline, |connection| {
+            connection.execute(Query::DeleteSupersededSessions, (user_id, epoch, limit))
+        })?;
+        // At most `limit`, so it fits.
+        Ok(u32::try_from(deleted).unwrap_or(limit))
     }
 
     fn delete_session(
@@ -80,4 +199,31 @@ impl Sessions for MySqlStore {
         // At most `limit`, so it fits.
         Ok(u32::try_from(deleted).unwrap_or(limit))
     }
+
+    fn cache_era(&self, deadline: Instant) -> Result<CacheEra, StoreError> {
+        let row = self.run(deadline, |connection| connection.first(Query::CacheEra, ()))?;
+        let era = row.map(|(generation, instance)| CacheEra { generation, instance });
+        era.ok_or_else(|| StoreError::Corrupt(Cause::Database("session_cache is empty".to_owned())))
+    }
+
+    fn begin_cache_era(
+        &self,
+        generation: u64,
+        instance: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let found = self.run(deadline, |connection| {
+            connection.execute(Query::BeginCacheEra, (instance, generation))
+        })?;
+        Ok(found == 1)
+    }
+
+    fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.run(deadline, |connection| connection.execute(Query::EndCacheEra, ())).map(drop)
+    }
+}
+
+fn digest(token: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    let wrong = |_| StoreError::Corrupt(Cause::Database("a digest of another length".to_owned()));
+    token.try_into().map_err(wrong)
 }

@@ -38,6 +38,7 @@ fn session(digest: u8, expires_at_ms: u64) -> NewSession<'static> {
         epoch: 0,
         created_at_ms: 0,
         expires_at_ms,
+        ends_at_ms: expires_at_ms,
         client_address: None,
         user_agent: None,
     }

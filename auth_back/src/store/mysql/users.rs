@@ -7,7 +7,7 @@ use super::query::Query;
 use crate::store::fault::Kind;
 use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, RecordRow, StoreError, UserRow, Users};
+use crate::store::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow, Users};
 
 impl Users for MySqlStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -55,12 +55,13 @@ impl Users for MySqlStore {
         }
         let row =
             self.run(deadline, |connection| connection.first(Query::UserByName, (username,)))?;
-        Ok(row.map(|(user_id, password_record, session_epoch, is_disabled)| UserRow {
-            user_id,
-            password_record,
-            session_epoch,
-            is_disabled,
-        }))
+        Ok(row.map(user))
+    }
+
+    fn user_by_id(&self, user_id: u64, deadline: Instant) -> Result<Option<UserRow>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let row = self.run(deadline, |connection| connection.first(Query::UserById, (user_id,)))?;
+        Ok(row.map(user))
     }
 
     fn has_users(&self, deadline: Instant) -> Result<bool, StoreError> {
@@ -94,4 +95,37 @@ impl Users for MySqlStore {
         let record = |(user_id, password_record)| RecordRow { user_id, password_record };
         Ok(rows.into_iter().map(record).collect())
     }
+
+    fn change_password_record(
+        &self,
+        change: &PasswordChange<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let PasswordChange { user_id, old, new, epoch } = *change;
+        let user_id = sql_integer(user_id, "the user id")?;
+        let found = self.run(deadline, |connection| {
+            let next = u64::from(epoch) + 1;
+            connection.execute(Query::ChangePasswordRecord, (new, next, user_id, old, epoch))
+        })?;
+        Ok(found == 1)
+    }
+
+    fn raise_session_epoch(
+        &self,
+        user_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let epoch: Option<(u32,)> = self.run(deadline, |connection| {
+            connection.execute(Query::RaiseSessionEpoch, (user_id,))?;
+            connection.first(Query::SessionEpoch, (user_id,))
+        })?;
+        Ok(epoch.map(|(epoch,)| epoch))
+    }
+}
+
+fn user(
+    (user_id, password_record, session_epoch, is_disabled): (u64, String, u32, bool),
+) -> UserRow {
+    UserRow { user_id, password_record, session_epoch, is_disabled }
 }

@@ -7,7 +7,10 @@ use rusqlite::{OptionalExtension as _, params};
 use super::{SqliteStore, unsigned};
 use crate::store::limits::PURGE_BATCH_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{NewSession, SessionRow, Sessions, StoreError, UserAgent};
+use crate::store::{
+    CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
+    UserAgent,
+};
 
 impl Sessions for SqliteStore {
     fn insert_session(
@@ -19,12 +22,14 @@ impl Sessions for SqliteStore {
         let user_id = sql_integer(session.user_id, "the user id")?;
         let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
         let expires_at_ms = sql_integer(session.expires_at_ms, "the time")?;
+        let ends_at_ms = sql_integer(session.ends_at_ms, "the time")?;
         self.write(deadline, |connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
-                                          expires_at_ms, client_address, user_agent) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                                          last_seen_at_ms, expires_at_ms, ends_at_ms, \
+                                          client_address, user_agent) \
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     session.token_digest,
@@ -32,7 +37,9 @@ impl Sessions for SqliteStore {
                     user_id,
                     session.epoch,
                     created_at_ms,
+                    created_at_ms,
                     expires_at_ms,
+                    ends_at_ms,
                     session.client_address.map(|address| address.to_string()),
                     session.user_agent.map(UserAgent::as_str),
                 ])
@@ -50,7 +57,9 @@ impl Sessions for SqliteStore {
         self.read(deadline, |connection| {
             connection
                 .prepare_cached(
-                    "SELECT session.id, user_id, username, session.created_at_ms, expires_at_ms \
+                    "SELECT session.id, user_id, username, epoch, session.created_at_ms, \
+                            COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+                            COALESCE(ends_at_ms, expires_at_ms) \
                      FROM session JOIN user ON user.id = user_id \
                      WHERE token_digest = ? AND expires_at_ms > ? \
                        AND epoch = session_epoch AND disabled_at_ms IS NULL",
@@ -60,11 +69,158 @@ impl Sessions for SqliteStore {
                         session_id: unsigned(row, 0)?,
                         user_id: unsigned(row, 1)?,
                         username: row.get(2)?,
-                        created_at_ms: unsigned(row, 3)?,
-                        expires_at_ms: unsigned(row, 4)?,
+                        epoch: row.get(3)?,
+                        created_at_ms: unsigned(row, 4)?,
+                        last_seen_at_ms: unsigned(row, 5)?,
+                        expires_at_ms: unsigned(row, 6)?,
+                        ends_at_ms: unsigned(row, 7)?,
                     })
                 })
                 .optional()
+        })
+    }
+
+    fn refresh_session(
+        &self,
+        refresh: &Refresh<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let seen_before = sql_integer(refresh.last_seen_at_ms, "the time")?;
+        let now_ms = sql_integer(refresh.now_ms, "the time")?;
+        let expires_at_ms = sql_integer(refresh.expires_at_ms, "the time")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
+                                        last_seen_at_ms = ?, expires_at_ms = ? \
+                     WHERE token_digest = ? AND COALESCE(last_seen_at_ms, created_at_ms) = ? \
+                       AND expires_at_ms > ? \
+                       AND epoch = (SELECT session_epoch FROM user \
+                                    WHERE user.id = session.user_id AND disabled_at_ms IS NULL)",
+                )?
+                .execute(params![now_ms, expires_at_ms, refresh.token_digest, seen_before, now_ms])
+                .map(|changed| changed == 1)
+        })
+    }
+
+    fn sessions_of_user(
+        &self,
+        user_id: u64,
+        now_ms: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<ListedSession>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT session.id, token_digest, session.created_at_ms, \
+                            COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+                            client_address, user_agent \
+                     FROM session JOIN user ON user.id = user_id \
+                     WHERE user_id = ? AND expires_at_ms > ? \
+                       AND epoch = session_epoch AND disabled_at_ms IS NULL \
+                     ORDER BY session.id DESC LIMIT ?",
+                )?
+                .query_map(params![user_id, now_ms, limit], |row| {
+                    let address: Option<String> = row.get(5)?;
+                    Ok(ListedSession {
+                        session_id: unsigned(row, 0)?,
+                        token_digest: row.get(1)?,
+                        created_at_ms: unsigned(row, 2)?,
+                        last_seen_at_ms: unsigned(row, 3)?,
+                        expires_at_ms: unsigned(row, 4)?,
+                        client_address: address.and_then(|text| text.parse().ok()),
+                        user_agent: row.get(6)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    fn trim_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        keep: u32,
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        let surplus: Vec<[u8; 32]> = self.read(deadline, |connection| {
+            // The index alone; most have few, and then nothing more is asked.
+            let more = connection
+                .prepare_cached(
+                    "SELECT id FROM session WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+                )?
+                .exists(params![user_id, keep])?;
+            if !more {
+                return Ok(Vec::new());
+            }
+            connection
+                .prepare_cached(
+                    "SELECT token_digest FROM session \
+                     WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
+                     ORDER BY id DESC LIMIT ? OFFSET ?",
+                )?
+                .query_map(params![user_id, epoch, now_ms, PURGE_BATCH_MAX, keep], |row| {
+                    row.get(0)
+                })?
+                .collect()
+        })?;
+        if !surplus.is_empty() {
+            self.write(deadline, |connection| {
+                let transaction = connection.transaction()?;
+                for digest in &surplus {
+                    transaction
+                        .prepare_cached("DELETE FROM session WHERE token_digest = ?")?
+                        .execute([digest])?;
+                }
+                transaction.commit()
+            })?;
+        }
+        Ok(surplus)
+    }
+
+    fn delete_session_by_id(
+        &self,
+        user_id: u64,
+        session_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<[u8; 32]>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        // A number that no session has.
+        let Ok(session_id) = sql_integer(session_id, "the session id") else { return Ok(None) };
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM session WHERE user_id = ? AND id = ? RETURNING token_digest",
+                )?
+                .query_row(params![user_id, session_id], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    fn delete_superseded_sessions(
+        &self,
+        user_id: u64,
+        epoch: u32,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        let limit = limit.min(PURGE_BATCH_MAX);
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM session WHERE token_digest IN \
+                     (SELECT token_digest FROM session WHERE user_id = ? AND epoch < ? LIMIT ?)",
+                )?
+                .execute(params![user_id, epoch, limit])
+                // At most `limit`, so it fits.
+                .map(|deleted| u32::try_from(deleted).unwrap_or(limit))
         })
     }
 
@@ -99,6 +255,47 @@ impl Sessions for SqliteStore {
                 .execute(params![now_ms, limit])
                 // At most `limit`, so it fits.
                 .map(|deleted| u32::try_from(deleted).unwrap_or(limit))
+        })
+    }
+
+    fn cache_era(&self, deadline: Instant) -> Result<CacheEra, StoreError> {
+        let era = self.read(deadline, |connection| {
+            connection
+                .prepare_cached("SELECT generation, instance FROM session_cache WHERE id = 1")?
+                .query_row([], |row| {
+                    Ok(CacheEra { generation: unsigned(row, 0)?, instance: row.get(1)? })
+                })
+                .optional()
+        })?;
+        era.ok_or_else(|| StoreError::Corrupt(Cause::Database("session_cache is empty".to_owned())))
+    }
+
+    fn begin_cache_era(
+        &self,
+        generation: u64,
+        instance: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let generation = sql_integer(generation, "the generation")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE session_cache SET generation = generation + 1, instance = ? \
+                     WHERE id = 1 AND generation = ?",
+                )?
+                .execute(params![instance, generation])
+                .map(|changed| changed == 1)
+        })
+    }
+
+    fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE session_cache SET generation = generation + 1 WHERE id = 1",
+                )?
+                .execute([])
+                .map(drop)
         })
     }
 }

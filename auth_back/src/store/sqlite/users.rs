@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, RecordRow, StoreError, UserRow, Users};
+use crate::store::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow, Users};
 
 impl Users for SqliteStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -53,14 +53,20 @@ impl Users for SqliteStore {
                     "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
                      FROM user WHERE username = ?",
                 )?
-                .query_row([username], |row| {
-                    Ok(UserRow {
-                        user_id: unsigned(row, 0)?,
-                        password_record: row.get(1)?,
-                        session_epoch: row.get(2)?,
-                        is_disabled: row.get(3)?,
-                    })
-                })
+                .query_row([username], user)
+                .optional()
+        })
+    }
+
+    fn user_by_id(&self, user_id: u64, deadline: Instant) -> Result<Option<UserRow>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
+                     FROM user WHERE id = ?",
+                )?
+                .query_row([user_id], user)
                 .optional()
         })
     }
@@ -109,4 +115,48 @@ impl Users for SqliteStore {
                 .collect()
         })
     }
+
+    fn change_password_record(
+        &self,
+        change: &PasswordChange<'_>,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let PasswordChange { user_id, old, new, epoch } = *change;
+        let user_id = sql_integer(user_id, "the user id")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE user SET password_record = ?, session_epoch = session_epoch + 1 \
+                     WHERE id = ? AND password_record = ? AND session_epoch = ?",
+                )?
+                .execute(params![new, user_id, old, epoch])
+                .map(|changed| changed == 1)
+        })
+    }
+
+    fn raise_session_epoch(
+        &self,
+        user_id: u64,
+        deadline: Instant,
+    ) -> Result<Option<u32>, StoreError> {
+        let user_id = sql_integer(user_id, "the user id")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ? \
+                     RETURNING session_epoch",
+                )?
+                .query_row([user_id], |row| row.get(0))
+                .optional()
+        })
+    }
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<UserRow> {
+    Ok(UserRow {
+        user_id: unsigned(row, 0)?,
+        password_record: row.get(1)?,
+        session_epoch: row.get(2)?,
+        is_disabled: row.get(3)?,
+    })
 }
