@@ -11,6 +11,7 @@
 //! | [`work`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
 //! | [`accounts`] | register, authenticate, check, log out: straight-line code |
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
+//! | [`keyrings`] | keys that change while the server runs |
 //! | [`ids`] | where ids come from |
 //! | [`store`] | SQLite, MySQL and MariaDB |
 //! | [`redis_pool`] | connections to Redis |
@@ -26,6 +27,7 @@ pub mod commands;
 pub mod credentials;
 pub mod ids;
 pub mod janitor;
+pub mod keyrings;
 pub mod limits;
 pub mod metrics;
 pub mod opening;

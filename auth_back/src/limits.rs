@@ -87,6 +87,36 @@ pub const AUDIT_COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// At shutdown, how long the last lines of the audit log may take.
 pub const AUDIT_STOP_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How often a server reads keys in files again.
+pub const KEY_REREAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a server runs a command that prints keys again.
+pub const KEY_COMMAND_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Least time between two readings that the id in a token or a record can cause, if the last one failed
+/// or runs a command: anybody can send a token with any id.
+pub const KEY_LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a request waits for another that is reading the files of keys, which takes well under a
+/// millisecond.
+pub const KEY_LOOKUP_TIME_MAX: Duration = Duration::from_millis(100);
+
+/// For so long after a command has printed all keys, an id that was not among them is known to be none.
+pub const KEY_ABSENT_FOR: Duration = Duration::from_secs(1);
+
+/// How often the log repeats why keys cannot be read.
+pub const KEY_FAULT_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long a pepper must have been replaced before it can be retired: until then, a server may have read
+/// its keys before there was a new one, and a request that it began then may not have ended.
+pub const PEPPER_RETIRE_AFTER: Duration = Duration::from_secs(120);
+
+/// Records of one page of a walk over all users.
+pub const RECORD_PAGE: u32 = 500;
+
+/// Time for one call to the store by a command or at start: in nobody's way, and not for ever.
+pub const STORE_CALL_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;
@@ -132,3 +162,8 @@ const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
 const _: () = assert!(AUDIT_TEXT_CHARS_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);
+const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
+const _: () = assert!(
+    PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
+        && PEPPER_RETIRE_AFTER.as_secs() > KEY_REREAD_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
+);

@@ -57,6 +57,7 @@ impl Metrics {
             Ok(_) => "done",
             Err(AccountError::TimedOut) => "timed_out",
             Err(AccountError::StoreUnavailable(_)) => "store_unavailable",
+            Err(AccountError::KeysUnavailable) => "keys_unavailable",
             Err(AccountError::Internal(_)) => "failed",
             Err(_) => "refused",
         };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::credentials::KeyDirectory;
+use crate::credentials::{OnMissing, PepperKeyring, Purpose, TokenKeyring};
+use crate::keyrings::register;
 use crate::limits::STORE_RETRY;
 use crate::settings::Settings;
 use crate::store::{self, MigrationError, Store, StoreError};
@@ -37,13 +38,35 @@ pub fn store(settings: &Settings, deadline: Instant) -> Result<Arc<dyn Store>, B
     }
 }
 
-/// Opens the directory of keys.
+/// Reads the peppers and holds them against the store; see [`register::open`].
 ///
 /// # Errors
-/// [`KeysError`](crate::credentials::KeysError) when others than the owner may write to it.
-pub fn keys(settings: &Settings) -> Result<KeyDirectory, Box<dyn Error>> {
-    make_private_directory(&settings.data)?;
-    Ok(KeyDirectory::open(settings.data.join("keys"))?)
+/// [`register::OpenError`].
+pub fn peppers(
+    settings: &Settings,
+    store: &dyn Store,
+    deadline: Instant,
+) -> Result<PepperKeyring, Box<dyn Error>> {
+    let (peppers, created) = register::open(&settings.pepper_keys, store, deadline)?;
+    tell_of(created.as_deref());
+    Ok(peppers)
+}
+
+/// Reads the token keys.
+///
+/// # Errors
+/// [`KeysError`](crate::credentials::KeysError).
+pub fn token_keys(settings: &Settings) -> Result<TokenKeyring, Box<dyn Error>> {
+    // A new token key ends sessions and loses nothing else.
+    let loaded = settings.token_keys.load(Purpose::Token, OnMissing::Create)?;
+    tell_of(loaded.created.as_deref());
+    Ok(loaded.keys.into())
+}
+
+fn tell_of(created: Option<&Path>) {
+    if let Some(file) = created {
+        tracing::info!(file = %file.display(), "a key was made; keep a copy apart from the store's");
+    }
 }
 
 /// Keys and users are for the owner alone.

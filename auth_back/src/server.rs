@@ -22,12 +22,13 @@ use service::signals::{Signal, Signals};
 use crate::accounts::{Accounts, Rules, arenas_kib};
 use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{AnnexManager, ArenaManager, HashEngine, OnMissing, Params};
+use crate::credentials::{AnnexManager, ArenaManager, HashEngine, Params};
 use crate::ids::Snowflakes;
 use crate::janitor::Janitor;
+use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX,
-    PURGE_INTERVAL, STORE_PATIENCE,
+    PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
 };
 use crate::metrics::Metrics;
 use crate::opening;
@@ -50,7 +51,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
-    let accounts = Arc::new(open_accounts(settings)?);
+    let (bell, ear) = Bell::new();
+    let accounts = Arc::new(open_accounts(settings, &bell)?);
     let (audit, opened_audit) = Audit::open(&settings.audit)?;
     tracing::info!(to = %settings.audit, "audit log");
 
@@ -68,6 +70,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     registry.observe_lane(&heavy.stats());
     registry.observe_lane(&light.stats());
     observe_pools(&mut registry, &accounts);
+    observe_keys(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
 
     let limits = Limits {
@@ -86,6 +89,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
 
     let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
+    let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
+    let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
     let probe = Probe::start("probe", PROBE_INTERVAL, move || {
         accounts.health(Instant::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
     })?;
@@ -98,6 +103,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
     while signals.wait() == Signal::Reload {
         audit_writer.reopen();
+        bell.ring();
     }
     tracing::info!("stopping");
     probe.stop();
@@ -112,23 +118,23 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     audit_writer.stop(Instant::now() + AUDIT_STOP_TIME_MAX);
     // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
     janitor.stop();
+    refresher.stop();
     ops.shut_down();
     tracing::info!("stopped");
     Ok(())
 }
 
-fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
+fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn Error>> {
     let deadline = Instant::now() + STORE_PATIENCE;
     let store = opening::store(settings, deadline)?;
-    let keys = opening::keys(settings)?;
-    // A new key opens no old record: where there are users, a missing key is a mistake.
-    let on_missing = if store.has_users(deadline)? { OnMissing::Refuse } else { OnMissing::Create };
-    let peppers = keys.peppers(on_missing)?;
-    // A new token key ends sessions and loses nothing else.
-    let token_keys = keys.token_keys(OnMissing::Create)?;
-    for created in peppers.created.iter().chain(&token_keys.created) {
-        tracing::info!(file = %created.display(), "a key was made; keep a copy apart from the store's");
-    }
+    let peppers = opening::peppers(settings, &*store, deadline)?;
+    let known = Arc::clone(&store);
+    let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
+        Ok(register::admit(ring, &*known, Instant::now() + STORE_CALL_TIME_MAX)?)
+    });
+    let token_keys = opening::token_keys(settings)?;
+    let token_keys =
+        LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), |_| Ok(()));
 
     let Rules { params, .. } = settings.rules;
     let count = settings.hash_threads.get();
@@ -147,8 +153,8 @@ fn open_accounts(settings: &Settings) -> Result<Accounts, Box<dyn Error>> {
         store,
         arenas,
         annex,
-        peppers: peppers.keys,
-        token_keys: token_keys.keys,
+        peppers: Arc::new(peppers),
+        token_keys: Arc::new(token_keys),
         ids: Snowflakes::new(settings.node),
         passwords: settings.passwords.clone(),
         rules: settings.rules,
@@ -175,6 +181,14 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
         store.store.connections().lent as f64
     });
+}
+
+fn observe_keys(registry: &mut Registry, accounts: &Arc<Accounts>) {
+    let help = "Readings of keys that failed; the keys from before stay in use";
+    let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
+    let name = "key_reading_failures";
+    registry.observe_counter(name, help, &[("keys", "pepper")], move || peppers.failures());
+    registry.observe_counter(name, help, &[("keys", "token")], move || token_keys.failures());
 }
 
 fn observe_audit(registry: &mut Registry, audit: &Audit) {

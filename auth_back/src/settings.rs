@@ -15,7 +15,7 @@ use service::settings::{Program, Setting, SettingError, SettingErrors};
 use crate::accounts::Rules;
 use crate::audit::AuditTarget;
 use crate::credentials::limits::SERVICE_NAMES_MAX;
-use crate::credentials::{Params, PasswordPolicy, PasswordRules};
+use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy, PasswordRules};
 use crate::ids::NodeId;
 use crate::limits::{
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
@@ -56,6 +56,18 @@ pub static PROGRAM: Program = Program::new(
             "sqlite:PATH, or mysql://user:password@host:port/database; by default users.sqlite in --data",
         )
         .secret()
+        .group("Storage"),
+        Setting::value(
+            "pepper-keys",
+            "SOURCE",
+            "directory:PATH, environment:PREFIX or command:PROGRAM ARG…; by default the directory keys in --data",
+        )
+        .group("Storage"),
+        Setting::value(
+            "token-keys",
+            "SOURCE",
+            "The same for the keys of session tokens",
+        )
         .group("Storage"),
         Setting::value("store-connections", "COUNT", "Connections to the store")
             .default("8")
@@ -165,6 +177,10 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where users and sessions are kept.
     pub store: StoreUrl,
+    /// Where the peppers come from.
+    pub pepper_keys: KeySource,
+    /// Where the keys of session tokens come from.
+    pub token_keys: KeySource,
     /// Connections to the store.
     pub store_connections: usize,
     /// The Redis that has a copy of the sessions, if there is one.
@@ -217,6 +233,8 @@ impl Settings {
             ops_listen: values.address("ops-listen"),
             accept_v1: values.boolean("accept-v1"),
             store: store_url(values, data.as_ref().ok()),
+            pepper_keys: key_source(values, "pepper-keys", data.as_ref().ok()),
+            token_keys: key_source(values, "token-keys", data.as_ref().ok()),
             audit: audit_target(values, data.as_ref().ok()),
             data: data,
             store_connections: values
@@ -292,6 +310,19 @@ fn audit_target(values: &Values<'_>, data: Option<&PathBuf>) -> Result<AuditTarg
     })?;
     Ok(given
         .unwrap_or_else(|| AuditTarget::File(data.cloned().unwrap_or_default().join("audit.log"))))
+}
+
+/// `data` is there unless it was refused, which is one error and not two.
+fn key_source(
+    values: &Values<'_>,
+    name: &'static str,
+    data: Option<&PathBuf>,
+) -> Result<KeySource, SettingError> {
+    let want = "directory:PATH, environment:PREFIX of A-Z, 0-9 and _, or command:/PATH ARG…";
+    let given = values.if_given(name, |name| values.parse(name, want, |text| text.parse().ok()))?;
+    Ok(given.unwrap_or_else(|| {
+        KeySource::Directory(KeyDirectory::at(data.cloned().unwrap_or_default().join("keys")))
+    }))
 }
 
 fn params(values: &Values<'_>) -> Result<Params, SettingError> {

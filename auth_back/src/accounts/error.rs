@@ -48,6 +48,9 @@ pub enum AccountError {
     /// The store's fault, for now. What was to be written may or may not have been.
     #[error(transparent)]
     StoreUnavailable(StoreError),
+    /// The operator's fault, for now: the keys that say whether this is right cannot be read.
+    #[error("the keys cannot be read")]
+    KeysUnavailable,
     /// Our own fault, or that of the machine.
     #[error(transparent)]
     Internal(#[from] InternalError),

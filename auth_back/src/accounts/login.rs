@@ -53,17 +53,17 @@ impl Accounts {
         password: &Password,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        let need = record.need();
+        let (need, peppers) = (record.need(), self.peppers_with(record.pepper_id())?);
         if !need.exceeds(self.rules.params.m_kib()) {
             let mut arena = self.arena(deadline)?;
-            return Ok(record.verify(user_id, password, &self.peppers, &mut arena)?);
+            return Ok(record.verify(user_id, password, &peppers, &mut arena)?);
         }
         let mut annex = self.annex(deadline)?;
         // Its memory stays unused: it stands for a core, so that no more hashes run than there are
         // cores. It is waited for last, because nobody waits for the annex who has one.
         let _core = self.arena(deadline)?;
         let mut room = annex.arena(need)?;
-        Ok(record.verify(user_id, password, &self.peppers, &mut room)?)
+        Ok(record.verify(user_id, password, &peppers, &mut room)?)
     }
 
     /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.
@@ -74,7 +74,7 @@ impl Accounts {
         origin: &Origin,
         deadline: Instant,
     ) -> Answer<Opened> {
-        let token = self.token_keys.issue()?;
+        let token = self.token_keys.current().issue()?;
         let now = SystemTime::now();
         let created_at_ms = unix_ms(now);
         let session_id = SessionId::from(self.ids.next(now)?);

@@ -25,10 +25,11 @@ pub use profile::{AgeError, NameError};
 pub use sessions::Live;
 
 use crate::credentials::{
-    AnnexManager, Arena, ArenaManager, Params, Password, PasswordRecord, PasswordRules,
-    PepperKeyring, TokenDigest, TokenKeyring,
+    AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
+    PepperKeyring, TokenDigest, TokenError, TokenKeyring,
 };
 use crate::ids::{Snowflakes, UserId};
+use crate::keyrings::{LiveRing, Lookup};
 use crate::store::Store;
 
 /// The account service. Shared by all workers.
@@ -40,9 +41,9 @@ pub struct Accounts {
     /// The permit to hash what does not fit an arena: a pool of one.
     pub annex: Pool<AnnexManager>,
     /// Keys that password records are sealed under.
-    pub peppers: PepperKeyring,
+    pub peppers: Arc<LiveRing<PepperKeyring>>,
     /// Keys that tokens are signed with.
-    pub token_keys: TokenKeyring,
+    pub token_keys: Arc<LiveRing<TokenKeyring>>,
     /// Where ids come from.
     pub ids: Snowflakes,
     /// What new passwords have to be.
@@ -75,8 +76,8 @@ impl Accounts {
 
     fn hash(&self, user_id: UserId, password: &Password, deadline: Instant) -> Answer<String> {
         let mut arena = self.arena(deadline)?;
-        let params = self.rules.params;
-        let record = PasswordRecord::create(user_id, password, params, &self.peppers, &mut arena)?;
+        let (params, peppers) = (self.rules.params, self.peppers.current());
+        let record = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
         Ok(record.to_text())
     }
 
@@ -99,8 +100,25 @@ impl Accounts {
 
     fn digest(&self, token: &str) -> Answer<TokenDigest> {
         // Forgeries end here: no store is asked for them.
-        let token = self.token_keys.check(token).map_err(|_| AccountError::SessionNotLive)?;
-        Ok(token.digest())
+        let not_live = |_| AccountError::SessionNotLive;
+        let checked = match self.token_keys.current().check(token) {
+            Err(TokenError::UnknownKey(id)) => match self.token_keys.look_up(id) {
+                Lookup::Has(keys) => keys.check(token).map_err(not_live)?,
+                // Another server may have begun to sign under a key that is not here yet.
+                Lookup::Unsure => return Err(AccountError::KeysUnavailable),
+                Lookup::Lacks(_) => return Err(AccountError::SessionNotLive),
+            },
+            checked => checked.map_err(not_live)?,
+        };
+        Ok(checked.digest())
+    }
+
+    /// A ring that has the pepper of that id; or has not, if there is none.
+    fn peppers_with(&self, id: KeyId) -> Answer<Arc<PepperKeyring>> {
+        match self.peppers.look_up(id) {
+            Lookup::Has(peppers) | Lookup::Lacks(peppers) => Ok(peppers),
+            Lookup::Unsure => Err(AccountError::KeysUnavailable),
+        }
     }
 }
 

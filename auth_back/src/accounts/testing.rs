@@ -15,6 +15,7 @@ use crate::credentials::{
     SecretKey, TokenKeyring,
 };
 use crate::ids::{NodeId, Snowflakes};
+use crate::keyrings::LiveRing;
 use crate::store::{
     CacheEra, Cause, Inserted, ListedSession, Migrated, MigrationError, NewSession, NewUser,
     PasswordChange, PepperRow, Peppers, Product, RecordRow, Refresh, SessionRow, Sessions,
@@ -77,8 +78,8 @@ impl Fixture {
                 AnnexManager::new(HashEngine::default()),
                 pool::Config::new(1).unwrap().without_liveness_check(),
             ),
-            peppers: PepperKeyring::new(key()),
-            token_keys: TokenKeyring::new(key()),
+            peppers: Arc::new(LiveRing::fixed(PepperKeyring::new(key()))),
+            token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
             passwords: PasswordRules::default(),
             rules,

@@ -194,7 +194,7 @@ fn no_store_connection_is_held_while_an_arena_is_waited_for() {
 fn forged_and_foreign_tokens_never_reach_the_store() {
     let fixture = Fixture::new();
     let token = fixture.token("ada", PASSWORD);
-    let foreign = fixture.stranger().accounts.token_keys.issue().unwrap();
+    let foreign = fixture.stranger().accounts.token_keys.current().issue().unwrap();
     let mut forged = token.clone();
     let last = forged.pop().unwrap();
     forged.push(if last == 'A' { 'B' } else { 'A' });
@@ -241,7 +241,8 @@ fn a_record_that_cannot_be_read_is_no_wrong_password() {
 fn import(fixture: &Fixture, ada: u64, hash: &str) {
     let user_id = UserId::new(ada).unwrap();
     let hash = hash.parse().unwrap();
-    let record = PasswordRecord::import(user_id, &hash, &fixture.accounts.peppers).unwrap();
+    let record =
+        PasswordRecord::import(user_id, &hash, &fixture.accounts.peppers.current()).unwrap();
     let old = fixture.store.user_by_name("ada", patient()).unwrap().unwrap().password_record;
     let new = record.to_text();
     assert!(fixture.store.replace_password_record(ada, &old, &new, patient()).unwrap());
@@ -315,7 +316,7 @@ fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
 
 /// A session of `ada` that ends `ends_in_ms` from now, or ended as long ago.
 fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token {
-    let token = fixture.accounts.token_keys.issue().unwrap();
+    let token = fixture.accounts.token_keys.current().issue().unwrap();
     let now_ms = unix_ms(SystemTime::now());
     let session = NewSession {
         session_id: fixture.accounts.ids.next(SystemTime::now()).unwrap().get(),

@@ -7,6 +7,9 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use subtle::ConstantTimeEq as _;
+
+use super::keys::Purpose;
 use super::limits::KEYS_PER_RING_MAX;
 use super::secret::SecretKey;
 
@@ -141,6 +144,32 @@ impl Keyring {
     }
 }
 
+/// What a [`Keyring`] is wrapped in, so that one purpose's is not passed for another's.
+pub trait Ring: From<Keyring> + fmt::Debug + Send + Sync {
+    /// What its keys are for.
+    const PURPOSE: Purpose;
+
+    /// Its keys.
+    fn keys(&self) -> &Keyring;
+}
+
+impl Keyring {
+    /// Whether there is a key of that id.
+    #[must_use]
+    pub fn has(&self, id: KeyId) -> bool {
+        self.key(id).is_some()
+    }
+
+    /// An id that stands for one key here and for another there.
+    #[must_use]
+    pub fn conflict(&self, other: &Self) -> Option<KeyId> {
+        self.ids().into_iter().find(|id| match (self.key(*id), other.key(*id)) {
+            (Some(ours), Some(theirs)) => !bool::from(ours.expose().ct_eq(theirs.expose())),
+            _ => false,
+        })
+    }
+}
+
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others: Vec<_> = self.others.iter().map(|(id, _)| id.get()).collect();
@@ -191,6 +220,24 @@ mod tests {
         let ring = Keyring::single(id(5), SecretKey::from([1; 32]));
         assert!(ring.key(id(4)).is_none());
         assert!(ring.key(id(5)).is_some());
+    }
+
+    #[test]
+    fn an_id_has_one_key_for_ever() {
+        let ring = |keys: &[(u16, u8)]| {
+            let keys: Vec<_> =
+                keys.iter().map(|(n, byte)| (id(*n), SecretKey::from([*byte; 32]))).collect();
+            Keyring::new(keys[0].0, keys).unwrap()
+        };
+        let check = |one: &[(u16, u8)], other: &[(u16, u8)], expected: Option<u16>| {
+            assert_eq!(ring(one).conflict(&ring(other)).map(KeyId::get), expected);
+            assert_eq!(ring(other).conflict(&ring(one)).map(KeyId::get), expected);
+        };
+        check(&[(1, 7)], &[(1, 7)], None);
+        check(&[(1, 7)], &[(1, 8)], Some(1));
+        check(&[(1, 7), (2, 8)], &[(2, 8), (3, 9)], None);
+        check(&[(1, 7), (2, 8)], &[(3, 9), (2, 9)], Some(2));
+        check(&[(1, 7)], &[(2, 7)], None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Every bound of this module tree, with its reason. Relations between them are checked when the
 //! crate is compiled.
 
+use std::time::Duration;
+
 /// Shortest username, in characters. Shorter ones are too few to go round.
 pub const USERNAME_LEN_MIN: usize = 3;
 /// Longest username, in characters, which are bytes: the convention is ASCII.
@@ -119,6 +121,16 @@ pub const KEY_LEN: usize = 32;
 pub const KEYS_PER_RING_MAX: usize = 64;
 /// Most that is read of a key file, in bytes: more than 64 hexadecimal digits and a line end.
 pub const KEY_FILE_LEN_MAX: usize = 128;
+
+/// How long a command that prints keys may take. A vault over the network answers within a second or
+/// two; whoever waits longer has no server at start.
+pub const KEY_COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
+/// Most that such a command may print, in bytes.
+pub const KEY_COMMAND_OUTPUT_MAX: usize = 8 * 1024;
+/// Most words of such a command.
+pub const KEY_COMMAND_WORDS_MAX: usize = 64;
+/// Between two looks at whether such a command has ended, once it has closed its output.
+pub const KEY_COMMAND_POLL: Duration = Duration::from_millis(5);
 
 /// Longest printed password record, in bytes of ASCII: the width of the column it is stored in.
 pub const RECORD_LEN_MAX: usize = 255;

@@ -39,12 +39,12 @@ pub use argon2id::{
     ParamsError, Salt, Tag,
 };
 pub use foreign::{ForeignError, ForeignFunction, ForeignHash};
-pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError};
-pub use keys::{KeyDirectory, KeysError, Loaded, OnMissing};
+pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError, Ring};
+pub use keys::{KeyDirectory, KeySource, KeysError, Loaded, OnMissing, Purpose};
 pub use password::{Password, PasswordError, PasswordPolicy, PasswordRules, PolicyError};
 pub use pepper::PepperKeyring;
 pub use random::RandomError;
-pub use record::{CreateError, PasswordRecord, RecordError, Verdict, VerifyError};
+pub use record::{CreateError, PasswordRecord, RecordError, ResealError, Verdict, VerifyError};
 pub use secret::SecretKey;
 pub use token::{Token, TokenDigest, TokenError, TokenKeyring};
 pub use username::{Username, UsernameError};

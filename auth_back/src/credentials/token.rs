@@ -23,7 +23,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::keyring::{KeyId, Keyring};
+use super::keyring::{KeyId, Keyring, Ring};
+use super::keys::Purpose;
 use super::limits::TOKEN_RANDOM_LEN;
 use super::random::{self, RandomError};
 use super::secret::SecretKey;
@@ -203,6 +204,20 @@ impl fmt::Debug for Token {
 impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenDigest(***)")
+    }
+}
+
+impl From<Keyring> for TokenKeyring {
+    fn from(keys: Keyring) -> Self {
+        Self(keys)
+    }
+}
+
+impl Ring for TokenKeyring {
+    const PURPOSE: Purpose = Purpose::Token;
+
+    fn keys(&self) -> &Keyring {
+        &self.0
     }
 }
 

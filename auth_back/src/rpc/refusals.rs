@@ -27,6 +27,7 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
         AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
         AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),
+        AccountError::KeysUnavailable => (Status::UNAVAILABLE, "keys_unavailable"),
         AccountError::Internal(_) => (Status::INTERNAL, "internal"),
     }
 }

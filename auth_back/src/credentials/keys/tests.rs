@@ -1,9 +1,14 @@
-//! Key files of every kind, good and bad, and servers that start at once.
+//! Keys of every source, good and bad, and servers that start at once.
 
-use super::*;
-use std::os::unix::fs::symlink;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, Instant};
+
+use super::directory::read_key;
+use super::*;
 
 const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -18,8 +23,8 @@ fn place(directory: &Path, name: &str, content: &str, mode: u32) {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn load(directory: &Path, on_missing: OnMissing) -> Result<Loaded<Keyring>, KeysError> {
-    KeyDirectory::open(directory)?.load(Purpose::Pepper, on_missing)
+fn load(directory: &Path, on_missing: OnMissing) -> Result<Loaded, KeysError> {
+    KeySource::Directory(KeyDirectory::at(directory)).load(Purpose::Pepper, on_missing)
 }
 
 /// Reads a directory of one pepper with that content.
@@ -137,7 +142,9 @@ fn a_directory_that_others_may_write_to_is_refused() {
     let directory = directory();
     for (mode, refused) in [(0o700, false), (0o755, false), (0o770, true), (0o1777, true)] {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(KeyDirectory::open(directory.path()).is_err(), refused, "{mode:o}");
+        let error = load(directory.path(), OnMissing::Create).err();
+        let is_refused = matches!(error, Some(KeysError::DirectoryWritable { .. }));
+        assert_eq!(is_refused, refused, "{mode:o} {error:?}");
     }
 }
 
@@ -145,15 +152,15 @@ fn a_directory_that_others_may_write_to_is_refused() {
 fn a_first_start_makes_what_it_needs() {
     let root = directory();
     let path = root.path().join("data").join("keys");
-    let keys = KeyDirectory::open(&path).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    assert!(matches!(load(&path, OnMissing::Refuse), Err(KeysError::Missing { .. })));
     assert_eq!(mode(&path), 0o700);
-    assert!(matches!(keys.peppers(OnMissing::Refuse), Err(KeysError::Missing { .. })));
 
-    let created = keys.peppers(OnMissing::Create).unwrap().created.unwrap();
+    let created = load(&path, OnMissing::Create).unwrap().created.unwrap();
     assert_eq!(created, path.join("pepper-1.key"));
     assert_eq!(mode(&created), 0o600);
-    keys.token_keys(OnMissing::Create).unwrap();
+    let source = KeySource::Directory(KeyDirectory::at(&path));
+    source.load(Purpose::Token, OnMissing::Create).unwrap();
     let (pepper, token) = (read_key(&created).unwrap(), path.join("token-1.key"));
     assert_ne!(pepper.expose(), read_key(&token).unwrap().expose());
     let names = || fs::read_dir(&path).unwrap().count();
@@ -168,7 +175,7 @@ fn a_first_start_makes_what_it_needs() {
 fn a_key_is_never_overwritten() {
     let directory = directory();
     place(directory.path(), "pepper-1.key", HEX, 0o600);
-    let keys = KeyDirectory::open(directory.path()).unwrap();
+    let keys = KeyDirectory::at(directory.path());
     assert_eq!(keys.create(Purpose::Pepper, KeyId::FIRST).unwrap(), None);
     assert_eq!(fs::read_to_string(directory.path().join("pepper-1.key")).unwrap(), HEX);
 }
@@ -190,4 +197,179 @@ fn servers_that_start_at_once_agree() {
     let first = loaded[0].keys.active().1.expose();
     assert!(loaded.iter().all(|loaded| loaded.keys.active().1.expose() == first));
     assert_eq!(loaded.iter().filter(|loaded| loaded.created.is_some()).count(), 1);
+}
+
+fn id(id: u16) -> KeyId {
+    KeyId::new(id).unwrap()
+}
+
+#[test]
+fn a_rotation_makes_the_next_key_and_uses_no_number_twice() {
+    let directory = directory();
+    let keys = KeyDirectory::at(directory.path());
+    let check = |used, expected: u16| {
+        let (made, path) = keys.rotate(Purpose::Pepper, used).unwrap();
+        assert_eq!(made, id(expected));
+        let name = format!("pepper-{expected}.key");
+        assert_eq!(path, directory.path().join(name));
+        let loaded = load(directory.path(), OnMissing::Refuse).unwrap();
+        assert_eq!(loaded.keys.active_id(), made);
+    };
+    check(0, 1);
+    check(1, 2);
+    // Retired, it stays used.
+    keys.retire(Purpose::Pepper, id(2)).unwrap().unwrap();
+    check(0, 3);
+    // The store knows of more.
+    check(6, 7);
+    // Keys of another purpose do not count.
+    assert_eq!(keys.rotate(Purpose::Token, 0).unwrap().0, id(1));
+    let full = keys.rotate(Purpose::Token, u16::MAX);
+    assert!(matches!(full, Err(KeysError::NoIdLeft("token"))), "{full:?}");
+}
+
+#[test]
+fn a_retired_key_is_passed_over_and_never_overwritten() {
+    let directory = directory();
+    let path = directory.path();
+    place(path, "pepper-1.key", HEX, 0o600);
+    place(path, "pepper-2.key", BASE64, 0o600);
+    let keys = KeyDirectory::at(path);
+    let retired = keys.retire(Purpose::Pepper, id(1)).unwrap();
+    assert_eq!(retired, Some(path.join("pepper-1.key.retired")));
+    assert_eq!(fs::read_to_string(path.join("pepper-1.key.retired")).unwrap(), HEX);
+    assert_eq!(load(path, OnMissing::Refuse).unwrap().keys.ids(), [id(2)]);
+    assert_eq!(keys.retire(Purpose::Pepper, id(1)).unwrap(), None);
+
+    place(path, "pepper-1.key", BASE64, 0o600);
+    let again = keys.retire(Purpose::Pepper, id(1));
+    assert!(matches!(again, Err(KeysError::RetiredBefore(_))), "{again:?}");
+    assert_eq!(fs::read_to_string(path.join("pepper-1.key.retired")).unwrap(), HEX);
+    assert_eq!(load(path, OnMissing::Refuse).unwrap().keys.ids(), [id(1), id(2)]);
+}
+
+#[test]
+fn a_directory_says_which_keys_may_be_new() {
+    let directory = directory();
+    let source = KeySource::Directory(KeyDirectory::at(directory.path()));
+    place(directory.path(), "pepper-2.key", HEX, 0o600);
+    assert_eq!(source.may_have(Purpose::Pepper, id(2)), Some(true));
+    assert_eq!(source.may_have(Purpose::Pepper, id(1)), Some(false));
+    assert_eq!(source.may_have(Purpose::Token, id(2)), Some(false));
+}
+
+#[test]
+fn sources_have_one_text_each() {
+    let check = |text: &str, expected: Option<&str>| {
+        let found = text.parse::<KeySource>().ok().map(|source| source.to_string());
+        assert_eq!(found.as_deref(), expected, "{text:?}");
+    };
+    check("directory:/etc/gatehouse/keys", Some("/etc/gatehouse/keys"));
+    check("environment:PEPPER", Some("the variables PEPPER_1, PEPPER_2 and so on"));
+    check("command:/usr/bin/vault read s3cret", Some("what /usr/bin/vault prints"));
+    for text in [
+        "",
+        "directory",
+        "directory:",
+        "environment:",
+        "environment:pepper",
+        "environment:1P",
+        "environment:A-B",
+        "command:",
+        "command: ",
+        "command:vault",
+        "file:/etc",
+        "/etc",
+    ] {
+        check(text, None);
+    }
+    let command: KeySource = "command:/usr/bin/vault s3cret".parse().unwrap();
+    assert!(!format!("{command:?}").contains("s3cret"));
+}
+
+#[test]
+fn keys_in_variables() {
+    let check = |variables: &[(&str, &str)], expected: Result<&[u16], &str>| {
+        let keys = KeyVariables::new("PEPPER").unwrap();
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let variables: Vec<(OsString, OsString)> = variables.collect();
+        let found = keys.read_from(variables.into_iter());
+        let ids = found.map(|keys| keys.iter().map(|(id, _)| id.get()).collect::<Vec<_>>());
+        let ids = ids.map_err(|error| error.to_string());
+        assert_eq!(ids.as_deref().map_err(String::as_str), expected);
+    };
+    check(&[], Ok(&[]));
+    check(&[("PEPPER_1", HEX), ("PEPPER_22", BASE64)], Ok(&[1, 22]));
+    check(
+        &[("PEPPER_1", HEX), ("PEPPER_FILE", "x"), ("PEPPER1", "x"), ("XPEPPER_1", "x")],
+        Ok(&[1]),
+    );
+    let named = "is not named like the variables of keys, which end in _1, _2 and so on";
+    check(&[("PEPPER_01", HEX)], Err(&format!("the variable PEPPER_01 {named}")));
+    check(&[("PEPPER_65536", HEX)], Err(&format!("the variable PEPPER_65536 {named}")));
+    let content = "is not one line of 64 hexadecimal digits or base64 of 32 bytes";
+    check(&[("PEPPER_1", "")], Err(&format!("the variable PEPPER_1 {content}")));
+    check(
+        &[("PEPPER_1", &"0".repeat(64))],
+        Err("the variable PEPPER_1 repeats one byte: it is a placeholder, not a key"),
+    );
+}
+
+/// Runs a script that is to print keys, and compares the ids or the error without the program's name.
+#[track_caller]
+fn check_command(script: &str, expected: Result<&[u16], &str>) {
+    let directory = directory();
+    place(directory.path(), "keys", &format!("#!/bin/sh\n{script}\n"), 0o700);
+    let program = directory.path().join("keys").display().to_string();
+    let source: KeySource = format!("command:{program} 1 2").parse().unwrap();
+    let found = source.load(Purpose::Pepper, OnMissing::Create);
+    let ids = found.map(|found| found.keys.ids().iter().map(|id| id.get()).collect::<Vec<_>>());
+    let ids = ids.map_err(|error| {
+        let error = error.to_string();
+        assert!(error.contains(&program) && !error.contains(HEX), "{error}");
+        error.replace(&program, "it")
+    });
+    assert_eq!(ids.as_deref().map_err(String::as_str), expected, "{script}");
+}
+
+#[test]
+fn keys_that_a_command_prints() {
+    check_command(&format!("echo 1 {HEX}"), Ok(&[1]));
+    check_command(&format!("echo 2 {BASE64}; echo 11 {HEX}"), Ok(&[2, 11]));
+    check_command(&format!("printf '7 {HEX}'"), Ok(&[7]));
+    check_command(&format!("echo $2 {HEX}"), Ok(&[2]));
+    check_command("", Err("there is no pepper key in what it prints"));
+    check_command(&format!("echo 1 {HEX}; exit 3"), Err("it failed: exit status: 3"));
+    let malformed = "it prints a line 2 that is not: ID KEY";
+    check_command(&format!("echo 1 {HEX}; echo {HEX}"), Err(malformed));
+    check_command(&format!("echo 1 {HEX}; echo 02 {HEX}"), Err(malformed));
+    check_command(&format!("echo 1 {HEX}; echo"), Err(malformed));
+    check_command(
+        "echo 1 xyz",
+        Err(
+            "the key in line 1 that it prints is not one line of 64 hexadecimal digits or base64 of 32 bytes",
+        ),
+    );
+    let twice = "the pepper keys in what it prints: two keys have the id 1";
+    check_command(&format!("echo 1 {HEX}; echo 1 {HEX}"), Err(twice));
+    check_command("while :; do echo 1; done", Err("it prints more than 8192 bytes"));
+}
+
+#[test]
+fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
+    let directory = directory();
+    // The grandchild holds the pipe open, and would hold up whoever waits for its end.
+    place(directory.path(), "keys", "#!/bin/sh\nsleep 600 &\necho $! >$0.pid\nwait\n", 0o700);
+    let command = KeyCommand::new(&directory.path().join("keys").display().to_string()).unwrap();
+    let pid = directory.path().join("keys.pid");
+    thread::scope(|scope| {
+        // Long enough for the script to have started its child, whatever else the machine does.
+        let run = scope.spawn(|| command.run(Instant::now() + Duration::from_secs(2)));
+        let error = run.join().unwrap().unwrap_err().to_string();
+        assert!(error.contains("did not end within"), "{error}");
+    });
+    let pid = fs::read_to_string(pid).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    // Gone, or dead and not yet collected.
+    assert!(status.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{status:?}");
 }

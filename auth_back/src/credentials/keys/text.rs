@@ -3,8 +3,10 @@
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::super::limits::{KEY_FILE_LEN_MAX, KEY_LEN};
-use super::super::secret::SecretKey;
+use crate::credentials::limits::{
+    KEY_COMMAND_OUTPUT_MAX, KEY_FILE_LEN_MAX, KEY_LEN, KEYS_PER_RING_MAX,
+};
+use crate::credentials::secret::SecretKey;
 
 const HEX_LEN: usize = 2 * KEY_LEN;
 const BASE64_LEN: usize = (KEY_LEN * 4).div_ceil(3);
@@ -13,6 +15,10 @@ const BASE64_PADDED_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 // As many bytes as are read at most are longer than any key, so a file that was cut off there does
 // not pass for one.
 const _: () = assert!(KEY_FILE_LEN_MAX > HEX_LEN + "\r\n".len());
+// A command can print a full ring.
+const _: () = assert!(
+    KEY_COMMAND_OUTPUT_MAX >= KEYS_PER_RING_MAX * ("65535 ".len() + HEX_LEN + "\r\n".len())
+);
 
 /// A key as a line of hexadecimal digits.
 pub(super) fn print(key: &SecretKey) -> Zeroizing<Vec<u8>> {

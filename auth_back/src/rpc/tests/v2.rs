@@ -285,6 +285,7 @@ fn refusals_have_a_status_and_a_code() {
         (AccountError::TimedOut, 503, "timed_out"),
         (AccountError::from(StoreError::Unavailable(store())), 503, "store_unavailable"),
         (AccountError::from(StoreError::Unavailable(Cause::Deadline)), 503, "timed_out"),
+        (AccountError::KeysUnavailable, 503, "keys_unavailable"),
         (AccountError::from(StoreError::Corrupt(store())), 500, "internal"),
         (AccountError::from(StoreError::Internal(store())), 500, "internal"),
     ] {
