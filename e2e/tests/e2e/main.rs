@@ -8,6 +8,7 @@ mod flows;
 mod frames;
 mod leases;
 mod limits;
+mod nginx;
 mod peer;
 mod responsiveness;
 mod settings;
