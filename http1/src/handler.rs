@@ -1,6 +1,6 @@
 //! What an application gives to the protocol: decisions on heads, answers to requests.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use reactor::ConnectionId;
@@ -63,6 +63,12 @@ pub trait Handler: Sized + 'static {
     /// What a worker posts for [`on_completion`](Self::on_completion), to the connection named in
     /// [`Exchange::connection`], exactly once per request left for later.
     type Completion: Send + 'static;
+
+    /// Whether connections from `address` count for the cap of connections per address; see
+    /// [`reactor::Protocol::is_capped`].
+    fn is_capped(&self, _address: IpAddr) -> bool {
+        true
+    }
 
     /// Decides on a head, which is well formed and whose framing is sound.
     ///

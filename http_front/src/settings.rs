@@ -37,7 +37,6 @@ pub static PROGRAM: Program = Program::new(
             "NETWORKS",
             "Addresses or networks such as 10.0.0.0/8 whose X-Forwarded-For says where a user is",
         )
-        .default("")
         .group("Addresses"),
         Setting::value("loops", "COUNT", "Event loops; auto is one per core")
             .default("auto")
@@ -48,7 +47,7 @@ pub static PROGRAM: Program = Program::new(
         Setting::value(
             "connections-per-address-max",
             "COUNT",
-            "HTTP connections open at a time from one address; raise it behind a proxy",
+            "HTTP connections open at a time from one address that is no trusted proxy's",
         )
         .default("4096")
         .group("Capacity"),
@@ -188,7 +187,8 @@ fn trusted_proxies(values: &Values<'_>) -> Result<Vec<Network>, SettingError> {
         "up to {TRUSTED_PROXIES_MAX} different addresses or networks such as 10.0.0.0/8, \
          separated by commas"
     );
-    values.list("trusted-proxies", &want, 0..=TRUSTED_PROXIES_MAX, |text| text.parse().ok())
+    let read = |name| values.list(name, &want, 0..=TRUSTED_PROXIES_MAX, |text| text.parse().ok());
+    values.if_given("trusted-proxies", read).map(Option::unwrap_or_default)
 }
 
 fn loops(text: &str) -> Option<NonZeroUsize> {

@@ -42,11 +42,14 @@ impl Gate {
         self.socket = None;
     }
 
-    /// Takes one waiting connection. Does not block.
-    pub(crate) fn accept(&mut self) -> Arrival {
+    /// Takes one waiting connection; `is_capped` says of an address whether its cap applies. Does
+    /// not block.
+    pub(crate) fn accept(&mut self, is_capped: impl FnOnce(IpAddr) -> bool) -> Arrival {
         let Some(socket) = &self.socket else { return Arrival::Nobody };
         match socket.accept() {
-            Ok((stream, peer)) if self.admits(peer.ip()) => Arrival::Admitted(stream, peer),
+            Ok((stream, peer)) if self.admits(peer.ip(), is_capped) => {
+                Arrival::Admitted(stream, peer)
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrival::Nobody,
             Err(error) if is_exhaustion(&error) => {
                 count(&self.counters.accept_pauses);
@@ -69,17 +72,19 @@ impl Gate {
         }
     }
 
-    fn admits(&mut self, address: IpAddr) -> bool {
+    fn admits(&mut self, address: IpAddr, is_capped: impl FnOnce(IpAddr) -> bool) -> bool {
         if self.open >= self.limits.connections_max {
             count(&self.counters.refused_full);
             return false;
         }
-        let open = self.open_by_address.entry(address).or_insert(0);
-        if *open >= self.limits.connections_per_address_max {
-            count(&self.counters.refused_address);
-            return false;
+        if is_capped(address) {
+            let open = self.open_by_address.entry(address).or_insert(0);
+            if *open >= self.limits.connections_per_address_max {
+                count(&self.counters.refused_address);
+                return false;
+            }
+            *open += 1;
         }
-        *open += 1;
         self.open += 1;
         count(&self.counters.accepted);
         true

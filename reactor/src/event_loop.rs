@@ -179,7 +179,7 @@ impl<P: Protocol> EventLoop<P> {
     fn accept(&mut self) {
         self.accept_again = false;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.gate.accept() {
+            match self.gate.accept(|address| P::is_capped(address, &self.shared)) {
                 Arrival::Admitted(stream, peer) => self.open(stream, peer),
                 Arrival::TurnedAway => {}
                 Arrival::Nobody => return,

@@ -26,6 +26,7 @@ mod slots;
 pub mod testing;
 mod wheel;
 
+pub use buffer::{append, reserve};
 pub use counters::Counters;
 pub use listener::Listener;
 pub use mailbox::{Mailbox, Ticket};

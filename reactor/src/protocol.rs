@@ -6,7 +6,7 @@
 //! ([`crate::testing::Harness`]).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::buffer::Buffer;
@@ -28,6 +28,13 @@ pub trait Protocol: Sized + 'static {
     /// stops reading, and the peer feels TCP's own backpressure. It has to hold the longest
     /// message that [`Protocol::on_input`] wants to see in one piece.
     const INPUT_BYTES_MAX: usize;
+
+    /// Whether connections from `address` count for
+    /// [`Limits::connections_per_address_max`](crate::Limits). Not those of a proxy, which all users
+    /// share; the answer has to be the same for as long as the loop runs.
+    fn is_capped(_address: IpAddr, _shared: &Self::Shared) -> bool {
+        true
+    }
 
     /// A connection was accepted.
     fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self;
@@ -131,7 +138,9 @@ impl Io<'_> {
     }
 
     /// Bytes for the peer are appended here; the reactor writes them when the turn ends. What is
-    /// already there must not be touched, except to take back what this very call appended.
+    /// already there must not be touched, except to take back what this very call appended. It is
+    /// wiped once it is sent; who appends secrets uses [`crate::append`], which also wipes what the
+    /// storage grows out of.
     pub fn output(&mut self) -> &mut Vec<u8> {
         self.output.tail()
     }

@@ -18,7 +18,8 @@ pub struct Limits {
     /// Connections open at a time, over all loops. At least one per loop.
     pub connections_max: usize,
     /// Connections open at a time from one IP address, over all loops. Each loop admits its share,
-    /// rounded up, since loops share nothing.
+    /// rounded up, since loops share nothing. A protocol can exempt addresses
+    /// ([`Protocol::is_capped`]).
     pub connections_per_address_max: usize,
 }
 

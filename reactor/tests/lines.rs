@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,6 +24,7 @@ struct Shared {
     mailbox: Mailbox<String>,
     jobs: Sender<Job>,
     alarm: Option<(Instant, Ticket<String>)>,
+    exempt: bool,
 }
 
 struct Job {
@@ -39,6 +40,10 @@ impl Protocol for Lines {
     type Shared = Shared;
     type Completion = String;
     const INPUT_BYTES_MAX: usize = LINE_BYTES_MAX + 1;
+
+    fn is_capped(_: IpAddr, shared: &Shared) -> bool {
+        !shared.exempt
+    }
 
     fn open(_: SocketAddr, _: &mut Shared, _: &mut Io<'_>) -> Self {
         Self { in_flight: false, stopping: false, waiting: None }
@@ -129,6 +134,11 @@ struct Server {
 const ROOMY: Limits = Limits { connections_max: 100, connections_per_address_max: 100 };
 
 fn serve(limits: Limits) -> Server {
+    serve_exempting(limits, false)
+}
+
+/// A server on which the cap of connections per address holds for nobody, if `exempt`.
+fn serve_exempting(limits: Limits, exempt: bool) -> Server {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = Listener::bind(address, NonZeroUsize::MIN).unwrap();
     let (sender, jobs) = channel();
@@ -136,6 +146,7 @@ fn serve(limits: Limits) -> Server {
         mailbox,
         jobs: sender.clone(),
         alarm: None,
+        exempt,
     });
     Server { reactor: reactor.unwrap(), jobs }
 }
@@ -359,6 +370,28 @@ fn connections_beyond_the_caps_are_turned_away_and_the_place_comes_back() {
         assert_eq!(third.line(), "in again\n");
         server.stop();
     }
+}
+
+#[test]
+fn addresses_that_a_protocol_exempts_have_no_cap_of_their_own() {
+    let limits = Limits { connections_max: 3, connections_per_address_max: 1 };
+    let server = serve_exempting(limits, true);
+    let counters = server.reactor.counters();
+    let mut peers = [server.connect(), server.connect(), server.connect()];
+    for peer in &mut peers {
+        peer.send("echo in\n");
+        assert_eq!(peer.line(), "in\n");
+    }
+    assert!(server.connect().is_cut(), "the cap of all connections holds");
+    assert_eq!((counters.refused_full(), counters.refused_address()), (1, 0));
+    drop(peers);
+    while counters.open() > 0 {
+        std::thread::yield_now();
+    }
+    let mut again = server.connect();
+    again.send("echo in again\n");
+    assert_eq!(again.line(), "in again\n");
+    server.stop();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use reactor::append;
 use zeroize::Zeroizing;
 
 /// Bytes that are wiped wherever they have been: also when the storage grows, which `Vec` alone
@@ -13,15 +14,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn push(&mut self, piece: &[u8]) {
-        let needed = self.bytes.len() + piece.len();
-        if needed > self.bytes.capacity() {
-            let capacity = needed.max(2 * self.bytes.capacity());
-            let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
-            larger.extend_from_slice(&self.bytes);
-            // The smaller one is wiped as it is dropped.
-            self.bytes = larger;
-        }
-        self.bytes.extend_from_slice(piece);
+        append(&mut self.bytes, piece);
     }
 }
 

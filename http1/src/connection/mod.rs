@@ -20,7 +20,7 @@ mod turn;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use reactor::{Io, Protocol};
@@ -76,6 +76,10 @@ impl<H: Handler> Protocol for Connection<H> {
     type Shared = Shared<H>;
     type Completion = H::Completion;
     const INPUT_BYTES_MAX: usize = INPUT_BYTES_MAX;
+
+    fn is_capped(address: IpAddr, shared: &Self::Shared) -> bool {
+        shared.handler.is_capped(address)
+    }
 
     fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self {
         let mut turn = Turn::new(shared, io, peer, false);

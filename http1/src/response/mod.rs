@@ -1,6 +1,7 @@
 //! Writing answers: what they say ([`Response`]), and the right to write one ([`Reply`]).
 //!
-//! Everything is appended to the connection's output; nothing else is allocated. Informational
+//! Everything is appended to the connection's output; nothing else is allocated, and what the output
+//! grows out of is wiped, because answers carry tokens. Informational
 //! answers, chunked answers and trailers are left out: all answers of this system fit in memory.
 
 mod reply;
@@ -12,6 +13,8 @@ use std::fmt;
 
 pub use reply::{Answered, ContentWriter, Progress, Reply};
 pub(crate) use reply::{Form, Persistence, Step};
+
+use reactor::append;
 
 use crate::grammar::{is_field_value, is_token};
 use crate::status::Status;
@@ -71,7 +74,7 @@ impl<'a> Response<'a> {
             "content in a {} answer",
             self.status.code()
         );
-        out.extend_from_slice(self.status.line().as_bytes());
+        append(out, self.status.line().as_bytes());
         if let Some(media_type) = self.content_type {
             append_field(out, "Content-Type", media_type);
         }
@@ -80,9 +83,9 @@ impl<'a> Response<'a> {
             append_field(out, name, value);
         }
         if self.status.has_content() {
-            out.extend_from_slice(b"Content-Length: ");
+            append(out, b"Content-Length: ");
             append_decimal(out, content_bytes as u64);
-            out.extend_from_slice(b"\r\n");
+            append(out, b"\r\n");
         }
     }
 }
@@ -125,7 +128,7 @@ fn append_field(out: &mut Vec<u8>, name: &str, value: &str) {
     assert!(is_token(name.as_bytes()), "field name {name:?} is no token");
     assert!(is_field_value(value.as_bytes()), "the value of {name} has a control character");
     for part in [name, ": ", value, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+        append(out, part.as_bytes());
     }
 }
 
@@ -141,7 +144,7 @@ fn append_decimal(out: &mut Vec<u8>, mut number: u64) {
             break;
         }
     }
-    out.extend_from_slice(&digits[start..]);
+    append(out, &digits[start..]);
 }
 
 fn is_own_field(name: &str) -> bool {

@@ -23,6 +23,7 @@ mod route;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use http1::{Accepted, Answered, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status};
@@ -134,6 +135,10 @@ fn time_of_use(exchange: &Exchange) -> Instant {
 impl Handler for Api {
     type Call = Call;
     type Completion = Outcome;
+
+    fn is_capped(&self, address: IpAddr) -> bool {
+        !self.proxies.contains(address)
+    }
 
     fn on_head(&mut self, head: &Head<'_>, exchange: &Exchange) -> Result<Accepted<Call>, Problem> {
         call::from_head(head, exchange, &self.proxies)
