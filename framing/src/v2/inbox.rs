@@ -101,8 +101,9 @@ impl Inbox {
         self.end - self.start
     }
 
-    /// Wipes the frame that was handed out last.
-    fn release(&mut self) {
+    /// Wipes the frame that was handed out last, as the next call would: for who has all frames that
+    /// were waited for, and may not call again for a long time.
+    pub fn release(&mut self) {
         self.check();
         self.buffer[self.wiped..self.start].zeroize();
         self.wiped = self.start;
@@ -206,6 +207,21 @@ mod tests {
             assert_eq!(receive(&mut inbox, &wire, piece), Ok((0..14).collect()));
             assert_eq!(inbox.waiting(), 0);
             assert_eq!(inbox.buffer.len(), INBOX_BYTES_FIRST, "small frames need no growing");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_released_is_gone() {
+        let wire = frames(&[20, 30]);
+        let mut inbox = Inbox::new();
+        inbox.space()[..wire.len()].copy_from_slice(&wire);
+        inbox.filled(wire.len());
+        for (left, correlation) in [(true, 0), (false, 1)] {
+            let frame = inbox.next_frame().expect("well framed").expect("complete");
+            assert_eq!(frame.correlation, correlation);
+            inbox.release();
+            assert_eq!(inbox.waiting() > 0, left);
+            assert_eq!(inbox.buffer.iter().any(|&byte| byte != 0), left);
         }
     }
 

@@ -198,6 +198,8 @@ impl Connection {
                 }
             }
         }
+        // The last reply may have brought a token, and the connection may idle for long.
+        self.inbox.release();
         match expired {
             false => Ok(()),
             true if heard || patience < SILENCE_MIN => Err(ConnectionError::Late),
