@@ -117,6 +117,12 @@ pub const RECORD_PAGE: u32 = 500;
 /// Time for one call to the store by a command or at start: in nobody's way, and not for ever.
 pub const STORE_CALL_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Most old records a second that logins may be set to hash anew.
+pub const REHASH_RATE_MAX: u32 = 10_000;
+
+/// A login with less time left than this does not hash its record anew: the user is waiting.
+pub const REHASH_TIME_MIN: Duration = Duration::from_millis(250);
+
 /// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;

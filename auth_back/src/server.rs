@@ -19,7 +19,7 @@ use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
-use crate::accounts::{Accounts, Rules, arenas_kib};
+use crate::accounts::{Accounts, Rules, Upgrade, Upgrades, arenas_kib};
 use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, ArenaManager, HashEngine, Params};
@@ -71,6 +71,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     registry.observe_lane(&light.stats());
     observe_pools(&mut registry, &accounts);
     observe_keys(&mut registry, &accounts);
+    observe_upgrades(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
 
     let limits = Limits {
@@ -157,6 +158,7 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         token_keys: Arc::new(token_keys),
         ids: Snowflakes::new(settings.node),
         passwords: settings.passwords.clone(),
+        upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })
 }
@@ -181,6 +183,17 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
         store.store.connections().lent as f64
     });
+}
+
+fn observe_upgrades(registry: &mut Registry, accounts: &Arc<Accounts>) {
+    let help = "Password records that were not up to date at a login, by what became of them";
+    for upgrade in Upgrade::ALL {
+        let accounts = Arc::clone(accounts);
+        let labels = [("outcome", upgrade.name())];
+        registry.observe_counter("record_upgrades", help, &labels, move || {
+            accounts.upgrades.count(upgrade)
+        });
+    }
 }
 
 fn observe_keys(registry: &mut Registry, accounts: &Arc<Accounts>) {

@@ -19,7 +19,7 @@ use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy, Passwo
 use crate::ids::NodeId;
 use crate::limits::{
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
-    SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
+    REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
 use crate::redis_pool::RedisUrl;
 use crate::store::{self, StoreUrl};
@@ -97,6 +97,13 @@ pub static PROGRAM: Program = Program::new(
             "Hashes at a time; each has an arena of the size that --argon2 says. auto is one per core",
         )
         .default("auto")
+        .group("Passwords"),
+        Setting::value(
+            "rehash-rate",
+            "COUNT",
+            "Old records a second that logins may hash anew, on this server, beside their own hash; 0 for none",
+        )
+        .default("2")
         .group("Passwords"),
         Setting::value("password-chars-min", "COUNT", "Shortest new password; NIST wants 15 where it is the only factor")
             .default("8")
@@ -193,6 +200,8 @@ pub struct Settings {
     pub hash_engine: EngineChoice,
     /// Hashes at a time.
     pub hash_threads: NonZeroUsize,
+    /// Old records a second that logins may hash anew.
+    pub rehash_rate: u32,
     /// This server's part of ids.
     pub node: NodeId,
     /// Connections of fronts.
@@ -268,6 +277,7 @@ impl Settings {
                 &format!("auto or a whole number from 1 to {HASH_THREADS_MAX}"),
                 hash_threads
             ),
+            rehash_rate: values.integer("rehash-rate", 0..=REHASH_RATE_MAX),
             node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
             connections_max: values.integer("connections-max", 1..=CONNECTIONS_MAX),
             heavy_queue: count("heavy-queue", QUEUE_MAX),

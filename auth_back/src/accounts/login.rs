@@ -41,7 +41,10 @@ impl Accounts {
         if user.is_disabled {
             return Err(AccountError::AccountDisabled);
         }
-        self.open_session(user_id, user.session_epoch, &request.origin, deadline)
+        let opened = self.open_session(user_id, user.session_epoch, &request.origin, deadline)?;
+        // Last: the session is there, whatever becomes of this.
+        self.upgrade(user_id, &user.password_record, &record, &password, deadline);
+        Ok(opened)
     }
 
     /// Hashes what was offered, in an arena that is given back before anything else happens; or in the

@@ -13,6 +13,7 @@ mod sessions;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -23,6 +24,7 @@ pub use error::{AccountError, InternalError};
 pub use login::Opened;
 pub use profile::{AgeError, NameError};
 pub use sessions::Live;
+pub use upgrade::{Upgrade, Upgrades};
 
 use crate::credentials::{
     AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
@@ -48,6 +50,8 @@ pub struct Accounts {
     pub ids: Snowflakes,
     /// What new passwords have to be.
     pub passwords: PasswordRules,
+    /// How many old records may be hashed anew.
+    pub upgrades: Upgrades,
     /// What it takes and lets.
     pub rules: Rules,
 }

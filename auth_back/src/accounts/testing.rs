@@ -9,7 +9,7 @@ use pool::Pool;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Rules};
+use super::{Accounts, Rules, Upgrades};
 use crate::credentials::{
     AnnexManager, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
     SecretKey, TokenKeyring,
@@ -22,6 +22,9 @@ use crate::store::{
     SqliteStore, Store, StoreError, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
+
+/// New hashes a second that logins may make of old records, as a default deployment has it.
+pub(crate) const REHASH_RATE: u32 = 2;
 
 /// A deadline that only a fault lets pass.
 pub(crate) fn patient() -> Instant {
@@ -69,6 +72,13 @@ impl Fixture {
         self
     }
 
+    /// The same server with these peppers.
+    pub(crate) fn with_peppers(mut self, keys: Keyring) -> Self {
+        let accounts = Arc::get_mut(&mut self.accounts).expect("nobody else uses it");
+        accounts.peppers = Arc::new(LiveRing::fixed(PepperKeyring::new(keys)));
+        self
+    }
+
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let accounts = Arc::new(Accounts {
@@ -82,6 +92,7 @@ impl Fixture {
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
             passwords: PasswordRules::default(),
+            upgrades: Upgrades::new(REHASH_RATE),
             rules,
         });
         Self { accounts, store, directory }

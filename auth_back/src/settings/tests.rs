@@ -81,6 +81,7 @@ fn the_ends_of_ranges_are_allowed() {
     read(&[
         "--store-connections=128",
         "--hash-threads=256",
+        "--rehash-rate=10000",
         "--password-chars-min=64",
         "--password-chars-max=64",
         "--session-lifetime=366d",
@@ -96,6 +97,7 @@ fn the_ends_of_ranges_are_allowed() {
     read(&[
         "--store-connections=1",
         "--hash-threads=1",
+        "--rehash-rate=0",
         "--password-chars-min=8",
         "--password-chars-max=256",
         "--session-lifetime=1s",
@@ -127,6 +129,10 @@ fn bad_values_are_refused_with_what_is_allowed() {
     check_refused("--session-lifetime=367d", "a duration from 1s to 366d, such as 250ms");
     check_refused("--lease=5001ms", "a duration from 0ms to 5s, such as 250ms");
     check_refused("--connections-max=0", "a whole number from 1 to 1000000");
+    check_refused("--rehash-rate=10001", "a whole number from 0 to 10000");
+    let source = "directory:PATH, environment:PREFIX of A-Z, 0-9 and _, or command:/PATH ARG…";
+    check_refused("--pepper-keys=keys", source);
+    check_refused("--token-keys=command:vault", source);
     check_refused("--heavy-queue=65537", "a whole number from 1 to 65536");
     check_refused("--light-threads=0", "a whole number from 1 to 256");
     check_refused("--light-queue=-1", "a whole number from 1 to 65536");

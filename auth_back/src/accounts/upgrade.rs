@@ -1,0 +1,189 @@
+//! Bringing a password record up to date when its user logs in: the only moment at which there is a
+//! password to hash.
+//!
+//! A record under an older pepper is sealed anew, which takes microseconds and is always done. A record
+//! of another work factor or function is hashed anew, which costs as much as another login: that is done
+//! within a budget, while there is time, and only in an arena that nobody else wants. So a changed
+//! setting does not turn into a storm; who is passed over is upgraded at a later login.
+//!
+//! The old record is replaced only if it is still there (compare and swap): a password that was changed
+//! meanwhile stays changed. Nothing that goes wrong here fails the login.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::Accounts;
+use crate::credentials::{Password, PasswordRecord};
+use crate::ids::UserId;
+use crate::limits::REHASH_TIME_MIN;
+
+/// How many records may be hashed anew, and what became of those that were due.
+#[derive(Debug)]
+pub struct Upgrades {
+    budget: Budget,
+    counts: [AtomicU64; Upgrade::ALL.len()],
+}
+
+/// What became of a record that was not up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    /// It was hashed anew.
+    Rehashed,
+    /// It was sealed under the active pepper.
+    Resealed,
+    /// A new hash was due and has to wait for another login.
+    Postponed,
+    /// Somebody else replaced the record first.
+    Lost,
+    /// It could not be made or stored.
+    Failed,
+}
+
+impl Upgrade {
+    /// Each of them.
+    pub const ALL: [Self; 5] =
+        [Self::Rehashed, Self::Resealed, Self::Postponed, Self::Lost, Self::Failed];
+
+    /// As a label of a metric.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rehashed => "rehashed",
+            Self::Resealed => "resealed",
+            Self::Postponed => "postponed",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Upgrades {
+    /// At most `rate` new hashes a second; 0 for none.
+    #[must_use]
+    pub fn new(rate: u32) -> Self {
+        Self { budget: Budget::new(rate, Instant::now()), counts: Default::default() }
+    }
+
+    /// How often that has happened.
+    #[must_use]
+    pub fn count(&self, upgrade: Upgrade) -> u64 {
+        self.counts[upgrade as usize].load(Ordering::Relaxed)
+    }
+
+    fn add(&self, upgrade: Upgrade) {
+        self.counts[upgrade as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A new record, and what made it new.
+type Renewed = Option<(PasswordRecord, Upgrade)>;
+
+impl Accounts {
+    /// Brings the record of a user who has just proved to know the password up to date. `stored` is its
+    /// text in the store.
+    pub(super) fn upgrade(
+        &self,
+        user_id: UserId,
+        stored: &str,
+        record: &PasswordRecord,
+        password: &Password,
+        deadline: Instant,
+    ) {
+        let upgrade = match self.renewed(user_id, record, password, deadline) {
+            Ok(None) => return,
+            Ok(Some((record, upgrade))) => {
+                let new = record.to_text();
+                let user_id = user_id.get();
+                match self.store.replace_password_record(user_id, stored, &new, deadline) {
+                    Ok(true) => upgrade,
+                    Ok(false) => Upgrade::Lost,
+                    Err(error) => {
+                        tracing::warn!(user_id, %error, "a password record was not upgraded");
+                        Upgrade::Failed
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(user_id = user_id.get(), %error, "a password record was not upgraded");
+                Upgrade::Failed
+            }
+        };
+        self.upgrades.add(upgrade);
+    }
+
+    fn renewed(
+        &self,
+        user_id: UserId,
+        record: &PasswordRecord,
+        password: &Password,
+        deadline: Instant,
+    ) -> Result<Renewed, Box<dyn std::error::Error>> {
+        let (params, peppers) = (self.rules.params, self.peppers.current());
+        // A record under a newer pepper than this server's is another server's affair.
+        if record.pepper_id() > peppers.active_id() || !record.needs_upgrade(params, &peppers) {
+            return Ok(None);
+        }
+        // Without this, every user whose record is longer than another system's function looks would
+        // count as postponed for ever.
+        let is_old_hash = record.params() != Some(params) && record.proves(password);
+        if is_old_hash {
+            let now = Instant::now();
+            let is_time_left = deadline.saturating_duration_since(now) >= REHASH_TIME_MIN;
+            let arena = if is_time_left { self.arenas.try_acquire() } else { None };
+            if let Some(mut arena) = arena
+                && self.upgrades.budget.take(now)
+            {
+                let new = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
+                return Ok(Some((new, Upgrade::Rehashed)));
+            }
+            self.upgrades.add(Upgrade::Postponed);
+        }
+        if record.pepper_id() == peppers.active_id() {
+            return Ok(None);
+        }
+        Ok(Some((record.reseal(user_id, &peppers)?, Upgrade::Resealed)))
+    }
+}
+
+/// A token bucket: so many a second, and no more than one second's worth at once.
+#[derive(Debug)]
+struct Budget {
+    rate: u32,
+    level: Mutex<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// In millionths of one: a rate counts per second, and a microsecond brings `rate` of them.
+    millionths: u64,
+    at: Instant,
+}
+
+/// One, in the measure of [`Level::millionths`].
+const ONE: u64 = 1_000_000;
+
+impl Budget {
+    /// Full at the start.
+    fn new(rate: u32, now: Instant) -> Self {
+        let level = Level { millionths: u64::from(rate) * ONE, at: now };
+        Self { rate, level: Mutex::new(level) }
+    }
+
+    /// Takes one, if there is one.
+    fn take(&self, now: Instant) -> bool {
+        let mut level = self.level.lock();
+        let passed = now.saturating_duration_since(level.at);
+        let passed_us = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        let gained = passed_us.saturating_mul(self.rate.into());
+        level.millionths = level.millionths.saturating_add(gained).min(u64::from(self.rate) * ONE);
+        level.at = level.at.max(now);
+        let taken = level.millionths.checked_sub(ONE);
+        level.millionths = taken.unwrap_or(level.millionths);
+        taken.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests;
