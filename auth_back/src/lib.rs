@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod opening;
 pub mod pace;
 pub mod redis_pool;
+mod rfc3339;
 pub mod rpc;
 pub mod server;
 pub mod settings;

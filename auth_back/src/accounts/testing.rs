@@ -17,9 +17,9 @@ use crate::credentials::{
 use crate::ids::{NodeId, Snowflakes};
 use crate::keyrings::LiveRing;
 use crate::store::{
-    CacheEra, Cause, Inserted, ListedSession, Migrated, MigrationError, NewSession, NewUser,
-    PasswordChange, PepperRow, Peppers, Product, RecordRow, Refresh, SessionRow, Sessions,
-    SqliteStore, Store, StoreError, UserRow, Users,
+    CacheEra, Cause, Imported, ImportedUser, Inserted, ListedSession, Migrated, MigrationError,
+    NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordRow,
+    Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, UserProfile, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -295,6 +295,57 @@ impl Peppers for Spy {
 
     fn delete_pepper(&self, id: u16, deadline: Instant) -> Result<bool, StoreError> {
         self.call("delete_pepper", deadline, |store| store.delete_pepper(id, deadline))
+    }
+}
+
+impl Operators for Spy {
+    fn import_users(
+        &self,
+        users: &[ImportedUser<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<Imported>, StoreError> {
+        self.call("import_users", deadline, |store| store.import_users(users, deadline))
+    }
+
+    fn user_profiles(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError> {
+        self.call("user_profiles", deadline, |store| store.user_profiles(after, limit, deadline))
+    }
+
+    fn user_profile(
+        &self,
+        username: &str,
+        deadline: Instant,
+    ) -> Result<Option<UserProfile>, StoreError> {
+        self.call("user_profile", deadline, |store| store.user_profile(username, deadline))
+    }
+
+    fn disable_user(
+        &self,
+        user_id: u64,
+        at_ms: u64,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("disable_user", deadline, |store| store.disable_user(user_id, at_ms, deadline))
+    }
+
+    fn enable_user(&self, user_id: u64, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("enable_user", deadline, |store| store.enable_user(user_id, deadline))
+    }
+
+    fn set_password_record(
+        &self,
+        user_id: u64,
+        record: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("set_password_record", deadline, |store| {
+            store.set_password_record(user_id, record, deadline)
+        })
     }
 }
 

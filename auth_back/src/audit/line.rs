@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::entry::Entry;
-use super::time::rfc3339;
 use crate::limits::{AUDIT_TEXT_CHARS_MAX, AUDIT_USER_AGENT_CHARS_MAX};
+use crate::rfc3339::rfc3339;
 
 /// The line, with its end.
 pub(super) fn render(entry: &Entry<'_>, at: SystemTime) -> Box<str> {

@@ -36,7 +36,6 @@
 mod entry;
 mod line;
 mod requests;
-mod time;
 mod writer;
 
 #[cfg(test)]

@@ -116,13 +116,26 @@ pub struct Snowflakes {
     last: AtomicU64,
     /// The latest time seen, in milliseconds since the epoch.
     clock_ms: AtomicU64,
+    /// Bits that every sequence number has.
+    sequence_bits: u64,
 }
+
+/// The half of the sequence numbers that are for [`Snowflakes::beside_a_server`]. A server gets so
+/// far only with more than two million ids a second.
+const BESIDE: u64 = 1 << (SEQUENCE_BITS - 1);
 
 impl Snowflakes {
     /// A generator for a node. A process has one.
     #[must_use]
     pub fn new(node: NodeId) -> Self {
-        Self { node, last: AtomicU64::new(0), clock_ms: AtomicU64::new(0) }
+        Self { node, last: AtomicU64::new(0), clock_ms: AtomicU64::new(0), sequence_bits: 0 }
+    }
+
+    /// A generator for an operator's command, which runs while the server of its node does. It takes
+    /// the upper half of each millisecond's numbers, and the server begins with the lower.
+    #[must_use]
+    pub fn beside_a_server(node: NodeId) -> Self {
+        Self { sequence_bits: BESIDE, ..Self::new(node) }
     }
 
     /// The next number, greater than every one that this generator gave out before. Never waits.
@@ -145,7 +158,7 @@ impl Snowflakes {
         if latest_ms == 0 {
             return Err(SnowflakeError::ClockNotSet);
         }
-        let after = |last| after(last, now_ms, latest_ms);
+        let after = |last| after(last, now_ms, latest_ms).map(|next| next | self.sequence_bits);
         // Relaxed is enough: all that has to be agreed on is the order of changes to `last`, and
         // those of one atomic have one order for every thread. Either way comes the value that
         // `after` was last asked about; asked again, it says the same.

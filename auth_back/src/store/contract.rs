@@ -55,6 +55,8 @@ contract! {
     a_hole_in_the_record_is_refused
 }
 
+mod operators;
+
 const RECORD: &str = "$gh1$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$p1$c2VhbGVk";
 const THREADS: u8 = 8;
 

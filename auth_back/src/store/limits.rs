@@ -22,6 +22,13 @@ pub const PURGE_BATCH_MAX: u32 = 1_000;
 /// 1 MiB.
 pub const RECORDS_PAGE_MAX: u32 = 1_000;
 
+/// Most users that one transaction imports: a disk sync is shared by so many, and a name that one of
+/// them takes is locked for no longer than a few milliseconds.
+pub const IMPORT_BATCH_MAX: usize = 100;
+
+/// Most users of one page of an export. A row has up to 1.5 KiB.
+pub const PROFILES_PAGE_MAX: u32 = 500;
+
 /// Length of the value that tells a pepper from another of the same id, in bytes. The column is
 /// `BINARY(16)`.
 pub const PEPPER_CHECK_LEN: usize = 16;
@@ -75,6 +82,7 @@ pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());
 // MySQL takes lock wait timeouts in whole seconds, and zero has its own meaning.
 const _: () = assert!(STATEMENT_TIMEOUT.as_secs() >= 1 && STATEMENT_TIMEOUT.subsec_nanos() == 0);
+const _: () = assert!(PROFILES_PAGE_MAX as usize * 1536 < PACKET_BYTES_MAX);
 const _: () =
     assert!(RECORDS_PAGE_MAX as usize * (PASSWORD_RECORD_BYTES_MAX + 16) < PACKET_BYTES_MAX);
 const _: () = assert!(CONNECTION_LIFETIME_JITTER.as_secs() < CONNECTION_LIFETIME.as_secs());

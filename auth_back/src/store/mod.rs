@@ -17,6 +17,7 @@ mod fault;
 pub mod limits;
 mod migrations;
 mod mysql;
+mod operators;
 mod peppers;
 mod rows;
 mod sessions;
@@ -35,10 +36,11 @@ use std::time::Instant;
 pub use self::error::{Cause, StoreError};
 pub use self::migrations::{Migrated, MigrationError};
 pub use self::mysql::MySqlStore;
+pub use self::operators::Operators;
 pub use self::peppers::Peppers;
 pub use self::rows::{
-    CacheEra, Inserted, ListedSession, NewSession, NewUser, PasswordChange, PepperRow, Product,
-    RecordRow, Refresh, SessionRow, UserAgent, UserRow,
+    CacheEra, Imported, ImportedUser, Inserted, ListedSession, NewSession, NewUser, PasswordChange,
+    PepperRow, Product, RecordRow, Refresh, SessionRow, UserAgent, UserProfile, UserRow,
 };
 pub use self::sessions::Sessions;
 pub use self::sqlite::SqliteStore;
@@ -55,7 +57,7 @@ pub use self::users::Users;
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
-pub trait Store: Users + Sessions + Peppers + Send + Sync {
+pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
     /// Brings the database to the schema that this program was built for. To be called before
     /// anything else; any number of servers may call it at once, and again.
     ///

@@ -112,6 +112,71 @@ impl fmt::Debug for RecordRow {
     }
 }
 
+/// A user who comes from elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportedUser<'a> {
+    /// The row. Its request id tells a repeated import from a taken name.
+    pub user: NewUser<'a>,
+    /// Since when an operator keeps them out.
+    pub disabled_at_ms: Option<u64>,
+}
+
+/// What became of an imported user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The row is there now.
+    Created,
+    /// It was there before: the name belongs to the same id, or to the same request.
+    AlreadyThere,
+    /// Somebody else owns the name.
+    NameTaken,
+    /// The name is free, and the id is somebody else's.
+    IdTaken,
+}
+
+impl Imported {
+    /// What it means that the name belongs to `owner`, whom `registered_by` made.
+    pub(super) fn for_owner(owner: u64, registered_by: Option<&[u8]>, user: &NewUser<'_>) -> Self {
+        let same = Inserted::for_owner(owner, registered_by, user.request_id);
+        if owner == user.user_id || matches!(same, Inserted::Repeated { .. }) {
+            Self::AlreadyThere
+        } else {
+            Self::NameTaken
+        }
+    }
+}
+
+/// All that is kept of a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserProfile {
+    /// The user's id.
+    pub user_id: u64,
+    /// The name they log in with.
+    pub username: String,
+    /// The sealed hash, as it was stored.
+    pub password_record: String,
+    /// What they are called.
+    pub name: Option<String>,
+    /// In years.
+    pub age: Option<u8>,
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: u64,
+    /// Since when an operator keeps them out, likewise.
+    pub disabled_at_ms: Option<u64>,
+    /// See [`UserRow::session_epoch`].
+    pub session_epoch: u32,
+}
+
+impl fmt::Debug for UserProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserProfile")
+            .field("user_id", &self.user_id)
+            .field("username", &self.username)
+            .field("password_record", &REDACTED)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A pepper that records may be sealed under. The key itself is nowhere in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PepperRow {

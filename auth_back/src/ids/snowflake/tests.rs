@@ -148,3 +148,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_and_a_server_of_one_node_do_not_meet() {
+    let node = NodeId::new(1, 2).unwrap();
+    let (server, command) = (Snowflakes::new(node), Snowflakes::beside_a_server(node));
+    let now = SystemTime::now();
+    let made = |of: &Snowflakes, count| -> Vec<u64> {
+        (0..count).map(|_| of.next(now).unwrap().get()).collect()
+    };
+    let (mut all, commands) = (made(&server, 2048), made(&command, 5000));
+    assert!(commands.is_sorted_by(|a, b| a < b));
+    assert_eq!(commands.iter().filter(|id| *id & BESIDE == 0).count(), 0);
+    all.extend(commands);
+    all.sort_unstable();
+    assert!(all.is_sorted_by(|a, b| a < b), "a number came twice");
+}

@@ -67,6 +67,23 @@ impl Connection {
         Ok(conn.affected_rows())
     }
 
+    /// Does `work` in one transaction: all of it, or nothing if it fails.
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let send = |connection: &mut Self, statement| {
+            connection.conn.query_drop(statement).map_err(|error| fault(&error))
+        };
+        send(self, "START TRANSACTION")?;
+        match work(self) {
+            Ok(done) => send(self, "COMMIT").map(|()| done),
+            // Closing a connection rolls back too.
+            Err(fault) if fault.spoils_connection() => Err(fault),
+            Err(fault) => send(self, "ROLLBACK").and(Err(fault)),
+        }
+    }
+
     /// The driver's connection, for tests that ask the server about it.
     #[cfg(test)]
     pub(super) fn raw(&mut self) -> &mut Conn {

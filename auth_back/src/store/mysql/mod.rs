@@ -11,6 +11,7 @@
 mod connection;
 mod fault;
 mod migrate;
+mod operators;
 mod peppers;
 mod query;
 mod sessions;

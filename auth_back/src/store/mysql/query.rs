@@ -9,6 +9,12 @@ pub(super) enum Query {
     UserById,
     AnyUser,
     ReplacePasswordRecord,
+    SetPasswordRecord,
+    ImportUser,
+    UserProfile,
+    UserProfiles,
+    DisableUser,
+    EnableUser,
     PasswordRecords,
     Peppers,
     InsertPepper,
@@ -73,6 +79,31 @@ impl Query {
                 "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ?"
             }
             Self::SessionEpoch => "SELECT session_epoch FROM user WHERE id = ?",
+            Self::SetPasswordRecord => {
+                "UPDATE user SET password_record = ?, session_epoch = session_epoch + 1 \
+                 WHERE id = ?"
+            }
+            Self::ImportUser => {
+                "INSERT INTO user (id, username, password_record, name, age, \
+                                   registration_request_id, created_at_ms, disabled_at_ms) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            }
+            Self::UserProfile => {
+                "SELECT id, username, password_record, name, age, created_at_ms, disabled_at_ms, \
+                        session_epoch \
+                 FROM user WHERE username = ?"
+            }
+            Self::UserProfiles => {
+                "SELECT id, username, password_record, name, age, created_at_ms, disabled_at_ms, \
+                        session_epoch \
+                 FROM user WHERE id > ? ORDER BY id LIMIT ?"
+            }
+            Self::DisableUser => {
+                "UPDATE user SET disabled_at_ms = coalesce(disabled_at_ms, ?), \
+                                 session_epoch = session_epoch + 1 \
+                 WHERE id = ?"
+            }
+            Self::EnableUser => "UPDATE user SET disabled_at_ms = NULL WHERE id = ?",
             Self::InsertSession => {
                 "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
                                       last_seen_at_ms, expires_at_ms, ends_at_ms, \

@@ -1,0 +1,75 @@
+//! What a store does for operators: whole users, in and out, and the switch that keeps one out.
+
+use std::time::Instant;
+
+use super::{Imported, ImportedUser, StoreError, UserProfile};
+
+/// What commands of an operator need of a [`Store`](super::Store), which says what holds for every call.
+pub trait Operators {
+    /// Inserts users in one transaction: all that can be are there when this returns, durable, and
+    /// none is if it fails. The unique index decides for each of them, as in
+    /// [`insert_user`](super::Users::insert_user), also between two of one call. Answers stand in the order
+    /// of `users`, which are at most [`IMPORT_BATCH_MAX`](super::limits::IMPORT_BATCH_MAX).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if a value does not fit its column, or there are more.
+    fn import_users(
+        &self,
+        users: &[ImportedUser<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<Imported>, StoreError>;
+
+    /// The users with the lowest ids above `after`, in the order of their ids, at most `limit` and at most
+    /// [`PROFILES_PAGE_MAX`](super::limits::PROFILES_PAGE_MAX).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a row cannot be read.
+    fn user_profiles(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError>;
+
+    /// All that is kept of the user of that exact name.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if the row cannot be read.
+    fn user_profile(
+        &self,
+        username: &str,
+        deadline: Instant,
+    ) -> Result<Option<UserProfile>, StoreError>;
+
+    /// Keeps a user out from now on, and ends every session: both in one statement, and again if it
+    /// was so before; the time of the first stays. False if there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn disable_user(&self, user_id: u64, at_ms: u64, deadline: Instant)
+    -> Result<bool, StoreError>;
+
+    /// Lets a user in again. Sessions from before stay ended. False if there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn enable_user(&self, user_id: u64, deadline: Instant) -> Result<bool, StoreError>;
+
+    /// Replaces a password record, whatever it is, and ends every session: an operator decides, and no
+    /// login or change of password that runs meanwhile. False if there is no such user.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the record does not fit its column.
+    fn set_password_record(
+        &self,
+        user_id: u64,
+        record: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError>;
+}
