@@ -150,6 +150,21 @@ pub const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(1);
 /// Longest session that can be set: a year.
 pub const SESSION_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// Longest line of a file of users, in bytes. What is taken has up to 2 KiB; other columns may be longer.
+pub const IMPORT_LINE_BYTES_MAX: usize = 64 << 10;
+
+/// Most columns of a file of users.
+pub const IMPORT_COLUMNS_MAX: usize = 256;
+
+/// Refused lines that are told on standard error. A report has all of them.
+pub const IMPORT_ERRORS_SHOWN_MAX: u64 = 100;
+
+/// How long a command tries again while the store is away, before it gives up.
+pub const COMMAND_STORE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How soon it tries again.
+pub const COMMAND_STORE_RETRY: Duration = Duration::from_millis(500);
+
 /// Longest time for requests in flight at shutdown that can be set.
 pub const GRACE_MAX: Duration = Duration::from_secs(600);
 

@@ -6,7 +6,7 @@
 
 mod error;
 mod login;
-mod profile;
+pub(crate) mod profile;
 mod register;
 mod sessions;
 #[cfg(test)]

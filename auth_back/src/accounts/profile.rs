@@ -21,7 +21,7 @@ pub enum NameError {
 #[error("an age is from 0 to {AGE_MAX} years, not {0}")]
 pub struct AgeError(u8);
 
-pub(super) fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
+pub(crate) fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
     let Some(text) = text else { return Ok(None) };
     if text.trim().is_empty() {
         return Err(NameError::Empty);
@@ -35,7 +35,7 @@ pub(super) fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
     Ok(Some(text))
 }
 
-pub(super) fn age(years: Option<u8>) -> Result<Option<u8>, AgeError> {
+pub(crate) fn age(years: Option<u8>) -> Result<Option<u8>, AgeError> {
     match years {
         Some(years) if years > AGE_MAX => Err(AgeError(years)),
         years => Ok(years),

@@ -19,7 +19,8 @@ use crate::keyrings::LiveRing;
 use crate::store::{
     CacheEra, Cause, Imported, ImportedUser, Inserted, ListedSession, Migrated, MigrationError,
     NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordRow,
-    Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, UserProfile, UserRow, Users,
+    Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial, UserProfile, UserRow,
+    Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -302,9 +303,10 @@ impl Operators for Spy {
     fn import_users(
         &self,
         users: &[ImportedUser<'_>],
+        trial: Trial,
         deadline: Instant,
     ) -> Result<Vec<Imported>, StoreError> {
-        self.call("import_users", deadline, |store| store.import_users(users, deadline))
+        self.call("import_users", deadline, |store| store.import_users(users, trial, deadline))
     }
 
     fn user_profiles(

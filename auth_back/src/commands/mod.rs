@@ -4,21 +4,28 @@
 //! by flag, variable and file, so `auth_back --config FILE COMMAND` works on what the server with that
 //! file works on. What a command finds goes to standard output, everything else to standard error.
 
+mod export;
+mod import;
 mod migrate;
+mod users_file;
 
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use service::process;
 
 use crate::audit::{Audit, Entry};
-use crate::limits::AUDIT_STOP_TIME_MAX;
+use crate::limits::{
+    AUDIT_STOP_TIME_MAX, COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE,
+};
 use crate::opening;
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
+use crate::store::StoreError;
 
 /// A subcommand.
 struct Subcommand {
@@ -31,7 +38,7 @@ struct Subcommand {
 /// How a command ended; the error is for the operator to read.
 type Done = Result<(), Box<dyn Error>>;
 
-const COMMANDS: &[Subcommand] = &[migrate::COMMAND];
+const COMMANDS: &[Subcommand] = &[migrate::COMMAND, import::COMMAND, export::COMMAND];
 
 /// Commands that neither read nor change what the server works on.
 const UNAUDITED: &[&str] = &["breached", "calibrate"];
@@ -93,6 +100,49 @@ fn words(name: &str, arguments: &ArgMatches) -> String {
 /// Prints a line of what a command found. `println!` would panic when the reader (`| head -1`) has gone.
 fn say(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
+}
+
+/// Says something to the operator, on standard error. It may be closed; the exit code says what matters.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// When a command stops waiting for the store to come up.
+fn store_deadline() -> Instant {
+    Instant::now() + STORE_PATIENCE
+}
+
+/// Calls the store, and again for a while when it is away. For calls that may be made twice.
+fn patiently<T>(mut call: impl FnMut(Instant) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let deadline = Instant::now() + COMMAND_STORE_PATIENCE;
+    loop {
+        match call(deadline) {
+            Err(StoreError::Unavailable(cause))
+                if Instant::now() + COMMAND_STORE_RETRY < deadline =>
+            {
+                tell(&format!("the store is away, trying again: {cause}"));
+                thread::sleep(COMMAND_STORE_RETRY);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// JSON in printable ASCII: no terminal obeys what somebody put into a name.
+fn ascii_json(value: &impl serde::Serialize) -> String {
+    use std::fmt::Write as _;
+    let json = serde_json::to_string(value).expect("texts and numbers are always JSON");
+    let mut ascii = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            ' '..='~' => ascii.push(character),
+            // Beyond ASCII is text, and within text an escape means the same.
+            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }),
+        }
+    }
+    ascii
 }
 
 #[cfg(test)]

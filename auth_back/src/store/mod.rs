@@ -36,7 +36,7 @@ use std::time::Instant;
 pub use self::error::{Cause, StoreError};
 pub use self::migrations::{Migrated, MigrationError};
 pub use self::mysql::MySqlStore;
-pub use self::operators::Operators;
+pub use self::operators::{Operators, Trial};
 pub use self::peppers::Peppers;
 pub use self::rows::{
     CacheEra, Imported, ImportedUser, Inserted, ListedSession, NewSession, NewUser, PasswordChange,

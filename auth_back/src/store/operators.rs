@@ -4,10 +4,19 @@ use std::time::Instant;
 
 use super::{Imported, ImportedUser, StoreError, UserProfile};
 
+/// Whether what a transaction did is to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// It is.
+    Real,
+    /// It is undone as soon as the answers are known.
+    Rehearsal,
+}
+
 /// What commands of an operator need of a [`Store`](super::Store), which says what holds for every call.
 pub trait Operators {
     /// Inserts users in one transaction: all that can be are there when this returns, durable, and
-    /// none is if it fails. The unique index decides for each of them, as in
+    /// none is if it fails, or if it is a [`Trial::Rehearsal`], which answers as if they were. The unique index decides for each of them, as in
     /// [`insert_user`](super::Users::insert_user), also between two of one call. Answers stand in the order
     /// of `users`, which are at most [`IMPORT_BATCH_MAX`](super::limits::IMPORT_BATCH_MAX).
     ///
@@ -17,6 +26,7 @@ pub trait Operators {
     fn import_users(
         &self,
         users: &[ImportedUser<'_>],
+        trial: Trial,
         deadline: Instant,
     ) -> Result<Vec<Imported>, StoreError>;
 

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
-use crate::store::{Imported, ImportedUser, UserProfile};
+use crate::store::{Imported, ImportedUser, Trial, UserProfile};
 
 contract! {
     users_are_imported_together
     a_repeated_import_is_recognised
+    a_rehearsal_leaves_nothing
     no_user_is_imported_when_one_does_not_fit
     of_many_imports_each_name_is_taken_once
     profiles_are_walked_in_pages
@@ -21,7 +22,7 @@ fn imported<'a>(user_id: u64, username: &'a str, request: u8) -> ImportedUser<'a
 
 #[track_caller]
 fn check_import(store: &dyn Store, users: &[ImportedUser<'_>], expected: &[Imported]) {
-    assert_eq!(store.import_users(users, patient()).unwrap(), expected);
+    assert_eq!(store.import_users(users, Trial::Real, patient()).unwrap(), expected);
 }
 
 fn users_are_imported_together(fixture: &impl Fixture) {
@@ -77,6 +78,18 @@ fn a_repeated_import_is_recognised(fixture: &impl Fixture) {
     check_import(store, &batch, &again);
 }
 
+fn a_rehearsal_leaves_nothing(fixture: &impl Fixture) {
+    use Imported::{AlreadyThere, Created, NameTaken};
+    let store = &*fixture.store();
+    check_insert(store, &user(1, "ada"), Inserted::Created);
+    let batch = [imported(1, "ada", 1), imported(2, "bob", 2), imported(3, "bob", 3)];
+    for _ in 0..2 {
+        let outcomes = store.import_users(&batch, Trial::Rehearsal, patient()).unwrap();
+        assert_eq!(outcomes, [AlreadyThere, Created, NameTaken]);
+    }
+    check_lookup(store, "bob", None);
+}
+
 fn no_user_is_imported_when_one_does_not_fit(fixture: &impl Fixture) {
     let store = &*fixture.store();
     let long = "x".repeat(PASSWORD_RECORD_BYTES_MAX + 1);
@@ -85,14 +98,14 @@ fn no_user_is_imported_when_one_does_not_fit(fixture: &impl Fixture) {
         disabled_at_ms: None,
     };
     let batch = [imported(1, "ada", 1), bad, imported(3, "cid", 3)];
-    check_refused(store.import_users(&batch, patient()), &long);
+    check_refused(store.import_users(&batch, Trial::Real, patient()), &long);
     assert!(!store.has_users(patient()).unwrap());
     // The connection is good for what comes next.
     check_import(store, &batch[..1], &[Imported::Created]);
     let many = vec![imported(9, "eve", 9); IMPORT_BATCH_MAX + 1];
-    check_refused(store.import_users(&many, patient()), "eve");
+    check_refused(store.import_users(&many, Trial::Real, patient()), "eve");
     let huge = imported(u64::MAX, "eve", 9);
-    check_refused(store.import_users(&[huge], patient()), "eve");
+    check_refused(store.import_users(&[huge], Trial::Real, patient()), "eve");
 }
 
 fn of_many_imports_each_name_is_taken_once(fixture: &impl Fixture) {
@@ -108,7 +121,7 @@ fn of_many_imports_each_name_is_taken_once(fixture: &impl Fixture) {
         }
         // Whoever loses a deadlock too often is told so, and comes again.
         loop {
-            match store.import_users(&batch, patient()) {
+            match store.import_users(&batch, Trial::Real, patient()) {
                 Err(StoreError::Unavailable(_)) => {}
                 outcomes => break outcomes.unwrap(),
             }

@@ -16,9 +16,9 @@ use pool::Manager;
 
 use super::fault::{conversion, fault};
 use super::query::Query;
-use crate::store::MySqlUrl;
 use crate::store::fault::Fault;
 use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT, PACKET_BYTES_MAX, STATEMENT_TIMEOUT};
+use crate::store::{MySqlUrl, Trial};
 
 /// A connection and what has been prepared on it. Prepared statements live as long as it does.
 ///
@@ -67,17 +67,22 @@ impl Connection {
         Ok(conn.affected_rows())
     }
 
-    /// Does `work` in one transaction: all of it, or nothing if it fails.
+    /// Does `work` in one transaction: all of it, or nothing if it fails or is a rehearsal.
     pub(super) fn transaction<T>(
         &mut self,
+        trial: Trial,
         work: impl FnOnce(&mut Self) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        let end = match trial {
+            Trial::Real => "COMMIT",
+            Trial::Rehearsal => "ROLLBACK",
+        };
         let send = |connection: &mut Self, statement| {
             connection.conn.query_drop(statement).map_err(|error| fault(&error))
         };
         send(self, "START TRANSACTION")?;
         match work(self) {
-            Ok(done) => send(self, "COMMIT").map(|()| done),
+            Ok(done) => send(self, end).map(|()| done),
             // Closing a connection rolls back too.
             Err(fault) if fault.spoils_connection() => Err(fault),
             Err(fault) => send(self, "ROLLBACK").and(Err(fault)),

@@ -8,7 +8,7 @@ use super::query::Query;
 use crate::store::fault::{Fault, Kind};
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
 use crate::store::rows::sql_integer;
-use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, UserProfile};
+use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
 
 /// The columns of a [`UserProfile`], in the order of the statements.
 type Profile = (u64, String, String, Option<String>, Option<u8>, u64, Option<u64>, u32);
@@ -17,6 +17,7 @@ impl Operators for MySqlStore {
     fn import_users(
         &self,
         users: &[ImportedUser<'_>],
+        trial: Trial,
         deadline: Instant,
     ) -> Result<Vec<Imported>, StoreError> {
         if users.len() > IMPORT_BATCH_MAX {
@@ -27,7 +28,7 @@ impl Operators for MySqlStore {
             sql_integer(user.created_at_ms.max(disabled_at_ms.unwrap_or(0)), "the time")?;
         }
         self.run(deadline, |connection| {
-            connection.transaction(|connection| {
+            connection.transaction(trial, |connection| {
                 users.iter().map(|user| import(connection, user)).collect()
             })
         })

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 use super::{SqliteStore, unsigned};
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
 use crate::store::rows::sql_integer;
-use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, UserProfile};
+use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
 
 /// The columns of a [`UserProfile`], in the order that [`profile`] reads.
 macro_rules! select_profile {
@@ -20,6 +20,7 @@ impl Operators for SqliteStore {
     fn import_users(
         &self,
         users: &[ImportedUser<'_>],
+        trial: Trial,
         deadline: Instant,
     ) -> Result<Vec<Imported>, StoreError> {
         if users.len() > IMPORT_BATCH_MAX {
@@ -32,8 +33,10 @@ impl Operators for SqliteStore {
         self.write(deadline, |connection| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let outcomes = users.iter().map(|user| import(&transaction, user)).collect();
-            if matches!(outcomes, Ok::<Vec<_>, _>(_)) {
+            let outcomes: rusqlite::Result<Vec<_>> =
+                users.iter().map(|user| import(&transaction, user)).collect();
+            // What is not committed is undone.
+            if trial == Trial::Real && outcomes.is_ok() {
                 transaction.commit()?;
             }
             outcomes

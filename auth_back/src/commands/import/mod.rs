@@ -1,0 +1,282 @@
+//! `auth_back import`: takes over the users of another system, with the passwords they have.
+//!
+//! Each line becomes a user whole or not at all, and is judged by itself: a bad one is told and passed
+//! over. Users go into the store in transactions of [`IMPORT_BATCH_MAX`], while servers run. What was
+//! imported is recognised when it comes again, so an import that was killed is run again.
+
+mod report;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read};
+use std::time::SystemTime;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::report::Report;
+use self::row::{Prepared, Row};
+use super::users_file::{Column, Columns, Format, Line, Lines};
+use super::{Done, Subcommand, patiently, say};
+use crate::accounts::unix_ms;
+use crate::credentials::{PepperKeyring, Username};
+use crate::ids::{Snowflakes, UserId};
+use crate::limits::IMPORT_LINE_BYTES_MAX;
+use crate::opening;
+use crate::settings::Settings;
+use crate::store::limits::IMPORT_BATCH_MAX;
+use crate::store::{Imported, Store, Trial};
+
+pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+
+/// Tries to find an id that nobody has. One server and one command of the same node never meet; two
+/// commands may.
+const ID_TRIES_MAX: u32 = 3;
+
+fn command() -> Command {
+    Command::new("import")
+        .about("Take over users of another system, with their password hashes")
+        .long_about(
+            "Take over users of another system, with their password hashes.\n\n\
+             FILE has one user a line, as CSV with a header or as JSON objects: username, password_hash, \
+             and if you like name, age, created_at, disabled. Hashes are argon2, bcrypt, scrypt or PBKDF2, \
+             in PHC, modular crypt or Django's form, or what export wrote, with user_id. At their next \
+             login each is replaced by one of ours.\n\n\
+             A line that is not taken is told and passed over; the exit code is then 1. Run again, an \
+             import goes on where it was stopped.",
+        )
+        .arg(Arg::new("file").value_name("FILE").required(true).help("The file, or - for standard input"))
+        .arg(Format::argument())
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .help("Check every line, also against the store, and write nothing"),
+        )
+        .arg(
+            Arg::new("ignore-columns")
+                .long("ignore-columns")
+                .action(ArgAction::SetTrue)
+                .help("Pass over columns that are not known, instead of refusing them"),
+        )
+        .arg(
+            Arg::new("on-taken")
+                .long("on-taken")
+                .value_name("WHAT")
+                .value_parser(PossibleValuesParser::new(["refuse", "skip"]))
+                .default_value("refuse")
+                .help("What to do with a line whose username somebody else has: refuse makes the exit code 1"),
+        )
+        .arg(
+            Arg::new("report")
+                .long("report")
+                .value_name("FILE")
+                .help("Write what was wrong with which line, as JSON lines"),
+        )
+}
+
+fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
+    let text = |name| arguments.get_one::<String>(name);
+    let path = text("file").expect("the parser insists").as_str();
+    let format = Format::of(text("format").map(String::as_str), path)?;
+    let (input, size): (Box<dyn Read>, _) = if path == "-" {
+        (Box::new(io::stdin()), None)
+    } else {
+        let file = File::open(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+        // A pipe has no size to compare with.
+        let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
+        (Box::new(file), size)
+    };
+    let report = Report::open(text("report"))
+        .map_err(|error| format!("cannot write the report: {error}"))?;
+    let store = opening::store(settings, super::store_deadline())?;
+    let peppers = opening::peppers(settings, &*store, super::store_deadline())?;
+    let options = Options {
+        format,
+        ignore_columns: arguments.get_flag("ignore-columns"),
+        skip_taken: text("on-taken").is_some_and(|what| what == "skip"),
+        trial: if arguments.get_flag("dry-run") { Trial::Rehearsal } else { Trial::Real },
+    };
+    let ids = Snowflakes::beside_a_server(settings.node);
+    let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, bar: bar(size) };
+    let summary = import.run(input, report)?;
+    say(&summary.to_text(options.trial))?;
+    match summary.refused {
+        0 => Ok(()),
+        refused => Err(format!("{refused} of {} lines were refused", summary.lines).into()),
+    }
+}
+
+/// How far it is, on a terminal.
+fn bar(size: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = match size {
+        Some(_) => "{bar:30} {bytes}/{total_bytes}, {eta} left; {msg}",
+        None => "{spinner} {bytes}; {msg}",
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    bar.with_style(style)
+}
+
+#[derive(Clone, Copy)]
+struct Options {
+    format: Format,
+    ignore_columns: bool,
+    skip_taken: bool,
+    trial: Trial,
+}
+
+/// Lines by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Summary {
+    lines: u64,
+    created: u64,
+    already_there: u64,
+    skipped: u64,
+    refused: u64,
+}
+
+struct Import<'a> {
+    store: &'a dyn Store,
+    peppers: &'a PepperKeyring,
+    ids: &'a Snowflakes,
+    options: Options,
+    bar: ProgressBar,
+}
+
+impl Import<'_> {
+    fn run(&self, input: impl Read, mut report: Report) -> Result<Summary, Box<dyn Error>> {
+        let mut lines = Lines::new(input);
+        let columns = match self.options.format {
+            Format::Csv => self.header(&mut lines)?,
+            Format::JsonLines => Columns::JsonLines { ignore_others: self.options.ignore_columns },
+        };
+        let mut summary = Summary::default();
+        let mut batch: Vec<(u64, Row)> = Vec::with_capacity(IMPORT_BATCH_MAX);
+        loop {
+            let line = lines.next()?;
+            if let Some(Line::Text("")) = line {
+                continue;
+            }
+            let at_end = line.is_none();
+            if let Some(line) = line {
+                summary.lines += 1;
+                let row = self.read(&columns, &line);
+                let number = lines.number();
+                match row {
+                    Ok(row) => batch.push((number, row)),
+                    Err((username, why)) => {
+                        report.refuse(number, username.as_ref(), &why, &self.bar)?;
+                    }
+                }
+            }
+            if at_end || batch.len() == IMPORT_BATCH_MAX {
+                self.store(std::mem::take(&mut batch), &mut summary, &mut report)?;
+                self.bar.set_position(lines.bytes());
+                let Summary { created, already_there, .. } = summary;
+                let refused = report.refused();
+                self.bar.set_message(format!(
+                    "{created} imported, {already_there} there already, {refused} refused"
+                ));
+            }
+            if at_end {
+                break;
+            }
+        }
+        self.bar.finish_and_clear();
+        summary.refused = report.refused();
+        report.finish()?;
+        Ok(summary)
+    }
+
+    fn header(&self, lines: &mut Lines<impl Read>) -> Result<Columns, Box<dyn Error>> {
+        match lines.next()? {
+            None => Err("the file is empty".into()),
+            Some(Line::Text(line)) => Columns::header(line, self.options.ignore_columns)
+                .map_err(|error| format!("line 1, the header: {error}").into()),
+            Some(Line::TooLong | Line::NotUtf8) => Err("line 1 is no header of CSV".into()),
+        }
+    }
+
+    /// Reads a line. The error says why it is not taken, and whose it is if that is known.
+    fn read(&self, columns: &Columns, line: &Line<'_>) -> Result<Row, (Option<Username>, String)> {
+        let nobody = |why: &dyn std::fmt::Display| (None, why.to_string());
+        let line = match line {
+            Line::Text(line) => *line,
+            Line::TooLong => {
+                return Err(nobody(&format_args!("longer than {IMPORT_LINE_BYTES_MAX} bytes")));
+            }
+            Line::NotUtf8 => return Err(nobody(&"not UTF-8")),
+        };
+        let cells = columns.read(line).map_err(|error| nobody(&error))?;
+        Row::read(&cells, self.peppers, unix_ms(SystemTime::now())).map_err(|error| {
+            let username = cells.get(Column::Username).unwrap_or_default();
+            (Username::new(username).ok(), error.to_string())
+        })
+    }
+
+    /// Brings rows into the store and counts what became of them.
+    fn store(
+        &self,
+        mut rows: Vec<(u64, Row)>,
+        summary: &mut Summary,
+        report: &mut Report,
+    ) -> Result<(), Box<dyn Error>> {
+        for try_number in 1.. {
+            if rows.is_empty() {
+                break;
+            }
+            let prepare = |(line, row): (u64, Row)| {
+                let id = UserId::from(self.ids.next(SystemTime::now())?);
+                Ok((line, row.prepare(id, self.peppers)?))
+            };
+            let prepared = rows.drain(..).map(prepare);
+            let prepared: Vec<(u64, Prepared)> = prepared.collect::<Result<_, Box<dyn Error>>>()?;
+            let users: Vec<_> = prepared.iter().map(|(_, user)| user.as_imported()).collect();
+            let trial = self.options.trial;
+            let outcomes = patiently(|deadline| self.store.import_users(&users, trial, deadline))?;
+            drop(users);
+            for ((line, user), outcome) in prepared.into_iter().zip(outcomes) {
+                let mut refuse =
+                    |why: &str| report.refuse(line, Some(user.username()), &why, &self.bar);
+                match outcome {
+                    Imported::Created => summary.created += 1,
+                    Imported::AlreadyThere => summary.already_there += 1,
+                    Imported::NameTaken if self.options.skip_taken => summary.skipped += 1,
+                    Imported::NameTaken => refuse("the username is taken")?,
+                    Imported::IdTaken => {
+                        let row = user.into_row();
+                        if row.has_id() || try_number == ID_TRIES_MAX {
+                            let why = "the user_id is another user's";
+                            report.refuse(line, Some(&row.username), &why, &self.bar)?;
+                        } else {
+                            rows.push((line, row));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn to_text(self, trial: Trial) -> String {
+        let Self { lines, created, already_there, skipped, refused } = self;
+        let imported = match trial {
+            Trial::Real => "imported",
+            Trial::Rehearsal => "could be imported",
+        };
+        format!(
+            "{lines} lines: {created} {imported}, {already_there} there already, {skipped} skipped, \
+             {refused} refused"
+        )
+    }
+}

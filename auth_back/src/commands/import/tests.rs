@@ -1,0 +1,314 @@
+//! Lines into users, files back and forth, against a real store.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::commands::export::Export;
+use crate::credentials::{
+    Annex, AnnexManager, HashEngine, KeyId, Keyring, Password, PasswordRecord, SecretKey, Verdict,
+};
+use crate::ids::NodeId;
+use crate::store::{Operators as _, SqliteStore, UserProfile, Users as _};
+use pool::Manager as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// By bcrypt 4.0.1, of "correct horse battery", at cost 4.
+const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";
+const PASSWORD: &str = "correct horse battery";
+
+fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// A store, its keys, and what imports into it.
+struct Place {
+    store: Arc<SqliteStore>,
+    peppers: PepperKeyring,
+    ids: Snowflakes,
+    _directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        store.migrate(patient()).unwrap();
+        let key = SecretKey::from([7; 32]);
+        Self {
+            store: Arc::new(store),
+            peppers: PepperKeyring::new(Keyring::single(KeyId::FIRST, key)),
+            ids: Snowflakes::beside_a_server(NodeId::new(0, 0).unwrap()),
+            _directory: directory,
+        }
+    }
+
+    fn import(&self, options: Options, text: &str) -> (Summary, Vec<String>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("report").display().to_string();
+        let report = Report::open(Some(&path)).unwrap();
+        let import = Import {
+            store: &*self.store,
+            peppers: &self.peppers,
+            ids: &self.ids,
+            options,
+            bar: ProgressBar::hidden(),
+        };
+        let summary = import.run(text.as_bytes(), report).unwrap();
+        let report = std::fs::read_to_string(&path).unwrap();
+        (summary, report.lines().map(ToOwned::to_owned).collect())
+    }
+
+    fn export(&self, format: Format, unsealed: bool) -> String {
+        let peppers = unsealed.then_some(&self.peppers);
+        let mut output = Vec::new();
+        let users = Export { store: &*self.store, format, peppers }.write(&mut output).unwrap();
+        assert_eq!(users, self.profiles().len() as u64);
+        String::from_utf8(output).unwrap()
+    }
+
+    fn profiles(&self) -> Vec<UserProfile> {
+        self.store.user_profiles(0, u32::MAX, patient()).unwrap()
+    }
+
+    fn verify(&self, username: &str, password: &str) -> Verdict {
+        let profile = self.store.user_profile(username, patient()).unwrap().unwrap();
+        let record: PasswordRecord = profile.password_record.parse().unwrap();
+        let user_id = UserId::new(profile.user_id).unwrap();
+        let mut annex: Annex = AnnexManager::new(HashEngine::Reference).connect(patient()).unwrap();
+        let mut arena = annex.arena(record.need()).unwrap();
+        let password = Password::for_login(password).unwrap();
+        record.verify(user_id, &password, &self.peppers, &mut arena).unwrap()
+    }
+}
+
+fn options(format: Format) -> Options {
+    Options { format, ignore_columns: false, skip_taken: false, trial: Trial::Real }
+}
+
+/// Lines, created, there already, skipped, refused.
+fn summary(counts: [u64; 5]) -> Summary {
+    let [lines, created, already_there, skipped, refused] = counts;
+    Summary { lines, created, already_there, skipped, refused }
+}
+
+#[test]
+fn users_of_both_formats() {
+    let place = Place::new();
+    let csv = format!(
+        "username,password_hash,name,age,created_at,disabled\r\n\
+         Ada,{BCRYPT},\"Lovelace, Ada\",36,1815-12-10,\r\n\
+         ada,{BCRYPT},\"Lovelace, Ada\",36,2024-02-29,\r\n\
+         bob,{BCRYPT},,,,true\r\n"
+    );
+    let (found, report) = place.import(options(Format::Csv), &csv);
+    assert_eq!(found, summary([3, 2, 0, 0, 1]));
+    assert_eq!(report.len(), 1);
+    assert!(report[0].contains("\"line\":2") && report[0].contains("created_at"), "{report:?}");
+    let jsonl = format!("{{\"username\":\"cid\",\"password_hash\":\"{BCRYPT}\",\"age\":7}}\n\n");
+    let (found, _) = place.import(options(Format::JsonLines), &jsonl);
+    assert_eq!(found, summary([1, 1, 0, 0, 0]));
+
+    let [ada, bob, cid] = place.profiles().try_into().unwrap();
+    assert_eq!(
+        (&*ada.username, ada.name.as_deref(), ada.age),
+        ("ada", Some("Lovelace, Ada"), Some(36))
+    );
+    assert_eq!((ada.created_at_ms, ada.disabled_at_ms), (1_709_164_800_000, None));
+    assert!(bob.disabled_at_ms.is_some() && bob.name.is_none());
+    assert_eq!((&*cid.username, cid.age), ("cid", Some(7)));
+    for name in ["ada", "bob", "cid"] {
+        assert_eq!(place.verify(name, PASSWORD), Verdict::Match);
+        assert_eq!(place.verify(name, "incorrect horse"), Verdict::Mismatch);
+    }
+}
+
+#[test]
+fn an_import_that_is_run_again_changes_nothing() {
+    let place = Place::new();
+    let line = |name: &str| format!("{name},{BCRYPT}\n");
+    let mut csv = "username,password_hash\n".to_owned();
+    for number in 0..IMPORT_BATCH_MAX + 5 {
+        csv.push_str(&line(&format!("user{number}")));
+    }
+    let count = IMPORT_BATCH_MAX as u64 + 5;
+    assert_eq!(place.import(options(Format::Csv), &csv).0, summary([count, count, 0, 0, 0]));
+    let before = place.profiles();
+    assert_eq!(place.import(options(Format::Csv), &csv).0, summary([count, 0, count, 0, 0]));
+    // Somebody has logged in, and their record is ours now.
+    let ada = &before[0];
+    let (user_id, old) = (ada.user_id, &ada.password_record);
+    assert!(place.store.replace_password_record(user_id, old, "$gh1$ours", patient()).unwrap());
+    assert_eq!(place.import(options(Format::Csv), &csv).0, summary([count, 0, count, 0, 0]));
+    assert_eq!(place.profiles()[1..], before[1..]);
+}
+
+#[test]
+fn a_name_that_is_taken() {
+    let place = Place::new();
+    let other = BCRYPT.replacen("cP1", "dP1", 1);
+    let csv = format!("username,password_hash\nada,{BCRYPT}\nADA,{other}\nada,{BCRYPT}\n");
+    let (found, report) = place.import(options(Format::Csv), &csv);
+    assert_eq!(found, summary([3, 1, 1, 0, 1]));
+    assert_eq!(report, [r#"{"error":"the username is taken","line":3,"username":"ada"}"#]);
+    let skipping = Options { skip_taken: true, ..options(Format::Csv) };
+    assert_eq!(place.import(skipping, &csv).0, summary([3, 0, 2, 1, 0]));
+    let rehearsing = Options { trial: Trial::Rehearsal, ..options(Format::Csv) };
+    let (found, _) = Place::new().import(rehearsing, &csv);
+    assert_eq!(found, summary([3, 1, 1, 0, 1]));
+    let fresh = Place::new();
+    fresh.import(rehearsing, &csv);
+    assert_eq!(fresh.profiles(), []);
+}
+
+/// Each of these lines is refused for this, alone, and no word of it is in the report.
+#[test]
+fn hostile_lines() {
+    let place = Place::new();
+    let huge = format!("eve,{BCRYPT},{},", "x".repeat(IMPORT_LINE_BYTES_MAX));
+    let lines: &[(&str, &str)] = &[
+        ("eve", "1 cells, and the header has 4"),
+        (",,,", "there is no username"),
+        ("eve,,,", "there is no password hash"),
+        ("eve,secret,,", "not a password hash of a known form"),
+        ("eve,$2b$31$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri,,", "bcrypt cost"),
+        (
+            "eve,\"$scrypt$ln=30,r=8,p=1$c2VjcmV0c2VjcmV0$c2VjcmV0c2VjcmV0c2VjcmV0\",,",
+            "ln of scrypt",
+        ),
+        ("eve,$gh1$argon2id$v=19$secret,,", "a sealed hash needs its user_id"),
+        ("eve@example.org,BCRYPT,,", "username"),
+        ("=cmd|'secret'!A0,BCRYPT,,", "username"),
+        ("e\u{1b}[2Jve,BCRYPT,,", "username"),
+        ("eve,BCRYPT,\u{1b}]0;secret\u{7},", "control characters"),
+        ("eve,BCRYPT,\" \",", "at least one visible character"),
+        ("eve,BCRYPT,,151", "an age is from 0 to 150"),
+        ("eve,BCRYPT,,+36", "no whole number"),
+        ("eve,BCRYPT,,1e2", "no whole number"),
+        ("eve,BCRYPT,\"secret,36", "a quote is not closed"),
+        ("eve,BCRYPT,secret,36,1,2", "6 cells"),
+        (&huge, "longer than"),
+    ];
+    let mut csv = "username,password_hash,name,age\n".to_owned();
+    for (line, _) in lines {
+        csv.push_str(&line.replace("BCRYPT", BCRYPT));
+        csv.push('\n');
+    }
+    csv.push_str(&format!("ada,{BCRYPT},'=HYPERLINK(1),36"));
+    let (found, report) = place.import(options(Format::Csv), &csv);
+    let refused = lines.len() as u64;
+    assert_eq!(found, summary([refused + 1, 1, 0, 0, refused]));
+    for ((line, expected), (number, said)) in lines.iter().zip((2..).zip(&report)) {
+        assert!(said.contains(expected), "{line}: {said}");
+        assert!(said.contains(&format!("\"line\":{number},")), "{line}: {said}");
+        assert!(!said.contains("secret") && !said.contains("cP11"), "{said}");
+        assert!(said.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{said}");
+    }
+    assert_eq!(place.profiles()[0].name.as_deref(), Some("=HYPERLINK(1)"));
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_whole() {
+    let place = Place::new();
+    let check = |format, text: &str, expected: &str| {
+        let import = Import {
+            store: &*place.store,
+            peppers: &place.peppers,
+            ids: &place.ids,
+            options: options(format),
+            bar: ProgressBar::hidden(),
+        };
+        let error = import.run(text.as_bytes(), Report::open(None).unwrap()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{text}: {error}");
+    };
+    check(Format::Csv, "", "empty");
+    check(Format::Csv, "ada,$2b$\n", "there is no column \"ada\"");
+    check(Format::Csv, "username;password_hash\n", "there is no column");
+    check(Format::Csv, "username,name\n", "there is no column password_hash");
+}
+
+#[test]
+fn a_sealed_hash_is_its_users_alone() {
+    let place = Place::new();
+    let csv = format!("username,password_hash\nada,{BCRYPT}\n");
+    place.import(options(Format::Csv), &csv);
+    let sealed = place.profiles()[0].password_record.clone();
+    let id = place.profiles()[0].user_id;
+    let import = |to: &Place, id: &str, name: &str, hash: &str| {
+        let csv = format!("user_id,username,password_hash\n{id},{name},{hash}\n");
+        let (found, report) = to.import(options(Format::Csv), &csv);
+        (found.created, found.already_there, report.concat())
+    };
+    let check_refused = |to: &Place, id: &str, name: &str, hash: &str, expected: &str| {
+        let (created, there, said) = import(to, id, name, hash);
+        assert!((created, there) == (0, 0) && said.contains(expected), "{said}");
+    };
+    check_refused(&place, &(id + 1).to_string(), "bob", &sealed, "does not open");
+    check_refused(&place, "0", "bob", &sealed, "no id");
+    check_refused(&place, "-1", "bob", &sealed, "no id");
+    check_refused(&place, "", "bob", &sealed, "needs its user_id");
+    check_refused(&place, "7", "bob", BCRYPT, "with a sealed hash only");
+    check_refused(&place, &id.to_string(), "bob", &sealed, "another user's");
+    assert_eq!(import(&place, &id.to_string(), "ada", &sealed), (0, 1, String::new()));
+    let stranger = Place {
+        peppers: PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::from([8; 32]))),
+        ..Place::new()
+    };
+    check_refused(&stranger, &id.to_string(), "ada", &sealed, "with the keys of the system");
+    let empty = Place::new();
+    assert_eq!(import(&empty, &id.to_string(), "ada", &sealed), (1, 0, String::new()));
+    assert_eq!(empty.verify("ada", PASSWORD), Verdict::Match);
+}
+
+#[test]
+fn what_was_exported_unsealed_is_what_was_imported() {
+    let place = Place::new();
+    let csv = format!("username,password_hash,name\nada,{BCRYPT},'=1\n");
+    place.import(options(Format::Csv), &csv);
+    let exported = place.export(Format::Csv, true);
+    let [header, line] = exported.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(header, "username,password_hash,name,age,created_at,disabled");
+    assert!(line.starts_with(&format!("ada,{BCRYPT},'=1,,20")), "{line}");
+    let other = Place::new();
+    assert_eq!(other.import(options(Format::Csv), &exported).0, summary([1, 1, 0, 0, 0]));
+    assert_eq!(other.verify("ada", PASSWORD), Verdict::Match);
+    let jsonl = place.export(Format::JsonLines, true);
+    assert!(jsonl.contains(&format!("\"password_hash\":\"{BCRYPT}\"")), "{jsonl}");
+    assert!(!jsonl.contains("user_id"), "{jsonl}");
+}
+
+/// Two file formats, any names: what comes out goes in again and is the same.
+#[test]
+fn import_of_export_is_the_identity() {
+    let name = proptest::option::of("[='+@\"\\\\, -]{0,4}\\PC{1,20}");
+    let user = (name, proptest::option::of(0u8..=150), 0u64..253_402_300_800_000, any::<bool>());
+    let users = proptest::collection::vec(user, 1..12);
+    let config = ProptestConfig::with_cases(24);
+    proptest!(config, |(users in users, json: bool)| {
+        let place = Place::new();
+        let seconds = |ms: &u64| crate::rfc3339::rfc3339(std::time::UNIX_EPOCH + Duration::from_millis(*ms));
+        let mut lines = String::new();
+        for (index, (name, age, created_at_ms, disabled)) in users.iter().enumerate() {
+            let name = name.as_ref().filter(|name| crate::accounts::profile::name(Some(name)).is_ok());
+            let line = serde_json::json!({
+                "username": format!("user{index}"), "password_hash": BCRYPT, "name": name, "age": age,
+                "created_at": seconds(created_at_ms), "disabled": disabled,
+            });
+            lines.push_str(&format!("{line}\n"));
+        }
+        let count = users.len() as u64;
+        let (found, report) = place.import(options(Format::JsonLines), &lines);
+        prop_assert_eq!(found, summary([count, count, 0, 0, 0]), "{:?}", report);
+
+        let format = if json { Format::JsonLines } else { Format::Csv };
+        let exported = place.export(format, false);
+        let other = Place::new();
+        let (found, report) = other.import(options(format), &exported);
+        prop_assert_eq!(found, summary([count, count, 0, 0, 0]), "{:?}", report);
+        prop_assert_eq!(other.profiles(), place.profiles());
+        prop_assert_eq!(&other.export(format, false), &exported);
+        // And into the store that it came from.
+        prop_assert_eq!(place.import(options(format), &exported).0, summary([count, 0, count, 0, 0]));
+    });
+}
