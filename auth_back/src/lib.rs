@@ -14,6 +14,7 @@
 //! | [`keyrings`] | keys that change while the server runs |
 //! | [`ids`] | where ids come from |
 //! | [`store`] | SQLite, MySQL and MariaDB |
+//! | [`sessions`] | sessions in the store, and their copy in Redis |
 //! | [`redis_pool`] | connections to Redis |
 //! | [`janitor`] | deletes expired sessions |
 //! | [`server`], [`opening`] | start and stop |
@@ -36,6 +37,7 @@ pub mod redis_pool;
 mod rfc3339;
 pub mod rpc;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod work;

@@ -29,6 +29,10 @@ pub const IDLE_TIME_MAX: Duration = Duration::from_secs(150);
 /// Longest display name, in code points: what the column holds.
 pub const NAME_CHARS_MAX: usize = crate::store::limits::NAME_CHARS_MAX;
 
+/// How often a change of a password is tried while its record is sealed anew under it, by a login or an
+/// operator: each is rare, and each try costs two hashes.
+pub const CHANGE_PASSWORD_TRIES_MAX: u32 = 3;
+
 /// Highest age in years that is taken for one.
 pub const AGE_MAX: u8 = 150;
 

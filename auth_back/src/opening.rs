@@ -9,6 +9,8 @@ use std::time::Instant;
 use crate::credentials::{OnMissing, PepperKeyring, Purpose, TokenKeyring};
 use crate::keyrings::register;
 use crate::limits::STORE_RETRY;
+use crate::redis_pool::RedisPool;
+use crate::sessions::SessionKeeper;
 use crate::settings::Settings;
 use crate::store::{self, MigrationError, Store, StoreError};
 
@@ -36,6 +38,20 @@ pub fn store(settings: &Settings, deadline: Instant) -> Result<Arc<dyn Store>, B
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// What keeps sessions in `store`, and in Redis if the settings name one: everything that ends a
+/// session has to go through it.
+///
+/// # Errors
+/// When the pool of connections to Redis cannot be made; that Redis is away is no error.
+pub fn sessions(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+) -> Result<SessionKeeper, Box<dyn Error>> {
+    let redis = settings.redis.clone();
+    let redis = redis.map(|url| RedisPool::new(url, settings.store_connections)).transpose()?;
+    Ok(SessionKeeper::new(Arc::clone(store), redis, settings.rules.sessions))
 }
 
 /// Reads the peppers and holds them against the store; see [`register::open`].

@@ -32,6 +32,7 @@ use crate::limits::{
 };
 use crate::metrics::Metrics;
 use crate::opening;
+use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::worker::{LaneSize, start_lane};
@@ -151,6 +152,7 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     let annex =
         Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
     Ok(Accounts {
+        sessions: opening::sessions(settings, &store)?,
         store,
         arenas,
         annex,
@@ -182,6 +184,17 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     });
     registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
         store.store.connections().lent as f64
+    });
+    if accounts.sessions.redis().is_none() {
+        return;
+    }
+    let [lent, up] = [0; 2].map(|_| Arc::clone(accounts));
+    registry.observe_gauge("pool_lent", help, &[("pool", "redis")], move || {
+        lent.sessions.redis().map_or(0, |redis| redis.stats().lent) as f64
+    });
+    let help = "Whether Redis answered when it was last asked";
+    registry.observe_gauge("redis_up", help, &[], move || {
+        f64::from(up.sessions.redis().is_some_and(RedisPool::is_up))
     });
 }
 

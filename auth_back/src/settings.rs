@@ -22,6 +22,8 @@ use crate::limits::{
     REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
 use crate::redis_pool::RedisUrl;
+use crate::sessions::SessionRules;
+use crate::sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, PER_USER_MAX};
 use crate::store::{self, StoreUrl};
 use crate::worker::LaneSize;
 
@@ -127,9 +129,23 @@ pub static PROGRAM: Program = Program::new(
         .default("store")
         .secret()
         .group("Sessions"),
-        Setting::value("session-lifetime", "DURATION", "How long a session lives")
+        Setting::value("session-lifetime", "DURATION", "How long a session lives, however busy it is")
             .default("12h")
             .group("Sessions"),
+        Setting::value(
+            "session-idle",
+            "DURATION",
+            "How long a session lives without being used, counted to a tenth; at least four leases",
+        )
+        .default("30m")
+        .group("Sessions"),
+        Setting::value(
+            "sessions-per-user",
+            "COUNT",
+            "Sessions that a user may have; with one more, the oldest ends",
+        )
+        .default("100")
+        .group("Sessions"),
         Setting::value(
             "lease",
             "DURATION",
@@ -253,12 +269,7 @@ impl Settings {
                 "store or redis://user:password@host:port/database",
                 sessions_place
             ),
-            rules: gather!(Rules {
-                params: params(values),
-                session_lifetime: values
-                    .duration("session-lifetime", SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX),
-                lease: values.duration("lease", Duration::ZERO..=LEASE_MAX),
-            }),
+            rules: gather!(Rules { params: params(values), sessions: session_rules(values) }),
             passwords: gather!(PasswordRules {
                 policy: password_policy(values),
                 service_names: values.list(
@@ -300,6 +311,17 @@ fn store_url(values: &Values<'_>, data: Option<&PathBuf>) -> Result<StoreUrl, Se
     Ok(given.unwrap_or_else(|| {
         StoreUrl::Sqlite(data.cloned().unwrap_or_default().join("users.sqlite"))
     }))
+}
+
+fn session_rules(values: &Values<'_>) -> Result<SessionRules, SettingErrors> {
+    let lease = values.duration("lease", Duration::ZERO..=LEASE_MAX);
+    let idle_min = lease.as_ref().map_or(IDLE_MIN, |lease| IDLE_MIN.max(*lease * IDLE_LEASES_MIN));
+    gather!(SessionRules {
+        lifetime: values.duration("session-lifetime", SESSION_LIFETIME_MIN..=SESSION_LIFETIME_MAX),
+        idle: values.duration("session-idle", idle_min..=SESSION_LIFETIME_MAX),
+        per_user: values.integer("sessions-per-user", 1..=PER_USER_MAX),
+        lease: lease,
+    })
 }
 
 fn sessions_place(text: &str) -> Option<Option<RedisUrl>> {

@@ -1,13 +1,13 @@
 //! What the event loop hands to a worker, and what comes back.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use framing::v2::MessageType;
 use reactor::Ticket;
 use zeroize::Zeroizing;
 
-use crate::accounts::{AccountError, Accounts, Live, Opened};
+use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
 use crate::ids::UserId;
 use crate::store::Product;
 
@@ -40,12 +40,18 @@ pub enum Request {
     Authenticate(Login),
     /// Whose session is it?
     CheckSession(Zeroizing<String>),
-    /// End the session.
-    LogOut(Zeroizing<String>),
+    /// End the session, or all of its user.
+    LogOut(LogOut),
     /// List the products, for a live session.
     Products(Zeroizing<String>),
     /// Can users be served?
     Health,
+    /// List the user's sessions.
+    Sessions(Zeroizing<String>),
+    /// End a session by its id.
+    RevokeSession(Revocation),
+    /// Replace the password.
+    ChangePassword(NewPassword),
 }
 
 /// An account to be made.
@@ -72,6 +78,38 @@ pub struct Login {
     pub password: Zeroizing<String>,
     /// The same for every sending of the request. v1 has none.
     pub request_id: Option<[u8; 16]>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Somebody who wants to be logged out.
+pub struct LogOut {
+    /// As the user sent it.
+    pub token: Zeroizing<String>,
+    /// Whether every session of the user is to end.
+    pub all: bool,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A session that is to end, named by another of the same user.
+pub struct Revocation {
+    /// Of the session that asks, as the user sent it.
+    pub token: Zeroizing<String>,
+    /// Which session is to end.
+    pub session_id: u64,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A password that is to take the place of another.
+pub struct NewPassword {
+    /// As the user sent it.
+    pub token: Zeroizing<String>,
+    /// As the user typed it.
+    pub current_password: Zeroizing<String>,
+    /// As the user typed it.
+    pub new_password: Zeroizing<String>,
     /// Where it came from.
     pub origin: Origin,
 }
@@ -103,12 +141,18 @@ pub enum Done {
     Authenticated(Opened),
     /// The session is alive.
     Session(Live),
-    /// The session is over; leases on it end within this time.
-    LoggedOut(Duration),
+    /// The session is over, or all of the user.
+    LoggedOut(Ended),
     /// The session is alive, and these are the products.
     Products(Live, Vec<Product>),
     /// Users can be served, or why not.
     Health(Result<(), AccountError>),
+    /// The session is alive, and these are its user's.
+    Sessions(Listed),
+    /// The named session is over.
+    Revoked(Ended),
+    /// The password is another, and so is the session.
+    PasswordChanged(Changed),
 }
 
 impl Request {
@@ -123,18 +167,30 @@ impl Request {
                 Done::Authenticated(accounts.authenticate(request, deadline)?)
             }
             Self::CheckSession(token) => Done::Session(accounts.check_session(token, deadline)?),
-            Self::LogOut(token) => Done::LoggedOut(accounts.log_out(token, deadline)?),
+            Self::LogOut(LogOut { token, all: true, .. }) => {
+                Done::LoggedOut(accounts.log_out_everywhere(token, deadline)?)
+            }
+            Self::LogOut(LogOut { token, .. }) => {
+                Done::LoggedOut(accounts.log_out(token, deadline)?)
+            }
             Self::Products(token) => {
                 let (live, products) = accounts.products(token, deadline)?;
                 Done::Products(live, products)
             }
             Self::Health => Done::Health(accounts.health(deadline)),
+            Self::Sessions(token) => Done::Sessions(accounts.list_sessions(token, deadline)?),
+            Self::RevokeSession(Revocation { token, session_id, .. }) => {
+                Done::Revoked(accounts.revoke_session(token, *session_id, deadline)?)
+            }
+            Self::ChangePassword(request) => {
+                Done::PasswordChanged(accounts.change_password(request, deadline)?)
+            }
         })
     }
 
     /// Whether it hashes a password.
     #[must_use]
     pub fn is_heavy(&self) -> bool {
-        matches!(self, Self::Register(_) | Self::Authenticate(_))
+        matches!(self, Self::Register(_) | Self::Authenticate(_) | Self::ChangePassword(_))
     }
 }

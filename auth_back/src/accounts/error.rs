@@ -42,6 +42,9 @@ pub enum AccountError {
     /// The user's fault, or a guess: the token is of no live session.
     #[error("the session is not live")]
     SessionNotLive,
+    /// The user's fault, or a guess: the user has no session of that id.
+    #[error("there is no such session")]
+    SessionUnknown,
     /// Too much load: the deadline passed while the request waited. Nothing was done.
     #[error("the deadline passed before the request was served")]
     TimedOut,

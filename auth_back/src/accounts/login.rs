@@ -17,7 +17,7 @@ pub struct Opened {
     pub session_id: SessionId,
     /// Whose it is.
     pub user_id: UserId,
-    /// How long it lives.
+    /// How long it lives, if it does not idle for too long.
     pub expires_in: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Accounts {
 
     /// Hashes what was offered, in an arena that is given back before anything else happens; or in the
     /// annex, if that is not enough memory.
-    fn verify(
+    pub(super) fn verify(
         &self,
         user_id: UserId,
         record: &PasswordRecord,
@@ -70,7 +70,7 @@ impl Accounts {
     }
 
     /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.
-    fn open_session(
+    pub(super) fn open_session(
         &self,
         user_id: UserId,
         epoch: u32,
@@ -80,6 +80,8 @@ impl Accounts {
         let token = self.token_keys.current().issue()?;
         let now = SystemTime::now();
         let created_at_ms = unix_ms(now);
+        let lifetime = self.sessions.rules().lifetime;
+        let ends_at_ms = created_at_ms + millis(lifetime);
         let session_id = SessionId::from(self.ids.next(now)?);
         let session = NewSession {
             session_id: session_id.get(),
@@ -87,12 +89,12 @@ impl Accounts {
             user_id: user_id.get(),
             epoch,
             created_at_ms,
-            expires_at_ms: created_at_ms + millis(self.rules.session_lifetime),
-            ends_at_ms: created_at_ms + millis(self.rules.session_lifetime),
+            expires_at_ms: self.sessions.expiry(created_at_ms, ends_at_ms),
+            ends_at_ms,
             client_address: origin.client_address,
             user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
         };
-        self.store.insert_session(&session, deadline)?;
-        Ok(Opened { token, session_id, user_id, expires_in: self.rules.session_lifetime })
+        self.sessions.keep(&session, deadline)?;
+        Ok(Opened { token, session_id, user_id, expires_in: lifetime })
     }
 }

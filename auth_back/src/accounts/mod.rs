@@ -4,6 +4,7 @@
 //! is lent only for the statement that needs it, an arena only for the hash; neither is held while
 //! the other is waited for.
 
+mod change_password;
 mod error;
 mod login;
 pub(crate) mod profile;
@@ -20,10 +21,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Pool;
 
+pub use change_password::Changed;
 pub use error::{AccountError, InternalError};
 pub use login::Opened;
 pub use profile::{AgeError, NameError};
-pub use sessions::Live;
+pub use sessions::{Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
 use crate::credentials::{
@@ -32,12 +34,15 @@ use crate::credentials::{
 };
 use crate::ids::{Snowflakes, UserId};
 use crate::keyrings::{LiveRing, Lookup};
+use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::Store;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {
-    /// Users and sessions.
+    /// Users and products.
     pub store: Arc<dyn Store>,
+    /// Sessions.
+    pub sessions: SessionKeeper,
     /// Memory for hashing: as many arenas as hashes may run at a time.
     pub arenas: Pool<ArenaManager>,
     /// The permit to hash what does not fit an arena: a pool of one.
@@ -61,10 +66,8 @@ pub struct Accounts {
 pub struct Rules {
     /// The work factor of new passwords.
     pub params: Params,
-    /// How long a session lives.
-    pub session_lifetime: Duration,
-    /// For how long a front may answer for a session by itself.
-    pub lease: Duration,
+    /// How sessions are kept.
+    pub sessions: SessionRules,
 }
 
 type Answer<T> = Result<T, AccountError>;

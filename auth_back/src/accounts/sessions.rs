@@ -3,18 +3,38 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, unix_ms};
-use crate::limits::LEASE_MARGIN;
-use crate::store::{Product, SessionRow};
+use crate::sessions::limits::LISTED_MAX;
+use crate::store::{ListedSession, Product, SessionRow};
 
 /// A session that is alive.
 #[derive(Debug)]
 pub struct Live {
     /// The session and its user.
     pub session: SessionRow,
-    /// How long it lives on.
+    /// How long it lives on, if it does not idle for too long.
     pub expires_in: Duration,
     /// For how long a front may answer for it, from when it asked.
     pub lease: Duration,
+}
+
+/// One or more sessions that were ended, durably.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How long one may still be answered for: so long it must not be acknowledged to the user.
+    pub settles_in: Duration,
+    /// Whose they were; not known of a token alone.
+    pub user_id: Option<u64>,
+}
+
+/// The sessions of a user, for that user.
+#[derive(Debug)]
+pub struct Listed {
+    /// The session of the token that asked.
+    pub current: SessionRow,
+    /// All that are live, newest first, up to what an answer holds.
+    pub sessions: Vec<ListedSession>,
+    /// When they were looked at, in milliseconds since 1970, UTC.
+    pub at_ms: u64,
 }
 
 impl Accounts {
@@ -23,31 +43,57 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::SessionNotLive`] is a definite no; all others mean that it is not known.
     pub fn check_session(&self, token: &str, deadline: Instant) -> Answer<Live> {
-        let digest = self.digest(token)?;
         let now_ms = unix_ms(SystemTime::now());
-        let session = self.store.session(digest.as_bytes(), now_ms, deadline)?;
-        let session = session.ok_or(AccountError::SessionNotLive)?;
-        let expires_in = Duration::from_millis(session.expires_at_ms.saturating_sub(now_ms));
-        Ok(Live { session, expires_in, lease: self.rules.lease.min(expires_in) })
+        let session = self.live_session(token, now_ms, deadline)?;
+        let left = |until_ms: u64| Duration::from_millis(until_ms.saturating_sub(now_ms));
+        let lease = self.rules.sessions.lease.min(left(session.expires_at_ms));
+        Ok(Live { expires_in: left(session.ends_at_ms), lease, session })
     }
 
-    /// Ends a session; ending one that has ended is no error. When this returns, the session is
-    /// gone from the store. Returns how long leases on it may still run on fronts: for so long the
-    /// logout must not be acknowledged to the user.
-    ///
-    /// A lease counts from before the check that it was given for, and a check that began after
-    /// this found nothing. So every lease ends within one lease from here.
+    /// Ends a session; ending one that has ended is no error. When this returns, it is over in the
+    /// store. For as long as [`Ended::settles_in`] says, it must not be acknowledged to the user.
     ///
     /// # Errors
     /// [`AccountError::SessionNotLive`] for what is no token of ours.
-    pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Duration> {
+    pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Ended> {
         let digest = self.digest(token)?;
-        self.store.delete_session(digest.as_bytes(), deadline)?;
-        Ok(if self.rules.lease.is_zero() {
-            Duration::ZERO
-        } else {
-            self.rules.lease + LEASE_MARGIN
-        })
+        let settles_in = self.sessions.end(digest.as_bytes(), deadline)?;
+        Ok(Ended { settles_in, user_id: None })
+    }
+
+    /// Ends every session of the user of a live session, that one included.
+    ///
+    /// # Errors
+    /// [`AccountError::SessionNotLive`] if it is not live: also when it was this that ended it, and
+    /// only the answer was lost.
+    pub fn log_out_everywhere(&self, token: &str, deadline: Instant) -> Answer<Ended> {
+        let session = self.live_session(token, unix_ms(SystemTime::now()), deadline)?;
+        let settles_in = self.sessions.end_all(session.user_id, deadline)?;
+        // A user who is gone has no session left.
+        let settles_in = settles_in.ok_or(AccountError::SessionNotLive)?;
+        Ok(Ended { settles_in, user_id: Some(session.user_id) })
+    }
+
+    /// The live sessions of the user of a live session.
+    ///
+    /// # Errors
+    /// As [`Accounts::check_session`].
+    pub fn list_sessions(&self, token: &str, deadline: Instant) -> Answer<Listed> {
+        let at_ms = unix_ms(SystemTime::now());
+        let current = self.live_session(token, at_ms, deadline)?;
+        let sessions = self.sessions.list(current.user_id, at_ms, LISTED_MAX, deadline)?;
+        Ok(Listed { current, sessions, at_ms })
+    }
+
+    /// Ends a session of the user of a live session, by its id.
+    ///
+    /// # Errors
+    /// [`AccountError::SessionUnknown`] if that user has none of this id, whoever else may.
+    pub fn revoke_session(&self, token: &str, session_id: u64, deadline: Instant) -> Answer<Ended> {
+        let session = self.live_session(token, unix_ms(SystemTime::now()), deadline)?;
+        let settles_in = self.sessions.end_by_id(session.user_id, session_id, deadline)?;
+        let settles_in = settles_in.ok_or(AccountError::SessionUnknown)?;
+        Ok(Ended { settles_in, user_id: Some(session.user_id) })
     }
 
     /// The products, for somebody whose session is alive.
@@ -57,5 +103,16 @@ impl Accounts {
     pub fn products(&self, token: &str, deadline: Instant) -> Answer<(Live, Vec<Product>)> {
         let live = self.check_session(token, deadline)?;
         Ok((live, self.store.products(deadline)?))
+    }
+
+    pub(super) fn live_session(
+        &self,
+        token: &str,
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Answer<SessionRow> {
+        let digest = self.digest(token)?;
+        let session = self.sessions.find(digest.as_bytes(), now_ms, deadline)?;
+        session.ok_or(AccountError::SessionNotLive)
     }
 }

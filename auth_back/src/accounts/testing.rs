@@ -16,6 +16,7 @@ use crate::credentials::{
 };
 use crate::ids::{NodeId, Snowflakes};
 use crate::keyrings::LiveRing;
+use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
     CacheEra, Cause, Imported, ImportedUser, Inserted, ListedSession, Migrated, MigrationError,
     NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordRow,
@@ -36,9 +37,18 @@ pub(crate) fn patient() -> Instant {
 pub(crate) fn rules() -> Rules {
     Rules {
         params: Params::in_record(8, 1, 1).unwrap(),
-        session_lifetime: Duration::from_secs(3600),
-        lease: Duration::from_millis(250),
+        sessions: SessionRules {
+            lifetime: Duration::from_secs(3600),
+            idle: Duration::from_secs(1800),
+            per_user: 100,
+            lease: Duration::from_millis(250),
+        },
     }
+}
+
+/// The same with another lease.
+pub(crate) fn rules_with_lease(lease: Duration) -> Rules {
+    Rules { sessions: SessionRules { lease, ..rules().sessions }, ..rules() }
 }
 
 /// An account service with one arena, and the store behind it.
@@ -83,6 +93,7 @@ impl Fixture {
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let accounts = Arc::new(Accounts {
+            sessions: SessionKeeper::new(Arc::clone(&store) as _, None, rules.sessions),
             store: Arc::clone(&store) as Arc<dyn Store>,
             arenas: one_arena(rules),
             annex: Pool::new(

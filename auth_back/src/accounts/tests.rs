@@ -2,11 +2,12 @@
 
 use std::thread;
 
-use super::testing::{Fault, Fixture, login, patient, registration, rules};
+use super::testing::{Fault, Fixture, login, patient, registration, rules, rules_with_lease};
 use super::*;
 use crate::credentials::{Params, PasswordRecord, Token};
 use crate::ids::UserId;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
+use crate::sessions::SessionRules;
 use crate::store::{NewSession, Sessions as _, Users as _};
 use crate::work::Registration;
 
@@ -21,19 +22,21 @@ macro_rules! check_refused {
     }};
 }
 
+mod sessions;
+
 #[test]
 fn from_register_to_logout() {
     let Fixture { accounts, .. } = &Fixture::new();
     let user_id = accounts.register(&registration("Ada", PASSWORD), patient()).unwrap();
 
     let opened = accounts.authenticate(&login("aDA", PASSWORD), patient()).unwrap();
-    assert_eq!((opened.user_id, opened.expires_in), (user_id, rules().session_lifetime));
+    assert_eq!((opened.user_id, opened.expires_in), (user_id, rules().sessions.lifetime));
 
     let token = opened.token.expose();
     let live = accounts.check_session(token, patient()).unwrap();
     assert_eq!((live.session.user_id, &*live.session.username), (user_id.get(), "ada"));
-    assert_eq!(live.lease, rules().lease);
-    assert!(live.expires_in <= rules().session_lifetime, "{:?}", live.expires_in);
+    assert_eq!(live.lease, rules().sessions.lease);
+    assert!(live.expires_in <= rules().sessions.lifetime, "{:?}", live.expires_in);
 
     let (live, products) = accounts.products(token, patient()).unwrap();
     assert_eq!(live.session.user_id, user_id.get());
@@ -347,7 +350,10 @@ fn an_expired_session_is_dead_before_it_is_deleted() {
 #[test]
 fn a_lease_is_never_longer_than_what_the_session_has_left() {
     let lease = Duration::from_secs(7_200);
-    let fixture = Fixture::with(Rules { lease, ..rules() });
+    let fixture = Fixture::with(Rules {
+        sessions: SessionRules { lease, idle: lease * 10, ..rules().sessions },
+        ..rules()
+    });
     let ada = fixture.user("ada", PASSWORD);
     let check = |ends_in_ms: u16, expected: std::ops::RangeInclusive<u64>| {
         let token = session_that_ends(&fixture, ada, i64::from(ends_in_ms) * 1_000);
@@ -362,10 +368,10 @@ fn a_lease_is_never_longer_than_what_the_session_has_left() {
 #[test]
 fn logging_out_twice_reports_the_lease_twice() {
     let check = |lease: Duration, expected: Duration| {
-        let fixture = Fixture::with(Rules { lease, ..rules() });
+        let fixture = Fixture::with(rules_with_lease(lease));
         let token = fixture.token("ada", PASSWORD);
         for _ in 0..2 {
-            assert_eq!(fixture.accounts.log_out(&token, patient()).unwrap(), expected);
+            assert_eq!(fixture.accounts.log_out(&token, patient()).unwrap().settles_in, expected);
         }
     };
     // A front may still answer under a lease when the first answer to a logout was lost.

@@ -19,15 +19,31 @@ impl<'a> Entry<'a> {
                 .username(&*asked.username)
                 .origin(&asked.origin)
                 .request_id(asked.request_id),
-            Request::LogOut(_) => Self::new("logout", code),
-            Request::CheckSession(_) | Request::Products(_) | Request::Health => return None,
+            Request::LogOut(asked) => {
+                let event = if asked.all { "logout_everywhere" } else { "logout" };
+                Self::new(event, code).origin(&asked.origin)
+            }
+            Request::RevokeSession(asked) => {
+                Self::new("revoke_session", code).session_id(asked.session_id).origin(&asked.origin)
+            }
+            Request::ChangePassword(asked) => {
+                Self::new("change_password", code).origin(&asked.origin)
+            }
+            Request::CheckSession(_)
+            | Request::Products(_)
+            | Request::Sessions(_)
+            | Request::Health => return None,
         };
         Some(match outcome {
             Ok(Done::Registered(user_id)) => entry.user_id(user_id.get()),
             Ok(Done::Authenticated(opened)) => {
                 entry.user_id(opened.user_id.get()).session_id(opened.session_id.get())
             }
-            Ok(Done::Session(_) | Done::LoggedOut(_) | Done::Products(..) | Done::Health(_))
+            Ok(Done::LoggedOut(ended) | Done::Revoked(ended)) => entry.user_id(ended.user_id),
+            Ok(Done::PasswordChanged(changed)) => entry
+                .user_id(changed.opened.user_id.get())
+                .session_id(changed.opened.session_id.get()),
+            Ok(Done::Session(_) | Done::Products(..) | Done::Sessions(_) | Done::Health(_))
             | Err(_) => entry,
         })
     }

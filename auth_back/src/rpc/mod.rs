@@ -33,7 +33,7 @@ use crate::work::{Call, Job, Reply, Request};
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
 
 /// What this server does beyond release 2.0.
-const FEATURES: Features = Features::NONE;
+const FEATURES: Features = Features::SESSION_MANAGEMENT;
 
 /// What all connections of the loop share.
 pub struct Desk {
@@ -285,14 +285,7 @@ fn take_frame(
             return Ok(());
         }
     };
-    let request = match v2::asked(&message) {
-        v2::Asked::Work(request) => request,
-        v2::Asked::Greeting => return Err(ProtocolError::SecondHello),
-        v2::Asked::Unknown(error) => {
-            refuse(encoder, frame, &Refusal::from(error), io);
-            return Ok(());
-        }
-    };
+    let Some(request) = v2::request(&message) else { return Err(ProtocolError::SecondHello) };
     let call = Call { correlation: frame.correlation, message_type: message.message_type() };
     match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
         Ok(()) => *in_flight += 1,

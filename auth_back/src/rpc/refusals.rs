@@ -25,6 +25,7 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::PasswordWrong => (Status::UNAUTHORIZED, "password_wrong"),
         AccountError::AccountDisabled => (Status::FORBIDDEN, "account_disabled"),
         AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
+        AccountError::SessionUnknown => (Status::NOT_FOUND, "session_unknown"),
         AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
         AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),
         AccountError::KeysUnavailable => (Status::UNAVAILABLE, "keys_unavailable"),

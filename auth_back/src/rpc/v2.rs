@@ -2,65 +2,67 @@
 
 use std::time::{Duration, Instant};
 
-use framing::limits::{PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX};
-use framing::registry::logout;
-use framing::v2::{
-    AuthenticateReply, CheckSessionReply, Currency, Encoder, Frame, HealthReply, LogoutReply,
-    Product, ProductList, ProductsReply, Refusal, RegisterReply, Request as Message,
+use framing::limits::{
+    PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX, USER_AGENT_BYTES_MAX,
 };
-use framing::{DecodeError, EncodeError, Secret, Status};
+use framing::v2::{
+    AuthenticateReply, ChangePasswordReply, CheckSessionReply, Currency, Encoder, Frame,
+    HealthReply, LogoutReply, Product, ProductList, ProductsReply, Refusal, RegisterReply,
+    Request as Message, RevokeSessionReply, SessionList, SessionSummary, SessionsReply,
+};
+use framing::{EncodeError, Secret, Status};
 use zeroize::Zeroizing;
 
 use super::refusals;
-use crate::accounts::{Live, millis};
+use crate::accounts::{Listed, Live, millis};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
 use crate::store;
-use crate::work::{Done, Login, Origin, Registration, Reply, Request};
+use crate::work::{
+    Done, LogOut, Login, NewPassword, Origin, Registration, Reply, Request, Revocation,
+};
 
-/// What a message asks for.
-pub(super) enum Asked {
-    /// HELLO, which is no work.
-    Greeting,
-    /// Work.
-    Work(Request),
-    /// What this server does not do and does not announce in its HELLO.
-    Unknown(DecodeError),
-}
-
-/// What `message` asks for.
-pub(super) fn asked(message: &Message<'_>) -> Asked {
-    Asked::Work(match message {
-        Message::Hello(_) => return Asked::Greeting,
-        Message::Sessions(_) | Message::RevokeSession(_) | Message::ChangePassword(_) => {
-            return Asked::Unknown(DecodeError::MessageTypeUnknown(
-                message.message_type().number(),
-            ));
-        }
-        // Ending one session and saying that all are over would be a lie.
-        Message::Logout(message) if message.all => {
-            return Asked::Unknown(DecodeError::FieldNotUnderstood(logout::ALL.number));
-        }
+/// The request in `message`; `None` for HELLO, which is no work.
+pub(super) fn request(message: &Message<'_>) -> Option<Request> {
+    let from = |client_address, user_agent: Option<&str>| Origin {
+        client_address,
+        user_agent: user_agent.map(str::to_owned),
+    };
+    Some(match message {
+        Message::Hello(_) => return None,
         Message::Register(message) => Request::Register(Registration {
             username: message.username.to_owned(),
             password: owned(message.password),
             name: message.name.map(str::to_owned),
             age: message.age,
             request_id: Some(message.request_id.to_bytes()),
-            origin: Origin { client_address: message.client_address, user_agent: None },
+            origin: from(message.client_address, message.user_agent),
         }),
         Message::Authenticate(message) => Request::Authenticate(Login {
             username: message.username.to_owned(),
             password: owned(message.password),
             request_id: Some(message.request_id.to_bytes()),
-            origin: Origin {
-                client_address: message.client_address,
-                user_agent: message.user_agent.map(str::to_owned),
-            },
+            origin: from(message.client_address, message.user_agent),
         }),
         Message::CheckSession(message) => Request::CheckSession(owned(message.token)),
-        Message::Logout(message) => Request::LogOut(owned(message.token)),
+        Message::Logout(message) => Request::LogOut(LogOut {
+            token: owned(message.token),
+            all: message.all,
+            origin: from(message.client_address, None),
+        }),
         Message::Products(message) => Request::Products(owned(message.token)),
         Message::Health(_) => Request::Health,
+        Message::Sessions(message) => Request::Sessions(owned(message.token)),
+        Message::RevokeSession(message) => Request::RevokeSession(Revocation {
+            token: owned(message.token),
+            session_id: message.session_id,
+            origin: from(message.client_address, None),
+        }),
+        Message::ChangePassword(message) => Request::ChangePassword(NewPassword {
+            token: owned(message.token),
+            current_password: owned(message.current_password),
+            new_password: owned(message.new_password),
+            origin: from(message.client_address, message.user_agent),
+        }),
     })
 }
 
@@ -100,8 +102,27 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
             encoder.answer(out, correlation, &Ok(message))
         }
         Ok(Done::Session(live)) => encoder.answer(out, correlation, &Ok(session(live))),
-        Ok(Done::LoggedOut(settles_in)) => {
-            let message = LogoutReply { settled_in_ms: clip(millis_up(*settles_in)) };
+        Ok(Done::LoggedOut(ended)) => {
+            let message = LogoutReply { settled_in_ms: settled_in_ms(ended.settles_in) };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Revoked(ended)) => {
+            let message = RevokeSessionReply { settled_in_ms: settled_in_ms(ended.settles_in) };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::PasswordChanged(changed)) => {
+            let message = ChangePasswordReply {
+                token: Secret::new(changed.opened.token.expose()),
+                user_id: changed.opened.user_id.get(),
+                expires_in_ms: millis(changed.opened.expires_in),
+                settled_in_ms: settled_in_ms(changed.settles_in),
+            };
+            encoder.answer(out, correlation, &Ok(message))
+        }
+        Ok(Done::Sessions(listed)) => {
+            let sessions: Vec<_> =
+                listed.sessions.iter().map(|session| summary(listed, session)).collect();
+            let message = SessionsReply { sessions: SessionList::new(&sessions) };
             encoder.answer(out, correlation, &Ok(message))
         }
         Ok(Done::Products(live, products)) => {
@@ -137,6 +158,23 @@ fn session(live: &Live) -> CheckSessionReply<'_> {
     }
 }
 
+fn summary<'a>(listed: &Listed, session: &'a store::ListedSession) -> SessionSummary<'a> {
+    SessionSummary {
+        id: session.session_id,
+        created_at_unix_ms: session.created_at_ms,
+        last_seen_unix_ms: session.last_seen_at_ms,
+        expires_in_ms: session.expires_at_ms.saturating_sub(listed.at_ms),
+        client_address: session.client_address,
+        user_agent: session.user_agent.as_deref().map(clip_agent),
+        current: session.session_id == listed.current.session_id,
+    }
+}
+
+/// As much of a text as its field holds: the column counts characters, the field bytes.
+fn clip_agent(text: &str) -> &str {
+    &text[..text.floor_char_boundary(USER_AGENT_BYTES_MAX)]
+}
+
 /// A row as it goes over the wire. One that does not fit is left out: it is shown to nobody rather
 /// than failing everybody.
 fn product(row: &store::Product) -> Option<Product<'_>> {
@@ -162,6 +200,10 @@ fn product(row: &store::Product) -> Option<Product<'_>> {
 /// Whole milliseconds, rounded up: what has not settled yet must not be taken for settled.
 fn millis_up(duration: Duration) -> u64 {
     millis(duration + Duration::from_nanos(999_999))
+}
+
+fn settled_in_ms(settles_in: Duration) -> u32 {
+    clip(millis_up(settles_in))
 }
 
 /// As much of a number as its field holds.

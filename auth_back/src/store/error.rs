@@ -41,6 +41,9 @@ pub enum Cause {
     /// Every connection was lent until the deadline.
     #[error("every connection stayed busy until the deadline")]
     Busy,
+    /// Others changed the row again and again.
+    #[error("others changed the row again and again")]
+    Contended,
     /// Another server held the migration lock until the deadline.
     #[error("another server is migrating the database")]
     Migrating,

@@ -7,12 +7,11 @@ use framing::Secret;
 use framing::v2::{
     Authenticate, CheckSession, CheckSessionReply, Features, Health, HealthReply, Logout,
     LogoutReply, MessageType, Products, ProductsReply, Register, RegisterReply, RequestId,
-    RevokeSession, Sessions,
 };
 
 use super::super::testing::{Bench, frames, hello, request, request_within, time_left};
 use super::super::*;
-use crate::accounts::Live;
+use crate::accounts::{Ended, Live};
 use crate::credentials::PasswordError;
 use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
@@ -43,6 +42,10 @@ fn live(lease: Duration) -> Live {
         ends_at_ms: 9,
     };
     Live { session, expires_in: Duration::from_secs(2), lease }
+}
+
+fn ended(settles_in: Duration) -> Ended {
+    Ended { settles_in, user_id: Some(7) }
 }
 
 fn refused(correlation: u64, status: u16, code: &str) -> (u64, u16, String) {
@@ -123,7 +126,7 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
         _ => None,
     });
     is(bench.light_job(), |asked| match asked {
-        Request::LogOut(token) => Some(token),
+        Request::LogOut(asked) => Some(&asked.token),
         _ => None,
     });
     is(bench.light_job(), |asked| match asked {
@@ -216,18 +219,24 @@ fn outcomes_as_answers() {
     check_answer!(
         logout,
         light_job,
-        Ok(Done::LoggedOut(Duration::from_micros(260_001))),
+        Ok(Done::LoggedOut(ended(Duration::from_micros(260_001)))),
         LogoutReply,
         settles(261)
     );
     check_answer!(
         logout,
         light_job,
-        Ok(Done::LoggedOut(Duration::from_millis(260))),
+        Ok(Done::LoggedOut(ended(Duration::from_millis(260)))),
         LogoutReply,
         settles(260)
     );
-    check_answer!(logout, light_job, Ok(Done::LoggedOut(Duration::ZERO)), LogoutReply, settles(0));
+    check_answer!(
+        logout,
+        light_job,
+        Ok(Done::LoggedOut(ended(Duration::ZERO))),
+        LogoutReply,
+        settles(0)
+    );
 
     let well = HealthReply { ready: true, reason: "" };
     check_answer!(Health, light_job, Ok(Done::Health(Ok(()))), HealthReply<'_>, Ok(well));
@@ -282,6 +291,7 @@ fn refusals_have_a_status_and_a_code() {
         (AccountError::Password(PasswordError::Contextual), 400, "password_common"),
         (AccountError::Password(PasswordError::Empty), 400, "password_invalid"),
         (AccountError::SessionNotLive, 401, "session_not_live"),
+        (AccountError::SessionUnknown, 404, "session_unknown"),
         (AccountError::TimedOut, 503, "timed_out"),
         (AccountError::from(StoreError::Unavailable(store())), 503, "store_unavailable"),
         (AccountError::from(StoreError::Unavailable(Cause::Deadline)), 503, "timed_out"),
@@ -327,24 +337,6 @@ fn what_cannot_be_understood_costs_its_request_only() {
         ]
     );
     assert_eq!(bench.protocol_errors(), 0);
-}
-
-#[test]
-fn what_is_not_announced_is_refused() {
-    let (token, client_address) = (TOKEN, None);
-    let revoke = RevokeSession { token, session_id: 1, client_address };
-    let mut bench = Bench::greeted();
-    bench.send(&request(2, &Sessions { token }));
-    bench.send(&request(3, &revoke));
-    bench.send(&request(4, &Logout { all: true, ..LOGOUT }));
-    assert_eq!(
-        bench.answers(),
-        [
-            refused(2, 400, "message_type_unknown"),
-            refused(3, 400, "message_type_unknown"),
-            refused(4, 400, "field_not_understood"),
-        ]
-    );
 }
 
 #[test]

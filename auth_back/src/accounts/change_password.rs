@@ -1,0 +1,63 @@
+//! A user's new password.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{AccountError, Accounts, Answer, Opened, unix_ms};
+use crate::credentials::{Password, PasswordRecord, Username, Verdict};
+use crate::ids::UserId;
+use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
+use crate::store::{Cause, PasswordChange, StoreError};
+use crate::work::NewPassword;
+
+/// A password that was changed, durably.
+#[derive(Debug)]
+pub struct Changed {
+    /// The only session that is left.
+    pub opened: Opened,
+    /// How long one of the others may still be answered for: so long it must not be acknowledged to
+    /// the user.
+    pub settles_in: Duration,
+}
+
+impl Accounts {
+    /// Replaces the password of a live session's user, which ends every session of theirs, and begins
+    /// a new one. Hashes twice.
+    ///
+    /// The record and the end of all sessions are one statement, and only if the user is still of the
+    /// epoch that the session was found live in: somebody who is being logged out everywhere at this
+    /// moment changes nothing any more.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the password may
+    /// have been changed.
+    pub fn change_password(&self, request: &NewPassword, deadline: Instant) -> Answer<Changed> {
+        let session = self.live_session(&request.token, unix_ms(SystemTime::now()), deadline)?;
+        let username = Username::new(&session.username)?;
+        let current = Password::for_login(&request.current_password)?;
+        let new = Password::for_registration(&request.new_password, &username, &self.passwords)?;
+        let user_id = UserId::new(session.user_id)?;
+
+        for _ in 0..CHANGE_PASSWORD_TRIES_MAX {
+            let user = self.store.user_by_id(session.user_id, deadline)?;
+            let user = user.filter(|user| user.session_epoch == session.epoch && !user.is_disabled);
+            let user = user.ok_or(AccountError::SessionNotLive)?;
+            let record: PasswordRecord = user.password_record.parse()?;
+            if self.verify(user_id, &record, &current, deadline)? == Verdict::Mismatch {
+                return Err(AccountError::PasswordWrong);
+            }
+            let change = PasswordChange {
+                user_id: session.user_id,
+                old: &user.password_record,
+                new: &self.hash(user_id, &new, deadline)?,
+                epoch: session.epoch,
+            };
+            if let Some(settles_in) = self.sessions.change_password(&change, deadline)? {
+                let epoch = session.epoch + 1;
+                let opened = self.open_session(user_id, epoch, &request.origin, deadline)?;
+                return Ok(Changed { opened, settles_in });
+            }
+            // The record was sealed anew, or all sessions have ended: another look tells which.
+        }
+        Err(StoreError::Unavailable(Cause::Contended).into())
+    }
+}

@@ -1,0 +1,182 @@
+//! Which contents of Redis may be believed: the generation.
+//!
+//! Every key in Redis carries a generation, and the current one is a row in the database. When Redis
+//! may hold what it should not, the number is raised, and nothing of the old one is ever read again.
+//! That is the case when a revocation could not tell Redis (whoever revoked raises it), and when Redis
+//! is another run than the one that the generation was begun with (whoever notices raises it): a server
+//! that was restarted from an old snapshot, or promoted without the last writes, has old contents.
+//!
+//! A server goes by the number that it read for [`GENERATION_LEASE`], counted from when it asked. So
+//! when a number is raised, the last server stops reading under the old one within a lease.
+//! [`Known::settles_in`] is what is left of that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::limits::{FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW};
+use crate::redis_pool::Instance;
+use crate::store::{CacheEra, Store, StoreError};
+
+/// A generation, and since when it is known.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) generation: u64,
+    /// The only run of Redis whose contents count.
+    pub(super) instance: Arc<Instance>,
+    /// When the database was last asked, and said so.
+    pub(super) asked_at: Instant,
+    fresh_until: Instant,
+    /// When it first said so: by then it had been raised.
+    learned_at: Instant,
+}
+
+impl Known {
+    /// How long another server may still read under an earlier generation.
+    pub(super) fn settles_in(&self) -> Duration {
+        let settled_at = self.learned_at + GENERATION_LEASE + GENERATION_MARGIN;
+        settled_at.saturating_duration_since(Instant::now())
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        now < self.fresh_until
+    }
+}
+
+/// What this server knows of the generation.
+pub(super) struct Generations {
+    store: Arc<dyn Store>,
+    known: Mutex<Option<Known>>,
+    /// Whether a thread is asking the database.
+    asking: AtomicBool,
+    /// Revocations that are in the database, and may not be in Redis. Two counts and no flag: paying
+    /// for those who came before must not pay for one who comes meanwhile.
+    owed: AtomicU64,
+    /// As many of them as a raised generation has made up for.
+    paid: AtomicU64,
+}
+
+impl Generations {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            known: Mutex::default(),
+            asking: AtomicBool::new(false),
+            owed: AtomicU64::new(0),
+            paid: AtomicU64::new(0),
+        }
+    }
+
+    /// The generation to read and write under now. `None` when it is not known: then Redis is done
+    /// without. Of those who find it stale one asks the database, and the others do not wait.
+    pub(super) fn fresh(&self, deadline: Instant) -> Option<Known> {
+        let now = Instant::now();
+        let known = self.known.lock().clone();
+        let known = known.filter(|known| known.is_fresh(now) && !self.owes());
+        if known.as_ref().is_some_and(|known| now < known.asked_at + GENERATION_RENEW) {
+            return known;
+        }
+        let Some(_turn) = Turn::take(&self.asking) else { return known };
+        let known = match self.ask(deadline) {
+            Ok(known) => Some(known),
+            Err(error) => {
+                tracing::debug!(%error, "the generation of the session cache is not known");
+                known
+            }
+        };
+        known.filter(|known| known.is_fresh(Instant::now()))
+    }
+
+    /// The generation as it is now, for somebody who has just written to the database. Blocks.
+    pub(super) fn current(&self) -> Result<Known, StoreError> {
+        self.ask(Instant::now() + FINISH_TIME).inspect_err(|_| {
+            self.owed.fetch_add(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Begins the next generation: Redis may hold what it should not. Blocks. After an error this
+    /// server uses Redis no more until it has made up for it.
+    pub(super) fn raise(&self) -> Result<Known, StoreError> {
+        self.owed.fetch_add(1, Ordering::AcqRel);
+        self.ask(Instant::now() + FINISH_TIME)
+    }
+
+    /// Redis is `instance`, which is not what `known` says; the connection that showed it was made
+    /// after `known` was asked for. Begins a generation with it, unless somebody else has.
+    pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
+        let asked_at = Instant::now();
+        match self.store.begin_cache_era(known.generation, instance.as_str(), deadline) {
+            Ok(true) => {
+                tracing::info!(generation = known.generation + 1, "Redis is another than before");
+                let (generation, instance) = (known.generation + 1, instance.as_str().to_owned());
+                self.learn(CacheEra { generation, instance }, asked_at);
+            }
+            Ok(false) => self.doubt(known.generation),
+            Err(error) => tracing::debug!(%error, "no generation of the session cache was begun"),
+        }
+    }
+
+    /// Has the next who comes ask the database.
+    fn doubt(&self, generation: u64) {
+        let mut known = self.known.lock();
+        // What is forgotten is only that it is fresh: since when it is known still counts.
+        if let Some(known) = known.as_mut().filter(|known| known.generation == generation) {
+            known.fresh_until = known.learned_at;
+        }
+    }
+
+    fn ask(&self, deadline: Instant) -> Result<Known, StoreError> {
+        if self.owes() {
+            let owed = self.owed.load(Ordering::Acquire);
+            self.store.end_cache_era(deadline)?;
+            self.paid.fetch_max(owed, Ordering::AcqRel);
+        }
+        let asked_at = Instant::now();
+        let era = self.store.cache_era(deadline)?;
+        Ok(self.learn(era, asked_at))
+    }
+
+    /// Whether Redis may hold what it should not, as far as this server knows.
+    fn owes(&self) -> bool {
+        self.paid.load(Ordering::Acquire) < self.owed.load(Ordering::Acquire)
+    }
+
+    fn learn(&self, era: CacheEra, asked_at: Instant) -> Known {
+        let fresh_until = asked_at + GENERATION_LEASE;
+        let mut known = self.known.lock();
+        let newer = match known.take() {
+            // Numbers only rise, so this answer was overtaken by another.
+            Some(known) if known.generation > era.generation => known,
+            Some(known) if known.generation == era.generation => {
+                let (asked_at, fresh_until) =
+                    (known.asked_at.max(asked_at), known.fresh_until.max(fresh_until));
+                Known { asked_at, fresh_until, ..known }
+            }
+            _ => Known {
+                generation: era.generation,
+                instance: Arc::new(Instance::from_text(era.instance)),
+                asked_at,
+                fresh_until,
+                learned_at: Instant::now(),
+            },
+        };
+        known.insert(newer).clone()
+    }
+}
+
+/// The right to do what one thread at a time does.
+struct Turn<'a>(&'a AtomicBool);
+
+impl<'a> Turn<'a> {
+    fn take(taken: &'a AtomicBool) -> Option<Self> {
+        (!taken.swap(true, Ordering::Acquire)).then(|| Self(taken))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,12 @@
+-- Ends a session that has been ended in the database.
+--
+-- KEYS[1] the session   KEYS[2] its tombstone
+-- ARGV[1] what keys of this generation begin with   ARGV[2] the digest   ARGV[3] how long the tombstone
+-- stays, ms: longer than somebody who read the database before may take to bring the session here
+redis.call('SET', KEYS[2], '', 'PX', ARGV[3])
+local user = redis.call('HGET', KEYS[1], 'user')
+redis.call('DEL', KEYS[1])
+if user then
+    redis.call('ZREM', ARGV[1] .. 'i:' .. user, ARGV[2])
+end
+return 1
