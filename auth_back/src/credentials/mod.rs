@@ -46,5 +46,5 @@ pub use pepper::PepperKeyring;
 pub use random::RandomError;
 pub use record::{CreateError, PasswordRecord, RecordError, ResealError, Verdict, VerifyError};
 pub use secret::SecretKey;
-pub use token::{Token, TokenDigest, TokenError, TokenKeyring};
+pub use token::{DeviceMarker, Token, TokenDigest, TokenError, TokenKeyring};
 pub use username::{Username, UsernameError};

@@ -29,6 +29,10 @@ use super::limits::TOKEN_RANDOM_LEN;
 use super::random::{self, RandomError};
 use super::secret::SecretKey;
 
+mod device;
+
+pub use device::{DEVICE_TEXT_LEN, DeviceMarker};
+
 const PREFIX: &str = "gate_";
 const VERSION: u8 = 1;
 /// What the tag is computed over: version, key id, random part.
