@@ -12,6 +12,7 @@
 //! | [`accounts`] | register, authenticate, check, log out: straight-line code |
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
 //! | [`keyrings`] | keys that change while the server runs |
+//! | [`guard`] | who may try a password now, and who has to wait |
 //! | [`ids`] | where ids come from |
 //! | [`store`] | SQLite, MySQL and MariaDB |
 //! | [`sessions`] | sessions in the store, and their copy in Redis |
@@ -26,6 +27,7 @@ pub mod accounts;
 pub mod audit;
 pub mod commands;
 pub mod credentials;
+pub mod guard;
 pub mod ids;
 pub mod janitor;
 pub mod keyrings;

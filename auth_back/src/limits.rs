@@ -118,6 +118,19 @@ pub const PEPPER_RETIRE_AFTER: Duration = Duration::from_secs(120);
 /// Records of one page of a walk over all users.
 pub const RECORD_PAGE: u32 = 500;
 
+/// Records that are sealed anew together. Their rows are locked for a few milliseconds.
+pub const REWRAP_BATCH: usize = 100;
+
+/// Passes over all users before sealing anew gives up: each finds only what was written during the one
+/// before, so more than a few mean that a server does not see the new pepper.
+pub const REWRAP_PASSES_MAX: u32 = 20;
+
+/// Most records a second that sealing anew can be held to.
+pub const REWRAP_RATE_MAX: u32 = 1_000_000;
+
+/// How often a command that takes long says how far it is where there is no terminal.
+pub const PROGRESS_LINE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Time for one call to the store by a command or at start: in nobody's way, and not for ever.
 pub const STORE_CALL_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -187,6 +200,7 @@ const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
 const _: () = assert!(AUDIT_TEXT_CHARS_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);
+const _: () = assert!(REWRAP_BATCH <= crate::store::limits::RECORD_CHANGES_MAX);
 const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
 const _: () = assert!(
     PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()

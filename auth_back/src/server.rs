@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use pool::Pool;
 use reactor::Limits;
@@ -19,11 +19,12 @@ use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
-use crate::accounts::{Accounts, Rules, Upgrade, Upgrades, arenas_kib};
+use crate::accounts::{Accounts, Decoy, Rules, Upgrade, Upgrades, arenas_kib};
 use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, ArenaManager, HashEngine, Params};
-use crate::ids::Snowflakes;
+use crate::guard::{Bucket, Guard};
+use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
@@ -73,6 +74,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_pools(&mut registry, &accounts);
     observe_keys(&mut registry, &accounts);
     observe_upgrades(&mut registry, &accounts);
+    observe_guard(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
 
     let limits = Limits {
@@ -151,6 +153,15 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     arenas.prefill(count, deadline)?;
     let annex =
         Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
+    let guard = Guard::new(settings.guard.clone())?;
+    let ids = Snowflakes::new(settings.node);
+    let decoy = if settings.uniform_auth_errors {
+        let user_id = UserId::from(ids.next(SystemTime::now())?);
+        let mut arena = arenas.acquire(deadline)?;
+        Some(Decoy::new(user_id, params, &mut arena)?)
+    } else {
+        None
+    };
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
@@ -158,7 +169,9 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         annex,
         peppers: Arc::new(peppers),
         token_keys: Arc::new(token_keys),
-        ids: Snowflakes::new(settings.node),
+        guard,
+        decoy,
+        ids,
         passwords: settings.passwords.clone(),
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
@@ -172,6 +185,18 @@ fn choose_engine(choice: EngineChoice, params: Params) -> HashEngine {
             tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
             HashEngine::Reference
         }),
+    }
+}
+
+fn observe_guard(registry: &mut Registry, accounts: &Arc<Accounts>) {
+    for bucket in Bucket::ALL {
+        let accounts = Arc::clone(accounts);
+        registry.observe_counter(
+            "attempts_refused",
+            "Logins and registrations refused for too many attempts, by what counted them",
+            &[("bucket", bucket.name())],
+            move || accounts.guard.refused(bucket),
+        );
     }
 }
 

@@ -16,6 +16,7 @@ use crate::accounts::Rules;
 use crate::audit::AuditTarget;
 use crate::credentials::limits::SERVICE_NAMES_MAX;
 use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy, PasswordRules};
+use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
@@ -129,6 +130,41 @@ pub static PROGRAM: Program = Program::new(
         .default("store")
         .secret()
         .group("Sessions"),
+        Setting::value("throttle-free", "COUNT", "Wrong guesses at an account from one network before waits begin, which double from a second")
+            .default("20")
+            .group("Guessing"),
+        Setting::value("throttle-delay-max", "DURATION", "The longest of these waits")
+            .default("15m")
+            .group("Guessing"),
+        Setting::value(
+            "throttle-account",
+            "COUNT",
+            "Failures of an account in a row, from everywhere, before networks and devices that it does not know share one attempt an hour",
+        )
+        .default("100")
+        .group("Guessing"),
+        Setting::value(
+            "throttle-network",
+            "COUNT",
+            "Wrong guesses, unknown names and registrations a minute that one network may make; ten times as many at once",
+        )
+        .default("10")
+        .group("Guessing"),
+        Setting::value(
+            "throttle-exempt",
+            "NETWORKS",
+            "Addresses and networks that --throttle-network does not count, such as 10.0.0.0/8, separated by commas",
+        )
+        .default("127.0.0.1,::1")
+        .group("Guessing"),
+        Setting::value("throttle-memory", "SIZE", "Memory for all of this, at 24 bytes an entry; taken as it is needed")
+            .default("32MiB")
+            .group("Guessing"),
+        Setting::switch(
+            "uniform-auth-errors",
+            "Answer an unknown user as a wrong password, after the same work",
+        )
+        .group("Guessing"),
         Setting::value("session-lifetime", "DURATION", "How long a session lives, however busy it is")
             .default("12h")
             .group("Sessions"),
@@ -212,6 +248,10 @@ pub struct Settings {
     pub rules: Rules,
     /// What new passwords have to be.
     pub passwords: PasswordRules,
+    /// Who may try a password, and how often.
+    pub guard: GuardRules,
+    /// Whether it is kept secret which users there are.
+    pub uniform_auth_errors: bool,
     /// Whether an engine that is faster than the reference may be used.
     pub hash_engine: EngineChoice,
     /// Hashes at a time.
@@ -279,6 +319,8 @@ impl Settings {
                     service_name
                 ),
             }),
+            guard: guard_rules(values),
+            uniform_auth_errors: values.boolean("uniform-auth-errors"),
             hash_engine: values.choice(
                 "hash-engine",
                 &[("auto", EngineChoice::Auto), ("reference", EngineChoice::Reference)],
@@ -386,6 +428,27 @@ fn password_policy(values: &Values<'_>) -> Result<PasswordPolicy, SettingErrors>
 
 fn service_name(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn guard_rules(values: &Values<'_>) -> Result<GuardRules, SettingErrors> {
+    use crate::guard::limits::{
+        ACCOUNT_FAILURES_FLOOR, ACCOUNT_FAILURES_MAX, DELAY_MAX_CEILING, DELAY_MAX_FLOOR,
+        EXEMPT_MAX, FREE_MAX, MEMORY_MAX, MEMORY_MIN, NETWORK_PER_MINUTE_MAX,
+    };
+    let want = format!(
+        "up to {EXEMPT_MAX} different addresses or networks such as 10.0.0.0/8, separated by commas"
+    );
+    gather!(GuardRules {
+        free: values.integer("throttle-free", 1..=FREE_MAX),
+        delay_max: values.duration("throttle-delay-max", DELAY_MAX_FLOOR..=DELAY_MAX_CEILING),
+        account_failures: values
+            .integer("throttle-account", ACCOUNT_FAILURES_FLOOR..=ACCOUNT_FAILURES_MAX),
+        network_per_minute: values.integer("throttle-network", 1..=NETWORK_PER_MINUTE_MAX),
+        exempt: values
+            .list("throttle-exempt", &want, 0..=EXEMPT_MAX, |text| text.parse().ok())
+            .map(Vec::into_boxed_slice),
+        memory: values.bytes("throttle-memory", MEMORY_MIN..=MEMORY_MAX),
+    })
 }
 
 fn hash_threads(text: &str) -> Option<NonZeroUsize> {

@@ -78,6 +78,8 @@ pub struct Login {
     pub password: Zeroizing<String>,
     /// The same for every sending of the request. v1 has none.
     pub request_id: Option<[u8; 16]>,
+    /// The marker of an earlier login, not yet read.
+    pub device: Option<Zeroizing<String>>,
     /// Where it came from.
     pub origin: Origin,
 }

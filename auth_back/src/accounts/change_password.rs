@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
+use crate::guard::{Attempt, Known};
 use crate::ids::UserId;
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
 use crate::store::{Cause, PasswordChange, StoreError};
@@ -42,8 +43,18 @@ impl Accounts {
             let user = user.filter(|user| user.session_epoch == session.epoch && !user.is_disabled);
             let user = user.ok_or(AccountError::SessionNotLive)?;
             let record: PasswordRecord = user.password_record.parse()?;
-            if self.verify(user_id, &record, &current, deadline)? == Verdict::Mismatch {
-                return Err(AccountError::PasswordWrong);
+            let peppers = self.peppers_with(record.pepper_id())?;
+            let known = Some(Known::Session(session.session_id));
+            let address = request.origin.client_address;
+            let attempt = Attempt { username: &username, address, known };
+            let mut attempt = self.guard.reserve_login(&attempt, Instant::now())?;
+            match self.verify(user_id, &record, &peppers, &current, &mut attempt, deadline)? {
+                Verdict::Match => attempt.clear(),
+                // Whoever has a session knows that there is such a user: no need for other words.
+                Verdict::Mismatch => {
+                    attempt.keep();
+                    return Err(AccountError::PasswordWrong);
+                }
             }
             let change = PasswordChange {
                 user_id: session.user_id,

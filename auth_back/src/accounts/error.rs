@@ -9,6 +9,7 @@ use crate::credentials::argon2id::ArenaError;
 use crate::credentials::{
     CreateError, HashError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
 };
+use crate::guard::TooManyAttempts;
 use crate::ids::{IdError, SnowflakeError};
 use crate::store::{Cause, StoreError};
 
@@ -36,6 +37,13 @@ pub enum AccountError {
     /// The user's fault, or a guess.
     #[error("the password is wrong")]
     PasswordWrong,
+    /// What [`UserUnknown`](Self::UserUnknown) and [`PasswordWrong`](Self::PasswordWrong) are called
+    /// where they must not be told apart.
+    #[error("the username or the password is wrong")]
+    CredentialsWrong,
+    /// Too many guesses, perhaps of others. Nothing was looked up or hashed.
+    #[error(transparent)]
+    TooManyAttempts(#[from] TooManyAttempts),
     /// An operator keeps the user out. Said only to somebody who knows the password.
     #[error("the account is disabled")]
     AccountDisabled,

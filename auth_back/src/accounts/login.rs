@@ -3,8 +3,12 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, millis, unix_ms};
-use crate::credentials::{Password, PasswordRecord, Token, Username, Verdict};
+use crate::credentials::{
+    DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username, Verdict,
+};
+use crate::guard::{Attempt, Known, Reservation};
 use crate::ids::{SessionId, UserId};
+use crate::keyrings::Lookup;
 use crate::store::{NewSession, UserAgent};
 use crate::work::{Login, Origin};
 
@@ -19,6 +23,8 @@ pub struct Opened {
     pub user_id: UserId,
     /// How long it lives, if it does not idle for too long.
     pub expires_in: Duration,
+    /// What the user's program is known by from now on.
+    pub device: Option<DeviceMarker>,
 }
 
 impl Accounts {
@@ -30,21 +36,80 @@ impl Accounts {
         let username = Username::new(&request.username)?;
         let password = Password::for_login(&request.password)?;
 
+        let device = request.device.as_ref().and_then(|text| self.device(text, &username));
+        let address = request.origin.client_address;
+        let known = device.as_ref().map(Known::Device);
+        let attempt = Attempt { username: &username, address, known };
+        let mut attempt = self.guard.reserve_login(&attempt, Instant::now())?;
+
         let user = self.store.user_by_name(username.as_str(), deadline)?;
-        let user = user.ok_or(AccountError::UserUnknown)?;
+        let Some(user) = user else {
+            return Err(self.refuse_stranger(&password, attempt, deadline));
+        };
         let user_id = UserId::new(user.user_id)?;
         let record: PasswordRecord = user.password_record.parse()?;
-        if self.verify(user_id, &record, &password, deadline)? == Verdict::Mismatch {
-            return Err(AccountError::PasswordWrong);
+        let peppers = self.peppers_with(record.pepper_id())?;
+        match self.verify(user_id, &record, &peppers, &password, &mut attempt, deadline)? {
+            Verdict::Match => attempt.clear(),
+            Verdict::Mismatch => {
+                attempt.keep();
+                return Err(self.password_wrong());
+            }
         }
         // Said to the owner alone: whoever does not know the password learns nothing.
         if user.is_disabled {
             return Err(AccountError::AccountDisabled);
         }
+        let device = self.token_keys.current().issue_device(&username, device.as_ref())?;
         let opened = self.open_session(user_id, user.session_epoch, &request.origin, deadline)?;
         // Last: the session is there, whatever becomes of this.
         self.upgrade(user_id, &user.password_record, &record, &password, deadline);
-        Ok(opened)
+        Ok(Opened { device: Some(device), ..opened })
+    }
+
+    /// The program that shows this marker, if it has logged in to this account before.
+    fn device(&self, text: &str, username: &Username) -> Option<DeviceMarker> {
+        match self.token_keys.current().check_device(text, username) {
+            Err(TokenError::UnknownKey(id)) => match self.token_keys.look_up(id) {
+                Lookup::Has(keys) => keys.check_device(text, username).ok(),
+                Lookup::Unsure | Lookup::Lacks(_) => None,
+            },
+            checked => checked.ok(),
+        }
+    }
+
+    /// What a wrong password is called here.
+    fn password_wrong(&self) -> AccountError {
+        match self.decoy {
+            None => AccountError::PasswordWrong,
+            Some(_) => AccountError::CredentialsWrong,
+        }
+    }
+
+    /// What somebody is told who gives a name that nobody has. Where that is a secret, it costs them
+    /// the hash that a wrong password would have cost.
+    fn refuse_stranger(
+        &self,
+        password: &Password,
+        mut attempt: Reservation<'_>,
+        deadline: Instant,
+    ) -> AccountError {
+        let Some(decoy) = &self.decoy else {
+            // The answer tells that there is no such name.
+            attempt.keep();
+            return AccountError::UserUnknown;
+        };
+        let verdict = decoy.read().and_then(|(user_id, record)| {
+            self.verify(user_id, &record, decoy.peppers(), password, &mut attempt, deadline)
+        });
+        match verdict {
+            // Whatever it is: nobody logs in as the decoy.
+            Ok(Verdict::Match | Verdict::Mismatch) => {
+                attempt.keep();
+                self.password_wrong()
+            }
+            Err(error) => error,
+        }
     }
 
     /// Hashes what was offered, in an arena that is given back before anything else happens; or in the
@@ -53,20 +118,26 @@ impl Accounts {
         &self,
         user_id: UserId,
         record: &PasswordRecord,
+        peppers: &PepperKeyring,
         password: &Password,
+        attempt: &mut Reservation<'_>,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        let (need, peppers) = (record.need(), self.peppers_with(record.pepper_id())?);
+        let need = record.need();
         if !need.exceeds(self.rules.params.m_kib()) {
             let mut arena = self.arena(deadline)?;
-            return Ok(record.verify(user_id, password, &peppers, &mut arena)?);
+            attempt.begin();
+            let verdict = record.verify(user_id, password, peppers, &mut arena);
+            return Ok(verdict.inspect_err(|_| attempt.undo())?);
         }
         let mut annex = self.annex(deadline)?;
         // Its memory stays unused: it stands for a core, so that no more hashes run than there are
         // cores. It is waited for last, because nobody waits for the annex who has one.
         let _core = self.arena(deadline)?;
         let mut room = annex.arena(need)?;
-        Ok(record.verify(user_id, password, &peppers, &mut room)?)
+        attempt.begin();
+        let verdict = record.verify(user_id, password, peppers, &mut room);
+        Ok(verdict.inspect_err(|_| attempt.undo())?)
     }
 
     /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.
@@ -95,6 +166,6 @@ impl Accounts {
             user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
         };
         self.sessions.keep(&session, deadline)?;
-        Ok(Opened { token, session_id, user_id, expires_in: lifetime })
+        Ok(Opened { token, session_id, user_id, expires_in: lifetime, device: None })
     }
 }

@@ -5,6 +5,7 @@
 //! the other is waited for.
 
 mod change_password;
+mod decoy;
 mod error;
 mod login;
 pub(crate) mod profile;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pool::Pool;
 
 pub use change_password::Changed;
+pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
 pub use login::Opened;
 pub use profile::{AgeError, NameError};
@@ -32,6 +34,7 @@ use crate::credentials::{
     AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
     PepperKeyring, TokenDigest, TokenError, TokenKeyring,
 };
+use crate::guard::Guard;
 use crate::ids::{Snowflakes, UserId};
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
@@ -51,6 +54,11 @@ pub struct Accounts {
     pub peppers: Arc<LiveRing<PepperKeyring>>,
     /// Keys that tokens are signed with.
     pub token_keys: Arc<LiveRing<TokenKeyring>>,
+    /// Who may try a password now.
+    pub guard: Guard,
+    /// Where it must not be told which users there are: what their passwords are compared with who
+    /// name nobody.
+    pub decoy: Option<Decoy>,
     /// Where ids come from.
     pub ids: Snowflakes,
     /// What new passwords have to be.

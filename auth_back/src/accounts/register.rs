@@ -20,6 +20,8 @@ impl Accounts {
         let name = profile::name(request.name.as_deref())?;
         let age = profile::age(request.age)?;
 
+        let address = request.origin.client_address;
+        let attempt = self.guard.reserve_registration(address, Instant::now())?;
         let now = SystemTime::now();
         let user_id = UserId::from(self.ids.next(now)?);
         let record = self.hash(user_id, &password, deadline)?;
@@ -33,9 +35,16 @@ impl Accounts {
             created_at_ms: unix_ms(now),
         };
         match self.store.insert_user(&user, deadline)? {
-            Inserted::Created => Ok(user_id),
+            Inserted::Created => {
+                attempt.keep();
+                Ok(user_id)
+            }
+            // Answered before, and counted then.
             Inserted::Repeated { user_id } => Ok(UserId::new(user_id)?),
-            Inserted::NameTaken => Err(AccountError::UsernameTaken),
+            Inserted::NameTaken => {
+                attempt.keep();
+                Err(AccountError::UsernameTaken)
+            }
         }
     }
 }

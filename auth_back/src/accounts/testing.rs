@@ -9,19 +9,21 @@ use pool::Pool;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Rules, Upgrades};
+use super::{Accounts, Decoy, Rules, Upgrades};
 use crate::credentials::{
     AnnexManager, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
     SecretKey, TokenKeyring,
 };
-use crate::ids::{NodeId, Snowflakes};
+use crate::guard::limits::MEMORY_MIN;
+use crate::guard::{Guard, GuardRules};
+use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
     CacheEra, Cause, Imported, ImportedUser, Inserted, ListedSession, Migrated, MigrationError,
-    NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordRow,
-    Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial, UserProfile, UserRow,
-    Users,
+    NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordChange,
+    RecordRow, Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial, UserProfile,
+    UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -51,6 +53,18 @@ pub(crate) fn rules_with_lease(lease: Duration) -> Rules {
     Rules { sessions: SessionRules { lease, ..rules().sessions }, ..rules() }
 }
 
+/// Limits as a deployment has them, but for the memory.
+pub(crate) fn guard_rules() -> GuardRules {
+    GuardRules {
+        free: 20,
+        delay_max: Duration::from_secs(900),
+        account_failures: 100,
+        network_per_minute: 10,
+        exempt: Box::default(),
+        memory: MEMORY_MIN,
+    }
+}
+
 /// An account service with one arena, and the store behind it.
 pub(crate) struct Fixture {
     pub(crate) accounts: Arc<Accounts>,
@@ -68,6 +82,17 @@ impl Fixture {
         let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
         store.migrate(patient()).unwrap();
         Self::on(Arc::new(Spy::new(store)), directory, rules)
+    }
+
+    /// A server that does not tell which users there are.
+    pub(crate) fn uniform() -> Self {
+        let mut fixture = Self::new();
+        let accounts = Arc::get_mut(&mut fixture.accounts).expect("nobody else uses it");
+        let mut arena = accounts.arenas.acquire(patient()).unwrap();
+        let decoy = Decoy::new(UserId::new(1).unwrap(), accounts.rules.params, &mut arena);
+        drop(arena);
+        accounts.decoy = Some(decoy.unwrap());
+        fixture
     }
 
     /// Another server on the same store, with keys of its own.
@@ -102,6 +127,8 @@ impl Fixture {
             ),
             peppers: Arc::new(LiveRing::fixed(PepperKeyring::new(key()))),
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
+            guard: Guard::new(guard_rules()).unwrap(),
+            decoy: None,
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
             passwords: PasswordRules::default(),
             upgrades: Upgrades::new(REHASH_RATE),
@@ -153,6 +180,7 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
         username: username.to_owned(),
         password: Zeroizing::new(password.to_owned()),
         request_id: None,
+        device: None,
         origin: Origin::default(),
     }
 }
@@ -281,6 +309,16 @@ impl Users for Spy {
     ) -> Result<bool, StoreError> {
         self.call("replace_password_record", deadline, |store| {
             store.replace_password_record(user_id, old, new, deadline)
+        })
+    }
+
+    fn replace_password_records(
+        &self,
+        changes: &[RecordChange],
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        self.call("replace_password_records", deadline, |store| {
+            store.replace_password_records(changes, deadline)
         })
     }
 

@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use super::testing::{Fault, Fixture, login, patient, registration, rules, rules_with_lease};
+use super::testing::{
+    Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
+};
 use super::*;
 use crate::credentials::{Params, PasswordRecord, Token};
 use crate::ids::UserId;
@@ -405,4 +407,105 @@ fn a_store_that_fails_is_no_refusal() {
     }
     store.set_fault(None);
     accounts.check_session(&token, patient()).expect("nothing was lost");
+}
+
+/// The first `count` guesses, from one network.
+fn guess(fixture: &Fixture, name: &str, count: usize) -> Vec<AccountError> {
+    let guess = || fixture.accounts.authenticate(&login(name, WRONG), patient()).unwrap_err();
+    (0..count).map(|_| guess()).collect()
+}
+
+#[test]
+fn what_is_throttled_is_neither_looked_up_nor_hashed() {
+    for name in ["ada", "nobody"] {
+        let fixture = Fixture::new();
+        fixture.user("ada", PASSWORD);
+        let hashed = || fixture.accounts.arenas.stats().acquired;
+        guess(&fixture, name, usize::from(guard_rules().free));
+        fixture.store.take_calls();
+        let before = hashed();
+        let outcome = fixture.accounts.authenticate(&login(name, PASSWORD), patient());
+        check_refused!(outcome, AccountError::TooManyAttempts(_));
+        assert_eq!((fixture.store.take_calls(), hashed()), (vec![], before));
+    }
+}
+
+#[test]
+fn a_marker_is_kept_over_logins_and_keeps_its_own_allowance() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    fixture.user("bob", PASSWORD);
+    let with = |name: &str, password: &str, marker: &str| {
+        let device = Some(zeroize::Zeroizing::new(marker.to_owned()));
+        let request = crate::work::Login { device, ..login(name, password) };
+        fixture.accounts.authenticate(&request, patient())
+    };
+    let first = with("ada", PASSWORD, "gdev_nonsense").unwrap().device.unwrap();
+    guess(&fixture, "ada", usize::from(guard_rules().free));
+    check_refused!(with("ada", PASSWORD, ""), AccountError::TooManyAttempts(_));
+    let second = with("ada", PASSWORD, first.expose()).unwrap().device.unwrap();
+    assert_eq!(second.expose(), first.expose());
+    // It is good for one account.
+    guess(&fixture, "bob", usize::from(guard_rules().free));
+    check_refused!(with("bob", PASSWORD, first.expose()), AccountError::TooManyAttempts(_));
+}
+
+#[test]
+fn nothing_counts_while_the_store_is_away_or_time_is_short() {
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    let free = usize::from(guard_rules().free);
+    fixture.store.set_fault(Some(Fault::Unavailable));
+    for error in guess(&fixture, "ada", 2 * free) {
+        assert!(matches!(error, AccountError::StoreUnavailable(_)), "{error:?}");
+    }
+    fixture.store.set_fault(None);
+    for _ in 0..2 * free {
+        let outcome = fixture.accounts.authenticate(&login("ada", WRONG), Instant::now());
+        check_refused!(outcome, AccountError::TimedOut);
+    }
+    fixture.execute("UPDATE user SET password_record = 'not a record' WHERE username = 'ada'");
+    for error in guess(&fixture, "ada", 2 * free) {
+        assert!(matches!(error, AccountError::Internal(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn registrations_of_a_network_are_counted() {
+    let fixture = Fixture::new();
+    let register = |number: u32, address: &str| {
+        let mut request = registration(&format!("user{number}"), PASSWORD);
+        request.origin.client_address = Some(address.parse().unwrap());
+        fixture.accounts.register(&request, patient())
+    };
+    let burst = u32::from(guard_rules().network_per_minute) * 10;
+    for number in 0..burst {
+        // Half of the names are taken.
+        let done = register(number / 2, "192.0.2.1");
+        assert_eq!(done.is_ok(), number % 2 == 0, "{done:?}");
+    }
+    check_refused!(register(burst, "192.0.2.1"), AccountError::TooManyAttempts(_));
+    register(burst, "192.0.2.2").expect("another network");
+}
+
+#[test]
+fn uniform_errors_tell_no_user_from_another() {
+    let fixture = Fixture::uniform();
+    fixture.user("ada", PASSWORD);
+    fixture.user("eve", PASSWORD);
+    fixture.execute("UPDATE user SET disabled_at_ms = 1 WHERE username = 'eve'");
+    let mut work = Vec::new();
+    for name in ["ada", "eve", "nobody"] {
+        let before = fixture.accounts.arenas.stats().acquired;
+        let outcome = fixture.accounts.authenticate(&login(name, WRONG), patient());
+        check_refused!(outcome, AccountError::CredentialsWrong);
+        work.push((fixture.store.take_calls(), fixture.accounts.arenas.stats().acquired - before));
+    }
+    assert_eq!(work, vec![(vec!["user_by_name"], 1); 3]);
+    let outcome = fixture.accounts.authenticate(&login("eve", PASSWORD), patient());
+    check_refused!(outcome, AccountError::AccountDisabled);
+    for name in ["ada", "nobody"] {
+        let throttled = guess(&fixture, name, usize::from(guard_rules().free) + 1);
+        assert!(matches!(throttled.last(), Some(AccountError::TooManyAttempts(_))), "{name}");
+    }
 }

@@ -6,7 +6,10 @@
 
 mod export;
 mod import;
+mod keys;
 mod migrate;
+mod pepper;
+mod token_key;
 mod users_file;
 
 use std::error::Error;
@@ -38,7 +41,8 @@ struct Subcommand {
 /// How a command ended; the error is for the operator to read.
 type Done = Result<(), Box<dyn Error>>;
 
-const COMMANDS: &[Subcommand] = &[migrate::COMMAND, import::COMMAND, export::COMMAND];
+const COMMANDS: &[Subcommand] =
+    &[migrate::COMMAND, pepper::COMMAND, token_key::COMMAND, import::COMMAND, export::COMMAND];
 
 /// Commands that neither read nor change what the server works on.
 const UNAUDITED: &[&str] = &["breached", "calibrate"];

@@ -13,6 +13,7 @@
 mod live;
 mod refresher;
 pub mod register;
+pub mod rewrap;
 
 pub use live::{LiveRing, Lookup, RingFault};
 pub use refresher::{Bell, Refresher};

@@ -173,4 +173,6 @@ pub fn walk(store: &dyn Store, mut visit: impl FnMut(&RecordRow)) -> Result<(), 
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Every refusal in the words of the protocol: status, code, detail. The codes are part of the
 //! contract with http_front and, through it, with its clients.
 
+use std::time::Duration;
+
 use framing::Status;
 use framing::v2::Refusal;
 
@@ -23,6 +25,8 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::UsernameTaken => (Status::CONFLICT, "username_taken"),
         AccountError::UserUnknown => (Status::NOT_FOUND, "user_unknown"),
         AccountError::PasswordWrong => (Status::UNAUTHORIZED, "password_wrong"),
+        AccountError::CredentialsWrong => (Status::UNAUTHORIZED, "credentials_wrong"),
+        AccountError::TooManyAttempts(_) => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
         AccountError::AccountDisabled => (Status::FORBIDDEN, "account_disabled"),
         AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
         AccountError::SessionUnknown => (Status::NOT_FOUND, "session_unknown"),
@@ -36,6 +40,14 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
 /// The code of an error alone.
 pub(crate) fn code_of(error: &AccountError) -> &'static str {
     status_and_code(error).1
+}
+
+/// How long to wait before asking again, where that is known.
+pub(super) fn retry_after(error: &AccountError) -> Option<Duration> {
+    match error {
+        AccountError::TooManyAttempts(refused) => Some(refused.retry_after),
+        _ => None,
+    }
 }
 
 /// What the peer is told beyond the code. Details of our own faults stay in the log.

@@ -41,6 +41,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
                 username: username.to_owned(),
                 password: owned(password),
                 request_id: None,
+                device: None,
                 origin: Origin::default(),
             };
             (MessageType::Authenticate, Request::Authenticate(request))

@@ -41,6 +41,7 @@ pub(super) fn request(message: &Message<'_>) -> Option<Request> {
             username: message.username.to_owned(),
             password: owned(message.password),
             request_id: Some(message.request_id.to_bytes()),
+            device: message.device.map(owned),
             origin: from(message.client_address, message.user_agent),
         }),
         Message::CheckSession(message) => Request::CheckSession(owned(message.token)),
@@ -97,7 +98,7 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
                 token: Secret::new(opened.token.expose()),
                 user_id: opened.user_id.get(),
                 expires_in_ms: millis(opened.expires_in),
-                device: None,
+                device: opened.device.as_ref().map(|marker| Secret::new(marker.expose())),
             };
             encoder.answer(out, correlation, &Ok(message))
         }
@@ -142,7 +143,10 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
         Err(error) => {
             let (status, code) = refusals::status_and_code(error);
             let detail = refusals::detail(error);
-            let refusal = Refusal::new(status, code).with_detail(&detail);
+            let mut refusal = Refusal::new(status, code).with_detail(&detail);
+            if let Some(wait) = refusals::retry_after(error) {
+                refusal = refusal.with_retry_after(wait);
+            }
             encoder.refusal(out, correlation, reply.call.message_type.number(), &refusal)
         }
     }

@@ -37,6 +37,15 @@ fn defaults_are_valid() {
     assert_eq!(settings.hash_threads, available_cores());
     assert_eq!(settings.store.to_string(), "sqlite:./data/users.sqlite");
     assert!(!settings.accept_v1);
+    assert!(!settings.uniform_auth_errors);
+    assert_eq!(
+        settings.guard,
+        GuardRules {
+            exempt: ["127.0.0.1", "::1"].map(|text| text.parse().unwrap()).into(),
+            memory: 32 << 20,
+            ..crate::accounts::testing::guard_rules()
+        }
+    );
 }
 
 #[test]
@@ -137,6 +146,16 @@ fn bad_values_are_refused_with_what_is_allowed() {
     check_refused("--light-threads=0", "a whole number from 1 to 256");
     check_refused("--light-queue=-1", "a whole number from 1 to 65536");
     check_refused("--grace=11m", "a duration from 0ms to 10m, such as 250ms");
+    check_refused("--throttle-free=0", "a whole number from 1 to 100");
+    check_refused("--throttle-delay-max=59s", "a duration from 1m to 1d, such as 250ms");
+    check_refused("--throttle-account=101", "a whole number from 20 to 100");
+    check_refused("--throttle-network=601", "a whole number from 1 to 600");
+    check_refused("--throttle-memory=1023KiB", "a size from 1MiB to 64GiB, such as 64KiB");
+    for exempt in ["localhost", "10.0.0.1/8", "::1,::1"] {
+        let want =
+            "up to 64 different addresses or networks such as 10.0.0.0/8, separated by commas";
+        check_refused(&format!("--throttle-exempt={exempt}"), want);
+    }
     for threads in ["0", "257", "+1", "all", ""] {
         let want = "auto or a whole number from 1 to 256";
         check_refused(&format!("--hash-threads={threads}"), want);

@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::limits::{
-    NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, RECORDS_PAGE_MAX,
-    USER_AGENT_CHARS_MAX, USERNAME_BYTES_MAX,
+    NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, RECORD_CHANGES_MAX,
+    RECORDS_PAGE_MAX, USER_AGENT_CHARS_MAX, USERNAME_BYTES_MAX,
 };
 use super::testing::{Fixture, MariaDbFixture, SqliteFixture, patient};
 use super::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, SessionRow, Store,
-    StoreError, UserAgent, UserRow, migrations,
+    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, RecordChange,
+    SessionRow, Store, StoreError, UserAgent, UserRow, migrations,
 };
 
 macro_rules! contract {
@@ -37,6 +37,7 @@ contract! {
     a_taken_id_is_refused
     a_password_record_is_replaced_only_if_it_is_the_old_one
     one_of_many_concurrent_replacements_wins
+    many_password_records_are_replaced_together
     password_records_are_walked_in_pages
     peppers_are_kept_by_id
     a_session_is_live_until_it_expires
@@ -223,6 +224,44 @@ fn one_of_many_concurrent_replacements_wins(fixture: &dyn Fixture) {
     assert_eq!(swapped.iter().filter(|swapped| **swapped).count(), 1);
 }
 
+fn many_password_records_are_replaced_together(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    for (id, name) in [(1, "ada"), (2, "bob"), (3, "cay")] {
+        check_insert(&*store, &user(id, name), Inserted::Created);
+    }
+    let change = |user_id, old: &str, new: &str| RecordChange {
+        user_id,
+        old: old.to_owned(),
+        new: new.to_owned(),
+    };
+    let changes = [
+        change(1, RECORD, "new 1"),
+        change(2, "changed meanwhile", "new 2"),
+        change(3, RECORD, "new 3"),
+        change(4, RECORD, "nobody"),
+    ];
+    assert_eq!(store.replace_password_records(&[], patient()).unwrap(), 0);
+    assert_eq!(store.replace_password_records(&changes, patient()).unwrap(), 2);
+    let records = || {
+        let rows = fixture.open().password_records(0, 9, patient()).unwrap();
+        rows.into_iter().map(|row| row.password_record).collect::<Vec<_>>()
+    };
+    assert_eq!(records(), ["new 1", RECORD, "new 3"]);
+
+    // One that cannot be stored leaves all of them.
+    let too_long = "r".repeat(PASSWORD_RECORD_BYTES_MAX + 1);
+    let changes = [change(1, "new 1", "newer"), change(2, RECORD, &too_long)];
+    check_refused(store.replace_password_records(&changes, patient()), &too_long[..9]);
+    let many = vec![change(1, "new 1", "newer"); RECORD_CHANGES_MAX + 1];
+    check_refused(store.replace_password_records(&many, patient()), "newer");
+    assert_eq!(records(), ["new 1", RECORD, "new 3"]);
+    // The connection is whole, and nothing is locked.
+    assert!(store.replace_password_record(1, "new 1", "newer", patient()).unwrap());
+    let all = [change(1, "newer", "newest"), change(2, RECORD, "new 2")];
+    assert_eq!(store.replace_password_records(&all, patient()).unwrap(), 2);
+    assert_eq!(records(), ["newest", "new 2", "new 3"]);
+}
+
 fn password_records_are_walked_in_pages(fixture: &dyn Fixture) {
     let store = fixture.store();
     let page = |after, limit| {
@@ -402,6 +441,7 @@ fn a_passed_deadline_is_unavailable_at_once(fixture: &dyn Fixture) {
         store.user_by_name("ada", passed).map(drop),
         store.has_users(passed).map(drop),
         store.replace_password_record(1, RECORD, "new", passed).map(drop),
+        store.replace_password_records(&[], passed).map(drop),
         store.password_records(0, 1, passed).map(drop),
         store.peppers(passed).map(drop),
         store.insert_pepper(&PepperRow { id: 1, since_ms: 0, check_value: [0; 16] }, passed),

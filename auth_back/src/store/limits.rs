@@ -29,6 +29,9 @@ pub const IMPORT_BATCH_MAX: usize = 100;
 /// Most users of one page of an export. A row has up to 1.5 KiB.
 pub const PROFILES_PAGE_MAX: u32 = 500;
 
+/// Most password records that are replaced together: their rows are locked for a few milliseconds.
+pub const RECORD_CHANGES_MAX: usize = 200;
+
 /// Length of the value that tells a pepper from another of the same id, in bytes. The column is
 /// `BINARY(16)`.
 pub const PEPPER_CHECK_LEN: usize = 16;

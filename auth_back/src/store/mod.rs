@@ -40,7 +40,8 @@ pub use self::operators::{Operators, Trial};
 pub use self::peppers::Peppers;
 pub use self::rows::{
     CacheEra, Imported, ImportedUser, Inserted, ListedSession, NewSession, NewUser, PasswordChange,
-    PepperRow, Product, RecordRow, Refresh, SessionRow, UserAgent, UserProfile, UserRow,
+    PepperRow, Product, RecordChange, RecordRow, Refresh, SessionRow, UserAgent, UserProfile,
+    UserRow,
 };
 pub use self::sessions::Sessions;
 pub use self::sqlite::SqliteStore;

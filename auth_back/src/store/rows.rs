@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::error::{Cause, StoreError};
-use super::limits::{PEPPER_CHECK_LEN, USER_AGENT_CHARS_MAX};
+use super::limits::{PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, USER_AGENT_CHARS_MAX};
 
 /// What `Debug` prints in place of something that has no business in a log.
 const REDACTED: &str = "***";
@@ -174,6 +174,27 @@ impl fmt::Debug for UserProfile {
             .field("username", &self.username)
             .field("password_record", &REDACTED)
             .finish_non_exhaustive()
+    }
+}
+
+/// A password record and what is to take its place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordChange {
+    /// The user's id.
+    pub user_id: u64,
+    /// The record, as it has to stand in the store.
+    pub old: String,
+    /// The new one.
+    pub new: String,
+}
+
+impl fmt::Debug for RecordChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordChange")
+            .field("user_id", &self.user_id)
+            .field("old", &REDACTED)
+            .field("new", &REDACTED)
+            .finish()
     }
 }
 
@@ -354,4 +375,12 @@ pub struct Product {
 /// range so that no store takes what another refuses.
 pub(super) fn sql_integer(value: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Internal(Cause::OutOfRange(what)))
+}
+
+/// The ids of changes as both databases take them, unless there are more changes than may be.
+pub(super) fn record_changes(changes: &[RecordChange]) -> Result<Vec<i64>, StoreError> {
+    if changes.len() > RECORD_CHANGES_MAX {
+        return Err(StoreError::Internal(Cause::OutOfRange("the number of records")));
+    }
+    changes.iter().map(|change| sql_integer(change.user_id, "the user id")).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow};
+use super::{Inserted, NewUser, PasswordChange, RecordChange, RecordRow, StoreError, UserRow};
 
 /// The users of a [`Store`](super::Store), which says what holds for every call.
 pub trait Users {
@@ -52,6 +52,22 @@ pub trait Users {
         new: &str,
         deadline: Instant,
     ) -> Result<bool, StoreError>;
+
+    /// As [`replace_password_record`](Self::replace_password_record) for many users: each is replaced
+    /// or not by itself, and all that are become so together. Returns how many. In the order of their
+    /// ids, so that two who do this side by side do not block each other for good.
+    ///
+    /// Locks as many rows until it is done, so there are few: at most
+    /// [`RECORD_CHANGES_MAX`](super::limits::RECORD_CHANGES_MAX).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if a record does not fit its column, or if there are too many.
+    fn replace_password_records(
+        &self,
+        changes: &[RecordChange],
+        deadline: Instant,
+    ) -> Result<u32, StoreError>;
 
     /// The password records of the users with the lowest ids above `after`, in the order of their
     /// ids, at most `limit` and at most [`RECORDS_PAGE_MAX`](super::limits::RECORDS_PAGE_MAX): a page

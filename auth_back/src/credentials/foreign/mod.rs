@@ -63,6 +63,12 @@ impl ForeignHash {
         self.function
     }
 
+    /// The salt, which is no secret.
+    #[must_use]
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
     /// The text that other systems read: modular crypt for bcrypt, Django's form for its variant of
     /// bcrypt, PHC for everything else. As good as the password to somebody who guesses: the pepper is
     /// not in it.

@@ -2,68 +2,10 @@
 
 use std::sync::Arc;
 
-use tempfile::TempDir;
-
+use super::testing::{Site, ring, soon};
 use super::*;
-use crate::credentials::{Arena, HashEngine, KeyDirectory, Keyring, Params, Password, SecretKey};
-use crate::store::{NewUser, SqliteStore};
-
-/// A store and a directory of keys.
-struct Site {
-    directory: TempDir,
-    store: Arc<dyn Store>,
-}
-
-fn soon() -> Instant {
-    Instant::now() + STORE_CALL_TIME_MAX
-}
-
-fn id(id: u16) -> KeyId {
-    KeyId::new(id).unwrap()
-}
-
-fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
-    let keys: Vec<_> =
-        keys.iter().map(|(n, byte)| (id(*n), SecretKey::from([*byte; 32]))).collect();
-    let active = keys.iter().map(|(id, _)| *id).max().unwrap();
-    PepperKeyring::new(Keyring::new(active, keys).unwrap())
-}
 
 impl Site {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
-        store.migrate(soon()).unwrap();
-        Self { directory, store: Arc::new(store) }
-    }
-
-    fn source(&self) -> KeySource {
-        KeySource::Directory(KeyDirectory::at(self.directory.path().join("keys")))
-    }
-
-    /// Adds a user whose record is sealed under the active one of `peppers`.
-    fn user(&self, user_id: u64, peppers: &PepperKeyring) {
-        let params = Params::in_record(8, 1, 1).unwrap();
-        let mut arena = Arena::new(HashEngine::default(), params).unwrap();
-        let user = UserId::new(user_id).unwrap();
-        let password = Password::for_login("correct horse battery").unwrap();
-        let record = PasswordRecord::create(user, &password, params, peppers, &mut arena).unwrap();
-        self.damaged_user(user_id, &record.to_text());
-    }
-
-    fn damaged_user(&self, user_id: u64, record: &str) {
-        let new = NewUser {
-            user_id,
-            username: &format!("user{user_id}"),
-            password_record: record,
-            name: None,
-            age: None,
-            request_id: None,
-            created_at_ms: 0,
-        };
-        self.store.insert_user(&new, soon()).unwrap();
-    }
-
     #[track_caller]
     fn check_listed(&self, expected: &[u16]) {
         let rows = self.store.peppers(soon()).unwrap();

@@ -87,6 +87,7 @@ fn ended_sessions_settle() {
         session_id: SessionId::new(8).unwrap(),
         user_id: UserId::new(7).unwrap(),
         expires_in: Duration::from_secs(5),
+        device: None,
     };
     let change = ChangePassword {
         token: TOKEN,

@@ -13,6 +13,7 @@ use super::super::testing::{Bench, frames, hello, request, request_within, time_
 use super::super::*;
 use crate::accounts::{Ended, Live};
 use crate::credentials::PasswordError;
+use crate::guard::{Bucket, TooManyAttempts};
 use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
 use crate::store::{Cause, Product, SessionRow, StoreError};
@@ -96,7 +97,7 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let client_address = Some(IpAddr::from([192, 0, 2, 1]));
     let (username, password) = ("Ada", Secret::new("correct horse"));
     let user_agent = Some("curl/8");
-    let (name, age, device) = (Some("A"), Some(36), None);
+    let (name, age, device) = (Some("A"), Some(36), Some(Secret::new("a marker")));
     let register =
         Register { username, password, name, age, request_id, client_address, user_agent };
     let authenticate =
@@ -115,6 +116,7 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
         (asked.origin.client_address, asked.origin.user_agent.as_deref()),
         (client_address, user_agent)
     );
+    assert_eq!(asked.device.as_ref().map(|text| text.as_str()), Some("a marker"));
 
     bench.send(&[request(4, &CHECK), request(5, &LOGOUT)].concat());
     bench.send(&[request(6, &Products { token: TOKEN }), request(7, &Health)].concat());
@@ -283,10 +285,14 @@ fn a_product_that_cannot_be_sent_does_not_take_the_others_along() {
 #[test]
 fn refusals_have_a_status_and_a_code() {
     let store = || Cause::Database("secret".to_owned());
+    let retry_after = Duration::from_micros(1_500_001);
+    let too_many = TooManyAttempts { retry_after, bucket: Bucket::Account };
     for (error, status, code) in [
         (AccountError::UsernameTaken, 409, "username_taken"),
         (AccountError::UserUnknown, 404, "user_unknown"),
         (AccountError::PasswordWrong, 401, "password_wrong"),
+        (AccountError::CredentialsWrong, 401, "credentials_wrong"),
+        (AccountError::from(too_many), 429, "too_many_attempts"),
         (AccountError::Password(PasswordError::Common), 400, "password_common"),
         (AccountError::Password(PasswordError::Contextual), 400, "password_common"),
         (AccountError::Password(PasswordError::Empty), 400, "password_invalid"),
@@ -308,6 +314,7 @@ fn refusals_have_a_status_and_a_code() {
         let frame = frames(&output)[0];
         let Ok(Err(refusal)) = frame.answer::<CheckSessionReply<'_>>() else { panic!("{frame:?}") };
         assert_eq!((refusal.status().get(), refusal.code()), (status, code));
+        assert_eq!(refusal.retry_after_ms(), if status == 429 { 1_501 } else { 0 });
     }
 }
 

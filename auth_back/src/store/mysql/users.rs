@@ -6,8 +6,10 @@ use super::MySqlStore;
 use super::query::Query;
 use crate::store::fault::Kind;
 use crate::store::limits::RECORDS_PAGE_MAX;
-use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow, Users};
+use crate::store::rows::{record_changes, sql_integer};
+use crate::store::{
+    Inserted, NewUser, PasswordChange, RecordChange, RecordRow, StoreError, Trial, UserRow, Users,
+};
 
 impl Users for MySqlStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -82,6 +84,25 @@ impl Users for MySqlStore {
             connection.execute(Query::ReplacePasswordRecord, (new, user_id, old))
         })?;
         Ok(found == 1)
+    }
+
+    fn replace_password_records(
+        &self,
+        changes: &[RecordChange],
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        let ids = record_changes(changes)?;
+        self.run(deadline, |connection| {
+            connection.transaction(Trial::Real, |connection| {
+                let mut replaced = 0;
+                for (id, change) in ids.iter().zip(changes) {
+                    let values = (&change.new, id, &change.old);
+                    let found = connection.execute(Query::ReplacePasswordRecord, values)?;
+                    replaced += u32::from(found == 1);
+                }
+                Ok(replaced)
+            })
+        })
     }
 
     fn password_records(

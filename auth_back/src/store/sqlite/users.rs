@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::RECORDS_PAGE_MAX;
-use crate::store::rows::sql_integer;
-use crate::store::{Inserted, NewUser, PasswordChange, RecordRow, StoreError, UserRow, Users};
+use crate::store::rows::{record_changes, sql_integer};
+use crate::store::{
+    Inserted, NewUser, PasswordChange, RecordChange, RecordRow, StoreError, UserRow, Users,
+};
 
 impl Users for SqliteStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
@@ -94,6 +96,29 @@ impl Users for SqliteStore {
                 )?
                 .execute(params![new, user_id, old])
                 .map(|changed| changed == 1)
+        })
+    }
+
+    fn replace_password_records(
+        &self,
+        changes: &[RecordChange],
+        deadline: Instant,
+    ) -> Result<u32, StoreError> {
+        let ids = record_changes(changes)?;
+        self.write(deadline, |connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut replaced = 0;
+            for (id, change) in ids.iter().zip(changes) {
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE user SET password_record = ? WHERE id = ? AND password_record = ?",
+                    )?
+                    .execute(params![change.new, id, change.old])?;
+                replaced += u32::from(changed == 1);
+            }
+            transaction.commit()?;
+            Ok(replaced)
         })
     }
 

@@ -1,0 +1,93 @@
+//! `auth_back pepper status`: how many records are sealed under which key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use super::{keys, say, soon};
+use crate::commands::Done;
+use crate::credentials::{KeyId, PasswordRecord, Purpose};
+use crate::keyrings::register;
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+
+/// Records by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) by_pepper: BTreeMap<KeyId, u64>,
+    /// Not records at all, so that nothing can be said of their keys.
+    pub(super) unreadable: u64,
+}
+
+/// Counts all records. `watch` is told how many were seen, now and then.
+pub(super) fn count(store: &dyn Store, mut watch: impl FnMut(u64)) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    let mut seen = 0;
+    register::walk(store, |row| {
+        seen += 1;
+        watch(seen);
+        match row.password_record.parse::<PasswordRecord>() {
+            Ok(record) => *counts.by_pepper.entry(record.pepper_id()).or_default() += 1,
+            Err(_) => counts.unreadable += 1,
+        }
+    })?;
+    Ok(counts)
+}
+
+#[derive(Serialize)]
+struct Status {
+    active: Option<u16>,
+    peppers: Vec<Pepper>,
+    unreadable: u64,
+}
+
+#[derive(Serialize)]
+struct Pepper {
+    id: u16,
+    records: u64,
+    /// Whether the key is there.
+    present: bool,
+    /// When a server first sealed under it.
+    since_ms: Option<u64>,
+}
+
+pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
+    // Keys that are missing are what this may be asked about.
+    let ids = keys::ids(&settings.pepper_keys, Purpose::Pepper).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "warning: {error}");
+        Vec::new()
+    });
+    let rows = store.peppers(soon())?;
+    let counts = count(store, |_| {})?;
+    let listed = rows.iter().filter_map(|row| KeyId::new(row.id));
+    let all: BTreeSet<KeyId> =
+        ids.iter().copied().chain(listed).chain(counts.by_pepper.keys().copied()).collect();
+    let pepper = |id: KeyId| Pepper {
+        id: id.get(),
+        records: counts.by_pepper.get(&id).copied().unwrap_or(0),
+        present: ids.contains(&id),
+        since_ms: rows.iter().find(|row| row.id == id.get()).map(|row| row.since_ms),
+    };
+    let status = Status {
+        active: ids.first().map(|id| id.get()),
+        peppers: all.into_iter().map(pepper).collect(),
+        unreadable: counts.unreadable,
+    };
+    if json {
+        say(&serde_json::to_string(&status)?)?;
+        return Ok(());
+    }
+    say("pepper     records  in use since")?;
+    for pepper in &status.peppers {
+        let since = pepper.since_ms.map_or_else(|| "-".to_owned(), keys::rfc3339);
+        let is_active = Some(pepper.id) == status.active;
+        let active = if is_active { "  active" } else { "" };
+        let missing = if pepper.present { "" } else { "  THE KEY IS MISSING" };
+        say(&format!("{:>6} {:>11}  {since}{active}{missing}", pepper.id, pepper.records))?;
+    }
+    if status.unreadable > 0 {
+        say(&format!("{} records cannot be read", status.unreadable))?;
+    }
+    Ok(())
+}

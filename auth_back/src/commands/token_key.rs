@@ -1,0 +1,97 @@
+//! `auth_back token-key`: the keys that session tokens are signed with.
+//!
+//! A new key logs nobody out: tokens under older ones stay good for as long as those are there. Retiring
+//! one ends every session whose token it signed.
+
+use clap::{ArgMatches, Command};
+use serde::Serialize;
+use service::settings::format_duration;
+
+use super::{Done, Subcommand, keys, say};
+use crate::credentials::{KeyId, Purpose};
+use crate::settings::Settings;
+
+pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+
+fn command() -> Command {
+    Command::new("token-key")
+        .about("The keys that session tokens are signed with")
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("rotate")
+                .about("Make a new key, which signs from now on. Nobody is logged out"),
+        )
+        .subcommand(
+            Command::new("status").about("Show which keys there are").arg(keys::json_switch()),
+        )
+        .subcommand(
+            Command::new("retire")
+                .about("Take a key out of use, and end every session whose token it signed")
+                .arg(keys::id_argument()),
+        )
+}
+
+fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
+    match arguments.subcommand() {
+        Some(("rotate", _)) => rotate(settings),
+        Some(("status", arguments)) => status(arguments, settings),
+        Some(("retire", arguments)) => retire(keys::id(arguments), settings),
+        _ => unreachable!("the parser takes no others"),
+    }
+}
+
+fn rotate(settings: &Settings) -> Done {
+    let source = &settings.token_keys;
+    // There may be none yet: then this makes the first.
+    let ids = keys::ids(source, Purpose::Token).unwrap_or_default();
+    keys::check_room(ids.len())?;
+    let next = ids.first().and_then(|id| id.get().checked_add(1)).and_then(KeyId::new);
+    let directory = keys::directory(source, || keys::make_it_there(next.unwrap_or(KeyId::FIRST)))?;
+    let (id, path) = directory.rotate(Purpose::Token, 0)?;
+    say(&format!("token key {id} was made: {}", path.display()))?;
+    let lifetime = format_duration(settings.rules.sessions.lifetime);
+    say("servers on this directory sign with it within seconds; copy it to every other one now")?;
+    say(&format!("no session needs an older key after {lifetime}"))?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Status {
+    active: u16,
+    ids: Vec<u16>,
+}
+
+fn status(arguments: &ArgMatches, settings: &Settings) -> Done {
+    let ids = keys::ids(&settings.token_keys, Purpose::Token)?;
+    if keys::wants_json(arguments) {
+        let active = ids.first().map_or(0, |id| id.get());
+        let mut ids: Vec<_> = ids.iter().map(|id| id.get()).collect();
+        ids.sort_unstable();
+        say(&serde_json::to_string(&Status { active, ids })?)?;
+        return Ok(());
+    }
+    for (index, id) in ids.iter().enumerate().rev() {
+        let active = if index == 0 { " active" } else { "" };
+        say(&format!("token key {id}{active}"))?;
+    }
+    Ok(())
+}
+
+fn retire(id: KeyId, settings: &Settings) -> Done {
+    let source = &settings.token_keys;
+    let ids = keys::ids(source, Purpose::Token)?;
+    if ids.first() == Some(&id) {
+        return Err(format!("token key {id} is the active one: rotate first").into());
+    }
+    let directory = keys::directory(source, || format!("take the key {id} out there"))?;
+    match directory.retire(Purpose::Token, id)? {
+        None => Err(format!("there is no token key {id}").into()),
+        Some(path) => {
+            say(&format!("token key {id} is retired: {}", path.display()))?;
+            say(
+                "its sessions end within seconds on this directory; remove it from every other one",
+            )?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Guessers, owners, and floods.
+
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+
+use super::*;
+use crate::accounts::testing::guard_rules;
+use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
+
+/// A limiter, and a time that passes when it is told to.
+struct Bench {
+    guard: Guard,
+    now: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    Right,
+    Wrong,
+    Nothing,
+}
+
+use Comes::{Nothing, Right, Wrong};
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut GuardRules)) -> Self {
+        let mut rules = guard_rules();
+        change(&mut rules);
+        Self { guard: Guard::new(rules).unwrap(), now: Instant::now() }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
+    /// One attempt to log in; what refused it, if something did.
+    fn attempt(
+        &self,
+        name: &str,
+        from: &str,
+        device: Option<&DeviceMarker>,
+        comes: Comes,
+    ) -> Option<Bucket> {
+        let username = Username::new(name).unwrap();
+        let address = (!from.is_empty()).then(|| from.parse().unwrap());
+        let attempt = Attempt { username: &username, address, known: device.map(Known::Device) };
+        match self.guard.reserve_login(&attempt, self.now) {
+            Ok(mut reservation) => {
+                match comes {
+                    Right => reservation.clear(),
+                    Wrong => {
+                        reservation.begin();
+                        reservation.keep();
+                    }
+                    Nothing => drop(reservation),
+                }
+                None
+            }
+            Err(refused) => {
+                assert!(refused.retry_after > Duration::ZERO);
+                Some(refused.bucket)
+            }
+        }
+    }
+
+    /// How many wrong guesses get through until one is refused, and by what.
+    fn exhaust(
+        &self,
+        name: &str,
+        from: &str,
+        device: Option<&DeviceMarker>,
+    ) -> (usize, Option<Bucket>) {
+        for count in 0..10_000 {
+            if let Some(bucket) = self.attempt(name, from, device, Wrong) {
+                return (count, Some(bucket));
+            }
+        }
+        (10_000, None)
+    }
+}
+
+fn device(name: &str) -> DeviceMarker {
+    let keys = TokenKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random().unwrap()));
+    keys.issue_device(&Username::new(name).unwrap(), None).unwrap()
+}
+
+/// Addresses of as many networks.
+fn networks(count: u32) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255))
+}
+
+const OWNER: &str = "192.0.2.1";
+const GUESSER: &str = "198.51.100.1";
+
+#[test]
+fn a_network_has_so_many_wrong_guesses_at_an_account() {
+    let bench = Bench::new(|_| {});
+    assert_eq!(bench.exhaust("ada", GUESSER, None), (20, Some(Bucket::AccountNetwork)));
+    // Neither other accounts nor other networks have to do with it.
+    assert_eq!(bench.exhaust("bob", GUESSER, None), (20, Some(Bucket::AccountNetwork)));
+    assert_eq!(bench.attempt("ada", OWNER, None, Right), None);
+    // Nor does the owner's success give the guesser more.
+    assert_eq!(bench.attempt("ada", GUESSER, None, Wrong), Some(Bucket::AccountNetwork));
+    assert_eq!(bench.guard.refused(Bucket::AccountNetwork), 3);
+}
+
+#[test]
+fn networks_are_what_one_guesser_has() {
+    let bench = Bench::new(|_| {});
+    assert_eq!(bench.exhaust("ada", "2001:db8::1", None).0, 20);
+    assert_eq!(bench.exhaust("ada", "2001:db8::2:0:0:1", None).0, 0);
+    assert_eq!(bench.exhaust("ada", "2001:db8:0:1::1", None).0, 20);
+    assert_eq!(bench.exhaust("ada", "10.0.0.1", None).0, 20);
+    assert_eq!(bench.exhaust("ada", "::ffff:10.0.0.1", None).0, 0);
+    assert_eq!(bench.exhaust("ada", "", None).0, 20);
+}
+
+#[test]
+fn a_success_clears_and_what_comes_to_nothing_counts_for_nothing() {
+    let bench = Bench::new(|_| {});
+    for comes in [Right, Nothing] {
+        for _ in 0..1000 {
+            assert_eq!(bench.attempt("ada", OWNER, None, comes), None);
+        }
+        assert_eq!(bench.attempt("ada", OWNER, None, Wrong), None);
+    }
+    assert_eq!(bench.exhaust("ada", OWNER, None).0, 18);
+}
+
+#[test]
+fn a_hash_that_was_begun_counts_whatever_comes_of_it() {
+    let bench = Bench::new(|_| {});
+    let username = Username::new("ada").unwrap();
+    let attempt = Attempt { username: &username, address: None, known: None };
+    for undone in [true, false] {
+        let mut reservation = bench.guard.reserve_login(&attempt, bench.now).unwrap();
+        reservation.begin();
+        if undone {
+            reservation.undo();
+        }
+    }
+    assert_eq!(bench.exhaust("ada", "", None).0, 19);
+}
+
+#[test]
+fn guesses_at_the_same_time_do_not_pass_together() {
+    let bench = Bench::new(|_| {});
+    let (through, start) = (AtomicUsize::new(0), std::sync::Barrier::new(200));
+    thread::scope(|scope| {
+        for _ in 0..200 {
+            scope.spawn(|| {
+                start.wait();
+                if bench.attempt("ada", GUESSER, None, Wrong).is_none() {
+                    through.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(through.into_inner(), 20);
+}
+
+/// Wrong guesses from many networks, until the account is in its slow lane.
+fn besiege(bench: &Bench, name: &str) {
+    let through = networks(1000).filter(|from| bench.attempt(name, from, None, Wrong).is_none());
+    assert_eq!(through.count(), 100, "NIST SP 800-63B-4: at most 100 in a row");
+}
+
+#[test]
+fn an_account_that_is_besieged_is_open_to_those_it_knows() {
+    let mut bench = Bench::new(|_| {});
+    assert_eq!(bench.attempt("ada", OWNER, None, Right), None);
+    let marker = device("ada");
+    besiege(&bench, "ada");
+    assert_eq!(bench.attempt("ada", "203.0.113.1", None, Right), Some(Bucket::Account));
+    // With a typo, from the known network; and with the known device, from anywhere.
+    assert_eq!(bench.attempt("ada", OWNER, None, Wrong), None);
+    assert_eq!(bench.attempt("ada", "203.0.113.1", Some(&marker), Wrong), None);
+    assert_eq!(bench.attempt("ada", OWNER, None, Nothing), None);
+    // Strangers have one attempt an hour, all together; theirs are not the owner's.
+    bench.pass(3601);
+    let through = networks(1000).filter(|from| bench.attempt("ada", from, None, Wrong).is_none());
+    assert_eq!(through.count(), 1);
+    assert_eq!(bench.attempt("ada", OWNER, None, Right), None);
+    // In a row: the success has ended it.
+    besiege(&bench, "ada");
+}
+
+#[test]
+fn a_device_has_an_allowance_of_its_own_and_no_more() {
+    let bench = Bench::new(|rules| rules.network_per_minute = 1);
+    let marker = device("ada");
+    assert_eq!(bench.exhaust("ada", GUESSER, None).1, Some(Bucket::Network));
+    // The owner, behind the same address as the guesser.
+    assert_eq!(bench.attempt("ada", GUESSER, Some(&marker), Right), None);
+    assert_eq!(bench.exhaust("ada", GUESSER, Some(&marker)), (20, Some(Bucket::AccountDevice)));
+    let other = device("ada");
+    assert_eq!(bench.exhaust("ada", GUESSER, Some(&other)), (20, Some(Bucket::AccountDevice)));
+}
+
+#[test]
+fn a_marker_that_only_fails_is_not_known_any_more() {
+    let mut bench = Bench::new(|rules| rules.delay_max = Duration::from_secs(60));
+    let marker = device("ada");
+    let mut through = 0;
+    while bench.attempt("ada", GUESSER, Some(&marker), Wrong) != Some(Bucket::Account) {
+        through += 1;
+        bench.pass(61);
+        assert!(through < 200, "a stolen marker is good for ever");
+    }
+    // And one in the slow lane, as any stranger.
+    assert_eq!(through, 101);
+}
+
+#[test]
+fn a_device_makes_its_network_known() {
+    let bench = Bench::new(|_| {});
+    let marker = device("ada");
+    assert_eq!(bench.attempt("ada", OWNER, Some(&marker), Right), None);
+    besiege(&bench, "ada");
+    assert_eq!(bench.attempt("ada", OWNER, None, Right), None);
+}
+
+#[test]
+fn a_network_that_tries_many_names_waits_unless_it_is_left_out() {
+    let check = |exempt: &str, expected: Option<Bucket>| {
+        let bench = Bench::new(|rules| {
+            rules.exempt = exempt.split_terminator(',').map(|text| text.parse().unwrap()).collect();
+        });
+        let refused =
+            (0..1000).find_map(|n| bench.attempt(&format!("user{n}"), GUESSER, None, Wrong));
+        assert_eq!(refused, expected);
+        let register =
+            || bench.guard.reserve_registration(Some(GUESSER.parse().unwrap()), bench.now);
+        assert_eq!(register().err().map(|refused| refused.bucket), expected);
+        // What is left out is not left out of the limits of accounts.
+        if expected.is_none() {
+            assert_eq!(bench.exhaust("ada", GUESSER, None), (20, Some(Bucket::AccountNetwork)));
+        }
+    };
+    check("", Some(Bucket::Network));
+    check("127.0.0.1,::1", Some(Bucket::Network));
+    check("127.0.0.1,198.51.100.0/24", None);
+}
+
+#[test]
+fn a_burst_of_a_network_is_what_was_set() {
+    let bench = Bench::new(|_| {});
+    let through = |address: Option<IpAddr>| {
+        let reserve = || bench.guard.reserve_registration(address, bench.now);
+        (0..1000).map_while(|_| reserve().ok().map(Reservation::keep)).count()
+    };
+    assert_eq!(through(Some(GUESSER.parse().unwrap())), 100);
+    assert_eq!(through(None), 1000, "nobody is one network with everybody");
+}
+
+/// Ten million names that nobody has, each from a network of its own: whoever floods the limiter
+/// cannot make it grow, nor make it forget somebody whom they are guessing at.
+#[test]
+fn ten_million_random_names_neither_grow_it_nor_make_it_forget() {
+    const NAMES: u32 = 10_000_000;
+    const MEMORY: u64 = 8 << 20;
+    let bench = Bench::new(|rules| rules.memory = MEMORY);
+    assert_eq!(bench.exhaust("victim", GUESSER, None).0, 20);
+    assert_eq!(bench.attempt("owned", OWNER, None, Right), None);
+    let resident_before = resident_bytes();
+    thread::scope(|scope| {
+        for half in 0..2 {
+            let bench = &bench;
+            scope.spawn(move || flood(bench, half, NAMES / 2));
+        }
+    });
+    assert!(bench.guard.memory() as u64 <= MEMORY, "{}", bench.guard.memory());
+    let grown = resident_bytes().saturating_sub(resident_before);
+    assert!(grown <= MEMORY + (4 << 20), "{grown} bytes more are resident");
+    assert_eq!(bench.attempt("victim", GUESSER, None, Wrong), Some(Bucket::AccountNetwork));
+    // Of the hundred failures in a row, 20 were remembered.
+    let through =
+        networks(1000).filter(|from| bench.attempt("victim", from, None, Wrong).is_none());
+    assert_eq!(through.count(), 80);
+    // A network that is known outlives names that were tried once.
+    besiege(&bench, "owned");
+    assert_eq!(bench.attempt("owned", OWNER, None, Right), None);
+}
+
+/// Guesses at names that differ, each from a network of its own.
+fn flood(bench: &Bench, half: u32, count: u32) {
+    for number in 0..count {
+        // A bijection, so that no name comes twice, and no order that a hash could like.
+        let scrambled = (number * 2 + half).wrapping_mul(0x9e37_79b1);
+        let username = Username::new(&format!("u{scrambled:08x}")).unwrap();
+        let network = u64::from(0x2001_0db8_u32) << 32 | u64::from(scrambled);
+        let address = Some(IpAddr::V6((u128::from(network) << 64).into()));
+        let attempt = Attempt { username: &username, address, known: None };
+        if let Ok(reservation) = bench.guard.reserve_login(&attempt, bench.now) {
+            reservation.keep();
+        }
+    }
+}
+
+/// What the process takes of memory.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}

@@ -1,0 +1,77 @@
+//! A store and keys of a test's own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::credentials::{
+    Arena, HashEngine, KeyDirectory, KeyId, KeySource, Keyring, Params, Password, PasswordRecord,
+    PepperKeyring, SecretKey,
+};
+use crate::ids::UserId;
+use crate::limits::STORE_CALL_TIME_MAX;
+use crate::store::{NewUser, SqliteStore, Store};
+
+/// A store and a directory of keys.
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) store: Arc<dyn Store>,
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + STORE_CALL_TIME_MAX
+}
+
+pub(crate) fn id(id: u16) -> KeyId {
+    KeyId::new(id).unwrap()
+}
+
+pub(crate) fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
+    let keys: Vec<_> =
+        keys.iter().map(|(n, byte)| (id(*n), SecretKey::from([*byte; 32]))).collect();
+    let active = keys.iter().map(|(id, _)| *id).max().unwrap();
+    PepperKeyring::new(Keyring::new(active, keys).unwrap())
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        store.migrate(soon()).unwrap();
+        Self { directory, store: Arc::new(store) }
+    }
+
+    pub(crate) fn source(&self) -> KeySource {
+        KeySource::Directory(KeyDirectory::at(self.directory.path().join("keys")))
+    }
+
+    /// Adds a user whose record is sealed under the active one of `peppers`.
+    pub(crate) fn user(&self, user_id: u64, peppers: &PepperKeyring) {
+        let params = Params::in_record(8, 1, 1).unwrap();
+        let mut arena = Arena::new(HashEngine::default(), params).unwrap();
+        let user = UserId::new(user_id).unwrap();
+        let password = Password::for_login("correct horse battery").unwrap();
+        let record = PasswordRecord::create(user, &password, params, peppers, &mut arena).unwrap();
+        self.damaged_user(user_id, &record.to_text());
+    }
+
+    pub(crate) fn damaged_user(&self, user_id: u64, record: &str) {
+        let new = NewUser {
+            user_id,
+            username: &format!("user{user_id}"),
+            password_record: record,
+            name: None,
+            age: None,
+            request_id: None,
+            created_at_ms: 0,
+        };
+        self.store.insert_user(&new, soon()).unwrap();
+    }
+
+    /// A user's record, as it is stored.
+    pub(crate) fn record(&self, user_id: u64) -> String {
+        let page = self.store.password_records(user_id - 1, 1, soon()).unwrap();
+        page[0].password_record.clone()
+    }
+}

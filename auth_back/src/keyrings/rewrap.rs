@@ -1,0 +1,103 @@
+//! Sealing every record under the active pepper, while servers run and nobody logs in.
+//!
+//! One pass walks over all users, opens what is sealed under an older pepper, seals it under the active
+//! one and replaces it if it is still there (compare and swap): a login or a change of password that comes
+//! first wins. Records are replaced a few together, and after each few comes a pause as long as they took,
+//! so that the store belongs to the servers for at least half of the time.
+//!
+//! Nothing is remembered: a pass skips what is done, so one that was killed is resumed by another.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::register;
+use crate::credentials::{PasswordRecord, PepperKeyring};
+use crate::ids::UserId;
+use crate::limits::{REWRAP_BATCH, STORE_CALL_TIME_MAX};
+use crate::store::{RecordChange, RecordRow, Store, StoreError};
+
+/// What a pass came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Records that were sealed under the active pepper.
+    pub resealed: u64,
+    /// Records that somebody else replaced first. Another pass has to look at them.
+    pub overtaken: u64,
+    /// Users whose records cannot be read or opened. They stay as they are.
+    pub unreadable: Vec<u64>,
+}
+
+/// Makes one pass. `rate` bounds how many records are replaced a second; `watch` is told how many were
+/// dealt with, in order. Blocks until it is done.
+///
+/// # Errors
+///
+/// [`StoreError`]; what was replaced until then stays so.
+pub fn pass(
+    store: &dyn Store,
+    peppers: &PepperKeyring,
+    rate: Option<u32>,
+    mut watch: impl FnMut(usize),
+) -> Result<Pass, StoreError> {
+    let mut pass = Pass::default();
+    let mut waiting = Vec::new();
+    let mut fault = None;
+    let mut flush = |waiting: &mut Vec<RecordChange>, pass: &mut Pass| {
+        let began = Instant::now();
+        let changed = store.replace_password_records(waiting, began + STORE_CALL_TIME_MAX)?;
+        let count = waiting.len();
+        pass.resealed += u64::from(changed);
+        pass.overtaken += u64::try_from(count).unwrap_or(u64::MAX) - u64::from(changed);
+        waiting.clear();
+        watch(count);
+        thread::sleep(pause(count, began.elapsed(), rate));
+        Ok::<_, StoreError>(())
+    };
+    register::walk(store, |row| {
+        if fault.is_some() {
+            return;
+        }
+        match change(row, peppers) {
+            Ok(None) => {}
+            Ok(Some(change)) => waiting.push(change),
+            Err(Unreadable) => pass.unreadable.push(row.user_id),
+        }
+        if waiting.len() == REWRAP_BATCH {
+            fault = flush(&mut waiting, &mut pass).err();
+        }
+    })?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    if !waiting.is_empty() {
+        flush(&mut waiting, &mut pass)?;
+    }
+    Ok(pass)
+}
+
+struct Unreadable;
+
+/// What is to take the place of a record; nothing, if it is under the active pepper or a newer one.
+fn change(row: &RecordRow, peppers: &PepperKeyring) -> Result<Option<RecordChange>, Unreadable> {
+    let record: PasswordRecord = row.password_record.parse().map_err(|_| Unreadable)?;
+    if record.pepper_id() >= peppers.active_id() {
+        return Ok(None);
+    }
+    let user = UserId::new(row.user_id).map_err(|_| Unreadable)?;
+    let new = record.reseal(user, peppers).map_err(|_| Unreadable)?;
+    Ok(Some(RecordChange {
+        user_id: row.user_id,
+        old: row.password_record.clone(),
+        new: new.to_text(),
+    }))
+}
+
+/// How long to leave the store alone after `count` records that took so long.
+fn pause(count: usize, took: Duration, rate: Option<u32>) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let due = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) * count / rate.max(1));
+    took.max(due.saturating_sub(took))
+}
+
+#[cfg(test)]
+mod tests;
