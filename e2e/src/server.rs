@@ -128,6 +128,15 @@ impl Server {
         self.spawn();
     }
 
+    /// The program with the settings that this server was given, apart from its addresses.
+    pub(crate) fn command_line(&self) -> Command {
+        let mut command = clean_command(self.recipe.program);
+        command
+            .args(&self.recipe.flags)
+            .envs(self.recipe.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
     fn spawn(&mut self) {
         let mut child = self.recipe.command().spawn().expect("the server can be started");
         let stdout = child.stdout.take().expect("standard output is piped");

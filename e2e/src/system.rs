@@ -97,6 +97,10 @@ impl System {
         &mut self.auths
     }
 
+    pub(crate) fn first_auth(&self) -> &Server {
+        &self.auths[0]
+    }
+
     /// A user of the first http_front.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -6,6 +6,7 @@ mod durability;
 mod faults;
 mod flows;
 mod frames;
+mod import;
 mod leases;
 mod limits;
 mod nginx;

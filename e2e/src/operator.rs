@@ -1,0 +1,79 @@
+//! An operator at the command line, beside running servers.
+
+use std::{
+    io::Write,
+    process::{Child, Command, Output, Stdio},
+};
+
+use crate::system::System;
+
+impl System {
+    /// `auth_back` with the settings of the first auth server and these words after them.
+    #[must_use]
+    pub fn operator(&self, words: &[&str]) -> Operator {
+        let mut command = self.first_auth().command_line();
+        command.args(words).current_dir(self.scratch());
+        Operator { command, input: String::new() }
+    }
+}
+
+/// A command that is about to be given.
+#[derive(Debug)]
+pub struct Operator {
+    command: Command,
+    input: String,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Told {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub output: String,
+    /// Standard error.
+    pub errors: String,
+}
+
+impl Operator {
+    /// Gives it this as standard input, which is no terminal.
+    #[must_use]
+    pub fn input(self, input: &str) -> Self {
+        Self { input: input.to_owned(), ..self }
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(mut self) -> Told {
+        let mut child = self.spawn_piped();
+        let mut stdin = child.stdin.take().expect("standard input is piped");
+        // A command that reads nothing may have ended.
+        let _ = stdin.write_all(self.input.as_bytes());
+        drop(stdin);
+        told(child.wait_with_output().expect("a child can be waited for"))
+    }
+
+    /// Runs it to its end, which has to be a good one. Returns standard output.
+    #[track_caller]
+    pub fn succeed(self) -> String {
+        let told = self.run();
+        assert_eq!(told.code, Some(0), "{told:?}");
+        told.output
+    }
+
+    /// Starts it, to be killed.
+    #[must_use]
+    pub fn begin(mut self) -> Child {
+        self.spawn_piped()
+    }
+
+    fn spawn_piped(&mut self) -> Child {
+        let piped = self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        piped.stderr(Stdio::piped()).spawn().expect("the command can be started")
+    }
+}
+
+fn told(output: Output) -> Told {
+    let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
+    Told { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
+}
