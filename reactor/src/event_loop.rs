@@ -19,6 +19,7 @@ use crate::protocol::{ConnectionId, Protocol};
 use crate::running::Limits;
 use crate::session::{Session, Surroundings};
 use crate::slots::Slots;
+use crate::stack::wipe_stack;
 use crate::wheel::Wheel;
 
 /// A loop's descriptors, made where failing is still an ordinary error: before its thread starts.
@@ -125,7 +126,10 @@ impl<P: Protocol> EventLoop<P> {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !(self.stopping && self.connections.is_empty()) {
-            let polled = self.poll.poll(&mut events, self.patience());
+            let patience = self.patience();
+            // Requests of the last turn are not to lie on the stack while nobody asks anything.
+            wipe_stack();
+            let polled = self.poll.poll(&mut events, patience);
             self.now = Instant::now();
             match polled {
                 Ok(()) => {

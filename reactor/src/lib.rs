@@ -23,6 +23,7 @@ mod protocol;
 mod running;
 mod session;
 mod slots;
+mod stack;
 pub mod testing;
 mod wheel;
 
@@ -32,3 +33,4 @@ pub use listener::Listener;
 pub use mailbox::{Mailbox, Ticket};
 pub use protocol::{ConnectionId, Io, Protocol};
 pub use running::{Limits, Reactor, start};
+pub use stack::wipe_stack;

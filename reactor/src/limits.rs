@@ -60,3 +60,7 @@ pub const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
 const _: () = assert!(OUTPUT_HIGH_WATER_BYTES < OUTPUT_BYTES_MAX);
 const _: () = assert!(BUFFER_BYTES_START <= SPARE_BUFFER_BYTES_MAX);
 const _: () = assert!(LINGER_MAX.as_millis() < WRITE_STALL_MAX.as_millis());
+
+/// How much of the stack is wiped before a thread waits. Optimised, everything that a request goes
+/// through stays within a few KiB; unoptimised, frames are several times as large.
+pub const WIPED_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 << 10 } else { 16 << 10 };

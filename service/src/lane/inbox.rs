@@ -26,6 +26,8 @@ impl<J> Inbox<J> {
     #[must_use = "a job that is not worked on is lost"]
     pub fn recv(&mut self) -> Option<J> {
         self.leave_behind();
+        // The last job is not to lie on the stack for as long as no other comes.
+        reactor::wipe_stack();
         let job = self.queue.recv().ok()?;
         self.took(1);
         Some(job)
