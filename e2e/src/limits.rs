@@ -20,4 +20,8 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// the port in between.
 pub const DATABASE_STARTS_MAX: usize = 5;
 
+/// Bytes of a secret that are looked for at a time. As many as a token's random part has; fewer could
+/// be in memory by chance.
+pub const SECRET_PIECE_BYTES: usize = 16;
+
 const _: () = assert!(POLL_PAUSE.as_millis() * 100 < HANG_GUARD.as_millis());

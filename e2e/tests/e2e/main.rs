@@ -12,6 +12,7 @@ mod limits;
 mod nginx;
 mod peer;
 mod responsiveness;
+mod secrets;
 mod settings;
 mod shutdown;
 mod smuggling;
