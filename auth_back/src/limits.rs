@@ -173,6 +173,10 @@ pub const IMPORT_LINE_BYTES_MAX: usize = 64 << 10;
 /// Most columns of a file of users.
 pub const IMPORT_COLUMNS_MAX: usize = 256;
 
+/// How long an import seals under the peppers that it read last. Well below the time after which a
+/// replaced one may be retired.
+pub const IMPORT_PEPPERS_FRESH_FOR: Duration = Duration::from_secs(10);
+
 /// Refused lines that are told on standard error. A report has all of them.
 pub const IMPORT_ERRORS_SHOWN_MAX: u64 = 100;
 
@@ -206,3 +210,4 @@ const _: () = assert!(
     PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
         && PEPPER_RETIRE_AFTER.as_secs() > KEY_REREAD_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
 );
+const _: () = assert!(IMPORT_PEPPERS_FRESH_FOR.as_secs() * 2 <= PEPPER_RETIRE_AFTER.as_secs());

@@ -10,6 +10,7 @@ mod keys;
 mod migrate;
 mod pepper;
 mod token_key;
+mod user;
 mod users_file;
 
 use std::error::Error;
@@ -41,8 +42,14 @@ struct Subcommand {
 /// How a command ended; the error is for the operator to read.
 type Done = Result<(), Box<dyn Error>>;
 
-const COMMANDS: &[Subcommand] =
-    &[migrate::COMMAND, pepper::COMMAND, token_key::COMMAND, import::COMMAND, export::COMMAND];
+const COMMANDS: &[Subcommand] = &[
+    migrate::COMMAND,
+    user::COMMAND,
+    import::COMMAND,
+    export::COMMAND,
+    pepper::COMMAND,
+    token_key::COMMAND,
+];
 
 /// Commands that neither read nor change what the server works on.
 const UNAUDITED: &[&str] = &["breached", "calibrate"];

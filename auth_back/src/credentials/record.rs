@@ -362,6 +362,12 @@ impl PasswordRecord {
         }
     }
 
+    /// The function and its cost, as they stand in the record, such as `argon2id$v=19$m=19456,t=2,p=1`.
+    #[must_use]
+    pub fn function(&self) -> String {
+        self.header.function.to_string()
+    }
+
     /// The pepper that the tag is sealed under.
     #[must_use]
     pub fn pepper_id(&self) -> KeyId {

@@ -22,9 +22,9 @@ pub const PURGE_BATCH_MAX: u32 = 1_000;
 /// 1 MiB.
 pub const RECORDS_PAGE_MAX: u32 = 1_000;
 
-/// Most users that one transaction imports: a disk sync is shared by so many, and a name that one of
-/// them takes is locked for no longer than a few milliseconds.
-pub const IMPORT_BATCH_MAX: usize = 100;
+/// Most users that one transaction imports: a disk sync is shared by so many, and others who want to
+/// write, or one of these names, wait for some ten milliseconds and that sync.
+pub const IMPORT_BATCH_MAX: usize = 250;
 
 /// Most users of one page of an export. A row has up to 1.5 KiB.
 pub const PROFILES_PAGE_MAX: u32 = 500;

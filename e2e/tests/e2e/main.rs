@@ -17,6 +17,7 @@ mod settings;
 mod shutdown;
 mod smuggling;
 mod upgrades;
+mod users;
 mod v1;
 
 /// A password that every policy takes, unlike anything else that the tests look for.

@@ -12,7 +12,7 @@ mod tests;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -25,7 +25,7 @@ use super::{Done, Subcommand, patiently, say};
 use crate::accounts::unix_ms;
 use crate::credentials::{PepperKeyring, Username};
 use crate::ids::{Snowflakes, UserId};
-use crate::limits::IMPORT_LINE_BYTES_MAX;
+use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;
 use crate::settings::Settings;
 use crate::store::limits::IMPORT_BATCH_MAX;
@@ -94,7 +94,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let report = Report::open(text("report"))
         .map_err(|error| format!("cannot write the report: {error}"))?;
     let store = opening::store(settings, super::store_deadline())?;
-    let peppers = opening::peppers(settings, &*store, super::store_deadline())?;
+    let peppers = || opening::peppers(settings, &*store, super::store_deadline());
     let options = Options {
         format,
         ignore_columns: arguments.get_flag("ignore-columns"),
@@ -145,7 +145,8 @@ struct Summary {
 
 struct Import<'a> {
     store: &'a dyn Store,
-    peppers: &'a PepperKeyring,
+    /// Reads the peppers.
+    peppers: &'a dyn Fn() -> Result<PepperKeyring, Box<dyn Error>>,
     ids: &'a Snowflakes,
     options: Options,
     bar: ProgressBar,
@@ -160,6 +161,7 @@ impl Import<'_> {
         };
         let mut summary = Summary::default();
         let mut batch: Vec<(u64, Row)> = Vec::with_capacity(IMPORT_BATCH_MAX);
+        let (mut peppers, mut read_at) = ((self.peppers)()?, Instant::now());
         loop {
             let line = lines.next()?;
             if let Some(Line::Text("")) = line {
@@ -168,7 +170,7 @@ impl Import<'_> {
             let at_end = line.is_none();
             if let Some(line) = line {
                 summary.lines += 1;
-                let row = self.read(&columns, &line);
+                let row = Self::read(&columns, &line, &peppers);
                 let number = lines.number();
                 match row {
                     Ok(row) => batch.push((number, row)),
@@ -178,7 +180,11 @@ impl Import<'_> {
                 }
             }
             if at_end || batch.len() == IMPORT_BATCH_MAX {
-                self.store(std::mem::take(&mut batch), &mut summary, &mut report)?;
+                // A long import must not go on to seal under a key that was replaced while it runs.
+                if read_at.elapsed() >= IMPORT_PEPPERS_FRESH_FOR {
+                    (peppers, read_at) = ((self.peppers)()?, Instant::now());
+                }
+                self.store(std::mem::take(&mut batch), &peppers, &mut summary, &mut report)?;
                 self.bar.set_position(lines.bytes());
                 let Summary { created, already_there, .. } = summary;
                 let refused = report.refused();
@@ -206,7 +212,11 @@ impl Import<'_> {
     }
 
     /// Reads a line. The error says why it is not taken, and whose it is if that is known.
-    fn read(&self, columns: &Columns, line: &Line<'_>) -> Result<Row, (Option<Username>, String)> {
+    fn read(
+        columns: &Columns,
+        line: &Line<'_>,
+        peppers: &PepperKeyring,
+    ) -> Result<Row, (Option<Username>, String)> {
         let nobody = |why: &dyn std::fmt::Display| (None, why.to_string());
         let line = match line {
             Line::Text(line) => *line,
@@ -216,7 +226,7 @@ impl Import<'_> {
             Line::NotUtf8 => return Err(nobody(&"not UTF-8")),
         };
         let cells = columns.read(line).map_err(|error| nobody(&error))?;
-        Row::read(&cells, self.peppers, unix_ms(SystemTime::now())).map_err(|error| {
+        Row::read(&cells, peppers, unix_ms(SystemTime::now())).map_err(|error| {
             let username = cells.get(Column::Username).unwrap_or_default();
             (Username::new(username).ok(), error.to_string())
         })
@@ -226,6 +236,7 @@ impl Import<'_> {
     fn store(
         &self,
         mut rows: Vec<(u64, Row)>,
+        peppers: &PepperKeyring,
         summary: &mut Summary,
         report: &mut Report,
     ) -> Result<(), Box<dyn Error>> {
@@ -235,7 +246,7 @@ impl Import<'_> {
             }
             let prepare = |(line, row): (u64, Row)| {
                 let id = UserId::from(self.ids.next(SystemTime::now())?);
-                Ok((line, row.prepare(id, self.peppers)?))
+                Ok((line, row.prepare(id, peppers)?))
             };
             let prepared = rows.drain(..).map(prepare);
             let prepared: Vec<(u64, Prepared)> = prepared.collect::<Result<_, Box<dyn Error>>>()?;

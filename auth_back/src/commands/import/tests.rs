@@ -25,7 +25,8 @@ fn patient() -> Instant {
 /// A store, its keys, and what imports into it.
 struct Place {
     store: Arc<SqliteStore>,
-    peppers: PepperKeyring,
+    /// What the one pepper is made of.
+    key: u8,
     ids: Snowflakes,
     _directory: TempDir,
 }
@@ -35,13 +36,16 @@ impl Place {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
         store.migrate(patient()).unwrap();
-        let key = SecretKey::from([7; 32]);
         Self {
             store: Arc::new(store),
-            peppers: PepperKeyring::new(Keyring::single(KeyId::FIRST, key)),
+            key: 7,
             ids: Snowflakes::beside_a_server(NodeId::new(0, 0).unwrap()),
             _directory: directory,
         }
+    }
+
+    fn ring(&self) -> PepperKeyring {
+        Keyring::single(KeyId::FIRST, SecretKey::from([self.key; 32])).into()
     }
 
     fn import(&self, options: Options, text: &str) -> (Summary, Vec<String>) {
@@ -50,7 +54,7 @@ impl Place {
         let report = Report::open(Some(&path)).unwrap();
         let import = Import {
             store: &*self.store,
-            peppers: &self.peppers,
+            peppers: &|| Ok(self.ring()),
             ids: &self.ids,
             options,
             bar: ProgressBar::hidden(),
@@ -61,7 +65,8 @@ impl Place {
     }
 
     fn export(&self, format: Format, unsealed: bool) -> String {
-        let peppers = unsealed.then_some(&self.peppers);
+        let ring = self.ring();
+        let peppers = unsealed.then_some(&ring);
         let mut output = Vec::new();
         let users = Export { store: &*self.store, format, peppers }.write(&mut output).unwrap();
         assert_eq!(users, self.profiles().len() as u64);
@@ -79,7 +84,7 @@ impl Place {
         let mut annex: Annex = AnnexManager::new(HashEngine::Reference).connect(patient()).unwrap();
         let mut arena = annex.arena(record.need()).unwrap();
         let password = Password::for_login(password).unwrap();
-        record.verify(user_id, &password, &self.peppers, &mut arena).unwrap()
+        record.verify(user_id, &password, &self.ring(), &mut arena).unwrap()
     }
 }
 
@@ -214,7 +219,7 @@ fn a_file_that_is_none_is_refused_whole() {
     let check = |format, text: &str, expected: &str| {
         let import = Import {
             store: &*place.store,
-            peppers: &place.peppers,
+            peppers: &|| Ok(place.ring()),
             ids: &place.ids,
             options: options(format),
             bar: ProgressBar::hidden(),
@@ -251,10 +256,7 @@ fn a_sealed_hash_is_its_users_alone() {
     check_refused(&place, "7", "bob", BCRYPT, "with a sealed hash only");
     check_refused(&place, &id.to_string(), "bob", &sealed, "another user's");
     assert_eq!(import(&place, &id.to_string(), "ada", &sealed), (0, 1, String::new()));
-    let stranger = Place {
-        peppers: PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::from([8; 32]))),
-        ..Place::new()
-    };
+    let stranger = Place { key: 8, ..Place::new() };
     check_refused(&stranger, &id.to_string(), "ada", &sealed, "with the keys of the system");
     let empty = Place::new();
     assert_eq!(import(&empty, &id.to_string(), "ada", &sealed), (1, 0, String::new()));

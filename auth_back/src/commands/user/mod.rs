@@ -1,0 +1,271 @@
+//! `auth_back user`: what operators do with single users, on the database directly, while servers run.
+//!
+//! What ends sessions goes the way that a server's own revocations go ([`SessionKeeper`]), and is told as
+//! done when no front answers for them any more: a front may do so for as long as `--lease` says, which has
+//! to be the servers' here too.
+
+mod password;
+mod shown;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
+use service::settings::format_duration;
+
+use self::password::ask;
+use super::{Done, Subcommand, USERNAME, ascii_json, keys, patiently, say, store_deadline};
+use crate::accounts::{profile, unix_ms};
+use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
+use crate::ids::{Snowflakes, UserId};
+use crate::limits::AGE_MAX;
+use crate::opening;
+use crate::sessions::SessionKeeper;
+use crate::sessions::limits::PER_USER_MAX;
+use crate::settings::Settings;
+use crate::store::{Inserted, NewUser, Store, StoreError, UserProfile};
+
+pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+
+type Failure = Box<dyn std::error::Error>;
+
+fn command() -> Command {
+    let one = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(Arg::new(USERNAME).value_name("USERNAME").required(true).help("Who"))
+            .arg(keys::json_switch())
+    };
+    let password = || {
+        Arg::new("password-stdin")
+            .long("password-stdin")
+            .action(ArgAction::SetTrue)
+            .help("Read the password from standard input, one line; without it, it is asked for on the terminal")
+    };
+    Command::new("user")
+        .about("Look after single users")
+        .subcommand_required(true)
+        .subcommand(
+            one("add", "Register somebody")
+                .arg(Arg::new("name").long("name").value_name("TEXT").help("What they are called"))
+                .arg(
+                    Arg::new("age")
+                        .long("age")
+                        .value_name("YEARS")
+                        .value_parser(value_parser!(u8).range(0..=i64::from(AGE_MAX)))
+                        .help("How old they are"),
+                )
+                .arg(password()),
+        )
+        .subcommand(one("show", "Print what is kept of somebody; never a hash"))
+        .subcommand(one("disable", "Keep somebody out, and end their sessions"))
+        .subcommand(one("enable", "Let somebody in again"))
+        .subcommand(
+            one("set-password", "Replace somebody's password, and end their sessions")
+                .arg(password()),
+        )
+        .subcommand(one("sessions", "List somebody's live sessions, newest first"))
+        .subcommand(
+            one("revoke", "End one of somebody's sessions, or all")
+                .arg(
+                    Arg::new("session")
+                        .value_name("SESSION_ID")
+                        .value_parser(value_parser!(u64))
+                        .required_unless_present("all")
+                        .help("Which, as sessions lists it"),
+                )
+                .arg(
+                    Arg::new("all")
+                        .long("all")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("session")
+                        .help("Every one"),
+                ),
+        )
+}
+
+fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
+    let (what, arguments) = arguments.subcommand().expect("the parser insists");
+    let text = arguments.get_one::<String>(USERNAME).expect("the parser insists");
+    let username = Username::new(text)?;
+    let store = opening::store(settings, store_deadline())?;
+    let sessions = opening::sessions(settings, &store)?;
+    let json = keys::wants_json(arguments);
+    let operator = Operator { settings, store, sessions, username, json };
+    match what {
+        "add" => operator.add(arguments),
+        "show" => operator.show(),
+        "disable" => operator.disable(),
+        "enable" => operator.enable(),
+        "set-password" => operator.set_password(arguments.get_flag("password-stdin")),
+        "sessions" => operator.sessions(),
+        "revoke" => operator.revoke(arguments.get_one("session").copied()),
+        _ => unreachable!("the parser takes no others"),
+    }
+}
+
+/// A command about one user.
+struct Operator<'a> {
+    settings: &'a Settings,
+    store: Arc<dyn Store>,
+    sessions: SessionKeeper,
+    username: Username,
+    json: bool,
+}
+
+impl Operator<'_> {
+    fn add(&self, arguments: &ArgMatches) -> Done {
+        let name = profile::name(arguments.get_one::<String>("name").map(String::as_str))?;
+        let age = profile::age(arguments.get_one("age").copied())?;
+        let password = self.new_password(arguments.get_flag("password-stdin"))?;
+        let now = SystemTime::now();
+        let user_id = UserId::from(Snowflakes::beside_a_server(self.settings.node).next(now)?);
+        let record = self.hash(user_id, &password)?;
+        let user = NewUser {
+            user_id: user_id.get(),
+            username: self.username.as_str(),
+            password_record: &record,
+            name,
+            age,
+            request_id: None,
+            created_at_ms: unix_ms(now),
+        };
+        // Once: a second try could not tell its own first from somebody else.
+        match self.store.insert_user(&user, store_deadline())? {
+            Inserted::Created => self.done(user_id.get(), "is registered", None),
+            Inserted::Repeated { .. } | Inserted::NameTaken => {
+                Err(format!("the username {} is taken", self.username).into())
+            }
+        }
+    }
+
+    fn show(&self) -> Done {
+        let profile = self.profile()?;
+        say(&if self.json { ascii_json(&shown::json(&profile)) } else { shown::text(&profile) })?;
+        Ok(())
+    }
+
+    fn disable(&self) -> Done {
+        let user_id = self.profile()?.user_id;
+        let now_ms = unix_ms(SystemTime::now());
+        self.change(patiently(|deadline| self.store.disable_user(user_id, now_ms, deadline))?)?;
+        self.settle(user_id, "is kept out, and every session has ended")
+    }
+
+    fn enable(&self) -> Done {
+        let user_id = self.profile()?.user_id;
+        self.change(patiently(|deadline| self.store.enable_user(user_id, deadline))?)?;
+        self.done(user_id, "may log in again", None)
+    }
+
+    fn set_password(&self, from_stdin: bool) -> Done {
+        let user_id = UserId::new(self.profile()?.user_id)?;
+        let password = self.new_password(from_stdin)?;
+        let record = self.hash(user_id, &password)?;
+        let user_id = user_id.get();
+        let set = |deadline| self.store.set_password_record(user_id, &record, deadline);
+        self.change(patiently(set)?)?;
+        self.settle(user_id, "has the new password, and every session has ended")
+    }
+
+    fn sessions(&self) -> Done {
+        let user_id = self.profile()?.user_id;
+        let now_ms = unix_ms(SystemTime::now());
+        let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
+        let sessions = patiently(list)?;
+        if self.json {
+            let all: Vec<Value> = sessions.iter().map(shown::session_json).collect();
+            say(&ascii_json(&all))?;
+        } else {
+            for session in &sessions {
+                say(&shown::session_text(session))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a session, or all.
+    fn revoke(&self, session: Option<u64>) -> Done {
+        let user_id = self.profile()?.user_id;
+        let Some(session_id) = session else {
+            let ended = patiently(|deadline| self.sessions.end_all(user_id, deadline))?;
+            let settles_in = ended.ok_or_else(|| self.gone())?;
+            return self.wait(user_id, "has no session any more", settles_in);
+        };
+        let ended = patiently(|deadline| self.sessions.end_by_id(user_id, session_id, deadline))?;
+        match ended {
+            Some(settles_in) => self.wait(user_id, "has one session less", settles_in),
+            None => Err(format!("{} has no session {session_id}", self.username).into()),
+        }
+    }
+
+    fn profile(&self) -> Result<UserProfile, Failure> {
+        let username = self.username.as_str();
+        let found = patiently(|deadline| self.store.user_profile(username, deadline))?;
+        found.ok_or_else(|| self.gone())
+    }
+
+    fn gone(&self) -> Failure {
+        format!("there is no user {}", self.username).into()
+    }
+
+    /// Whether there still was somebody to change.
+    fn change(&self, found: bool) -> Result<(), Failure> {
+        if found { Ok(()) } else { Err(self.gone()) }
+    }
+
+    fn new_password(&self, from_stdin: bool) -> Result<Password, Failure> {
+        let text = ask(from_stdin)?;
+        Ok(Password::for_registration(&text, &self.username, &self.settings.passwords)?)
+    }
+
+    fn hash(&self, user_id: UserId, password: &Password) -> Result<String, Failure> {
+        let params = self.settings.rules.params;
+        let peppers = opening::peppers(self.settings, &*self.store, store_deadline())?;
+        // For one hash it does not pay to find out whether the faster engine is right.
+        let mut arena = Arena::new(HashEngine::Reference, params)?;
+        let record = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
+        Ok(record.to_text())
+    }
+
+    /// Follows up on an epoch that was raised in the store.
+    fn settle(&self, user_id: u64, done: &str) -> Done {
+        let settle = |_| -> Result<Duration, StoreError> {
+            // At least as high as what it was raised to: all before it are ended.
+            let profile = self.store.user_profile(self.username.as_str(), store_deadline())?;
+            let epoch = profile.map_or(0, |profile| profile.session_epoch);
+            self.sessions.settle_all(user_id, epoch)
+        };
+        let settles_in = patiently(settle).map_err(|error| {
+            format!("it is done, but sessions may go on for a while; run this again: {error}")
+        })?;
+        self.wait(user_id, done, settles_in)
+    }
+
+    /// Waits until no front answers for what has ended, and only then says that it has.
+    fn wait(&self, user_id: u64, done: &str, settles_in: Duration) -> Done {
+        thread::sleep(settles_in);
+        self.done(user_id, done, Some(settles_in))
+    }
+
+    fn done(&self, user_id: u64, done: &str, settled_in: Option<Duration>) -> Done {
+        let username = &self.username;
+        if self.json {
+            let mut told = json!({
+                "user_id": user_id.to_string(), "username": username.as_str(), "done": done,
+            });
+            if let Some(settled_in) = settled_in {
+                told["settled_ms"] = crate::accounts::millis(settled_in).into();
+            }
+            say(&ascii_json(&told))?;
+            return Ok(());
+        }
+        let everywhere = settled_in.map_or(String::new(), |settled_in| {
+            format!(", on every front since {} after the store had it", format_duration(settled_in))
+        });
+        say(&format!("{username} {done}{everywhere}"))?;
+        Ok(())
+    }
+}
