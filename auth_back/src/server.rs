@@ -201,8 +201,9 @@ fn observe_guard(registry: &mut Registry, accounts: &Arc<Accounts>) {
 }
 
 fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
-    let arenas = Arc::clone(accounts);
-    let store = Arc::clone(accounts);
+    let [hashes, arenas, store] = [0; 3].map(|_| Arc::clone(accounts));
+    let help = "Hashes begun, each in an arena of its own for as long as it takes";
+    registry.observe_counter("hashes", help, &[], move || hashes.arenas.stats().acquired);
     let help = "Items of a pool that are lent";
     registry.observe_gauge("pool_lent", help, &[("pool", "arenas")], move || {
         arenas.arenas.stats().lent as f64

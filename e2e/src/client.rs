@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use ureq::{Agent, Body, http::Response};
+use ureq::{Agent, Body, RequestBuilder, http::Response, typestate::WithBody};
 
 use crate::{answer::Answer, limits::HANG_GUARD};
 
@@ -12,6 +12,7 @@ use crate::{answer::Answer, limits::HANG_GUARD};
 pub struct Client {
     agent: Agent,
     base: String,
+    forwarded_for: Option<String>,
 }
 
 impl Client {
@@ -22,7 +23,13 @@ impl Client {
             .http_status_as_error(false)
             .timeout_global(Some(HANG_GUARD))
             .build();
-        Self { agent: config.into(), base: format!("http://{address}") }
+        Self { agent: config.into(), base: format!("http://{address}"), forwarded_for: None }
+    }
+
+    /// The same user, whose requests come from `address` through a proxy.
+    #[must_use]
+    pub fn behind_proxy(&self, address: &str) -> Self {
+        Self { forwarded_for: Some(address.to_owned()), ..self.clone() }
     }
 
     /// `POST /open_api/v1/register`.
@@ -62,7 +69,7 @@ impl Client {
     #[must_use]
     pub fn logout(&self, token: &str) -> Answer {
         let url = format!("{}/open_api/v1/logout", self.base);
-        let request = self.agent.post(&url).content_type("application/json");
+        let request = self.json_to(&url);
         received(&url, request.header("authorization", bearer(token)).send("{}"))
     }
 
@@ -79,6 +86,9 @@ impl Client {
     /// When there is no answer: nobody listens, or the connection is cut.
     pub fn try_get(&self, path: &str, token: Option<&str>) -> Result<Answer, ureq::Error> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
         if let Some(token) = token {
             request = request.header("authorization", bearer(token));
         }
@@ -89,7 +99,7 @@ impl Client {
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         let url = format!("{}{path}", self.base);
-        let request = self.agent.post(&url).content_type("application/json");
+        let request = self.json_to(&url);
         received(&url, request.send(body.to_string()))
     }
 
@@ -97,8 +107,16 @@ impl Client {
     #[must_use]
     pub fn post_as(&self, path: &str, body: &Value, token: &str) -> Answer {
         let url = format!("{}{path}", self.base);
-        let request = self.agent.post(&url).content_type("application/json");
+        let request = self.json_to(&url);
         received(&url, request.header("authorization", bearer(token)).send(body.to_string()))
+    }
+
+    fn json_to(&self, url: &str) -> RequestBuilder<WithBody> {
+        let request = self.agent.post(url).content_type("application/json");
+        match &self.forwarded_for {
+            None => request,
+            Some(address) => request.header("x-forwarded-for", address),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod operator;
 mod procfs;
 mod raw;
 mod server;
+pub mod statistics;
 mod system;
 mod wait;
 
