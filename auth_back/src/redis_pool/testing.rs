@@ -53,7 +53,12 @@ impl Redis {
         }
     }
 
-    /// Starts it again on the same port, empty.
+    /// Saves what it holds now; a restart brings it back.
+    pub(crate) fn save(&self) {
+        redis::cmd("SAVE").exec(&mut self.connect()).unwrap();
+    }
+
+    /// Starts it again on the same port, with what was last saved.
     pub(crate) fn restart(&self) {
         assert!(self.try_start(), "redis-server does not start again");
     }

@@ -55,6 +55,17 @@ pub(super) struct Ticket {
     missed_at_ms: u64,
 }
 
+#[cfg(test)]
+impl Ticket {
+    pub(super) fn missed_at_ms(&self) -> u64 {
+        self.missed_at_ms
+    }
+
+    pub(super) fn set_missed_at_ms(&mut self, missed_at_ms: u64) {
+        self.missed_at_ms = missed_at_ms;
+    }
+}
+
 /// What comes of an operation on a connection.
 enum Done<T> {
     Value(T),

@@ -27,6 +27,8 @@
 mod cache;
 mod generation;
 pub mod limits;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
