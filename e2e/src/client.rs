@@ -73,6 +73,31 @@ impl Client {
         received(&url, request.header("authorization", bearer(token)).send("{}"))
     }
 
+    /// `POST /open_api/v1/logout` of every session.
+    #[must_use]
+    pub fn logout_everywhere(&self, token: &str) -> Answer {
+        self.post_as("/open_api/v1/logout", &json!({ "all": true }), token)
+    }
+
+    /// `GET /open_api/v1/sessions`.
+    #[must_use]
+    pub fn sessions(&self, token: &str) -> Answer {
+        self.get("/open_api/v1/sessions", Some(token))
+    }
+
+    /// `POST /open_api/v1/revoke_session`.
+    #[must_use]
+    pub fn revoke_session(&self, token: &str, session_id: &str) -> Answer {
+        self.post_as("/open_api/v1/revoke_session", &json!({ "session_id": session_id }), token)
+    }
+
+    /// `POST /open_api/v1/change_password`.
+    #[must_use]
+    pub fn change_password(&self, token: &str, current: &str, new: &str) -> Answer {
+        let body = json!({ "current_password": current, "new_password": new });
+        self.post_as("/open_api/v1/change_password", &body, token)
+    }
+
     /// `GET` of any path.
     #[must_use]
     pub fn get(&self, path: &str, token: Option<&str>) -> Answer {

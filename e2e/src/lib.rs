@@ -2,7 +2,7 @@
 //!
 //! [`System`] runs any number of `auth_back` and `http_front` processes over one store, each on
 //! ports of its own choice. [`Client`] is a well-behaved user, [`RawConnection`] a hostile one,
-//! [`MariaDb`] a database that a test may take away and bring back.
+//! [`MariaDb`] a database and [`Redis`] a Redis that a test may take away and bring back.
 //!
 //! ```no_run
 //! use e2e::System;
@@ -30,6 +30,7 @@ mod nginx;
 mod operator;
 mod procfs;
 mod raw;
+mod redis;
 mod server;
 pub mod statistics;
 mod system;
@@ -44,6 +45,7 @@ pub use nginx::{Nginx, free_address};
 pub use operator::{Operator, Told};
 pub use procfs::resident_bytes;
 pub use raw::RawConnection;
+pub use redis::Redis;
 pub use server::{Server, run_to_end};
 pub use system::{Builder, Store, System};
 pub use wait::{StopOnDrop, until};

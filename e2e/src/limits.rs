@@ -16,7 +16,7 @@ pub const STALL: Duration = Duration::from_secs(3);
 /// Longest answer that a raw connection reads, in bytes. A product list is about 1 KiB.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Tries to start a database on a port that was free a moment ago: another process may have taken
+/// Tries to start a database or a Redis on a port that was free a moment ago: another process may have taken
 /// the port in between.
 pub const DATABASE_STARTS_MAX: usize = 5;
 

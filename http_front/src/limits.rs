@@ -64,9 +64,10 @@ pub const READ_TICK: Duration = Duration::from_millis(100);
 /// at the deadline, plus one tick; this is for the case that none does.
 pub const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// The longest lease that an answer to a logout, or to whatever else ends sessions, waits for (`auth_back --lease` allows
-/// no longer one).
-pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
+/// The longest time that an answer to a logout, or to whatever else ends sessions, waits for: five
+/// seconds of leases (`auth_back --lease` allows no longer one), and what auth_back adds when its servers
+/// have to forget what Redis holds.
+pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(6);
 
 /// How often readiness is looked at, when the last look said yes.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);

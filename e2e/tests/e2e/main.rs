@@ -13,6 +13,7 @@ mod limits;
 mod nginx;
 mod peer;
 mod responsiveness;
+mod revocation;
 mod secrets;
 mod settings;
 mod shutdown;
