@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::credentials::{OnMissing, PepperKeyring, Purpose, TokenKeyring};
+use crate::credentials::{
+    BreachedError, BreachedFile, OnMissing, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
+};
 use crate::keyrings::register;
 use crate::limits::STORE_RETRY;
 use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
-use crate::settings::Settings;
+use crate::settings::{PasswordSettings, Settings};
 use crate::store::{self, MigrationError, Store, StoreError};
 
 /// Opens the store and brings it to this program's schema, waiting for it to come up: at a common
@@ -83,6 +85,21 @@ fn tell_of(created: Option<&Path>) {
     if let Some(file) = created {
         tracing::info!(file = %file.display(), "a key was made; keep a copy apart from the store's");
     }
+}
+
+/// What new passwords have to be. Blocks while the file of breached passwords is checked, about a
+/// second for a gigabyte.
+///
+/// # Errors
+/// [`BreachedError`] when there is to be such a file, and it cannot be used.
+pub fn password_rules(settings: &Settings) -> Result<PasswordRules, BreachedError> {
+    let PasswordSettings { policy, service_names, breached } = settings.passwords.clone();
+    let breached = breached.map(|path| BreachedFile::open(&path)).transpose()?;
+    if let Some(file) = &breached {
+        let (count, one_in) = (file.count(), file.one_in());
+        tracing::info!(count, one_in, "breached passwords; one in so many others is refused too");
+    }
+    Ok(PasswordRules { policy, service_names, breached: breached.map(Arc::new) })
 }
 
 /// Keys and users are for the owner alone.

@@ -172,7 +172,7 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         guard,
         decoy,
         ids,
-        passwords: settings.passwords.clone(),
+        passwords: opening::password_rules(settings)?,
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })

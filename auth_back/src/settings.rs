@@ -15,7 +15,7 @@ use service::settings::{Program, Setting, SettingError, SettingErrors};
 use crate::accounts::Rules;
 use crate::audit::AuditTarget;
 use crate::credentials::limits::SERVICE_NAMES_MAX;
-use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy, PasswordRules};
+use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy};
 use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{
@@ -120,6 +120,12 @@ pub static PROGRAM: Program = Program::new(
             "Names of the product that users log in to; no new password may be made of one, or of the username",
         )
         .default("gatehouse")
+        .group("Passwords"),
+        Setting::value(
+            "breached-passwords",
+            "FILE",
+            "Passwords that were stolen elsewhere, none of which may be chosen: made by `auth_back breached build`",
+        )
         .group("Passwords"),
         Setting::value(
             "sessions",
@@ -246,8 +252,8 @@ pub struct Settings {
     pub redis: Option<RedisUrl>,
     /// What accounts may be and how they are kept.
     pub rules: Rules,
-    /// What new passwords have to be.
-    pub passwords: PasswordRules,
+    /// What new passwords have to be; [`crate::opening::password_rules`] opens the file.
+    pub passwords: PasswordSettings,
     /// Who may try a password, and how often.
     pub guard: GuardRules,
     /// Whether it is kept secret which users there are.
@@ -274,6 +280,17 @@ pub struct Settings {
     pub log: LogSettings,
     /// Whether memory may be dumped.
     pub core_dumps: CoreDumps,
+}
+
+/// What new passwords have to be, with the file still closed.
+#[derive(Clone, Debug)]
+pub struct PasswordSettings {
+    /// How long they may be.
+    pub policy: PasswordPolicy,
+    /// Names of the service, none of which they may be made of.
+    pub service_names: Vec<String>,
+    /// Where those are that were stolen before.
+    pub breached: Option<PathBuf>,
 }
 
 /// Which engine hashes.
@@ -310,7 +327,7 @@ impl Settings {
                 sessions_place
             ),
             rules: gather!(Rules { params: params(values), sessions: session_rules(values) }),
-            passwords: gather!(PasswordRules {
+            passwords: gather!(PasswordSettings {
                 policy: password_policy(values),
                 service_names: values.list(
                     "service-names",
@@ -318,6 +335,7 @@ impl Settings {
                     0..=SERVICE_NAMES_MAX,
                     service_name
                 ),
+                breached: values.if_given("breached-passwords", |name| values.path(name)),
             }),
             guard: guard_rules(values),
             uniform_auth_errors: values.boolean("uniform-auth-errors"),

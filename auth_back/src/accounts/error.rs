@@ -21,7 +21,7 @@ pub enum AccountError {
     Username(#[from] UsernameError),
     /// The user's fault: no such password can be.
     #[error(transparent)]
-    Password(#[from] PasswordError),
+    Password(PasswordError),
     /// The user's fault: no such display name can be.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -97,12 +97,24 @@ pub enum InternalError {
     /// A hash that does not fit an arena does not fit the annex either, or there is no memory.
     #[error(transparent)]
     Annex(#[from] HashError),
+    /// The file of breached passwords cannot be read.
+    #[error(transparent)]
+    NotCompared(PasswordError),
     /// The arenas are gone while requests are still being served.
     #[error("the arenas are closed")]
     ArenasClosed,
     /// A worker dropped the request: it panicked, or the server is at its end.
     #[error("the request was dropped")]
     Dropped,
+}
+
+impl From<PasswordError> for AccountError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::NotCompared => Self::Internal(InternalError::NotCompared(error)),
+            _ => Self::Password(error),
+        }
+    }
 }
 
 impl From<StoreError> for AccountError {

@@ -4,6 +4,7 @@
 //! by flag, variable and file, so `auth_back --config FILE COMMAND` works on what the server with that
 //! file works on. What a command finds goes to standard output, everything else to standard error.
 
+mod breached;
 mod export;
 mod import;
 mod keys;
@@ -43,6 +44,7 @@ struct Subcommand {
 type Done = Result<(), Box<dyn Error>>;
 
 const COMMANDS: &[Subcommand] = &[
+    breached::COMMAND,
     migrate::COMMAND,
     user::COMMAND,
     import::COMMAND,

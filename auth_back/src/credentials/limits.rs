@@ -38,6 +38,22 @@ pub const CONTEXT_LETTERS_MIN: usize = USERNAME_LEN_MIN;
 /// Most names of the service that can be set.
 pub const SERVICE_NAMES_MAX: usize = 16;
 
+/// Longest line of a list of breached passwords: a digest, a count of any 64 bits, a line end.
+pub const BREACHED_LINE_LEN_MAX: usize = 64;
+/// Entries that a bucket of a file of breached passwords has on average at the most, before there are
+/// more buckets: a lookup reads up to 2 KiB.
+pub const BREACHED_BUCKET_ENTRIES_MEAN_MAX: u64 = 512;
+/// Most entries of one bucket. Digests are spread evenly: with 512 on average, more than 700 are as
+/// good as impossible, and the largest lists that are to be expected have 1,000.
+pub const BREACHED_BUCKET_ENTRIES_MAX: usize = 4_096;
+/// Most entries that begin with the same byte, which are sorted in memory together: 512 MiB. Enough
+/// for 17 thousand million lines.
+pub const BREACHED_PART_ENTRIES_MAX: u64 = 1 << 26;
+/// Bytes that are read at a time when a file of breached passwords is checked.
+pub const BREACHED_READ_BYTES: usize = 1 << 20;
+/// Bytes that are written at a time to each of 256 temporary files: 16 MiB in all.
+pub const BREACHED_WRITE_BYTES: usize = 64 << 10;
+
 /// Longest UTF-8 form of a code point, in bytes (RFC 3629, section 3).
 const UTF8_LEN_MAX: usize = 4;
 /// Most code points that compose into one under NFC (Unicode Standard Annex 15, table of maximum

@@ -17,11 +17,12 @@
 //! Every type here is built by a checking constructor, so a value that exists is valid. Types that
 //! hold secrets wipe themselves on drop and print as `***`.
 //!
-//! No function here touches a store, a socket or a clock. Only [`keys`] touches files, and only
+//! No function here touches a store, a socket or a clock. Only [`keys`] and [`breached`] touch files, and only
 //! [`argon2id`] takes noticeable time.
 
 pub mod argon2id;
 pub mod blocklist;
+pub mod breached;
 pub mod foreign;
 pub mod keyring;
 pub mod keys;
@@ -38,6 +39,7 @@ pub use argon2id::{
     Annex, AnnexManager, Arena, ArenaError, ArenaManager, HashEngine, HashError, Need, Params,
     ParamsError, Salt, Tag,
 };
+pub use breached::{BreachedError, BreachedFile};
 pub use foreign::{ForeignError, ForeignFunction, ForeignHash};
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError, Ring};
 pub use keys::{KeyDirectory, KeySource, KeysError, Loaded, OnMissing, Purpose};

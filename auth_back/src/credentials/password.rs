@@ -20,11 +20,13 @@
 //!   matches.
 
 use std::fmt;
+use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::blocklist::Folded;
+use super::breached::BreachedFile;
 use super::limits::{
     PASSWORD_CHARS_CEILING, PASSWORD_CHARS_MAX_DEFAULT, PASSWORD_CHARS_MAX_FLOOR,
     PASSWORD_CHARS_MIN_DEFAULT, PASSWORD_CHARS_MIN_FLOOR, PASSWORD_INPUT_BYTES_MAX,
@@ -49,12 +51,14 @@ pub struct PasswordPolicy {
 }
 
 /// What a new password has to be: long enough, and none that is easily guessed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct PasswordRules {
     /// How long it may be.
     pub policy: PasswordPolicy,
     /// Names of the service, none of which a password may be made of.
     pub service_names: Vec<String>,
+    /// Passwords that were stolen somewhere, none of which it may be.
+    pub breached: Option<Arc<BreachedFile>>,
 }
 
 /// Why a text is not a password. The user is at fault. Never repeats any of the text.
@@ -84,10 +88,20 @@ pub enum PasswordError {
     /// Made of the username or a name of the service.
     #[error("the password is made of nothing but the username or the name of this service")]
     Contextual,
+    /// In the file of breached passwords.
+    #[error(
+        "the password was stolen from some other service before, and is tried everywhere since"
+    )]
+    Breached,
+    /// Nobody's fault but a disk's: whether it is in the file of breached passwords is not known. The
+    /// log says more.
+    #[error("the password could not be compared with those that were stolen before")]
+    NotCompared,
 }
 
 impl Password {
-    /// Reads a password that somebody chooses: for a registration or a change.
+    /// Reads a password that somebody chooses: for a registration or a change. Blocks on a file where
+    /// the rules have one.
     ///
     /// ```
     /// use auth_back::credentials::{Password, PasswordError, PasswordRules, Username};
@@ -118,7 +132,14 @@ impl Password {
         if names.chain([username.as_str()]).any(|word| folded.is_made_of(word)) {
             return Err(PasswordError::Contextual);
         }
-        Ok(password)
+        match rules.breached.as_ref().map(|file| file.contains(&password)) {
+            None | Some(Ok(false)) => Ok(password),
+            Some(Ok(true)) => Err(PasswordError::Breached),
+            Some(Err(error)) => {
+                tracing::error!(%error, "a new password was refused for want of a list");
+                Err(PasswordError::NotCompared)
+            }
+        }
     }
 
     /// Reads a password that somebody offers to prove who they are.
@@ -247,6 +268,7 @@ impl Default for PasswordPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::breached::Builder;
     use proptest::prelude::*;
 
     const TOO_SHORT: Result<&str, PasswordError> = Err(PasswordError::TooShort { chars_min: 8 });
@@ -337,6 +359,26 @@ mod tests {
         check_login("a", Ok("a"));
         check_login(&"a".repeat(256), Ok(&"a".repeat(256)));
         check_login(&"a".repeat(257), Err(PasswordError::TooLong { chars_max: 256 }));
+    }
+
+    #[test]
+    fn refuses_what_was_stolen_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("breached");
+        let mut builder = Builder::new(&path, 1).unwrap();
+        // SHA-1 of "zwölf Boxkämpfer".
+        builder.read(&b"fdfd48f1f2dc40f12083543794f6dd0870624ea1"[..], |_| ()).unwrap();
+        builder.finish(|_| ()).unwrap();
+        let breached = Some(Arc::new(BreachedFile::open(&path).unwrap()));
+        let rules = PasswordRules { breached, ..PasswordRules::default() };
+        // Typed with combining marks: it is the normalised password that is looked up.
+        for text in ["zwölf Boxkämpfer", "zwo\u{308}lf Boxka\u{308}mpfer"] {
+            assert_eq!(choose(text, &rules).unwrap_err(), PasswordError::Breached);
+        }
+        assert!(choose("zwölf Boxkämpfer jagen", &rules).is_ok());
+        std::fs::write(&path, b"").unwrap();
+        let error = choose("zwölf Boxkämpfer jagen", &rules).unwrap_err();
+        assert_eq!(error, PasswordError::NotCompared);
     }
 
     #[test]

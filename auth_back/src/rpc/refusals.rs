@@ -19,6 +19,9 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::Password(PasswordError::Common | PasswordError::Contextual) => {
             (Status::BAD_REQUEST, "password_common")
         }
+        AccountError::Password(PasswordError::Breached) => {
+            (Status::BAD_REQUEST, "password_breached")
+        }
         AccountError::Password(_) => (Status::BAD_REQUEST, "password_invalid"),
         AccountError::Name(_) => (Status::BAD_REQUEST, "name_invalid"),
         AccountError::Age(_) => (Status::BAD_REQUEST, "age_invalid"),

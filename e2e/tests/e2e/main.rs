@@ -2,6 +2,7 @@
 
 mod audit;
 mod bad_input;
+mod breached;
 mod durability;
 mod faults;
 mod flows;

@@ -218,7 +218,8 @@ impl Operator<'_> {
 
     fn new_password(&self, from_stdin: bool) -> Result<Password, Failure> {
         let text = ask(from_stdin)?;
-        Ok(Password::for_registration(&text, &self.username, &self.settings.passwords)?)
+        let rules = opening::password_rules(self.settings)?;
+        Ok(Password::for_registration(&text, &self.username, &rules)?)
     }
 
     fn hash(&self, user_id: UserId, password: &Password) -> Result<String, Failure> {

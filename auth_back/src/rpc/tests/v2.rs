@@ -295,6 +295,8 @@ fn refusals_have_a_status_and_a_code() {
         (AccountError::from(too_many), 429, "too_many_attempts"),
         (AccountError::Password(PasswordError::Common), 400, "password_common"),
         (AccountError::Password(PasswordError::Contextual), 400, "password_common"),
+        (AccountError::Password(PasswordError::Breached), 400, "password_breached"),
+        (AccountError::from(PasswordError::NotCompared), 500, "internal"),
         (AccountError::Password(PasswordError::Empty), 400, "password_invalid"),
         (AccountError::SessionNotLive, 401, "session_not_live"),
         (AccountError::SessionUnknown, 404, "session_unknown"),
