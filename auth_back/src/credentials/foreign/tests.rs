@@ -66,6 +66,35 @@ fn hashes_of_other_implementations() {
     }
 }
 
+/// Most foreign argon2 fits an arena, which is larger, has other lanes, and has been used for ours.
+#[test]
+fn an_arena_serves_every_argon2_that_fits() {
+    let ours = Params::in_record(300, 1, 1).unwrap();
+    for engine in HashEngine::ALL {
+        let mut arena = crate::credentials::Arena::new(engine, ours).unwrap();
+        let mut served = 0;
+        for (password, hash) in vectors().iter().filter(|(_, hash)| hash.contains("$argon2")) {
+            let record = record(hash);
+            if record.need().exceeds(300) {
+                continue;
+            }
+            let (right, wrong) = (Password::for_login(password), Password::for_login("wrong"));
+            for (text, expected) in [
+                (right, Verdict::Match),
+                (wrong, Verdict::Mismatch),
+                (Password::for_login(password), Verdict::Match),
+            ] {
+                let text = text.unwrap();
+                PasswordRecord::create(user(), &text, ours, &peppers(), &mut arena).unwrap();
+                let verdict = record.verify(user(), &text, &peppers(), &mut arena).unwrap();
+                assert_eq!(verdict, expected, "{engine:?} {hash}");
+            }
+            served += 1;
+        }
+        assert_eq!(served, 12);
+    }
+}
+
 #[test]
 fn what_is_written_reads_as_the_same() {
     for (_, hash) in vectors() {
