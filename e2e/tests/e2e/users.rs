@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Database, Store, System};
+use e2e::{Database, Redis, Store, System};
 use serde_json::Value;
 
 use crate::PASSWORD;
@@ -23,6 +23,14 @@ fn an_operator_looks_after_a_user_on_sqlite() {
 fn an_operator_looks_after_a_user_on_mariadb() {
     let store = Store::MariaDb(Database::new());
     an_operator_looks_after_a_user(&System::builder().store(store).fronts(2).start());
+}
+
+/// The command tells Redis, or else a server would still find there what has ended.
+#[test]
+fn an_operator_looks_after_a_user_with_sessions_in_redis() {
+    let redis = Redis::start();
+    let flags = ["--sessions", &redis.url()];
+    an_operator_looks_after_a_user(&System::builder().fronts(2).auth_flags(&flags).start());
 }
 
 fn an_operator_looks_after_a_user(system: &System) {

@@ -46,6 +46,8 @@ fn command() -> Command {
              and if you like name, age, created_at, disabled. Hashes are argon2, bcrypt, scrypt or PBKDF2, \
              in PHC, modular crypt or Django's form, or what export wrote, with user_id. At their next \
              login each is replaced by one of ours.\n\n\
+             In CSV, a cell with a comma (argon2 hashes have some) stands between quotes, and no cell has a \
+             line break. An apostrophe before a formula is taken away, as export puts it there.\n\n\
              A line that is not taken is told and passed over; the exit code is then 1. Run again, an \
              import goes on where it was stopped.",
         )
