@@ -142,21 +142,33 @@ fn a_hash_that_was_begun_counts_whatever_comes_of_it() {
     assert_eq!(bench.exhaust("ada", "", None).0, 19);
 }
 
+/// All attempts are in work at once: none is settled before all have been let through or refused.
 #[test]
 fn guesses_at_the_same_time_do_not_pass_together() {
-    let bench = Bench::new(|_| {});
-    let (through, start) = (AtomicUsize::new(0), std::sync::Barrier::new(200));
-    thread::scope(|scope| {
-        for _ in 0..200 {
-            scope.spawn(|| {
-                start.wait();
-                if bench.attempt("ada", GUESSER, None, Wrong).is_none() {
-                    through.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    assert_eq!(through.into_inner(), 20);
+    let check = |from: fn(u8) -> [u8; 4], expected: usize| {
+        let bench = Bench::new(|_| {});
+        let username = Username::new("ada").unwrap();
+        let (through, all) = (AtomicUsize::new(0), std::sync::Barrier::new(200));
+        thread::scope(|scope| {
+            for number in 0..200 {
+                let (bench, username, through, all) = (&bench, &username, &through, &all);
+                scope.spawn(move || {
+                    let address = Some(from(number).into());
+                    let attempt = Attempt { username, address, known: None };
+                    all.wait();
+                    let reserved = bench.guard.reserve_login(&attempt, bench.now);
+                    all.wait();
+                    if let Ok(reservation) = reserved {
+                        through.fetch_add(1, Ordering::Relaxed);
+                        reservation.keep();
+                    }
+                });
+            }
+        });
+        assert_eq!(through.into_inner(), expected);
+    };
+    check(|_| [198, 51, 100, 1], 20);
+    check(|number| [198, 51, 100, number], 100);
 }
 
 /// Wrong guesses from many networks, until the account is in its slow lane.

@@ -21,11 +21,18 @@ const OWNER: &str = "192.0.2.1";
 const GUESSER: &str = "198.51.100.1";
 const ELSEWHERE: &str = "203.0.113.1";
 
+/// Hashes that take long enough, and enough of them at a time, for many guesses to be in work at
+/// once: a limit that counted them when they are done would let all of those through.
+const AT_ONCE: [&str; 5] =
+    ["--argon2", "m=4096,t=2,p=1", "--allow-weak-argon2", "--hash-threads", "32"];
+
 /// A system that believes its proxies, with room for all guesses at once.
 fn system(auth_flags: &[&str]) -> System {
     System::builder()
+        .default_hashing()
+        .auth_flags(&AT_ONCE)
         .auth_flags(auth_flags)
-        .front_flags(&["--trusted-proxies", "127.0.0.1"])
+        .front_flags(&["--trusted-proxies", "127.0.0.1", "--heavy-threads", "16"])
         .front_flags(&["--heavy-queue", "512", "--request-timeout", "60s"])
         .start()
 }
