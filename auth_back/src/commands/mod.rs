@@ -1,6 +1,6 @@
 //! What an operator can have this program do instead of serving: its subcommands.
 //!
-//! Each is one entry of [`COMMANDS`] and one file here. They take the same settings as the server,
+//! Each is one entry of `COMMANDS` and one file here. They take the same settings as the server,
 //! by flag, variable and file, so `auth_back --config FILE COMMAND` works on what the server with that
 //! file works on. What a command finds goes to standard output, everything else to standard error.
 

@@ -3,7 +3,7 @@
 //! The database is always written and always decides. With Redis beside it, sessions are found there
 //! first; a miss, and a Redis that is away, go to the database, and what is found there is brought to
 //! Redis. What ends a session commits in the database, then tells Redis, and if that fails makes every
-//! server forget what Redis has ([`generation`]). So Redis can be slow, away, emptied, or restored from
+//! server forget what Redis has (`generation`). So Redis can be slow, away, emptied, or restored from
 //! an old snapshot: nobody sees an error, and no session that has ended is found.
 //!
 //! Ending returns for how long the session may still be answered for elsewhere: under leases of fronts,

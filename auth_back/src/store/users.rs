@@ -36,7 +36,7 @@ pub trait Users {
     ///
     /// # Errors
     ///
-    /// See [`Store`].
+    /// See [`Store`](super::Store).
     fn has_users(&self, deadline: Instant) -> Result<bool, StoreError>;
 
     /// Replaces a password record if it is still `old` (compare and swap). False if it is not, or if

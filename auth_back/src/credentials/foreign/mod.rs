@@ -23,7 +23,7 @@
 //! - bcrypt looks at the first 72 bytes. The rest is passed over here too, or else the owner of a longer
 //!   password would not get in. But then a login proves those 72 bytes only, and a record that is made
 //!   of whatever followed them could lock the owner out; so a record is not converted by such a login
-//!   ([`ForeignFunction::proves`]).
+//!   (`ForeignFunction::proves`).
 //! - bcrypt ends at a NUL, and no password here has one (see [`super::password`]).
 //!
 //! # What is left out
