@@ -128,6 +128,18 @@ impl Server {
         self.spawn();
     }
 
+    /// Gives it another value for a flag that it was started with, from its next start on.
+    pub fn set_flag(&mut self, flag: &str, value: &str) {
+        let at = self.recipe.flags.iter().position(|given| given == flag);
+        let at = at.unwrap_or_else(|| panic!("it was started without {flag}"));
+        value.clone_into(&mut self.recipe.flags[at + 1]);
+    }
+
+    /// Gives it a variable of its environment, from its next start on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.recipe.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The program with the settings that this server was given, apart from its addresses.
     pub(crate) fn command_line(&self) -> Command {
         let mut command = clean_command(self.recipe.program);

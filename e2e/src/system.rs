@@ -1,6 +1,9 @@
 //! Both servers together, over one store.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 
@@ -25,6 +28,7 @@ pub struct System {
     // After the servers: they are dropped in the order of declaration, and still write.
     _database: Option<Database>,
     scratch: TempDir,
+    store_url: String,
 }
 
 /// Where users and sessions are kept.
@@ -131,6 +135,18 @@ impl System {
         self.scratch.path()
     }
 
+    /// Where the auth servers keep their keys.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.scratch().join("data").join("keys")
+    }
+
+    /// The store, as `--store` names it.
+    #[must_use]
+    pub fn store_url(&self) -> &str {
+        &self.store_url
+    }
+
     /// Waits until every http_front can serve.
     pub fn until_ready(&self) {
         for front in &self.fronts {
@@ -231,7 +247,7 @@ impl Builder {
             Server::start(recipe)
         };
         let fronts = (0..self.fronts).map(start_front).collect();
-        let system = System { fronts, auths, _database: database, scratch };
+        let system = System { fronts, auths, _database: database, scratch, store_url: url };
         system.until_ready();
         system
     }

@@ -1,0 +1,254 @@
+//! Keys that change, go missing or come from elsewhere; and work factors that change.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use e2e::{Server, System, until};
+
+use crate::PASSWORD;
+
+fn place(path: &Path, content: &str, mode: u32) {
+    fs::write(path, content).expect("a file can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+fn key(digit: char) -> String {
+    format!("0{}", digit.to_string().repeat(63))
+}
+
+fn database(system: &System) -> rusqlite::Connection {
+    let path = system.store_url().strip_prefix("sqlite:").expect("a SQLite file");
+    let database = rusqlite::Connection::open(path).expect("the database opens");
+    database.busy_timeout(std::time::Duration::from_secs(30)).expect("it can wait");
+    database
+}
+
+fn record(system: &System, username: &str) -> String {
+    let query = "SELECT password_record FROM user WHERE username = ?";
+    database(system).query_row(query, [username], |row| row.get(0)).expect("the user is there")
+}
+
+/// Whether what a server counts under a name and label has come to `least`.
+fn counted(server: &Server, series: &str, least: u64) -> Option<()> {
+    let metrics = server.ops().get("/metrics", None).assert_status(200);
+    let line = metrics.text().lines().find_map(|line| line.strip_prefix(series));
+    let count = line.and_then(|count| count.trim().parse::<u64>().ok());
+    (count.unwrap_or_else(|| panic!("no {series} in {}", metrics.text())) >= least).then_some(())
+}
+
+/// Has an auth_back start with the settings of this one, which it must refuse with these words.
+#[track_caller]
+fn check_refuses_to_start(system: &System, words: &str) {
+    let any_port = ["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
+    let told = system.operator(&any_port).run();
+    assert!(told.code != Some(0) && told.errors.contains(words), "no {words:?} in {told:?}");
+}
+
+#[test]
+fn keys_that_are_not_those_of_the_records_are_refused_at_start() {
+    let mut system = System::start();
+    system.client().register("ada", PASSWORD).assert_status(200);
+    assert!(system.auth().stop().success());
+    let first = system.keys().join("pepper-1.key");
+    let right = fs::read_to_string(&first).expect("the key of the first start");
+
+    fs::remove_file(&first).expect("it is ours");
+    check_refuses_to_start(&system, "there is no pepper key in");
+    assert!(!first.exists(), "no new key takes the place of a lost one");
+    let second = system.keys().join("pepper-2.key");
+    place(&second, &key('2'), 0o600);
+    check_refuses_to_start(&system, "under pepper 1, which is not among the keys");
+    place(&first, &key('1'), 0o600);
+    check_refuses_to_start(&system, "pepper 1 is another key");
+
+    place(&first, &right, 0o600);
+    system.auth().start_again();
+    system.until_ready();
+    system.client().authenticate("ada", PASSWORD).assert_status(200);
+}
+
+#[test]
+fn a_record_under_a_missing_key_fails_its_user_alone() {
+    let system = System::start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    user.register("bob", PASSWORD).assert_status(200);
+    let damaged = record(&system, "bob").replace("$k=1$", "$k=9$");
+    let update = "UPDATE user SET password_record = ? WHERE username = 'bob'";
+    database(&system).execute(update, [damaged]).expect("the statement is right");
+    for password in [PASSWORD, "incorrect horse battery"] {
+        user.authenticate("bob", password).assert_status(500);
+    }
+    user.authenticate("ada", PASSWORD).assert_status(200);
+}
+
+#[test]
+fn a_reading_that_fails_leaves_the_keys_that_were_there() {
+    let mut system = System::start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let path = system.keys().join("pepper-1.key");
+    let right = fs::read_to_string(&path).expect("the key of the first start");
+    let failures = "auth_back_key_reading_failures_total{keys=\"pepper\"}";
+    for (nth, wrong) in (1..).zip(["not a key".to_owned(), key('1')]) {
+        place(&path, &wrong, 0o600);
+        system.auth().signal("HUP");
+        until("the keys to be read", || counted(&system.auths()[0], failures, nth));
+        user.authenticate("ada", PASSWORD).assert_status(200);
+        user.register(&format!("bob{nth}"), PASSWORD).assert_status(200);
+    }
+    assert!(!system.auth().log().contains(right.trim()), "a key in the log");
+    place(&path, &right, 0o600);
+    system.auth().kill_and_start_again();
+    system.until_ready();
+    for name in ["ada", "bob1", "bob2"] {
+        user.authenticate(name, PASSWORD).assert_status(200);
+    }
+}
+
+/// The id of the key that signed a token.
+fn token_key(token: &str) -> u16 {
+    let body = URL_SAFE_NO_PAD.decode(token.strip_prefix("gate_").expect("a token"));
+    let body = body.expect("base64");
+    u16::from_be_bytes([body[1], body[2]])
+}
+
+#[test]
+fn a_new_token_key_logs_nobody_out_and_a_retired_one_does() {
+    // Every check goes to one of the two servers, in turn.
+    let mut system = System::builder().auths(2).auth_flags(&["--lease", "0ms"]).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let old = user.log_in("ada", PASSWORD);
+    assert_eq!(token_key(&old), 1);
+
+    system.operator(&["token-key", "rotate"]).succeed();
+    // One server alone is told. The other learns of the key from the first token under it.
+    system.auth().signal("HUP");
+    let new = until("a token under the new key", || {
+        let token = user.log_in("ada", PASSWORD);
+        (token_key(&token) == 2).then_some(token)
+    });
+    for _ in 0..4 {
+        user.session(&new).assert_status(200);
+        user.session(&old).assert_status(200);
+    }
+
+    let refused = system.operator(&["token-key", "retire", "2"]).run();
+    assert!(refused.errors.contains("is the active one"), "{refused:?}");
+    system.operator(&["token-key", "retire", "1"]).succeed();
+    for auth in system.auths() {
+        auth.signal("HUP");
+    }
+    until("the retired key to be forgotten by both", || {
+        let statuses: Vec<_> = (0..4).map(|_| user.session(&old).status).collect();
+        statuses.iter().all(|status| *status == 401).then_some(())
+    });
+    user.session(&new).assert_status(200);
+}
+
+#[test]
+fn keys_come_from_a_command_or_from_variables() {
+    let scripts = tempfile::tempdir().expect("a scratch directory can be made");
+    let script = scripts.path().join("vault");
+    let print = |lines: &str| place(&script, &format!("#!/bin/sh\n{lines}\n"), 0o700);
+    let source = format!("command:{} read", script.display());
+    let keys = ["--pepper-keys", &source, "--token-keys", &source];
+    print(&format!("echo 1 {}", key('1')));
+    let mut system = System::builder().auth_flags(&keys).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    assert!(!system.keys().exists(), "no key is made where keys come from elsewhere");
+    let refused = system.operator(&["pepper", "rotate"]).run();
+    assert!(refused.errors.contains("add the key 2 there"), "{refused:?}");
+
+    print(&format!("echo 1 {}; echo 2 {}", key('1'), key('2')));
+    system.auth().signal("HUP");
+    until("a login to bring its record up to date", || {
+        user.authenticate("ada", PASSWORD).assert_status(200);
+        record(&system, "ada").contains("$k=2$").then_some(())
+    });
+    user.session(&token).assert_status(200);
+
+    // A command that fails is as good as none.
+    print("exit 1");
+    system.auth().signal("HUP");
+    let failures = "auth_back_key_reading_failures_total{keys=\"pepper\"}";
+    until("the keys to be read", || counted(&system.auths()[0], failures, 1));
+    user.authenticate("ada", PASSWORD).assert_status(200);
+    assert!(system.auth().stop().success());
+    check_refuses_to_start(&system, "failed: exit status: 1");
+
+    // The same keys, from variables.
+    for flag in ["--pepper-keys", "--token-keys"] {
+        system.auth().set_flag(flag, "environment:GATEHOUSE_E2E_KEY");
+    }
+    system.auth().set_variable("GATEHOUSE_E2E_KEY_1", &key('1'));
+    check_refuses_to_start(&system, "under pepper 2, which is not among the keys");
+    system.auth().set_variable("GATEHOUSE_E2E_KEY_2", &key('2'));
+    system.auth().start_again();
+    system.until_ready();
+    user.authenticate("ada", PASSWORD).assert_status(200);
+    user.session(&token).assert_status(200);
+}
+
+#[test]
+fn a_changed_work_factor_comes_in_at_logins_and_within_its_budget() {
+    let users: Vec<_> = (0..12).map(|number| format!("user{number}")).collect();
+    let mut system = System::builder().auth_flags(&["--rehash-rate", "2"]).start();
+    let user = system.client();
+    for name in &users {
+        user.register(name, PASSWORD).assert_status(200);
+    }
+    let records =
+        |system: &System| -> Vec<_> { users.iter().map(|name| record(system, name)).collect() };
+    let count = |system: &System, params: &str| {
+        records(system).iter().filter(|record| record.contains(params)).count()
+    };
+    let restart = |system: &mut System, argon2, rate| {
+        system.auth().set_flag("--argon2", argon2);
+        system.auth().set_flag("--rehash-rate", rate);
+        system.auth().kill_and_start_again();
+        system.until_ready();
+    };
+    let log_in = |user: &e2e::Client| {
+        for name in &users {
+            user.authenticate(name, PASSWORD).assert_status(200);
+            user.authenticate(name, "incorrect horse battery").assert_status(401);
+        }
+    };
+    assert_eq!(count(&system, "$m=8,t=1,p=1$"), users.len());
+
+    restart(&mut system, "m=8,t=2,p=1", "0");
+    let before = records(&system);
+    log_in(&user);
+    assert_eq!(records(&system), before, "without a budget, nothing");
+
+    restart(&mut system, "m=8,t=2,p=1", "2");
+    let began = std::time::Instant::now();
+    log_in(&user);
+    // Two at once, and two for each second that has passed.
+    let most = 2 + 2 * (usize::try_from(began.elapsed().as_secs()).expect("not so long") + 1);
+    let upgraded = count(&system, "$m=8,t=2,p=1$");
+    assert!((2..=most).contains(&upgraded), "{upgraded} of at most {most}");
+    assert_eq!(upgraded + count(&system, "$m=8,t=1,p=1$"), users.len());
+    let series = "auth_back_record_upgrades_total{outcome=\"postponed\"}";
+    let postponed = u64::try_from(users.len() - upgraded).expect("not so many");
+    assert!(counted(&system.auths()[0], series, postponed).is_some(), "they are counted");
+
+    // Stronger or weaker: what is set is what is made. Memory that does not fit the arenas is found.
+    for argon2 in ["m=64,t=1,p=1", "m=8,t=1,p=1"] {
+        restart(&mut system, argon2, "10000");
+        until("all to be upgraded", || {
+            log_in(&user);
+            (count(&system, &format!("${argon2}$")) == users.len()).then_some(())
+        });
+    }
+    let before = records(&system);
+    log_in(&user);
+    assert_eq!(records(&system), before, "what is up to date stays");
+}
