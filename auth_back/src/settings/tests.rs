@@ -6,6 +6,7 @@ use service::settings::{Invocation, Raw, markdown};
 
 use super::*;
 use crate::credentials::Params;
+use crate::sessions::limits::PER_USER_DEFAULT;
 use crate::store::limits::CONNECTIONS_DEFAULT;
 
 fn raw(flags: &[&str]) -> Raw {
@@ -67,6 +68,16 @@ fn the_store_is_in_the_data_directory_unless_it_is_elsewhere() {
     check(&["--data=/var/lib/gate"], "sqlite:/var/lib/gate/users.sqlite");
     check(&["--data=/var/lib/gate", "--store=sqlite:here.db"], "sqlite:here.db");
     check(&["--store=mysql://u@h/d"], "mysql://u@h:3306/d");
+}
+
+#[test]
+fn a_session_may_idle_for_several_leases() {
+    read(&["--lease=5s", "--session-idle=20s"]).unwrap();
+    let error = read(&["--lease=5s", "--session-idle=19s"]).unwrap_err();
+    assert!(error.contains("want a duration from 20s to 366d"), "{error}");
+    let sessions = read(&[]).unwrap().rules.sessions;
+    assert_eq!(sessions.per_user, PER_USER_DEFAULT);
+    assert_eq!(sessions.idle, Duration::from_secs(30 * 60));
 }
 
 #[test]
@@ -136,6 +147,9 @@ fn bad_values_are_refused_with_what_is_allowed() {
     check_refused("--service-names=a,,b", "up to 16 different words");
     check_refused("--session-lifetime=999ms", "a duration from 1s to 366d, such as 250ms");
     check_refused("--session-lifetime=367d", "a duration from 1s to 366d, such as 250ms");
+    check_refused("--session-idle=999ms", "a duration from 1s to 366d, such as 250ms");
+    check_refused("--sessions-per-user=0", "a whole number from 1 to 1000");
+    check_refused("--sessions-per-user=1001", "a whole number from 1 to 1000");
     check_refused("--lease=5001ms", "a duration from 0ms to 5s, such as 250ms");
     check_refused("--connections-max=0", "a whole number from 1 to 1000000");
     check_refused("--rehash-rate=10001", "a whole number from 0 to 10000");

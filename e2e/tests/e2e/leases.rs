@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use e2e::{Client, StopOnDrop, System};
+use e2e::{Client, Redis, StopOnDrop, System};
 
 use crate::PASSWORD;
 
@@ -82,4 +82,29 @@ fn a_session_ends_when_its_lifetime_does() {
     let token = user.log_in("ada", PASSWORD);
     e2e::until("the session to end", || (user.session(&token).status == 401).then_some(()));
     user.products(Some(&token)).assert_status(401);
+}
+
+#[test]
+fn a_session_that_idles_ends_and_one_that_is_used_goes_on() {
+    idle_session_ends(&[]);
+    let redis = Redis::start();
+    idle_session_ends(&["--sessions", &redis.url()]);
+}
+
+fn idle_session_ends(flags: &[&str]) {
+    let flags = [flags, &["--lease", "100ms", "--session-idle", "1s"]].concat();
+    let system = System::builder().auth_flags(&flags).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let [used, idle] = [0; 2].map(|_| user.log_in("ada", PASSWORD));
+    for token in [&used, &idle] {
+        user.products(Some(token)).assert_status(200);
+    }
+    // To look at the one is to use the other.
+    let listed =
+        || user.sessions(&used).assert_status(200).json()["sessions"].as_array().map(Vec::len);
+    assert_eq!(listed(), Some(2));
+    e2e::until("the idle session to end", || (listed() == Some(1)).then_some(()));
+    user.products(Some(&idle)).assert_status(401);
+    user.products(Some(&used)).assert_status(200);
 }
