@@ -154,6 +154,11 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     let annex =
         Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
     let guard = Guard::new(settings.guard.clone())?;
+    let guard = match settings.redis.clone() {
+        // Connections of its own: sessions must not wait for guesses.
+        Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?),
+        None => guard,
+    };
     let ids = Snowflakes::new(settings.node);
     let decoy = if settings.uniform_auth_errors {
         let user_id = UserId::from(ids.next(SystemTime::now())?);

@@ -131,7 +131,8 @@ pub static PROGRAM: Program = Program::new(
             "sessions",
             "PLACE",
             "Where session checks are answered from: store, or redis://user:password@host:port/database \
-             as a faster copy beside it; the store is always written and always decides",
+             as a faster copy beside it; the store is always written and always decides. With Redis, \
+             servers also count guesses together",
         )
         .default("store")
         .secret()

@@ -49,6 +49,9 @@ pub const MEMORY_MAX: u64 = 64 << 30;
 /// Most networks that can be left out.
 pub const EXEMPT_MAX: usize = 64;
 
+/// How long Redis may take, with everything: as long as its own bounds let it.
+pub(super) const SHARED_TIME_MAX: Duration = Duration::from_millis(500);
+
 /// Locks of each table. Threads that hash are as many as cores; a lock is held for a fraction of a
 /// microsecond.
 pub(super) const SHARDS: usize = 64;

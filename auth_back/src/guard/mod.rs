@@ -35,12 +35,14 @@
 //!
 //! Three tables of fixed size ([`table`](self)), one for each row but that devices share the first,
 //! so that a flood of one kind pushes out none of another. Nothing is allocated for an attempt.
-//! State is a server's own and starts empty: a restart forgets, and of several servers each allows
-//! as much, unless they share it.
+//! State is a server's own and starts empty: a restart forgets, and of several servers each allows as
+//! much. With Redis (`--sessions redis://…`) they allow it together ([`shared`](self)); while that
+//! is away, each is on its own again.
 
 mod bucket;
 pub mod limits;
 mod reservation;
+mod shared;
 mod source;
 mod table;
 #[cfg(test)]
@@ -59,10 +61,12 @@ use service::network::Network;
 pub use reservation::Reservation;
 
 use crate::credentials::{DeviceMarker, RandomError, Username, random};
+use crate::redis_pool::RedisPool;
 use bucket::{Account, Ladder, Pair, Wait, failures_worth, pair_worth};
 use limits::{
     DELAY_FIRST, KNOWN_FOR, NETWORK_BURST_MINUTES, NETWORK_DELAY_MAX, SLOW_LANE_INTERVAL,
 };
+use shared::{Answer, Buckets, Shared};
 use source::Source;
 use table::Table;
 use time::{Clock, Span, Tick};
@@ -127,7 +131,8 @@ pub struct TooManyAttempts {
     pub bucket: Bucket,
 }
 
-/// The limiter. Shared by all workers; never blocks for longer than a look at a table.
+/// The limiter. Shared by all workers; blocks for a look at a table, and for a
+/// round trip to Redis where there is one.
 pub struct Guard {
     rules: GuardRules,
     clock: Clock,
@@ -140,6 +145,18 @@ pub struct Guard {
     accounts: Table,
     networks: Table,
     refused: [AtomicU64; Bucket::ALL.len()],
+    shared: Option<Shared>,
+}
+
+/// What other servers know of somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// They have been there before.
+    Known,
+    /// Nothing, or there is nobody to ask.
+    Stranger,
+    /// Their marker has failed too often.
+    Distrusted,
 }
 
 impl Bucket {
@@ -197,8 +214,16 @@ impl Guard {
             accounts: Table::new(rules.memory / 4, failures_worth),
             networks: Table::new(rules.memory / 4, failures_worth),
             refused: Default::default(),
+            shared: None,
             rules,
         })
+    }
+
+    /// The same, sharing what it counts with other servers through Redis.
+    #[must_use]
+    pub fn shared_through(mut self, redis: RedisPool) -> Self {
+        self.shared = Some(Shared::new(redis, &self.rules));
+        self
     }
 
     /// Reserves an attempt to log in, before anything is done for it.
@@ -210,23 +235,41 @@ impl Guard {
         attempt: &Attempt<'_>,
         now: Instant,
     ) -> Result<Reservation<'_>, TooManyAttempts> {
-        let now = self.clock.tick(now);
+        let tick = self.clock.tick(now);
         let Attempt { username, address, known } = *attempt;
-        let mut reservation = Reservation::new(self, now);
-        let known = match known.map(|known| self.known_key(username, known)) {
-            Some(key) if self.is_trusted(key, now) => {
-                self.charge_pair(Bucket::AccountDevice, key, now, &mut reservation)?;
-                reservation.set_network_of_device(self.pair_key(username, Source::of(address)));
-                true
+        let source = Source::of(address);
+        let mut reservation = Reservation::new(self, tick);
+        let is_known = match known.map(|known| (known, self.known_key(username, known))) {
+            Some((known, key)) if self.is_trusted(key, tick) => {
+                self.charge_pair(Bucket::AccountDevice, key, tick, &mut reservation)?;
+                reservation.set_network_of_device(self.pair_key(username, source));
+                let buckets =
+                    || Buckets::default().known(username, known, source).account(username);
+                match self.share(buckets, &mut reservation)? {
+                    Standing::Distrusted => {
+                        drop(reservation);
+                        return self.reserve_login(&Attempt { known: None, ..*attempt }, now);
+                    }
+                    Standing::Known | Standing::Stranger => true,
+                }
             }
             _ => {
-                self.charge_network(address, now, &mut reservation)?;
-                let key = self.pair_key(username, Source::of(address));
-                self.charge_pair(Bucket::AccountNetwork, key, now, &mut reservation)?
+                let counted = self.charge_network(address, tick, &mut reservation)?;
+                let key = self.pair_key(username, source);
+                let is_known =
+                    self.charge_pair(Bucket::AccountNetwork, key, tick, &mut reservation)?;
+                let buckets = || {
+                    let network = Buckets::default();
+                    let network = if counted { network.network(source) } else { network };
+                    network.pair(username, source).account(username)
+                };
+                // Known to another server is known.
+                self.share(buckets, &mut reservation)? == Standing::Known || is_known
             }
         };
         let key = self.key(b'a', |hasher| hasher.write(username.as_str().as_bytes()));
-        let charged = self.accounts.visit(key, now, |entry| self.account.charge(entry, known, now));
+        let charged =
+            self.accounts.visit(key, tick, |entry| self.account.charge(entry, is_known, tick));
         reservation.add(Bucket::Account, key, self.judge(Bucket::Account, charged)?);
         Ok(reservation)
     }
@@ -241,9 +284,12 @@ impl Guard {
         address: Option<IpAddr>,
         now: Instant,
     ) -> Result<Reservation<'_>, TooManyAttempts> {
-        let now = self.clock.tick(now);
-        let mut reservation = Reservation::new(self, now);
-        self.charge_network(address, now, &mut reservation)?;
+        let tick = self.clock.tick(now);
+        let mut reservation = Reservation::new(self, tick);
+        if self.charge_network(address, tick, &mut reservation)? {
+            let buckets = || Buckets::default().network(Source::of(address));
+            self.share(buckets, &mut reservation)?;
+        }
         Ok(reservation)
     }
 
@@ -274,20 +320,42 @@ impl Guard {
         Ok(known)
     }
 
+    /// Charges a network, and says whether it is counted at all.
     fn charge_network(
         &self,
         address: Option<IpAddr>,
         now: Tick,
         reservation: &mut Reservation<'_>,
-    ) -> Result<(), TooManyAttempts> {
-        let Some(address) = address else { return Ok(()) };
+    ) -> Result<bool, TooManyAttempts> {
+        let Some(address) = address else { return Ok(false) };
         if self.rules.exempt.iter().any(|network| network.contains(address)) {
-            return Ok(());
+            return Ok(false);
         }
         let key = self.key(b'n', |hasher| Source::of(Some(address)).hash(hasher));
         let charged = self.networks.visit(key, now, |entry| self.network.charge(entry, now));
         reservation.add(Bucket::Network, key, self.judge(Bucket::Network, charged)?);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Charges the same in Redis, if there is one.
+    fn share(
+        &self,
+        buckets: impl FnOnce() -> Buckets,
+        reservation: &mut Reservation<'_>,
+    ) -> Result<Standing, TooManyAttempts> {
+        let Some(shared) = &self.shared else { return Ok(Standing::Stranger) };
+        match shared.reserve(buckets()) {
+            Answer::Through { is_known, ticket } => {
+                reservation.set_shared(ticket);
+                Ok(if is_known { Standing::Known } else { Standing::Stranger })
+            }
+            Answer::Refused(refused) => {
+                self.refused[refused.bucket as usize].fetch_add(1, Ordering::Relaxed);
+                Err(refused)
+            }
+            Answer::Distrusted => Ok(Standing::Distrusted),
+            Answer::Away => Ok(Standing::Stranger),
+        }
     }
 
     fn judge<T>(&self, bucket: Bucket, charged: Result<T, Wait>) -> Result<T, TooManyAttempts> {

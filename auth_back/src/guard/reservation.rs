@@ -1,6 +1,7 @@
 //! An attempt that was let through, until it is known what came of it.
 
 use super::bucket::{Charge, Pair, give_back};
+use super::shared::Ticket;
 use super::time::Tick;
 use super::{Bucket, Guard};
 
@@ -21,6 +22,8 @@ pub struct Reservation<'g> {
     charges: [Option<(Bucket, u64, Charge)>; 3],
     /// The network that becomes known when a device logs in from it.
     network_of_device: Option<u64>,
+    /// The same in Redis.
+    shared: Option<Ticket>,
     stage: Stage,
 }
 
@@ -36,7 +39,14 @@ enum Stage {
 
 impl<'g> Reservation<'g> {
     pub(super) fn new(guard: &'g Guard, now: Tick) -> Self {
-        Self { guard, now, charges: [None; 3], network_of_device: None, stage: Stage::Reserved }
+        Self {
+            guard,
+            now,
+            charges: [None; 3],
+            network_of_device: None,
+            shared: None,
+            stage: Stage::Reserved,
+        }
     }
 
     /// Adds what was charged.
@@ -49,6 +59,11 @@ impl<'g> Reservation<'g> {
     /// Adds the network that a device is in, by the key that the account has for it.
     pub(super) fn set_network_of_device(&mut self, key: u64) {
         self.network_of_device = Some(key);
+    }
+
+    /// Adds what was charged in Redis.
+    pub(super) fn set_shared(&mut self, ticket: Ticket) {
+        self.shared = Some(ticket);
     }
 
     /// From here on the attempt counts unless it proves right.
@@ -74,6 +89,11 @@ impl<'g> Reservation<'g> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
+        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &self.shared)
+            && self.stage != Stage::Begun
+        {
+            shared.settle(ticket, self.stage == Stage::Right);
+        }
         let now = self.now;
         for (bucket, key, charge) in self.charges.iter().rev().copied().flatten() {
             let table = self.guard.table(bucket);

@@ -1,5 +1,6 @@
 //! Where an attempt comes from, as far as it can be told apart from others.
 
+use std::fmt;
 use std::hash::Hasher;
 use std::net::IpAddr;
 
@@ -38,6 +39,17 @@ impl Source {
                 hasher.write_u8(6);
                 hasher.write_u64(prefix);
             }
+        }
+    }
+}
+
+/// For names of keys: hexadecimal, or a dash.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("-"),
+            Self::V4(address) => write!(f, "{address:08x}"),
+            Self::V6(prefix) => write!(f, "{prefix:016x}"),
         }
     }
 }

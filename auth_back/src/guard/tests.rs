@@ -315,3 +315,157 @@ fn resident_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
+
+mod shared {
+    use super::*;
+    use crate::redis_pool::testing::Redis;
+
+    /// Two servers that share what they count.
+    fn servers(redis: &Redis, change: fn(&mut GuardRules)) -> [Bench; 2] {
+        [0; 2].map(|_| {
+            let Bench { guard, now } = Bench::new(change);
+            let redis = RedisPool::new(redis.url(), 32).unwrap();
+            Bench { guard: guard.shared_through(redis), now }
+        })
+    }
+
+    #[test]
+    fn servers_allow_together_what_one_allows() {
+        let redis = Redis::start();
+        let [one, other] = servers(&redis, |_| {});
+        for _ in 0..7 {
+            assert_eq!(one.attempt("ada", GUESSER, None, Wrong), None);
+            assert_eq!(one.attempt("ada", GUESSER, None, Nothing), None);
+        }
+        assert_eq!(other.exhaust("ada", GUESSER, None), (13, Some(Bucket::AccountNetwork)));
+        assert_eq!(one.exhaust("ada", GUESSER, None), (0, Some(Bucket::AccountNetwork)));
+        // A success on one clears what was counted on both.
+        for _ in 0..5 {
+            assert_eq!(one.attempt("bob", OWNER, None, Wrong), None);
+            assert_eq!(other.attempt("bob", OWNER, None, Wrong), None);
+        }
+        assert_eq!(other.attempt("bob", OWNER, None, Right), None);
+        let all: usize =
+            [&one, &other].map(|server| server.exhaust("bob", OWNER, None).0).iter().sum();
+        assert_eq!(all, 20);
+    }
+
+    #[test]
+    fn who_is_known_to_one_is_known_to_the_other() {
+        let redis = Redis::start();
+        let [one, other] = servers(&redis, |_| {});
+        assert_eq!(one.attempt("ada", OWNER, None, Right), None);
+        let through = networks(300).enumerate().filter(|(number, from)| {
+            let server = if number % 2 == 0 { &one } else { &other };
+            server.attempt("ada", from, None, Wrong).is_none()
+        });
+        assert_eq!(through.count(), 100);
+        for server in [&one, &other] {
+            let elsewhere = "203.0.113.1";
+            assert_eq!(server.attempt("ada", elsewhere, None, Right), Some(Bucket::Account));
+            assert_eq!(server.attempt("ada", OWNER, None, Wrong), None);
+            let marker = device("ada");
+            assert_eq!(server.attempt("ada", elsewhere, Some(&marker), Wrong), None);
+        }
+        // A device that logs in makes its network known, and ends the row of failures.
+        let marker = device("ada");
+        assert_eq!(one.attempt("ada", "203.0.113.2", Some(&marker), Right), None);
+        assert_eq!(other.attempt("ada", "203.0.113.3", None, Wrong), None);
+    }
+
+    #[test]
+    fn a_network_has_one_burst_for_all() {
+        let redis = Redis::start();
+        let servers = servers(&redis, |rules| rules.network_per_minute = 1);
+        let mut names = 0..;
+        let mut through = [0, 0];
+        for (server, count) in servers.iter().zip(&mut through) {
+            while server
+                .attempt(&format!("user{}", names.next().unwrap()), GUESSER, None, Wrong)
+                .is_none()
+            {
+                *count += 1;
+                // It takes turns only after half.
+                if *count == 6 {
+                    break;
+                }
+            }
+        }
+        assert_eq!(through, [6, 4]);
+        let register =
+            servers[0].guard.reserve_registration(Some(GUESSER.parse().unwrap()), Instant::now());
+        assert_eq!(register.unwrap_err().bucket, Bucket::Network);
+    }
+
+    #[test]
+    fn a_device_that_failed_on_one_is_a_stranger_to_the_other() {
+        let redis = Redis::start();
+        let [one, other] =
+            servers(&redis, |rules| (rules.free, rules.account_failures) = (100, 20));
+        let marker = device("ada");
+        for _ in 0..20 {
+            assert_eq!(one.attempt("ada", GUESSER, Some(&marker), Wrong), None);
+        }
+        assert_eq!(other.attempt("ada", GUESSER, Some(&marker), Wrong), Some(Bucket::Account));
+    }
+
+    #[test]
+    fn guesses_at_the_same_time_on_two_servers_do_not_pass_together() {
+        let redis = Redis::start();
+        let servers = servers(&redis, |_| {});
+        let username = Username::new("ada").unwrap();
+        let (through, all) = (AtomicUsize::new(0), std::sync::Barrier::new(60));
+        thread::scope(|scope| {
+            for number in 0..60 {
+                let (server, username, through, all) =
+                    (&servers[number % 2], &username, &through, &all);
+                scope.spawn(move || {
+                    let address = Some(GUESSER.parse().unwrap());
+                    let attempt = Attempt { username, address, known: None };
+                    all.wait();
+                    let reserved = server.guard.reserve_login(&attempt, server.now);
+                    all.wait();
+                    if let Ok(reservation) = reserved {
+                        through.fetch_add(1, Ordering::Relaxed);
+                        reservation.keep();
+                    }
+                });
+            }
+        });
+        assert_eq!(through.into_inner(), 20);
+    }
+
+    #[test]
+    fn without_redis_each_server_allows_what_is_set_and_no_more() {
+        let redis = Redis::start();
+        let [one, other] = servers(&redis, |_| {});
+        for _ in 0..5 {
+            assert_eq!(one.attempt("ada", GUESSER, None, Wrong), None);
+        }
+        redis.kill();
+        assert_eq!(one.exhaust("ada", GUESSER, None), (15, Some(Bucket::AccountNetwork)));
+        assert_eq!(other.exhaust("ada", GUESSER, None), (20, Some(Bucket::AccountNetwork)));
+        assert_eq!(one.attempt("ada", OWNER, None, Right), None);
+    }
+
+    #[test]
+    fn every_key_has_an_end_and_random_names_have_it_soon() {
+        let redis = Redis::start();
+        let [one, _] = servers(&redis, |_| {});
+        let marker = device("ada");
+        for number in 0..50 {
+            one.attempt(&format!("user{number}"), GUESSER, None, Wrong);
+        }
+        one.attempt("ada", OWNER, None, Right);
+        one.exhaust("eve", OWNER, None);
+        one.attempt("ada", OWNER, Some(&marker), Wrong);
+        let mut connection = redis.connect();
+        let keys: Vec<String> = ::redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+        assert!(keys.len() > 100, "{keys:?}");
+        for key in keys {
+            let ms: i64 = ::redis::cmd("PTTL").arg(&key).query(&mut connection).unwrap();
+            let most = if key.contains("user") { 600_000 } else { 30 * 24 * 3_600_000 };
+            assert!((1..=most).contains(&ms), "{key} {ms}");
+        }
+    }
+}

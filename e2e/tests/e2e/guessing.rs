@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Answer, Client, System};
+use e2e::{Answer, Builder, Client, Redis, Server, System};
 use serde_json::json;
 
 use crate::PASSWORD;
@@ -28,21 +28,27 @@ const AT_ONCE: [&str; 5] =
 
 /// A system that believes its proxies, with room for all guesses at once.
 fn system(auth_flags: &[&str]) -> System {
+    builder(auth_flags).start()
+}
+
+fn builder(auth_flags: &[&str]) -> Builder {
     System::builder()
         .default_hashing()
         .auth_flags(&AT_ONCE)
         .auth_flags(auth_flags)
         .front_flags(&["--trusted-proxies", "127.0.0.1", "--heavy-threads", "16"])
         .front_flags(&["--heavy-queue", "512", "--request-timeout", "60s"])
-        .start()
 }
 
-/// How often auth_back has hashed so far.
+/// How often every auth_back together has hashed so far.
 fn hashes(system: &mut System) -> usize {
-    let metrics = system.auth().ops().get("/metrics", None).assert_status(200);
-    let name = "auth_back_hashes_total ";
-    let value = metrics.text().lines().find_map(|line| line.strip_prefix(name));
-    value.unwrap_or_else(|| panic!("no {name}")).parse().expect("a whole number")
+    let hashes = |auth: &mut Server| -> usize {
+        let metrics = auth.ops().get("/metrics", None).assert_status(200);
+        let name = "auth_back_hashes_total ";
+        let value = metrics.text().lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap_or_else(|| panic!("no {name}")).parse().expect("a whole number")
+    };
+    system.auths().iter_mut().map(hashes).sum()
 }
 
 /// Wrong guesses at the same time, one from each address, and how long all of them took.
@@ -89,7 +95,18 @@ fn log_in_with(user: &Client, device: &str) -> Answer {
 
 #[test]
 fn parallel_guesses_hash_no_more_than_is_allowed_and_keep_nobody_else_out() {
-    let mut system = system(&[]);
+    check_parallel_guesses(system(&[]));
+}
+
+#[test]
+fn nor_do_two_servers_that_share_redis() {
+    let redis = Redis::start();
+    // As many connections to Redis as guesses in work: who finds none free counts alone.
+    let flags = ["--sessions", &redis.url(), "--store-connections", "64"];
+    check_parallel_guesses(builder(&flags).auths(2).start());
+}
+
+fn check_parallel_guesses(mut system: System) {
     let user = system.client();
     let owner = user.behind_proxy(OWNER);
     owner.register("ada", PASSWORD).assert_status(200);
