@@ -42,6 +42,18 @@ impl Redis {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.as_ref().expect("it was stopped").id()
+    }
+
+    /// Where its snapshot is.
+    #[must_use]
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// Ends it at once. What was not saved is lost.
     pub fn stop(&mut self) {
         let mut server = self.server.take().expect("it was stopped");

@@ -22,7 +22,7 @@ pub struct Live {
 pub struct Ended {
     /// How long one may still be answered for: so long it must not be acknowledged to the user.
     pub settles_in: Duration,
-    /// Whose they were; not known of a token alone.
+    /// Whose they were; not known of a session that had ended before.
     pub user_id: Option<u64>,
 }
 
@@ -57,8 +57,10 @@ impl Accounts {
     /// [`AccountError::SessionNotLive`] for what is no token of ours.
     pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Ended> {
         let digest = self.digest(token)?;
+        // Only to tell whose it was: the audit log would otherwise say that somebody has logged out.
+        let found = self.sessions.find(digest.as_bytes(), unix_ms(SystemTime::now()), deadline)?;
         let settles_in = self.sessions.end(digest.as_bytes(), deadline)?;
-        Ok(Ended { settles_in, user_id: None })
+        Ok(Ended { settles_in, user_id: found.map(|session| session.user_id) })
     }
 
     /// Ends every session of the user of a live session, that one included.

@@ -55,6 +55,7 @@ fn every_outcome_is_one_line_and_no_secret_is_in_it() {
     );
     assert_eq!(text(&lines[0], "user_id"), user_id);
     assert_eq!(text(&lines[6], "user_id"), user_id);
+    assert_eq!(text(&lines[7], "user_id"), user_id);
     assert_eq!(text(&lines[5], "username"), "a\u{202e}\u{1b}[2Jb\n");
     for line in &lines[..7] {
         assert_eq!(text(line, "client"), "127.0.0.1");

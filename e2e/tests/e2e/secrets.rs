@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::{Answer, Database, Secrets, Store, System, memory_image};
+use e2e::{Answer, Database, Redis, Secrets, Store, System, memory_image};
 use mysql::prelude::Queryable;
 use serde_json::json;
 use tempfile::TempDir;
@@ -24,7 +24,17 @@ const TOKEN_RANDOM: std::ops::Range<usize> = 3..19;
 
 #[test]
 fn nothing_secret_is_left_on_sqlite() {
-    leaves_nothing(System::builder().front_flags(&OPEN).auth_flags(&OPEN).start(), &[]);
+    leaves_nothing(System::builder().front_flags(&OPEN).auth_flags(&OPEN).start(), &[], None);
+}
+
+#[test]
+fn nothing_secret_is_left_in_redis() {
+    let redis = Redis::start();
+    let url = redis.url();
+    let flags = [&OPEN[..], &["--sessions", &url]].concat();
+    let system = System::builder().front_flags(&OPEN).auth_flags(&flags).start();
+    leaves_nothing(system, &[], Some(&redis));
+    assert!(redis.info("keyspace_hits") > 0, "it was asked");
 }
 
 #[test]
@@ -33,12 +43,12 @@ fn nothing_secret_is_left_on_mariadb() {
     let data: Option<String> = database.connect().query_first("SELECT @@datadir").unwrap();
     let system = System::builder().store(Store::MariaDb(database));
     let system = system.front_flags(&OPEN).auth_flags(&OPEN).start();
-    leaves_nothing(system, &[data.expect("every server has one").into()]);
+    leaves_nothing(system, &[data.expect("every server has one").into()], None);
 }
 
 /// Runs everything that carries a secret and looks for each in files, those of the system and those
-/// in `places`, and in the memory of both servers.
-fn leaves_nothing(mut system: System, places: &[PathBuf]) {
+/// in `places`, and in the memory of both servers and of Redis.
+fn leaves_nothing(mut system: System, places: &[PathBuf], redis: Option<&Redis>) {
     let cores = tempfile::tempdir().expect("a scratch directory can be made");
     let pids = [system.front().pid(), system.auth().pid()];
     let mut secrets = Secrets::default();
@@ -47,11 +57,16 @@ fn leaves_nothing(mut system: System, places: &[PathBuf]) {
         use_secrets(&system, round, &mut secrets);
     }
 
-    for place in places.iter().map(PathBuf::as_path).chain([system.scratch()]) {
+    let snapshot = redis.map(|redis| {
+        redis.save();
+        redis.directory()
+    });
+    for place in places.iter().map(PathBuf::as_path).chain([system.scratch()]).chain(snapshot) {
         let found = secrets.found_under(place);
         assert!(found.is_empty(), "{found:#?}");
     }
-    for (pid, server) in pids.into_iter().zip(["http_front", "auth_back"]) {
+    let servers = [(pids[0], "http_front"), (pids[1], "auth_back")].into_iter();
+    for (pid, server) in servers.chain(redis.map(|redis| (redis.pid(), "redis"))) {
         let image = || secrets.found_in(&memory_image(pid, cores.path()));
         let mut left = image();
         for _ in 1..IMAGES_MAX {
@@ -121,6 +136,7 @@ fn use_secrets(system: &System, round: usize, secrets: &mut Secrets) {
     }
     let in_chunks = json!({ "username": name, "password": new_password("in chunks") });
     register_by_hand(system, &in_chunks.to_string()).assert_status(409);
+    let changed = new_password("changed");
 
     let token = log_in(system, &name, &chosen, secrets);
     for _ in 0..3 {
@@ -132,6 +148,12 @@ fn use_secrets(system: &System, round: usize, secrets: &mut Secrets) {
     user.products(Some(&other)).assert_status(401);
     user.products(Some(&forged(&token, secrets))).assert_status(401);
 
+    user.get("/open_api/v1/sessions", Some(&token)).assert_status(200);
+    let change = json!({ "current_password": chosen, "new_password": changed });
+    let answer = user.post_as("/open_api/v1/change_password", &change, &token).assert_status(200);
+    let token = answer.text_at("token");
+    add_token("fresh token", &token, secrets);
+    user.products(Some(&token)).assert_status(200);
     // The last round leaves its session alive.
     if round < 3 {
         user.logout(&token).assert_status(200);
@@ -145,7 +167,12 @@ fn password(name: &str) -> String {
 }
 
 fn log_in(system: &System, name: &str, password: &str, secrets: &mut Secrets) -> String {
-    let token = system.client().log_in(name, password);
+    let answer = system.client().authenticate(name, password).assert_status(200);
+    // A known-device marker proves less than a token, and is nobody else's business either.
+    if let Some(marker) = answer.json()["device"].as_str() {
+        secrets.add("device", marker);
+    }
+    let token = answer.text_at("token");
     add_token("token", &token, secrets);
     token
 }
