@@ -21,6 +21,7 @@
 //! | [`server`], [`opening`] | start and stop |
 //! | [`commands`] | what operators do beside it |
 //! | [`audit`] | who did what, one line each |
+//! | [`memory`] | whether what is set fits the machine |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
 pub mod accounts;
@@ -32,6 +33,7 @@ pub mod ids;
 pub mod janitor;
 pub mod keyrings;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod opening;
 pub mod pace;

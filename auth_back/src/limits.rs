@@ -140,6 +140,19 @@ pub const REHASH_RATE_MAX: u32 = 10_000;
 /// A login with less time left than this does not hash its record anew: the user is waiting.
 pub const REHASH_TIME_MIN: Duration = Duration::from_millis(250);
 
+/// Memory of everything that is neither an arena nor a counter of attempts: the program, its threads, the
+/// connections and caches of the store, requests that wait. Measured at 15 to 30 MB after a start.
+pub const MEMORY_HEADROOM: u64 = 48 << 20;
+
+/// Arenas that are needed at start however few there are later: one for each engine that is compared.
+pub const ARENAS_AT_START: usize = 2;
+
+/// Hashes whose median is the time of a hash. Odd, so that there is a middle one.
+pub const CALIBRATE_HASHES_ALONE: usize = 9;
+
+/// How long each set and engine is measured on all threads.
+pub const CALIBRATE_TIME: Duration = Duration::from_millis(700);
+
 /// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pool::Pool;
 use reactor::Limits;
+use service::hardening::usable_memory;
 use service::lane::Niceness;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
@@ -31,6 +32,7 @@ use crate::limits::{
     AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX,
     PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
 };
+use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening;
 use crate::redis_pool::RedisPool;
@@ -51,6 +53,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
+    check_memory(settings)?;
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let (bell, ear) = Bell::new();
@@ -181,6 +184,19 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })
+}
+
+fn check_memory(settings: &Settings) -> Result<(), DoesNotFit> {
+    let (needs, memory) = (Needs::of(settings, settings.rules.params), usable_memory());
+    needs.check(memory)?;
+    if needs.leaves_no_annex(memory) {
+        tracing::warn!(
+            %needs,
+            annex_kib = ANNEX_KIB_MAX,
+            "too little memory for imported hashes and old records that need more than an arena"
+        );
+    }
+    Ok(())
 }
 
 fn choose_engine(choice: EngineChoice, params: Params) -> HashEngine {

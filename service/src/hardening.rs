@@ -102,25 +102,68 @@ pub fn available_cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// The least memory limit of the control groups (version 2) that this process is in, in bytes, or
-/// `None` when there is none. Blocks on small files of `/proc` and `/sys`.
+/// Memory that this process may use, and what says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsableMemory {
+    /// How much, in bytes.
+    pub bytes: u64,
+    /// What the number is, for a message.
+    pub source: &'static str,
+}
+
+/// The least of the machine's memory and the limits of the control groups that this process is in, of
+/// version 2 or 1. `None` where nothing says anything. Blocks on small files of `/proc` and `/sys`.
 #[must_use]
-pub fn memory_limit() -> Option<u64> {
-    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
-    memory_limit_of(&membership, Path::new("/sys/fs/cgroup"))
+pub fn usable_memory() -> Option<UsableMemory> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (membership, meminfo) = (read("/proc/self/cgroup"), read("/proc/meminfo"));
+    usable_memory_of(&membership, Path::new("/sys/fs/cgroup"), &meminfo)
+}
+
+fn usable_memory_of(membership: &str, mount: &Path, meminfo: &str) -> Option<UsableMemory> {
+    let found = |bytes: Option<u64>, source| bytes.map(|bytes| UsableMemory { bytes, source });
+    let all = [
+        found(limit_v2(membership, mount), "memory.max of its control group"),
+        found(limit_v1(membership, mount), "memory.limit_in_bytes of its control group"),
+        found(total(meminfo), "the machine's memory"),
+    ];
+    all.into_iter().flatten().min_by_key(|memory| memory.bytes)
 }
 
 /// A limit of any group on the way to the root holds for the process (Linux
 /// `Documentation/admin-guide/cgroup-v2.rst`, "Memory Interface Files").
-fn memory_limit_of(membership: &str, mount: &Path) -> Option<u64> {
+fn limit_v2(membership: &str, mount: &Path) -> Option<u64> {
     let group = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
+    least_limit(group, mount, "memory.max")
+}
+
+/// The same of version 1 (`cgroup-v1/memory.rst`), where each controller has a tree of its own. A group
+/// without a limit has one of nearly 2^63 there, which is more than any machine's memory.
+fn limit_v1(membership: &str, mount: &Path) -> Option<u64> {
+    let group = membership.lines().find_map(|line| {
+        let (controllers, group) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == "memory").then_some(group)
+    })?;
+    least_limit(group, &mount.join("memory"), "memory.limit_in_bytes")
+}
+
+/// In a container the groups are named as outside, and only the innermost is there, as the root of the
+/// mount: so groups that are not there are passed over.
+fn least_limit(group: &str, mount: &Path, file: &str) -> Option<u64> {
     let group = PathBuf::from(group.trim_start_matches('/'));
     let limits = group.ancestors().filter_map(|group| {
-        let text = fs::read_to_string(mount.join(group).join("memory.max")).ok()?;
+        let text = fs::read_to_string(mount.join(group).join(file)).ok()?;
         // Otherwise "max": no limit.
         text.trim().parse::<u64>().ok()
     });
     limits.min()
+}
+
+/// `MemTotal` of `/proc/meminfo`, in bytes.
+fn total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1_024)
 }
 
 #[cfg(test)]
@@ -150,22 +193,48 @@ mod tests {
 
     #[test]
     fn the_least_limit_of_all_groups_counts() {
-        fn check(files: &[(&str, &str)], membership: &str, expected: Option<u64>) {
+        const MEMINFO: &str = "MemTotal:       2 kB\nMemFree:        1 kB\n";
+        fn check(files: &[(&str, &str)], membership: &str, meminfo: &str, expected: Option<u64>) {
             let mount = tempfile::tempdir().expect("a temporary directory");
-            for (group, limit) in files {
-                let group = mount.path().join(group);
-                fs::create_dir_all(&group).expect("a directory of the test's own");
-                fs::write(group.join("memory.max"), limit).expect("a file of the test's own");
+            for (file, limit) in files {
+                let file = mount.path().join(file);
+                let group = file.parent().expect("a file in a group");
+                fs::create_dir_all(group).expect("a directory of the test's own");
+                fs::write(file, limit).expect("a file of the test's own");
             }
-            assert_eq!(memory_limit_of(membership, mount.path()), expected, "{membership:?}");
+            let found = usable_memory_of(membership, mount.path(), meminfo);
+            assert_eq!(found.map(|memory| memory.bytes), expected, "{membership:?}");
         }
-        check(&[("a/b", "1000\n"), ("a", "max\n")], "0::/a/b\n", Some(1000));
-        check(&[("a/b", "1000\n"), ("a", "500\n")], "0::/a/b\n", Some(500));
-        check(&[("a/b", "max\n")], "0::/a/b\n", None);
-        check(&[("", "700\n")], "0::/\n", Some(700));
-        check(&[("a", "700\n")], "12:memory:/a\n", None);
-        check(&[("a", "700\n")], "12:memory:/x\n0::/a\n", Some(700));
-        check(&[], "0::/gone\n", None);
-        check(&[("a", "700\n")], "", None);
+        let v2: &[(&str, &str)] = &[("a/b/memory.max", "1000\n"), ("a/memory.max", "500\n")];
+        check(v2, "0::/a/b\n", "", Some(500));
+        check(v2, "0::/a/b/c\n", "", Some(500));
+        check(v2, "0::/x\n", "", None);
+        check(
+            &[("a/b/memory.max", "1000\n"), ("a/memory.max", "max\n")],
+            "0::/a/b\n",
+            "",
+            Some(1000),
+        );
+        check(&[("a/memory.max", "max\n")], "0::/a\n", "", None);
+        check(&[("memory.max", "700\n")], "0::/\n", "", Some(700));
+        check(&[("a/memory.max", "700\n")], "12:memory:/x\n0::/a\n", "", Some(700));
+        check(&[], "0::/gone\n", "", None);
+        check(v2, "", "", None);
+
+        let v1 = [
+            ("memory/a/memory.limit_in_bytes", "900\n"),
+            ("memory/memory.limit_in_bytes", "800\n"),
+        ];
+        check(&v1, "12:memory:/a\n0::/\n", "", Some(800));
+        check(&v1, "3:cpu,memory:/outside/a\n", "", Some(800));
+        check(&v1, "3:cpu,cpuacct:/a\n", "", None);
+        let unlimited = [("memory/memory.limit_in_bytes", "9223372036854771712\n")];
+        check(&unlimited, "12:memory:/\n", MEMINFO, Some(2048));
+
+        check(&[], "", MEMINFO, Some(2048));
+        check(v2, "0::/a\n", MEMINFO, Some(500));
+        check(&[("memory.max", "4000")], "0::/\n", MEMINFO, Some(2048));
+        check(&[], "", "MemTotal: many kB\n", None);
+        assert!(usable_memory().is_some());
     }
 }

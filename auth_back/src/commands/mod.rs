@@ -5,6 +5,7 @@
 //! file works on. What a command finds goes to standard output, everything else to standard error.
 
 mod breached;
+mod calibrate;
 mod export;
 mod import;
 mod keys;
@@ -51,6 +52,7 @@ const COMMANDS: &[Subcommand] = &[
     export::COMMAND,
     pepper::COMMAND,
     token_key::COMMAND,
+    calibrate::COMMAND,
 ];
 
 /// Commands that neither read nor change what the server works on.

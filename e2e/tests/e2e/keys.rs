@@ -252,3 +252,32 @@ fn a_changed_work_factor_comes_in_at_logins_and_within_its_budget() {
     log_in(&user);
     assert_eq!(records(&system), before, "what is up to date stays");
 }
+
+#[test]
+fn arenas_that_do_not_fit_are_refused_at_start() {
+    let mut system = System::start();
+    assert!(system.auth().stop().success());
+    system.auth().set_flag("--argon2", "m=1048576,t=1,p=1");
+    for (threads, words) in
+        [("256", "256GiB for 256 arenas of 1GiB"), ("200", "lower --hash-threads")]
+    {
+        let flags =
+            ["--hash-threads", threads, "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"];
+        let told = system.operator(&flags).run();
+        assert!(told.code != Some(0) && told.errors.contains(words), "no {words:?} in {told:?}");
+    }
+}
+
+#[test]
+fn calibration_names_what_serves_most_logins() {
+    let system = System::start();
+    let told = system.operator(&["calibrate", "--json"]).succeed();
+    let report: serde_json::Value = serde_json::from_str(&told).expect("it is JSON");
+    let measured = report["measured"].as_array().expect("a list");
+    assert_eq!(measured.len(), 10, "{report}");
+    let rate = |row: &serde_json::Value| row["hashes_per_second"].as_f64().expect("a number");
+    let best = usize::try_from(report["best"].as_u64().expect("something fits")).expect("a place");
+    assert!(measured.iter().all(|row| rate(row) > 0.0 && rate(row) <= rate(&measured[best])));
+    let table = system.operator(&["calibrate"]).succeed();
+    assert!(table.contains("most logins here: --argon2 m="), "{table}");
+}

@@ -120,6 +120,12 @@ impl Params {
         Self::in_record(m_kib, t, p)
     }
 
+    /// The sets of parameters that OWASP holds to be equally strong, from most memory to least.
+    #[must_use]
+    pub fn owasp_sets() -> [Self; OWASP_SETS.len()] {
+        OWASP_SETS.map(|(m_kib, t)| Self { m_kib, t, p: 1 })
+    }
+
     /// Memory, in KiB.
     #[must_use]
     pub const fn m_kib(self) -> u32 {
@@ -199,6 +205,9 @@ mod tests {
             check(&format!("m={},t={},p=2", 2 * m, t), Ok(()));
             check(&format!("m={},t={t},p=1", m - 1), Err(ParamsError::Weak(raw(m - 1, t, 1))));
             check(&format!("m={m},t={t},p=2"), Err(ParamsError::Weak(raw(m, t, 2))));
+        }
+        for params in Params::owasp_sets() {
+            check(&params.to_string(), Ok(()));
         }
         check("m=47103,t=1,p=1", Err(ParamsError::Weak(raw(47_103, 1, 1))));
         check("m=7167,t=64,p=1", Err(ParamsError::Weak(raw(7_167, 64, 1))));

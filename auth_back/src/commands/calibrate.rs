@@ -1,0 +1,217 @@
+//! `auth_back calibrate`: what a work factor costs on this machine.
+//!
+//! OWASP's sets are equally strong and not equally fast: with less memory and more passes, more of a hash
+//! stays in the processor's caches. Which one serves most logins depends on the machine, so this measures
+//! all of them, with both engines: the time of one hash alone, which a user waits for, and how many a second
+//! all threads of `--hash-threads` compute together, which bounds the logins a second.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::{ArgMatches, Command};
+use serde::Serialize;
+use service::hardening::usable_memory;
+use service::settings::format_bytes;
+
+use super::{Done, Subcommand, keys, say, tell};
+use crate::credentials::{Arena, HashEngine, HashError, Params, Password, Salt};
+use crate::limits::{CALIBRATE_HASHES_ALONE, CALIBRATE_TIME};
+use crate::memory::Needs;
+use crate::settings::Settings;
+
+pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+
+fn command() -> Command {
+    Command::new("calibrate")
+        .about("Measure what each of OWASP's work factors costs on this machine")
+        .arg(keys::json_switch())
+}
+
+#[derive(Serialize)]
+struct Report {
+    hash_threads: usize,
+    /// What this process may use; `null` where that cannot be told.
+    memory_bytes: Option<u64>,
+    measured: Vec<Measured>,
+    /// The place in `measured` of what serves most logins within this memory.
+    best: Option<usize>,
+}
+
+#[derive(Clone, Serialize)]
+struct Measured {
+    argon2: String,
+    engine: &'static str,
+    /// Of one hash alone: the median.
+    milliseconds: f64,
+    /// Of all threads together.
+    hashes_per_second: f64,
+    /// For the arenas of all threads.
+    memory_bytes: u64,
+    /// Whether the server would start with that.
+    fits: bool,
+}
+
+fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
+    let threads = settings.hash_threads.get();
+    let memory = usable_memory();
+    let mut measured = Vec::new();
+    for params in Params::owasp_sets() {
+        let needs = Needs::of(settings, params);
+        let fits = needs.check(memory).is_ok();
+        for engine in HashEngine::ALL {
+            if engine == HashEngine::Simd
+                && let Err(fault) = HashEngine::fastest_correct(params)
+            {
+                tell(&format!("{params}: the simd engine is left out: {fault}"));
+                continue;
+            }
+            measured.push(Measured {
+                argon2: params.to_string(),
+                engine: name(engine),
+                milliseconds: alone(engine, params)?.as_secs_f64() * 1_000.0,
+                hashes_per_second: together(engine, params, threads)?,
+                memory_bytes: needs.arenas_bytes,
+                fits,
+            });
+        }
+    }
+    let best = best(&measured);
+    let memory_bytes = memory.map(|memory| memory.bytes);
+    let report = Report { hash_threads: threads, memory_bytes, measured, best };
+    if keys::wants_json(arguments) {
+        say(&serde_json::to_string(&report)?)?;
+        return Ok(());
+    }
+    print(&report)
+}
+
+fn print(report: &Report) -> Done {
+    let threads = report.hash_threads;
+    say(&format!(
+        "{:<18} {:<9} {:>9} {:>10} {:>10}",
+        "argon2", "engine", "ms a hash", "hashes/s", "memory"
+    ))?;
+    for row in &report.measured {
+        let memory = format_bytes(row.memory_bytes);
+        let unfit = if row.fits { "" } else { "  does not fit" };
+        say(&format!(
+            "{:<18} {:<9} {:>9.1} {:>10.1} {memory:>10}{unfit}",
+            row.argon2, row.engine, row.milliseconds, row.hashes_per_second
+        ))?;
+    }
+    match report.best.map(|best| &report.measured[best]) {
+        Some(best) => say(&format!(
+            "most logins here: --argon2 {}, {:.0} a second with {threads} threads and {} for arenas",
+            best.argon2,
+            best.hashes_per_second,
+            format_bytes(best.memory_bytes)
+        ))?,
+        None => say("none of them fits the memory that this process may use")?,
+    }
+    Ok(())
+}
+
+/// The place of what computes most hashes a second and fits.
+fn best(measured: &[Measured]) -> Option<usize> {
+    let fitting = measured.iter().enumerate().filter(|(_, row)| row.fits);
+    let most = fitting
+        .max_by(|(_, one), (_, other)| one.hashes_per_second.total_cmp(&other.hashes_per_second));
+    most.map(|(index, _)| index)
+}
+
+const fn name(engine: HashEngine) -> &'static str {
+    match engine {
+        HashEngine::Reference => "reference",
+        HashEngine::Simd => "simd",
+    }
+}
+
+/// The median time of a hash while no other is computed.
+fn alone(engine: HashEngine, params: Params) -> Result<Duration, Box<dyn std::error::Error>> {
+    let mut arena = Arena::new(engine, params)?;
+    let mut times = [Duration::ZERO; CALIBRATE_HASHES_ALONE];
+    // Once unmeasured: the first one meets cold caches.
+    hash(&mut arena, params)?;
+    for time in &mut times {
+        let began = Instant::now();
+        hash(&mut arena, params)?;
+        *time = began.elapsed();
+    }
+    times.sort_unstable();
+    Ok(times[CALIBRATE_HASHES_ALONE / 2])
+}
+
+/// Hashes a second of so many threads, each with an arena of its own.
+fn together(
+    engine: HashEngine,
+    params: Params,
+    threads: usize,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut arenas = Vec::new();
+    for _ in 0..threads {
+        arenas.push(Arena::new(engine, params)?);
+    }
+    let start = Barrier::new(threads);
+    let rates = thread::scope(|scope| {
+        let hasher = |mut arena: Arena| {
+            let start = &start;
+            scope.spawn(move || {
+                start.wait();
+                let began = Instant::now();
+                let mut count = 0.0;
+                while began.elapsed() < CALIBRATE_TIME {
+                    hash(&mut arena, params)?;
+                    count += 1.0;
+                }
+                // By its own clock, since its last hash ends after the time is up.
+                Ok::<f64, HashError>(count / began.elapsed().as_secs_f64())
+            })
+        };
+        let hashers: Vec<_> = arenas.into_iter().map(hasher).collect();
+        let rate = |hasher: thread::ScopedJoinHandle<'_, _>| {
+            hasher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        hashers.into_iter().map(rate).collect::<Result<Vec<f64>, _>>()
+    });
+    Ok(rates?.iter().sum())
+}
+
+fn hash(arena: &mut Arena, params: Params) -> Result<(), HashError> {
+    let password = Password::for_login("correct horse battery").expect("a password");
+    arena.hash(&password, &Salt([7; 16]), params).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_the_fastest_that_fits() {
+        let row = |hashes_per_second, fits| Measured {
+            argon2: String::new(),
+            engine: "simd",
+            milliseconds: 1.0,
+            hashes_per_second,
+            memory_bytes: 1,
+            fits,
+        };
+        let check = |rows: &[(f64, bool)], expected| {
+            let rows: Vec<_> = rows.iter().map(|(rate, fits)| row(*rate, *fits)).collect();
+            assert_eq!(best(&rows), expected);
+        };
+        check(&[(10.0, true), (30.0, true), (20.0, true)], Some(1));
+        check(&[(10.0, true), (30.0, false), (20.0, true)], Some(2));
+        check(&[(10.0, false)], None);
+        check(&[], None);
+    }
+
+    #[test]
+    fn hashes_are_counted_on_every_thread() {
+        let params = Params::in_record(8, 1, 1).unwrap();
+        for engine in HashEngine::ALL {
+            assert!(alone(engine, params).unwrap() > Duration::ZERO);
+            assert!(together(engine, params, 2).unwrap() > 2.0);
+        }
+    }
+}
