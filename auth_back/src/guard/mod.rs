@@ -261,7 +261,7 @@ impl Guard {
                 let buckets = || {
                     let network = Buckets::default();
                     let network = if counted { network.network(source) } else { network };
-                    network.pair(username, source).account(username)
+                    network.pair(username, source, is_known).account(username)
                 };
                 // Known to another server is known.
                 self.share(buckets, &mut reservation)? == Standing::Known || is_known

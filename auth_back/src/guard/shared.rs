@@ -49,6 +49,8 @@ pub(super) struct Buckets {
     of: Vec<Bucket>,
     /// Of a device: where its network is remembered.
     network_of_device: Option<String>,
+    /// Whether this server knows them, whatever Redis remembers.
+    is_known: bool,
 }
 
 /// What Redis said to an attempt.
@@ -108,7 +110,7 @@ impl Shared {
             for key in &buckets.keys {
                 call.key(key);
             }
-            call.arg(&buckets.kinds).arg(&self.rules[..]);
+            call.arg(&buckets.kinds).arg(&self.rules[..]).arg(u8::from(buckets.is_known));
             call.invoke::<Vec<i64>>(connection.driver())
         });
         let Ok(answer) = answer else { return Answer::Away };
@@ -153,8 +155,9 @@ impl Buckets {
         self
     }
 
-    /// That of an account and a network.
-    pub(super) fn pair(mut self, username: &Username, source: Source) -> Self {
+    /// That of an account and a network, which this server knows or does not.
+    pub(super) fn pair(mut self, username: &Username, source: Source, is_known: bool) -> Self {
+        self.is_known = is_known;
         self.add('p', Bucket::AccountNetwork, &format!("{username}:{source}"));
         self
     }

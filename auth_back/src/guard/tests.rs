@@ -449,6 +449,57 @@ mod shared {
     }
 
     #[test]
+    fn who_is_known_to_a_server_needs_no_redis_that_remembers_it() {
+        let redis = Redis::start();
+        let [one, other] = servers(&redis, |_| {});
+        assert_eq!(one.attempt("ada", OWNER, None, Right), None);
+        ::redis::cmd("FLUSHALL").exec(&mut redis.connect()).unwrap();
+        besiege(&other, "ada");
+        assert_eq!(one.attempt("ada", "203.0.113.1", None, Right), Some(Bucket::Account));
+        assert_eq!(one.attempt("ada", OWNER, None, Right), None);
+    }
+
+    /// Moves all that Redis remembers an hour ahead, as if its clock had been set back by one.
+    fn set_clock_back(redis: &Redis) {
+        let mut connection = redis.connect();
+        let keys: Vec<String> = ::redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+        for key in keys {
+            for field in ["t", "m"] {
+                let ms: i64 =
+                    ::redis::cmd("HGET").arg(&key).arg(field).query(&mut connection).unwrap();
+                if ms > 0 {
+                    let mut set = ::redis::cmd("HSET");
+                    set.arg(&key).arg(field).arg(ms + 3_600_000).exec(&mut connection).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_redis_whose_clock_is_set_back_locks_nobody_out() {
+        let redis = Redis::start();
+        let [one, other] = servers(&redis, |rules| rules.network_per_minute = 5);
+        for _ in 0..3 {
+            assert_eq!(one.attempt("ada", GUESSER, None, Wrong), None);
+        }
+        set_clock_back(&redis);
+        assert_eq!(one.exhaust("ada", GUESSER, None), (17, Some(Bucket::AccountNetwork)));
+        // The other is refused by Redis alone, and for as long as it would be.
+        set_clock_back(&redis);
+        let username = Username::new("ada").unwrap();
+        let attempt =
+            Attempt { username: &username, address: Some(GUESSER.parse().unwrap()), known: None };
+        let refused = other.guard.reserve_login(&attempt, other.now).unwrap_err();
+        assert_eq!(refused.bucket, Bucket::AccountNetwork);
+        assert!(refused.retry_after <= DELAY_FIRST, "{refused:?}");
+        let mut connection = redis.connect();
+        let (now, _): (i64, i64) = ::redis::cmd("TIME").query(&mut connection).unwrap();
+        let key = format!("gh1:guard:p:ada:{}", Source::of(Some(GUESSER.parse().unwrap())));
+        let last: i64 = ::redis::cmd("HGET").arg(key).arg("t").query(&mut connection).unwrap();
+        assert!(last / 1000 <= now, "it waits from now on, and not until the clock is there again");
+    }
+
+    #[test]
     fn every_key_has_an_end_and_random_names_have_it_soon() {
         let redis = Redis::start();
         let [one, _] = servers(&redis, |_| {});
