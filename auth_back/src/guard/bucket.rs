@@ -5,7 +5,7 @@
 //! three make waits the same way ([`Ladder`]): so many attempts are free, then each wait is twice as
 //! long as the one before, up to a longest.
 
-use super::limits::KNOWN_WORTH;
+use super::limits::{KNOWN_FOR, KNOWN_WORTH};
 use super::table::Entry;
 use super::time::{Span, Tick};
 
@@ -169,15 +169,21 @@ fn drain(entry: &mut Entry, most: u32, step: Span, now: Tick) {
 /// What a pair is worth: its failures, half as much with each day that nobody tried; or that it is
 /// known.
 pub(super) fn pair_worth(entry: &Entry, now: Tick) -> u32 {
-    let known = is_marked(entry, now, Span::whole(super::limits::KNOWN_FOR));
-    failures_worth(entry, now).max(if known { KNOWN_WORTH } else { 0 })
+    let failures = failures_worth(entry, now);
+    if entry.mark.is_set() && is_marked(entry, now, Span::whole(KNOWN_FOR)) {
+        failures.max(KNOWN_WORTH)
+    } else {
+        failures
+    }
 }
 
 /// What an account is worth: its failures, half as much with each day that nobody tried.
 pub(super) fn failures_worth(entry: &Entry, now: Tick) -> u32 {
+    if entry.level <= 1 {
+        return entry.level;
+    }
     // One at least: what is quiet makes room for others, and is not forgotten before it must be.
-    let faded = entry.level >> quiet_days(entry, now).min(16);
-    if entry.level == 0 { 0 } else { faded.max(1) }
+    (entry.level >> quiet_days(entry, now).min(16)).max(1)
 }
 
 fn quiet_days(entry: &Entry, now: Tick) -> u32 {

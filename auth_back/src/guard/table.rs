@@ -107,7 +107,7 @@ impl Table {
     /// The entry that is missed the least. A plain loop, here and in [`find`]: tests bring tens of
     /// millions of keys, and run without optimisation.
     fn least(&self, set: &Set, now: Tick) -> usize {
-        let (mut least, mut least_worth, mut least_moment) = (0, u32::MAX, Tick::default());
+        let (mut least, mut least_worth, mut least_moment) = (0, u32::MAX, 0);
         let mut at = 0;
         while at < WAYS {
             let slot = &set[at];
@@ -115,7 +115,9 @@ impl Table {
                 return at;
             }
             let entry = Entry::of(slot);
-            let (worth, moment) = ((self.worth)(&entry, now), entry.last.max(entry.mark));
+            let (last, mark) = (entry.last.raw(), entry.mark.raw());
+            let (worth, moment) =
+                ((self.worth)(&entry, now), if last > mark { last } else { mark });
             if worth < least_worth || worth == least_worth && moment < least_moment {
                 (least, least_worth, least_moment) = (at, worth, moment);
             }
@@ -128,7 +130,8 @@ impl Table {
 fn find(set: &Set, [high, low]: [u32; 2]) -> Option<usize> {
     let mut at = 0;
     while at < WAYS {
-        if set[at][1] == low && set[at][0] == high {
+        let slot = &set[at];
+        if slot[1] == low && slot[0] == high {
             return Some(at);
         }
         at += 1;
