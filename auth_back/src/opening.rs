@@ -14,15 +14,19 @@ use crate::limits::STORE_RETRY;
 use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
-use crate::store::{self, MigrationError, Store, StoreError};
+use crate::store::{self, Cause, MigrationError, Store, StoreError};
 
 /// Opens the store and brings it to this program's schema, waiting for it to come up: at a common
-/// start of all machines the database is often the slowest.
+/// start of all machines the database is often the slowest. `on_wait` is told why, each time it waits.
 ///
 /// # Errors
 /// [`StoreError`] when it cannot be opened, [`MigrationError`] when it cannot be migrated or is not
 /// there by the deadline.
-pub fn store(settings: &Settings, deadline: Instant) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+pub fn store(
+    settings: &Settings,
+    deadline: Instant,
+    mut on_wait: impl FnMut(&Cause),
+) -> Result<Arc<dyn Store>, Box<dyn Error>> {
     make_private_directory(&settings.data)?;
     let store = store::open(&settings.store, settings.store_connections)?;
     loop {
@@ -34,7 +38,7 @@ pub fn store(settings: &Settings, deadline: Instant) -> Result<Arc<dyn Store>, B
             Err(MigrationError::Store(StoreError::Unavailable(cause)))
                 if Instant::now() + STORE_RETRY < deadline =>
             {
-                tracing::warn!(%cause, "the store is not there yet");
+                on_wait(&cause);
                 thread::sleep(STORE_RETRY);
             }
             Err(error) => return Err(error.into()),

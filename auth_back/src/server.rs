@@ -133,7 +133,9 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
 fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn Error>> {
     let deadline = Instant::now() + STORE_PATIENCE;
-    let store = opening::store(settings, deadline)?;
+    let store = opening::store(settings, deadline, |cause| {
+        tracing::warn!(%cause, "the store is not there yet");
+    })?;
     let peppers = opening::peppers(settings, &*store, deadline)?;
     let known = Arc::clone(&store);
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
@@ -235,13 +237,22 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     if accounts.sessions.redis().is_none() {
         return;
     }
-    let [lent, up] = [0; 2].map(|_| Arc::clone(accounts));
+    let [lent, up, failed, era] = [0; 4].map(|_| Arc::clone(accounts));
     registry.observe_gauge("pool_lent", help, &[("pool", "redis")], move || {
         lent.sessions.redis().map_or(0, |redis| redis.stats().lent) as f64
     });
     let help = "Whether Redis answered when it was last asked";
     registry.observe_gauge("redis_up", help, &[], move || {
         f64::from(up.sessions.redis().is_some_and(RedisPool::is_up))
+    });
+    let help = "Calls of Redis that failed; while it rests after one, nobody calls it";
+    registry.observe_counter("redis_failures", help, &[], move || {
+        failed.sessions.redis().map_or(0, RedisPool::failures)
+    });
+    let help =
+        "The generation of sessions in Redis; each step means that all of Redis was given up";
+    registry.observe_gauge("session_cache_generation", help, &[], move || {
+        era.sessions.generation() as f64
     });
 }
 
@@ -262,6 +273,14 @@ fn observe_keys(registry: &mut Registry, accounts: &Arc<Accounts>) {
     let name = "key_reading_failures";
     registry.observe_counter(name, help, &[("keys", "pepper")], move || peppers.failures());
     registry.observe_counter(name, help, &[("keys", "token")], move || token_keys.failures());
+    let help = "Id of the key that is in use for what is new; every server should have the same";
+    let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
+    registry.observe_gauge("active_key", help, &[("keys", "pepper")], move || {
+        f64::from(peppers.current().active_id().get())
+    });
+    registry.observe_gauge("active_key", help, &[("keys", "token")], move || {
+        f64::from(token_keys.current().active_id().get())
+    });
 }
 
 fn observe_audit(registry: &mut Registry, audit: &Audit) {

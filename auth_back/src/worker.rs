@@ -5,12 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
+use service::log::Sparing;
 
 use crate::accounts::{AccountError, Accounts};
 use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::work::{Job, Reply};
+
+/// Lines that a store that is away would have every request write.
+static FAILED: Sparing = Sparing::new();
+static STORE_AWAY: Sparing = Sparing::new();
 
 /// The size of a lane.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +62,16 @@ fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics, audit: &
     metrics.served(call.message_type, &outcome, began.elapsed());
     match &outcome {
         Err(error @ AccountError::Internal(_)) => {
-            tracing::error!(request = call.message_type.name(), %error, "a request failed");
+            if let Some(withheld) = FAILED.admit() {
+                let request = call.message_type.name();
+                tracing::error!(request, %error, withheld, "a request failed");
+            }
         }
         Err(error @ AccountError::StoreUnavailable(_)) => {
-            tracing::warn!(request = call.message_type.name(), %error, "the store was not there");
+            if let Some(withheld) = STORE_AWAY.admit() {
+                let request = call.message_type.name();
+                tracing::warn!(request, %error, withheld, "the store was not there");
+            }
         }
         _ => {}
     }

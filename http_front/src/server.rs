@@ -68,6 +68,14 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     }
     ops::observe_reactor(&mut registry, "http", &api.counters());
 
+    for (index, address) in upstreams.addresses().enumerate() {
+        let upstreams = Arc::clone(&upstreams);
+        let help = "Whether an auth server answered when it was last asked";
+        let labels = [("server", &*address.to_string())];
+        registry
+            .observe_gauge("upstream_up", help, &labels, move || f64::from(upstreams.is_up(index)));
+    }
+
     let probe =
         Probe::start("probe", PROBE_INTERVAL, move || upstreams.check_health(request_timeout))?;
     let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;

@@ -9,6 +9,8 @@
 //!
 //! Panics are logged like everything else.
 
+mod sparing;
+
 use std::{
     io,
     panic::{self, PanicHookInfo},
@@ -29,6 +31,8 @@ use crate::{
     limits::{LOG_BATCH_BYTES, LOG_LINES_QUEUED_MAX},
     settings::{Setting, SettingErrors, values::Values},
 };
+
+pub use sparing::Sparing;
 
 /// The setting of the levels that are logged; include it in a program's table.
 pub const LEVEL: Setting = Setting::value(

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
+use service::log::Sparing;
 
 use super::line::render_gap;
 use super::{Audit, AuditTarget};
@@ -37,18 +38,20 @@ pub(super) struct Queue {
     lines: Sender<Box<str>>,
     written: AtomicU64,
     lost: AtomicU64,
-    /// Lines are being lost, and that was logged.
-    overflows: AtomicBool,
+    overflows: Sparing,
 }
 
 impl Queue {
     pub(super) fn push(&self, line: Box<str>) {
         match self.lines.try_send(line) {
-            Ok(()) => self.overflows.store(false, Ordering::Relaxed),
+            Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
-                if !self.overflows.swap(true, Ordering::Relaxed) {
-                    tracing::error!("the audit log is LOSING LINES: it is not written fast enough");
+                if let Some(withheld) = self.overflows.admit() {
+                    tracing::error!(
+                        withheld,
+                        "the audit log is LOSING LINES: it is not written fast enough"
+                    );
                 }
             }
         }
@@ -113,7 +116,7 @@ impl Audit {
             lines: sender,
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            overflows: AtomicBool::new(false),
+            overflows: Sparing::new(),
         });
         let pen = Pen::new(lines, Arc::clone(&queue), sink);
         (Self { queue: Some(queue) }, OpenedAudit { pen: Some(pen) })

@@ -52,7 +52,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let text = |name| arguments.get_one::<String>(name).map(String::as_str);
     let path = text("file").expect("the parser insists");
     let format = Format::of(text("format"), path)?;
-    let store = opening::store(settings, super::store_deadline())?;
+    let store = super::open_store(settings)?;
     let unsealed = arguments.get_flag("unsealed");
     let peppers = if unsealed {
         Some(opening::peppers(settings, &*store, super::store_deadline())?)

@@ -3,13 +3,9 @@
 //! A server does the same at start. This is for those who let only an operator's account change the
 //! schema, and give servers one that cannot.
 
-use std::time::Instant;
-
 use clap::{ArgMatches, Command};
 
 use super::{Done, Subcommand, say};
-use crate::limits::STORE_PATIENCE;
-use crate::opening;
 use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
@@ -18,7 +14,7 @@ pub(super) const COMMAND: Subcommand = Subcommand {
 };
 
 fn run(_: &ArgMatches, settings: &Settings) -> Done {
-    opening::store(settings, Instant::now() + STORE_PATIENCE)?;
+    super::open_store(settings)?;
     say("the store has this program's schema")?;
     Ok(())
 }

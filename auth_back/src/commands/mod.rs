@@ -18,6 +18,7 @@ mod users_file;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ use crate::limits::{
 use crate::opening;
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// A subcommand.
 struct Subcommand {
@@ -120,6 +121,19 @@ fn say(line: &str) -> io::Result<()> {
 /// Says something to the operator, on standard error. It may be closed; the exit code says what matters.
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Opens the store, and says so when it has to wait for it.
+fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Box<dyn Error>> {
+    let mut told = String::new();
+    opening::store(settings, store_deadline(), |cause| {
+        let cause = cause.to_string();
+        if cause != told {
+            let seconds = STORE_PATIENCE.as_secs();
+            tell(&format!("the store is not there, trying again for {seconds} s: {cause}"));
+            told = cause;
+        }
+    })
 }
 
 /// When a command stops waiting for the store to come up.

@@ -22,6 +22,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use service::log::Sparing;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -136,7 +137,10 @@ impl Password {
             None | Some(Ok(false)) => Ok(password),
             Some(Ok(true)) => Err(PasswordError::Breached),
             Some(Err(error)) => {
-                tracing::error!(%error, "a new password was refused for want of a list");
+                static NOT_COMPARED: Sparing = Sparing::new();
+                if let Some(withheld) = NOT_COMPARED.admit() {
+                    tracing::error!(%error, withheld, "a new password was refused for want of a list");
+                }
                 Err(PasswordError::NotCompared)
             }
         }

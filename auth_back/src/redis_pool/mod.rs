@@ -24,6 +24,7 @@ pub(crate) mod testing;
 mod tests;
 mod url;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::pool::{AcquireError, Config, ConfigError, Lent, Pool, Stats};
@@ -42,6 +43,7 @@ pub use self::url::{RedisUrl, RedisUrlError};
 pub struct RedisPool {
     pool: Pool<Connector>,
     circuit: Circuit,
+    failures: AtomicU64,
 }
 
 /// Why Redis did not do it. Nobody's fault among users; the caller does without.
@@ -72,7 +74,11 @@ impl RedisPool {
             .idle_timeout(CONNECTION_IDLE_TIMEOUT)?
             // Costs nothing: it compares two numbers (`Connector::is_alive`).
             .liveness_after(Duration::ZERO)?;
-        Ok(Self { pool: Pool::new(Connector::new(url), config), circuit: Circuit::default() })
+        Ok(Self {
+            pool: Pool::new(Connector::new(url), config),
+            circuit: Circuit::default(),
+            failures: AtomicU64::new(0),
+        })
     }
 
     /// Borrows a connection, works, and gives it back unless the work failed: then it is closed, and
@@ -129,6 +135,12 @@ impl RedisPool {
         !self.circuit.is_broken()
     }
 
+    /// How many calls have failed. Does not block.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     fn acquire(&self, deadline: Instant) -> Result<Lent<Connector>, Away> {
         self.pool.acquire(deadline).map_err(|error| match error {
             AcquireError::Connect(error) => {
@@ -141,6 +153,7 @@ impl RedisPool {
     }
 
     fn failed(&self, error: &Away) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
         if self.circuit.breaks(Instant::now()) {
             tracing::warn!(%error, "Redis is away; it is done without");
         }

@@ -23,11 +23,16 @@ use framing::v2::{
 use framing::{FrameError, Status, Version};
 use reactor::{Io, Mailbox, Protocol, Ticket};
 use service::lane::Lane;
+use service::log::Sparing;
 
 use crate::accounts::{AccountError, InternalError};
 use crate::limits::{FRAME_TIME_MAX, GREETING_TIME_MAX, IDLE_TIME_MAX, IN_FLIGHT_MAX};
 use crate::metrics::Metrics;
 use crate::work::{Call, Job, Reply, Request};
+
+/// Whoever finds this port can send nonsense; it shall not fill the log.
+static BAD_INPUT: Sparing = Sparing::new();
+static LATE: Sparing = Sparing::new();
 
 /// Name and version of this program, for the logs of its peers.
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
@@ -114,7 +119,9 @@ impl Protocol for Conversation {
             }
             Err(error) => {
                 desk.metrics.protocol_errors.inc();
-                tracing::warn!(%error, "a connection was closed for what came over it");
+                if let Some(withheld) = BAD_INPUT.admit() {
+                    tracing::warn!(%error, withheld, "a connection was closed for what came over it");
+                }
                 match error {
                     // Our HELLO is on its way, and says what the peer would have to be.
                     ProtocolError::Incompatible(_) => io.finish(),
@@ -151,7 +158,12 @@ impl Protocol for Conversation {
     fn on_deadline(&mut self, desk: &mut Desk, io: &mut Io<'_>) {
         if self.message_due {
             desk.metrics.protocol_errors.inc();
-            tracing::warn!("a connection was closed: a message did not arrive in time");
+            if let Some(withheld) = LATE.admit() {
+                tracing::warn!(
+                    withheld,
+                    "a connection was closed: a message did not arrive in time"
+                );
+            }
         }
         io.abort();
     }

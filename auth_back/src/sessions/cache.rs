@@ -89,6 +89,10 @@ impl Cache {
         &self.redis
     }
 
+    pub(super) fn generation(&self) -> u64 {
+        self.generations.last()
+    }
+
     /// Looks for a session.
     pub(super) fn find(&self, digest: &[u8; 32], deadline: Instant) -> Found {
         let Some(known) = self.generations.fresh(deadline) else { return Found::Away };

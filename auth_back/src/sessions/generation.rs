@@ -89,6 +89,11 @@ impl Generations {
         known.filter(|known| known.is_fresh(Instant::now()))
     }
 
+    /// The last that this server has learned, 0 for none.
+    pub(super) fn last(&self) -> u64 {
+        self.known.lock().as_ref().map_or(0, |known| known.generation)
+    }
+
     /// The generation as it is now, for somebody who has just written to the database. Blocks.
     pub(super) fn current(&self) -> Result<Known, StoreError> {
         self.ask(Instant::now() + FINISH_TIME).inspect_err(|_| {

@@ -79,6 +79,12 @@ impl SessionKeeper {
         &self.rules
     }
 
+    /// The generation of what Redis has, as this server last learned it; 0 for none. Does not block.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.cache.as_ref().map_or(0, Cache::generation)
+    }
+
     /// The Redis that has a copy, to be looked at.
     #[must_use]
     pub fn redis(&self) -> Option<&RedisPool> {

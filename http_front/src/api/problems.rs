@@ -2,6 +2,7 @@
 //! and what the client is told part ways: details of our own faults stay in the log.
 
 use http1::{Problem, Status};
+use service::log::Sparing;
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::work::{Refusal, Unanswered};
@@ -119,14 +120,20 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         return problem.with_retry_after(refusal.retry_after_ms.div_ceil(1000));
     }
     if refusal.status >= 500 {
-        tracing::warn!(
-            status = refusal.status,
-            code = refusal.code,
-            detail = refusal.detail,
-            "auth_back failed"
-        );
+        tell_of(refusal);
     }
     problem
+}
+
+/// Apart, so that a store that is away does not hide a defect.
+fn tell_of(refusal: &Refusal) {
+    static UNAVAILABLE: Sparing = Sparing::new();
+    static FAILED: Sparing = Sparing::new();
+    let sparing = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
+    if let Some(withheld) = sparing.admit() {
+        let Refusal { status, code, detail, .. } = refusal;
+        tracing::warn!(status, code, detail, withheld, "auth_back failed");
+    }
 }
 
 /// The problem for a request that nobody answered.

@@ -102,6 +102,17 @@ impl Upstreams {
         }
     }
 
+    /// The servers, in their order.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.servers.iter().map(|server| server.address)
+    }
+
+    /// Whether the server at this place of [`addresses`](Self::addresses) is not passed over at present.
+    #[must_use]
+    pub fn is_up(&self, index: usize) -> bool {
+        self.servers.get(index).is_some_and(|server| server.health.is_well())
+    }
+
     /// Whether a server can serve, and if none can, why. Blocks for `patience` a server at most. A
     /// server that answers is trusted with requests again.
     ///
@@ -167,8 +178,10 @@ impl Upstreams {
 
     fn note_failure(&self, server: &Server, error: &ConnectionError) {
         self.metrics.upstream_failures.inc();
-        let error = describe(error);
-        tracing::warn!(server = %server.address, error, "an exchange with an auth server failed");
+        if let Some(withheld) = server.failures.admit() {
+            let (server, error) = (server.address, describe(error));
+            tracing::warn!(%server, error, withheld, "an exchange with an auth server failed");
+        }
     }
 
     fn ask_health(&self, server: &Server, deadline: Instant) -> Result<(), Unwell> {

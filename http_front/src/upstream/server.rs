@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pool::{AcquireError, Config, ConfigError, Lent, Manager, Pool};
+use service::log::Sparing;
 
 use super::connection::{Connection, ConnectionError};
 use crate::limits::{RETRY_AFTER_FAILURE, TRIAL_TIME_MAX};
@@ -13,6 +14,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pool: Pool<Connector>,
     pub(crate) health: Health,
+    /// The log's share of them.
+    pub(crate) failures: Sparing,
 }
 
 /// Connections live this long, so that a balancer or a new server between here and there gets its
@@ -35,7 +38,7 @@ impl Server {
             .lifetime(LIFETIME, LIFETIME_JITTER)?
             .idle_timeout(IDLE_TIMEOUT)?;
         let pool = Pool::new(Connector { address }, config);
-        Ok(Self { address, pool, health: Health::new(now) })
+        Ok(Self { address, pool, health: Health::new(now), failures: Sparing::new() })
     }
 
     /// A connection that is not known to be from before a restart. Blocks until `deadline` at the
@@ -105,6 +108,11 @@ impl Health {
                 .retry_at
                 .compare_exchange(retry_at, next, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Whether the last exchange did not fail. Unlike [`admits`](Self::admits) it changes nothing.
+    pub(crate) fn is_well(&self) -> bool {
+        self.retry_at.load(Ordering::Relaxed) == 0
     }
 
     /// The server could not be reached, a fresh connection to it broke, or it says nothing.

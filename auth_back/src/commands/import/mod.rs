@@ -95,7 +95,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     };
     let report = Report::open(text("report"))
         .map_err(|error| format!("cannot write the report: {error}"))?;
-    let store = opening::store(settings, super::store_deadline())?;
+    let store = super::open_store(settings)?;
     let peppers = || opening::peppers(settings, &*store, super::store_deadline());
     let options = Options {
         format,

@@ -16,7 +16,7 @@ use service::settings::format_duration;
 use super::{Done, Subcommand, keys, say};
 use crate::credentials::{KeyId, Purpose};
 use crate::keyrings::register;
-use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX, STORE_PATIENCE};
+use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
 use crate::opening;
 use crate::settings::Settings;
 use crate::store::{PepperRow, Store};
@@ -54,7 +54,7 @@ fn command() -> Command {
 }
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let store = opening::store(settings, Instant::now() + STORE_PATIENCE)?;
+    let store = super::open_store(settings)?;
     match arguments.subcommand() {
         Some(("rotate", _)) => rotate(settings, &store),
         Some(("rewrap", arguments)) => {

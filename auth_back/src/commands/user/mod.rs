@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
-use service::settings::format_duration;
 
 use self::password::ask;
-use super::{Done, Subcommand, USERNAME, ascii_json, keys, patiently, say, store_deadline};
+use super::{
+    Done, Subcommand, USERNAME, ascii_json, keys, open_store, patiently, say, store_deadline,
+};
 use crate::accounts::{profile, unix_ms};
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
 use crate::ids::{Snowflakes, UserId};
@@ -90,7 +91,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let (what, arguments) = arguments.subcommand().expect("the parser insists");
     let text = arguments.get_one::<String>(USERNAME).expect("the parser insists");
     let username = Username::new(text)?;
-    let store = opening::store(settings, store_deadline())?;
+    let store = open_store(settings)?;
     let sessions = opening::sessions(settings, &store)?;
     let json = keys::wants_json(arguments);
     let operator = Operator { settings, store, sessions, username, json };
@@ -264,7 +265,8 @@ impl Operator<'_> {
             return Ok(());
         }
         let everywhere = settled_in.map_or(String::new(), |settled_in| {
-            format!(", on every front since {} after the store had it", format_duration(settled_in))
+            let settled_in_ms = settled_in.as_millis();
+            format!(", on every front: {settled_in_ms} ms after the store had it")
         });
         say(&format!("{username} {done}{everywhere}"))?;
         Ok(())

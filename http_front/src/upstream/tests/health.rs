@@ -75,10 +75,10 @@ fn a_server_that_does_not_answer_is_passed_over_until_it_does() {
     // Whatever fails from here on has its next trial after this.
     let before = Instant::now();
     let admits = || bench.upstreams.servers[0].health.admits(before);
-    assert!(admits());
+    assert!(admits() && bench.upstreams.is_up(0));
     assert!(bench.upstreams.check_health(Duration::from_millis(50)).is_err());
-    assert!(!admits());
+    assert!(!admits() && !bench.upstreams.is_up(0));
     well.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(bench.upstreams.check_health(PATIENCE), Ok(()));
-    assert!(admits());
+    assert!(admits() && bench.upstreams.is_up(0));
 }
