@@ -1,15 +1,17 @@
 //! What the commands about peppers and about token keys have in common.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::Done;
+use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
 use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
 
 const ID: &str = "id";
 const JSON: &str = "json";
+const STANDBY: &str = "standby";
 
 /// The argument that names a key.
 pub(super) fn id_argument() -> Arg {
@@ -60,12 +62,47 @@ pub(super) fn check_room(count: usize) -> Done {
     Err(format!("there are {count} keys, and no more fit: retire old ones first").into())
 }
 
-/// The ids of the keys that there are, the active one first. None if there is no key at all.
-pub(super) fn ids(source: &KeySource, purpose: Purpose) -> Result<Vec<KeyId>, String> {
+/// The ids of the keys that there are, in ascending order, and which is active.
+pub(super) fn ids(source: &KeySource, purpose: Purpose) -> Result<(Vec<KeyId>, KeyId), String> {
     let loaded = source.load(purpose, OnMissing::Refuse).map_err(|error| error.to_string())?;
-    let mut ids = loaded.keys.ids();
-    ids.sort_unstable_by(|one, other| other.cmp(one));
-    Ok(ids)
+    Ok((loaded.keys.ids(), loaded.keys.active_id()))
+}
+
+/// The switch that makes a key which is not used yet.
+pub(super) fn standby_switch() -> Arg {
+    Arg::new(STANDBY).long(STANDBY).action(ArgAction::SetTrue).help(
+        "Make a key that opens and is not used yet: for servers with directories of their own. Copy it to \
+         each; when all have it, rotate without this on each",
+    )
+}
+
+pub(super) fn wants_standby(arguments: &ArgMatches) -> bool {
+    arguments.get_flag(STANDBY)
+}
+
+/// Makes a key that is used from now on, or one that stands by; or has one that stands by used. `used` is
+/// the highest number that is taken elsewhere.
+pub(super) fn rotate(
+    directory: &KeyDirectory,
+    purpose: Purpose,
+    used: u16,
+    standby: bool,
+) -> Result<(), Box<dyn Error>> {
+    let name = purpose.name();
+    if standby {
+        let (id, path) = directory.stand_by(purpose, used)?;
+        say(&format!("{name} key {id} was made and stands by: {}", path.display()))?;
+        say("copy it to every server; when all have it, rotate without --standby on each")?;
+        return Ok(());
+    }
+    if let Some((id, path)) = directory.activate(purpose)? {
+        say(&format!("{name} key {id} is in use from now on: {}", path.display()))?;
+        return Ok(());
+    }
+    let (id, path) = directory.rotate(purpose, used)?;
+    say(&format!("{name} key {id} was made: {}", path.display()))?;
+    say("servers on this directory use it within seconds; for others, see rotate --help")?;
+    Ok(())
 }
 
 /// The time as RFC 3339 has it, in UTC.

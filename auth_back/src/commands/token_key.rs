@@ -3,6 +3,8 @@
 //! A new key logs nobody out: tokens under older ones stay good for as long as those are there. Retiring
 //! one ends every session whose token it signed.
 
+use std::cmp::Ordering;
+
 use clap::{ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
@@ -19,7 +21,8 @@ fn command() -> Command {
         .subcommand_required(true)
         .subcommand(
             Command::new("rotate")
-                .about("Make a new key, which signs from now on. Nobody is logged out"),
+                .about("Make a new key, which signs from now on. Nobody is logged out")
+                .arg(keys::standby_switch()),
         )
         .subcommand(
             Command::new("status").about("Show which keys there are").arg(keys::json_switch()),
@@ -33,25 +36,25 @@ fn command() -> Command {
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     match arguments.subcommand() {
-        Some(("rotate", _)) => rotate(settings),
+        Some(("rotate", arguments)) => rotate(settings, keys::wants_standby(arguments)),
         Some(("status", arguments)) => status(arguments, settings),
         Some(("retire", arguments)) => retire(keys::id(arguments), settings),
         _ => unreachable!("the parser takes no others"),
     }
 }
 
-fn rotate(settings: &Settings) -> Done {
+fn rotate(settings: &Settings, standby: bool) -> Done {
     let source = &settings.token_keys;
     // There may be none yet: then this makes the first.
-    let ids = keys::ids(source, Purpose::Token).unwrap_or_default();
+    let (ids, _) = keys::ids(source, Purpose::Token).unwrap_or((Vec::new(), KeyId::FIRST));
     keys::check_room(ids.len())?;
-    let next = ids.first().and_then(|id| id.get().checked_add(1)).and_then(KeyId::new);
+    let next = ids.last().and_then(|id| id.get().checked_add(1)).and_then(KeyId::new);
     let directory = keys::directory(source, || keys::make_it_there(next.unwrap_or(KeyId::FIRST)))?;
-    let (id, path) = directory.rotate(Purpose::Token, 0)?;
-    say(&format!("token key {id} was made: {}", path.display()))?;
-    let lifetime = format_duration(settings.rules.sessions.lifetime);
-    say("servers on this directory sign with it within seconds; copy it to every other one now")?;
-    say(&format!("no session needs an older key after {lifetime}"))?;
+    keys::rotate(directory, Purpose::Token, 0, standby)?;
+    if !standby {
+        let lifetime = format_duration(settings.rules.sessions.lifetime);
+        say(&format!("no session needs an older key after {lifetime}"))?;
+    }
     Ok(())
 }
 
@@ -62,25 +65,27 @@ struct Status {
 }
 
 fn status(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let ids = keys::ids(&settings.token_keys, Purpose::Token)?;
+    let (ids, active) = keys::ids(&settings.token_keys, Purpose::Token)?;
     if keys::wants_json(arguments) {
-        let active = ids.first().map_or(0, |id| id.get());
-        let mut ids: Vec<_> = ids.iter().map(|id| id.get()).collect();
-        ids.sort_unstable();
-        say(&serde_json::to_string(&Status { active, ids })?)?;
+        let ids = ids.iter().map(|id| id.get()).collect();
+        say(&serde_json::to_string(&Status { active: active.get(), ids })?)?;
         return Ok(());
     }
-    for (index, id) in ids.iter().enumerate().rev() {
-        let active = if index == 0 { " active" } else { "" };
-        say(&format!("token key {id}{active}"))?;
+    for id in ids {
+        let role = match id.cmp(&active) {
+            Ordering::Less => "",
+            Ordering::Equal => " active",
+            Ordering::Greater => " stands by",
+        };
+        say(&format!("token key {id}{role}"))?;
     }
     Ok(())
 }
 
 fn retire(id: KeyId, settings: &Settings) -> Done {
     let source = &settings.token_keys;
-    let ids = keys::ids(source, Purpose::Token)?;
-    if ids.first() == Some(&id) {
+    let (_, active) = keys::ids(source, Purpose::Token)?;
+    if active == id {
         return Err(format!("token key {id} is the active one: rotate first").into());
     }
     let directory = keys::directory(source, || format!("take the key {id} out there"))?;

@@ -151,6 +151,41 @@ fn a_new_token_key_logs_nobody_out_and_a_retired_one_does() {
 }
 
 #[test]
+fn a_new_key_stands_by_until_every_server_has_it() {
+    // As if each of the two had a directory of its own: one has read the key's final name, one has not.
+    let mut system = System::builder().auths(2).auth_flags(&["--lease", "0ms"]).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    for command in [["pepper", "rotate", "--standby"], ["token-key", "rotate", "--standby"]] {
+        let told = system.operator(&command).succeed();
+        assert!(told.contains("2 was made and stands by"), "{told}");
+    }
+    for auth in system.auths() {
+        auth.signal("HUP");
+        until("the keys to be read", || auth.log().contains("others: [2]").then_some(()));
+    }
+    for number in 0..4 {
+        user.register(&format!("bob{number}"), PASSWORD).assert_status(200);
+        assert!(record(&system, &format!("bob{number}")).contains("$k=1$"));
+        assert_eq!(token_key(&user.log_in("ada", PASSWORD)), 1);
+    }
+    for command in [["pepper", "rotate"], ["token-key", "rotate"]] {
+        let told = system.operator(&command).succeed();
+        assert!(told.contains("2 is in use from now on"), "{told}");
+    }
+    system.auth().signal("HUP");
+    // Through whichever server: a record under the new pepper is opened, and not sealed back.
+    until("a login through the first server", || {
+        user.authenticate("ada", PASSWORD).assert_status(200);
+        record(&system, "ada").contains("$k=2$").then_some(())
+    });
+    for _ in 0..4 {
+        user.authenticate("ada", PASSWORD).assert_status(200);
+        assert!(record(&system, "ada").contains("$k=2$"));
+    }
+}
+
+#[test]
 fn keys_come_from_a_command_or_from_variables() {
     let scripts = tempfile::tempdir().expect("a scratch directory can be made");
     let script = scripts.path().join("vault");

@@ -30,7 +30,9 @@ fn command() -> Command {
         .about("The keys that password records are sealed under")
         .subcommand_required(true)
         .subcommand(
-            Command::new("rotate").about("Make a new key, which records are sealed under from now on"),
+            Command::new("rotate")
+                .about("Make a new key, which records are sealed under from now on")
+                .arg(keys::standby_switch()),
         )
         .subcommand(
             Command::new("rewrap")
@@ -56,7 +58,7 @@ fn command() -> Command {
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let store = super::open_store(settings)?;
     match arguments.subcommand() {
-        Some(("rotate", _)) => rotate(settings, &store),
+        Some(("rotate", arguments)) => rotate(settings, &store, keys::wants_standby(arguments)),
         Some(("rewrap", arguments)) => {
             rewrap::run(settings, &*store, arguments.get_one::<u32>(RATE).copied())
         }
@@ -70,13 +72,13 @@ fn soon() -> Instant {
     Instant::now() + STORE_CALL_TIME_MAX
 }
 
-fn rotate(settings: &Settings, store: &Arc<dyn Store>) -> Done {
+fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
     // Only keys that are those of the store are added to; a first start's key is made here too.
     let peppers = opening::peppers(settings, &**store, soon())?;
     let ids = peppers.ids();
     keys::check_room(ids.len())?;
     let listed = store.peppers(soon())?.iter().map(|row| row.id).max().unwrap_or(0);
-    let used = listed.max(peppers.active_id().get());
+    let used = ids.last().map_or(listed, |id| id.get().max(listed));
     let next = used.checked_add(1).and_then(KeyId::new);
     let directory = keys::directory(&settings.pepper_keys, || {
         format!(
@@ -84,13 +86,13 @@ fn rotate(settings: &Settings, store: &Arc<dyn Store>) -> Done {
             keys::make_it_there(next.unwrap_or(KeyId::FIRST))
         )
     })?;
-    let (id, path) = directory.rotate(Purpose::Pepper, used)?;
-    // Listed at once, so that a server without it says so when it starts.
-    opening::peppers(settings, &**store, soon())?;
-    say(&format!("pepper {id} was made: {}", path.display()))?;
+    keys::rotate(directory, Purpose::Pepper, used, standby)?;
     say("keep a copy apart from the store's; without it, nobody can log in")?;
-    say("servers on this directory seal under it within seconds; copy it to every other one now")?;
-    say("next: auth_back pepper rewrap")?;
+    if !standby {
+        // Listed at once, so that a server without it says so when it starts.
+        opening::peppers(settings, &**store, soon())?;
+        say("next: auth_back pepper rewrap")?;
+    }
     Ok(())
 }
 
@@ -99,9 +101,8 @@ fn rotate(settings: &Settings, store: &Arc<dyn Store>) -> Done {
 /// its file gets a name that is passed over.
 fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     let source = &settings.pepper_keys;
-    let ids = keys::ids(source, Purpose::Pepper)?;
-    let active = ids.first().copied();
-    if active == Some(id) {
+    let (ids, active) = keys::ids(source, Purpose::Pepper)?;
+    if active == id {
         return Err(format!("pepper {id} is the active one: rotate and rewrap first").into());
     }
     let rows = store.peppers(soon())?;
@@ -139,8 +140,8 @@ fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     Ok(())
 }
 
-fn check_replaced(id: KeyId, active: Option<KeyId>, rows: &[PepperRow]) -> Done {
-    let by = rows.iter().find(|row| Some(row.id) == active.map(KeyId::get));
+fn check_replaced(id: KeyId, active: KeyId, rows: &[PepperRow]) -> Done {
+    let by = rows.iter().find(|row| row.id == active.get());
     let Some(by) = by.filter(|by| by.id > id.get()) else {
         return Err(format!(
             "pepper {id} was not replaced: no server has sealed under a newer one"

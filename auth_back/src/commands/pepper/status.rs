@@ -1,12 +1,11 @@
 //! `auth_back pepper status`: how many records are sealed under which key.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write as _};
 
 use serde::Serialize;
 
 use super::{keys, say, soon};
-use crate::commands::Done;
+use crate::commands::{Done, tell};
 use crate::credentials::{KeyId, PasswordRecord, Purpose};
 use crate::keyrings::register;
 use crate::settings::Settings;
@@ -54,10 +53,14 @@ struct Pepper {
 
 pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
     // Keys that are missing are what this may be asked about.
-    let ids = keys::ids(&settings.pepper_keys, Purpose::Pepper).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "warning: {error}");
-        Vec::new()
-    });
+    let found = keys::ids(&settings.pepper_keys, Purpose::Pepper);
+    let (ids, active) = match found {
+        Ok((ids, active)) => (ids, Some(active)),
+        Err(error) => {
+            tell(&format!("warning: {error}"));
+            (Vec::new(), None)
+        }
+    };
     let rows = store.peppers(soon())?;
     let counts = count(store, |_| {})?;
     let listed = rows.iter().filter_map(|row| KeyId::new(row.id));
@@ -70,7 +73,7 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
         since_ms: rows.iter().find(|row| row.id == id.get()).map(|row| row.since_ms),
     };
     let status = Status {
-        active: ids.first().map(|id| id.get()),
+        active: active.map(KeyId::get),
         peppers: all.into_iter().map(pepper).collect(),
         unreadable: counts.unreadable,
     };

@@ -12,7 +12,7 @@ fn a_pepper_is_retired_once_it_has_been_replaced_for_long_enough() {
     let now_ms = keys::ms_since(0);
     let row = |id, since_ms| PepperRow { id, since_ms, check_value: [0; 16] };
     let check = |active: u16, rows: &[PepperRow], expected: Result<(), &str>| match (
-        check_replaced(id(3), Some(id(active)), rows),
+        check_replaced(id(3), id(active), rows),
         expected,
     ) {
         (Ok(()), Ok(())) => {}

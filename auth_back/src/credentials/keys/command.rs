@@ -2,7 +2,7 @@
 //!
 //! The program is run directly, never through a shell, in a process group of its own, and without the
 //! variables of this program's own settings, which may hold a password. It prints one line for each
-//! key, `1 6b1f…`, and ends with exit code 0. It has a time limit and so much output; what it says on
+//! key, `1 6b1f…`, with ` standby` after a key that stands by, and ends with exit code 0. It has a time limit and so much output; what it says on
 //! standard error goes to this program's.
 
 use std::io::{self, Read as _};
@@ -16,12 +16,10 @@ use std::{env, fmt, thread};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
-use super::{Keys, KeysError, io_error, key_of};
-use crate::credentials::keyring::KeyId;
+use super::{Found, Keys, KeysError, io_error, key_of};
 use crate::credentials::limits::{
     KEY_COMMAND_OUTPUT_MAX, KEY_COMMAND_POLL, KEY_COMMAND_TIME_MAX, KEY_COMMAND_WORDS_MAX,
 };
-use crate::credentials::secret::SecretKey;
 
 /// What the names of this program's own settings start with in the environment.
 const OWN_VARIABLES: &str = "AUTH_BACK_";
@@ -56,13 +54,17 @@ impl KeyCommand {
         lines.map(|(index, line)| self.key(index + 1, line)).collect()
     }
 
-    fn key(&self, number: usize, line: &[u8]) -> Result<(KeyId, SecretKey), KeysError> {
+    fn key(&self, number: usize, line: &[u8]) -> Result<Found, KeysError> {
         let malformed = || self.failed(format!("prints a line {number} that is not: ID KEY"));
+        let (line, stands_by) = match line.strip_suffix(b" standby") {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
         let space = line.iter().position(|byte| *byte == b' ').ok_or_else(malformed)?;
         let (id, key) = (&line[..space], &line[space + 1..]);
         let id = str::from_utf8(id).ok().and_then(|id| id.parse().ok()).ok_or_else(malformed)?;
         let place = || format!("the key in line {number} that {} prints", self.program.display());
-        Ok((id, key_of(key, place)?))
+        Ok(Found { id, key: key_of(key, place)?, stands_by })
     }
 
     pub(super) fn run(&self, deadline: Instant) -> Result<Output, KeysError> {

@@ -1,8 +1,8 @@
 //! Keys in files.
 //!
 //! A directory holds one file for each key, `pepper-1.key`, `pepper-2.key`, `token-1.key` and so on:
-//! one line with the key. Other files are left alone, unless they end in `.key`: that is a misspelt
-//! name, and passing over it would look like a lost key.
+//! one line with the key; `pepper-2.standby.key` is one that stands by. Other files are left alone, unless
+//! they end in `.key`: that is a misspelt name, and passing over it would look like a lost key.
 //!
 //! Only the owner may read a key file (mode 0600 or 0400), and only the owner may write to the
 //! directory; anything more is refused, as `ssh` does. Symbolic links are followed, since that is
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Keys, KeysError, OnMissing, Purpose, io_error, key_of, text};
+use super::{Found, Keys, KeysError, OnMissing, Purpose, io_error, key_of, text};
 use crate::credentials::keyring::KeyId;
 use crate::credentials::limits::KEY_FILE_LEN_MAX;
 use crate::credentials::random;
@@ -32,6 +32,10 @@ use crate::credentials::secret::SecretKey;
 
 /// What a key file's name goes on with once the key is retired.
 const RETIRED: &str = ".retired";
+
+/// What makes the name of a key file, after the id.
+const ACTIVE: &str = ".key";
+const STANDBY: &str = ".standby.key";
 
 /// A directory of key files. Every method blocks on the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +61,51 @@ impl KeyDirectory {
     ///
     /// [`KeysError`]; when somebody else made a key at the same moment, theirs counts.
     pub fn rotate(&self, purpose: Purpose, used: u16) -> Result<(KeyId, PathBuf), KeysError> {
+        self.make_next(purpose, used, ACTIVE)
+    }
+
+    /// As [`rotate`](Self::rotate), but the key stands by.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`].
+    pub fn stand_by(&self, purpose: Purpose, used: u16) -> Result<(KeyId, PathBuf), KeysError> {
+        self.make_next(purpose, used, STANDBY)
+    }
+
+    /// Lets the key of the highest number that stands by be used. `None` when none does.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError::Io`].
+    pub fn activate(&self, purpose: Purpose) -> Result<Option<(KeyId, PathBuf)>, KeysError> {
         self.open()?;
-        let taken = self.ids(purpose, ".key")?.into_iter().chain(self.ids(purpose, RETIRED)?);
-        let highest = taken.map(KeyId::get).max().unwrap_or(0).max(used);
+        let files = self.files(purpose)?.into_iter();
+        let Some(id) = files.filter(|(_, stands_by)| *stands_by).map(|(id, _)| id).max() else {
+            return Ok(None);
+        };
+        let (from, to) = (self.path_of(purpose, id, STANDBY), self.path_of(purpose, id, ACTIVE));
+        // In one step: with two names, or none, whoever reads the directory would be wrong. A file of the
+        // new name is not there, or reading the ring would have failed.
+        fs::rename(&from, &to).map_err(io_error("rename", &from))?;
+        self.sync()?;
+        Ok(Some((id, to)))
+    }
+
+    fn make_next(
+        &self,
+        purpose: Purpose,
+        used: u16,
+        ending: &str,
+    ) -> Result<(KeyId, PathBuf), KeysError> {
+        self.open()?;
+        let taken = self.files(purpose)?.into_iter().map(|(id, _)| id);
+        let highest = taken.chain(self.retired(purpose)?).map(KeyId::get).max();
+        let highest = highest.unwrap_or(0).max(used);
         let id = highest.checked_add(1).and_then(KeyId::new);
         let id = id.ok_or(KeysError::NoIdLeft(purpose.name()))?;
-        let path = self.path_of(purpose, id);
-        match self.create(purpose, id)? {
+        let path = self.path_of(purpose, id, ending);
+        match self.create(path.clone())? {
             Some(path) => Ok((id, path)),
             None => Err(io_error("make", &path)(io::ErrorKind::AlreadyExists.into())),
         }
@@ -76,7 +118,7 @@ impl KeyDirectory {
     ///
     /// [`KeysError::RetiredBefore`] when a file of the new name is there; nothing is overwritten.
     pub fn retire(&self, purpose: Purpose, id: KeyId) -> Result<Option<PathBuf>, KeysError> {
-        let path = self.path_of(purpose, id);
+        let path = self.path_of(purpose, id, ACTIVE);
         let mut retired = path.clone().into_os_string();
         retired.push(RETIRED);
         let retired = PathBuf::from(retired);
@@ -97,7 +139,9 @@ impl KeyDirectory {
     /// Whether there is a file for that key. A file that cannot be looked at counts as there: reading
     /// will say why.
     pub(super) fn has(&self, purpose: Purpose, id: KeyId) -> bool {
-        self.path_of(purpose, id).try_exists().unwrap_or(true)
+        [ACTIVE, STANDBY]
+            .iter()
+            .any(|ending| self.path_of(purpose, id, ending).try_exists().unwrap_or(true))
     }
 
     /// Every key of a purpose, and the file of one that had to be made.
@@ -107,15 +151,18 @@ impl KeyDirectory {
         on_missing: OnMissing,
     ) -> Result<(Keys, Option<PathBuf>), KeysError> {
         self.open()?;
-        let mut ids = self.ids(purpose, ".key")?;
+        let mut files = self.files(purpose)?;
         let mut created = None;
-        if ids.is_empty() && on_missing == OnMissing::Create {
-            created = self.create(purpose, KeyId::FIRST)?;
+        if files.is_empty() && on_missing == OnMissing::Create {
+            created = self.create(self.path_of(purpose, KeyId::FIRST, ACTIVE))?;
             // Whoever was first may have made more keys since.
-            ids = self.ids(purpose, ".key")?;
+            files = self.files(purpose)?;
         }
-        let read = |id| Ok((id, read_key(&self.path_of(purpose, id))?));
-        Ok((ids.into_iter().map(read).collect::<Result<_, KeysError>>()?, created))
+        let read = |(id, stands_by)| {
+            let ending = if stands_by { STANDBY } else { ACTIVE };
+            Ok(Found { id, key: read_key(&self.path_of(purpose, id, ending))?, stands_by })
+        };
+        Ok((files.into_iter().map(read).collect::<Result<_, KeysError>>()?, created))
     }
 
     /// Makes the directory with mode 0700 if it is not there, and refuses one that others may write to.
@@ -131,29 +178,42 @@ impl KeyDirectory {
         Ok(())
     }
 
-    /// The ids of the files that belong to a purpose and end like that, in no order.
-    fn ids(&self, purpose: Purpose, ending: &str) -> Result<Vec<KeyId>, KeysError> {
+    /// The keys of a purpose that there are files of, in no order, and whether each stands by.
+    fn files(&self, purpose: Purpose) -> Result<Vec<(KeyId, bool)>, KeysError> {
+        let mut files = Vec::new();
+        for name in self.names(ACTIVE)? {
+            match key_file(&name) {
+                Some((found, id, stands_by)) if found == purpose => files.push((id, stands_by)),
+                Some(_) => {}
+                None => return Err(KeysError::Name(self.0.join(name))),
+            }
+        }
+        Ok(files)
+    }
+
+    /// The keys of a purpose that were retired.
+    fn retired(&self, purpose: Purpose) -> Result<Vec<KeyId>, KeysError> {
+        let names = self.names(RETIRED)?;
+        let keys = names.iter().filter_map(|name| key_file(name.strip_suffix(RETIRED)?));
+        Ok(keys.filter(|(found, ..)| *found == purpose).map(|(_, id, _)| id).collect())
+    }
+
+    /// The names of files that end like that and are not hidden.
+    fn names(&self, ending: &str) -> Result<Vec<String>, KeysError> {
         let list_error = || io_error("list", &self.0);
-        let mut ids = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.0).map_err(list_error())? {
             let name = entry.map_err(list_error())?.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with('.') || !name.ends_with(ending) {
-                continue;
-            }
-            match key_file(name.strip_suffix(RETIRED).unwrap_or(&name)) {
-                Some((found, id)) if found == purpose => ids.push(id),
-                Some(_) => {}
-                None if ending == RETIRED => {}
-                None => return Err(KeysError::Name(self.0.join(&*name))),
+            if !name.starts_with('.') && name.ends_with(ending) {
+                names.push(name.into_owned());
             }
         }
-        Ok(ids)
+        Ok(names)
     }
 
     /// Makes a key file, unless one of that name is there. Returns its path if it was made.
-    pub(super) fn create(&self, purpose: Purpose, id: KeyId) -> Result<Option<PathBuf>, KeysError> {
-        let path = self.path_of(purpose, id);
+    pub(super) fn create(&self, path: PathBuf) -> Result<Option<PathBuf>, KeysError> {
         let temporary = TemporaryFile::write(&self.0, &text::print(&SecretKey::random()?))?;
         let made = match fs::hard_link(&temporary.0, &path) {
             Ok(()) => Some(path),
@@ -170,16 +230,20 @@ impl KeyDirectory {
         directory.map_err(io_error("sync", &self.0))
     }
 
-    fn path_of(&self, purpose: Purpose, id: KeyId) -> PathBuf {
-        self.0.join(format!("{}-{id}.key", purpose.name()))
+    fn path_of(&self, purpose: Purpose, id: KeyId, ending: &str) -> PathBuf {
+        self.0.join(format!("{}-{id}{ending}", purpose.name()))
     }
 }
 
-/// What `pepper-1.key` is the file of.
-fn key_file(name: &str) -> Option<(Purpose, KeyId)> {
-    let (purpose, id) = name.strip_suffix(".key")?.split_once('-')?;
+/// What `pepper-1.key` is the file of, and whether that key stands by.
+fn key_file(name: &str) -> Option<(Purpose, KeyId, bool)> {
+    let (name, stands_by) = match name.strip_suffix(STANDBY) {
+        Some(name) => (name, true),
+        None => (name.strip_suffix(ACTIVE)?, false),
+    };
+    let (purpose, id) = name.split_once('-')?;
     let purpose = Purpose::ALL.into_iter().find(|known| known.name() == purpose)?;
-    Some((purpose, id.parse().ok()?))
+    Some((purpose, id.parse().ok()?, stands_by))
 }
 
 /// Reads one key after looking at who else could.

@@ -10,7 +10,7 @@ use std::{env, fmt};
 
 use zeroize::Zeroizing;
 
-use super::{Keys, KeysError, key_of};
+use super::{Found, Keys, KeysError, key_of};
 
 /// The variables `PREFIX_1`, `PREFIX_2` and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,13 @@ impl KeyVariables {
                 continue;
             }
             let shown = || name.to_string_lossy().into_owned();
+            let (id, stands_by) = match id.strip_suffix("_STANDBY") {
+                Some(id) => (id, true),
+                None => (id, false),
+            };
             let id = id.parse().map_err(|_| KeysError::Variable(shown()))?;
-            keys.push((id, key_of(&value, || format!("the variable {}", shown()))?));
+            let key = key_of(&value, || format!("the variable {}", shown()))?;
+            keys.push(Found { id, key, stands_by });
         }
         Ok(keys)
     }

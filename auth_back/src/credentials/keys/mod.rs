@@ -11,6 +11,11 @@
 //! | `environment:PREFIX` | variables `PREFIX_1`, `PREFIX_2` and so on |
 //! | `command:PROGRAM ARG…` | a program that prints lines of an id, a space and a key |
 //!
+//! A key can stand by: it opens what others made under it, and nothing is made under it here, whatever its
+//! number. That is for servers whose keys do not change in one moment, each with a directory or
+//! variables of its own: first every server gets the new key standing by, then each may begin to use it.
+//! Such a key is `pepper-2.standby.key`, `PREFIX_2_STANDBY`, or a line `2 KEY standby`.
+//!
 //! One bad key spoils the ring: to pass over it would make what was sealed under it unreadable.
 
 mod command;
@@ -64,8 +69,15 @@ pub enum KeySource {
     Command(KeyCommand),
 }
 
-/// Keys in no order, with their ids.
-type Keys = Vec<(KeyId, SecretKey)>;
+/// A key as it was found.
+struct Found {
+    id: KeyId,
+    key: SecretKey,
+    stands_by: bool,
+}
+
+/// Keys in no order.
+type Keys = Vec<Found>;
 
 /// What to do when there is no key at all for a purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +111,10 @@ impl KeySource {
             Self::Command(command) => (command.read()?, None),
         };
         let place = || self.to_string();
-        let active = keys.iter().map(|(id, _)| *id).max();
+        let active = keys.iter().filter(|found| !found.stands_by).map(|found| found.id).max();
         let active =
             active.ok_or_else(|| KeysError::Missing { purpose: purpose.name(), place: place() })?;
+        let keys = keys.into_iter().map(|found| (found.id, found.key)).collect();
         let keys = Keyring::new(active, keys).map_err(|source| KeysError::Ring {
             purpose: purpose.name(),
             place: place(),
@@ -199,11 +212,11 @@ pub enum KeysError {
     #[error("{} is not a regular file", .0.display())]
     NotAFile(PathBuf),
     /// A file that ends in `.key` and is not named like a key.
-    #[error("{} is not named like pepper-1.key or token-1.key", .0.display())]
+    #[error("{} is not named like pepper-1.key, token-1.key or pepper-2.standby.key", .0.display())]
     Name(PathBuf),
     /// A variable that goes on after the prefix like a number, and is not one.
     #[error(
-        "the variable {0} is not named like the variables of keys, which end in _1, _2 and so on"
+        "the variable {0} is not named like the variables of keys, which end in _1, _2 and so on, or in _2_STANDBY"
     )]
     Variable(String),
     /// The content is not a key.
@@ -220,7 +233,7 @@ pub enum KeysError {
         /// What it did instead.
         what: String,
     },
-    /// There is none, and none was to be made.
+    /// There is none to make anything under, and none was to be made.
     #[error("there is no {purpose} key in {place}")]
     Missing {
         /// `pepper` or `token`.

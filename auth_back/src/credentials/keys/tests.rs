@@ -176,7 +176,7 @@ fn a_key_is_never_overwritten() {
     let directory = directory();
     place(directory.path(), "pepper-1.key", HEX, 0o600);
     let keys = KeyDirectory::at(directory.path());
-    assert_eq!(keys.create(Purpose::Pepper, KeyId::FIRST).unwrap(), None);
+    assert_eq!(keys.create(directory.path().join("pepper-1.key")).unwrap(), None);
     assert_eq!(fs::read_to_string(directory.path().join("pepper-1.key")).unwrap(), HEX);
 }
 
@@ -294,7 +294,7 @@ fn keys_in_variables() {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
         let variables: Vec<(OsString, OsString)> = variables.collect();
         let found = keys.read_from(variables.into_iter());
-        let ids = found.map(|keys| keys.iter().map(|(id, _)| id.get()).collect::<Vec<_>>());
+        let ids = found.map(|keys| keys.iter().map(|found| found.id.get()).collect::<Vec<_>>());
         let ids = ids.map_err(|error| error.to_string());
         assert_eq!(ids.as_deref().map_err(String::as_str), expected);
     };
@@ -304,7 +304,8 @@ fn keys_in_variables() {
         &[("PEPPER_1", HEX), ("PEPPER_FILE", "x"), ("PEPPER1", "x"), ("XPEPPER_1", "x")],
         Ok(&[1]),
     );
-    let named = "is not named like the variables of keys, which end in _1, _2 and so on";
+    let named =
+        "is not named like the variables of keys, which end in _1, _2 and so on, or in _2_STANDBY";
     check(&[("PEPPER_01", HEX)], Err(&format!("the variable PEPPER_01 {named}")));
     check(&[("PEPPER_65536", HEX)], Err(&format!("the variable PEPPER_65536 {named}")));
     let content = "is not one line of 64 hexadecimal digits or base64 of 32 bytes";
@@ -380,4 +381,55 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
         assert!(Instant::now() < give_up, "it runs on");
         thread::yield_now();
     }
+}
+
+/// Reads a source of the keys 1 to 3, of which 2 and 3 stand by: all are there, and the first is active.
+#[track_caller]
+fn check_standby(source: &KeySource) {
+    let keys = source.load(Purpose::Pepper, OnMissing::Refuse).unwrap().keys;
+    assert_eq!(keys.ids(), [id(1), id(2), id(3)]);
+    assert_eq!(keys.active_id(), id(1));
+}
+
+#[test]
+fn a_key_that_stands_by_is_there_and_not_active() {
+    let directory = directory();
+    let path = directory.path();
+    let keys = KeyDirectory::at(path);
+    let source = KeySource::Directory(keys.clone());
+    keys.rotate(Purpose::Pepper, 0).unwrap();
+    assert_eq!(keys.activate(Purpose::Pepper).unwrap(), None);
+    for (number, name) in [(2, "pepper-2.standby.key"), (3, "pepper-3.standby.key")] {
+        assert_eq!(keys.stand_by(Purpose::Pepper, 0).unwrap(), (id(number), path.join(name)));
+    }
+    check_standby(&source);
+    assert_eq!(source.may_have(Purpose::Pepper, id(3)), Some(true));
+    let third = path.join("pepper-3.key");
+    assert_eq!(keys.activate(Purpose::Pepper).unwrap(), Some((id(3), third.clone())));
+    assert_eq!(load(path, OnMissing::Refuse).unwrap().keys.active_id(), id(3));
+    assert_eq!(keys.rotate(Purpose::Pepper, 0).unwrap().0, id(4));
+    // Two names of one number are a mistake.
+    fs::copy(third, path.join("pepper-3.standby.key")).unwrap();
+    let error = load(path, OnMissing::Refuse).unwrap_err();
+    assert!(matches!(error, KeysError::Ring { .. }), "{error}");
+
+    let script =
+        format!("#!/bin/sh\necho 1 {HEX}; echo 2 {BASE64} standby; echo 3 {HEX} standby\n");
+    place(path, "print", &script, 0o700);
+    check_standby(&format!("command:{}", path.join("print").display()).parse().unwrap());
+
+    let variables = [("P_1", HEX), ("P_2_STANDBY", BASE64), ("P_3_STANDBY", HEX)];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let found = KeyVariables::new("P").unwrap().read_from(variables.into_iter()).unwrap();
+    let found: Vec<_> = found.iter().map(|found| (found.id.get(), found.stands_by)).collect();
+    assert_eq!(found, [(1, false), (2, true), (3, true)]);
+}
+
+#[test]
+fn keys_that_all_stand_by_are_none() {
+    let directory = directory();
+    place(directory.path(), "pepper-1.standby.key", HEX, 0o600);
+    // Nor is one made: somebody is in the middle of something.
+    let error = load(directory.path(), OnMissing::Create).unwrap_err();
+    assert!(matches!(error, KeysError::Missing { .. }), "{error}");
 }
