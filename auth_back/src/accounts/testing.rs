@@ -451,15 +451,11 @@ impl Sessions for Spy {
 
     fn trim_sessions(
         &self,
-        user_id: u64,
-        epoch: u32,
+        newest: &NewSession<'_>,
         keep: u32,
-        now_ms: u64,
         deadline: Instant,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.call("trim_sessions", deadline, |store| {
-            store.trim_sessions(user_id, epoch, keep, now_ms, deadline)
-        })
+        self.call("trim_sessions", deadline, |store| store.trim_sessions(newest, keep, deadline))
     }
 
     fn delete_session_by_id(

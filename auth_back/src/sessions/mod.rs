@@ -103,9 +103,7 @@ impl SessionKeeper {
     /// [`StoreError`]. The session may have been kept; nobody has its token.
     pub fn keep(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {
         self.store.insert_session(new, deadline)?;
-        let (user_id, epoch) = (new.user_id, new.epoch);
-        let keep = self.rules.per_user;
-        let gone = self.store.trim_sessions(user_id, epoch, keep, new.created_at_ms, deadline)?;
+        let gone = self.store.trim_sessions(new, self.rules.per_user, deadline)?;
         for digest in gone {
             self.settle_one(&digest)?;
         }

@@ -49,20 +49,24 @@ pub trait Sessions {
         deadline: Instant,
     ) -> Result<Vec<ListedSession>, StoreError>;
 
-    /// Deletes the oldest live sessions of a user and epoch until `keep` are left, at most
-    /// [`limits::PURGE_BATCH_MAX`](super::limits::PURGE_BATCH_MAX) at a time, and returns their
-    /// digests. Called after each insert, so of any number at once the last leaves no more than
+    /// Deletes the oldest live sessions of the user and epoch of `newest`, which was just inserted,
+    /// until `keep` are left, at most [`limits::PURGE_BATCH_MAX`](super::limits::PURGE_BATCH_MAX) at
+    /// a time. Called after each insert, so of any number at once the last leaves no more than
     /// `keep`. Where there are fewer rows it costs one lookup in an index.
+    ///
+    /// Ids tell which are old. `newest` stays whatever its id: clocks of servers differ, and one that
+    /// is behind would else make sessions that are dead from the start.
+    ///
+    /// Returns the digests of those that may be gone. When it fails half way, that is not an error
+    /// but fewer deletions: what is gone has to be known, and the next login goes on.
     ///
     /// # Errors
     ///
     /// See [`Store`](super::Store).
     fn trim_sessions(
         &self,
-        user_id: u64,
-        epoch: u32,
+        newest: &NewSession<'_>,
         keep: u32,
-        now_ms: u64,
         deadline: Instant,
     ) -> Result<Vec<[u8; 32]>, StoreError>;
 

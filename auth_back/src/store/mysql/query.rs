@@ -142,7 +142,7 @@ impl Query {
             Self::SurplusSessions => {
                 "SELECT token_digest FROM session \
                  WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
-                 ORDER BY id DESC LIMIT ? OFFSET ?"
+                 ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?"
             }
             Self::DigestOfSession => {
                 "SELECT token_digest FROM session WHERE user_id = ? AND id = ?"

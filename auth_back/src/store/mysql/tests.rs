@@ -218,6 +218,28 @@ fn a_lock_held_too_long_is_unavailable() {
 }
 
 #[test]
+fn sessions_that_made_room_are_told_of_when_not_all_could() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    for digest in 1..=4 {
+        store.insert_session(&session(digest, 9), patient()).unwrap();
+    }
+    let mut other = fixture.connect();
+    other.query_drop("BEGIN").unwrap();
+    other
+        .exec_drop("SELECT * FROM session WHERE token_digest = ? FOR UPDATE", (&[1; 32][..],))
+        .unwrap();
+
+    let gone = store.trim_sessions(&session(4, 9), 2, patient()).unwrap();
+    assert_eq!(gone, [[2; 32], [1; 32]], "the second may be gone for all that is known");
+    assert!(store.session(&[2; 32], 0, patient()).unwrap().is_none());
+
+    other.query_drop("COMMIT").unwrap();
+    assert_eq!(store.trim_sessions(&session(4, 9), 2, patient()).unwrap(), [[1; 32]]);
+}
+
+#[test]
 fn a_statement_that_lost_a_deadlock_is_sent_again() {
     // The counters that tell what happens are the server's, so the server must be our own.
     let fixture = MariaDbFixture::on_private(Arc::new(MariaDb::start()));

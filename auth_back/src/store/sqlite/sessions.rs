@@ -141,14 +141,13 @@ impl Sessions for SqliteStore {
 
     fn trim_sessions(
         &self,
-        user_id: u64,
-        epoch: u32,
+        newest: &NewSession<'_>,
         keep: u32,
-        now_ms: u64,
         deadline: Instant,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
-        let user_id = sql_integer(user_id, "the user id")?;
-        let now_ms = sql_integer(now_ms, "the time")?;
+        let NewSession { token_digest, epoch, .. } = newest;
+        let user_id = sql_integer(newest.user_id, "the user id")?;
+        let now_ms = sql_integer(newest.created_at_ms, "the time")?;
         let surplus: Vec<[u8; 32]> = self.read(deadline, |connection| {
             // The index alone; most have few, and then nothing more is asked.
             let more = connection
@@ -163,11 +162,12 @@ impl Sessions for SqliteStore {
                 .prepare_cached(
                     "SELECT token_digest FROM session \
                      WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
-                     ORDER BY id DESC LIMIT ? OFFSET ?",
+                     ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?",
                 )?
-                .query_map(params![user_id, epoch, now_ms, PURGE_BATCH_MAX, keep], |row| {
-                    row.get(0)
-                })?
+                .query_map(
+                    params![user_id, epoch, now_ms, token_digest, PURGE_BATCH_MAX, keep],
+                    |row| row.get(0),
+                )?
                 .collect()
         })?;
         if !surplus.is_empty() {
