@@ -11,7 +11,9 @@ use std::{io, thread};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::accounts::unix_ms;
-use crate::limits::{PURGE_BATCH, PURGE_PAUSE, PURGE_TIME_MAX};
+use crate::limits::{
+    PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST, PURGE_TIME_MAX,
+};
 use crate::store::{Store, StoreError};
 
 /// The thread.
@@ -43,28 +45,65 @@ impl Janitor {
 }
 
 fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
+    let mut tempo = Tempo::new();
     let mut patience = interval;
+    let mut deleted_in_all = 0_u64;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-        patience = match purge_batch(store) {
+        let (limit, began) = (tempo.limit, Instant::now());
+        let deleted = purge_batch(store, limit);
+        patience = match deleted {
             // More may be left.
-            Ok(PURGE_BATCH..) => PURGE_PAUSE,
-            Ok(_) => interval,
+            Ok(deleted) if deleted >= limit => {
+                deleted_in_all += u64::from(deleted);
+                tempo.pause_after(began.elapsed())
+            }
+            Ok(deleted) => {
+                deleted_in_all += u64::from(deleted);
+                if deleted_in_all > 0 {
+                    tracing::info!(deleted = deleted_in_all, "expired sessions were deleted");
+                }
+                deleted_in_all = 0;
+                interval
+            }
             Err(error) => {
                 tracing::warn!(%error, "expired sessions could not be deleted");
+                tempo = Tempo::new();
                 interval
             }
         };
     }
 }
 
-fn purge_batch(store: &dyn Store) -> Result<u32, StoreError> {
-    let now_ms = unix_ms(SystemTime::now());
-    let deleted =
-        store.delete_expired_sessions(now_ms, PURGE_BATCH, Instant::now() + PURGE_TIME_MAX)?;
-    if deleted > 0 {
-        tracing::info!(deleted, "expired sessions were deleted");
+/// How much is deleted at a time, and how often: logins wait for the same locks and the same disk. A
+/// batch that takes longer than it should is followed by a smaller one, and every batch by a rest that
+/// leaves most of the time to others. The digests that rows are sorted by are random, so each row of a
+/// batch is a page of its own, to be read, logged and written; how long that takes depends on the store,
+/// its size and its disk.
+struct Tempo {
+    limit: u32,
+}
+
+impl Tempo {
+    fn new() -> Self {
+        Self { limit: PURGE_BATCH_MIN }
     }
-    Ok(deleted)
+
+    /// How long to rest after a batch that took so long.
+    fn pause_after(&mut self, took: Duration) -> Duration {
+        self.limit = if took > PURGE_BATCH_TIME {
+            (self.limit / 2).max(PURGE_BATCH_MIN)
+        } else if took < PURGE_BATCH_TIME / 4 {
+            (self.limit * 2).min(PURGE_BATCH)
+        } else {
+            self.limit
+        };
+        PURGE_PAUSE.max(took * PURGE_REST)
+    }
+}
+
+fn purge_batch(store: &dyn Store, limit: u32) -> Result<u32, StoreError> {
+    let now_ms = unix_ms(SystemTime::now());
+    store.delete_expired_sessions(now_ms, limit, Instant::now() + PURGE_TIME_MAX)
 }
 
 #[cfg(test)]

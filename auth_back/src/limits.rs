@@ -67,8 +67,19 @@ pub const PURGE_PAUSE: Duration = Duration::from_millis(50);
 /// Time for one batch. Stopping the server waits for it.
 pub const PURGE_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Sessions deleted in one statement: a lock on so few rows is held for a millisecond or two.
+/// Most sessions deleted in one statement.
 pub const PURGE_BATCH: u32 = 500;
+
+/// Sessions deleted in one statement however long it takes: with the rest, still 200 a second where
+/// it takes ten milliseconds, and 500 where it takes less than five.
+pub const PURGE_BATCH_MIN: u32 = 25;
+
+/// How long one statement should take. Logins wait for its locks, in SQLite for all of it.
+pub const PURGE_BATCH_TIME: Duration = Duration::from_millis(10);
+
+/// A batch is followed by a rest of so many times what it took: at most a tenth of the time is the
+/// purge's.
+pub const PURGE_REST: u32 = 9;
 
 /// Lines of the audit log that may wait to be written: at a hundred logins a second, a disk may stand
 /// still for more than a minute before one is lost. A line takes at most about 2.5 KiB, all of them
@@ -214,6 +225,7 @@ const _: () = assert!(
 const _: () = assert!(HASH_THREADS_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);
 const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
+const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
 const _: () = assert!(AUDIT_TEXT_CHARS_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);

@@ -21,7 +21,7 @@ fn expired_sessions_are_deleted_in_batches() {
     let token = fixture.token("bob", "correct horse");
     insert_sessions(&fixture, user_id, 2 * PURGE_BATCH + 10, 1_000);
     for expected in [PURGE_BATCH, PURGE_BATCH, 10, 0] {
-        assert_eq!(purge_batch(&*fixture.store).unwrap(), expected);
+        assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), expected);
     }
     fixture.accounts.check_session(&token, patient()).expect("it has not expired");
 }
@@ -41,7 +41,7 @@ fn wait_for_calls(fixture: &Fixture, count: usize) {
 fn a_full_batch_is_followed_by_the_next_and_a_fault_by_another_try() {
     let fixture = Fixture::new();
     let user_id = fixture.user("ada", "correct horse");
-    insert_sessions(&fixture, user_id, PURGE_BATCH + 1, 1_000);
+    insert_sessions(&fixture, user_id, PURGE_BATCH_MIN + 1, 1_000);
     fixture.store.set_fault(Some(Fault::Unavailable));
     let janitor =
         Janitor::start(Arc::clone(&fixture.store) as _, Duration::from_millis(1)).unwrap();
@@ -50,7 +50,7 @@ fn a_full_batch_is_followed_by_the_next_and_a_fault_by_another_try() {
     // One may have been under way when the fault ended; two more take all.
     wait_for_calls(&fixture, 3);
     janitor.stop();
-    assert_eq!(purge_batch(&*fixture.store).unwrap(), 0);
+    assert_eq!(purge_batch(&*fixture.store, 1).unwrap(), 0);
 }
 
 #[test]
@@ -65,4 +65,26 @@ fn stopping_does_not_wait_for_the_interval() {
     });
     done.recv_timeout(Duration::from_secs(60)).expect("it stops");
     assert_eq!(fixture.store.take_calls(), [""; 0]);
+}
+
+#[test]
+fn slow_batches_get_smaller_and_leave_most_of_the_time_to_others() {
+    let mut tempo = Tempo::new();
+    let mut check = |took_ms, pause_ms, limit| {
+        let pause = tempo.pause_after(Duration::from_millis(took_ms));
+        assert_eq!((pause, tempo.limit), (Duration::from_millis(pause_ms), limit), "{took_ms} ms");
+    };
+    check(1, 50, 50);
+    check(1, 50, 100);
+    check(2, 50, 200);
+    check(3, 50, 200);
+    check(10, 90, 200);
+    check(11, 99, 100);
+    check(2_000, 18_000, 50);
+    check(300, 2_700, 25);
+    check(300, 2_700, 25);
+    for _ in 0..9 {
+        tempo.pause_after(Duration::ZERO);
+    }
+    assert_eq!(tempo.limit, PURGE_BATCH);
 }
