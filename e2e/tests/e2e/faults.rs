@@ -83,6 +83,8 @@ fn users_do_not_notice_that_one_of_two_auth_backs_dies() {
     let user = system.client();
     user.register("ada", PASSWORD).assert_status(200);
     let token = user.log_in("ada", PASSWORD);
+    // Somebody else logs in again and again: with enough sessions, the oldest ends.
+    user.register("bob", PASSWORD).assert_status(200);
 
     let stop = AtomicBool::new(false);
     let counts = [0; 3].map(AtomicUsize::new);
@@ -104,7 +106,7 @@ fn users_do_not_notice_that_one_of_two_auth_backs_dies() {
     thread::scope(|scope| {
         let _stop = StopOnDrop(&stop);
         scope.spawn(|| run(checks, &|_| user.session(&token)));
-        scope.spawn(|| run(logins, &|_| user.authenticate("ada", PASSWORD)));
+        scope.spawn(|| run(logins, &|_| user.authenticate("bob", PASSWORD)));
         scope.spawn(|| run(registrations, &|n| user.register(&format!("user-{n}"), PASSWORD)));
         // Each in its turn dies under load, and comes back.
         for auth in system.auths() {
