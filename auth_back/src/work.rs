@@ -158,11 +158,17 @@ pub enum Done {
 }
 
 impl Request {
-    /// Does what is asked. Blocks.
+    /// Does what is asked. Blocks. `whose` is set to the id of the user who asks, where a session says
+    /// so, whatever the request then comes to.
     ///
     /// # Errors
     /// Why it was not done.
-    pub fn run(&self, accounts: &Accounts, deadline: Instant) -> Result<Done, AccountError> {
+    pub fn run(
+        &self,
+        accounts: &Accounts,
+        deadline: Instant,
+        whose: &mut Option<u64>,
+    ) -> Result<Done, AccountError> {
         Ok(match self {
             Self::Register(request) => Done::Registered(accounts.register(request, deadline)?),
             Self::Authenticate(request) => {
@@ -182,10 +188,10 @@ impl Request {
             Self::Health => Done::Health(accounts.health(deadline)),
             Self::Sessions(token) => Done::Sessions(accounts.list_sessions(token, deadline)?),
             Self::RevokeSession(Revocation { token, session_id, .. }) => {
-                Done::Revoked(accounts.revoke_session(token, *session_id, deadline)?)
+                Done::Revoked(accounts.revoke_session(token, *session_id, deadline, whose)?)
             }
             Self::ChangePassword(request) => {
-                Done::PasswordChanged(accounts.change_password(request, deadline)?)
+                Done::PasswordChanged(accounts.change_password(request, deadline, whose)?)
             }
         })
     }

@@ -51,8 +51,9 @@ fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics, audit: &
     let Job { request, deadline, call, ticket } = job;
     let began = Instant::now();
     // What has expired in the queue, or will before it is done, is not worth a hash.
+    let mut whose = None;
     let outcome = if pace.admits(deadline.saturating_duration_since(began)) {
-        request.run(accounts, deadline)
+        request.run(accounts, deadline, &mut whose)
     } else {
         Err(AccountError::TimedOut)
     };
@@ -76,7 +77,7 @@ fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics, audit: &
         _ => {}
     }
     // Before the answer: what somebody was told is on its way into the log.
-    if let Some(entry) = Entry::of(&request, &outcome) {
+    if let Some(entry) = Entry::of(&request, &outcome, whose) {
         audit.record(&entry);
     }
     ticket.answer(Reply { call, outcome });

@@ -28,11 +28,20 @@ impl Accounts {
     /// epoch that the session was found live in: somebody who is being logged out everywhere at this
     /// moment changes nothing any more.
     ///
+    /// `whose` is set as soon as it is known whose session asks, for the audit log: a wrong guess with a
+    /// stolen session must be told of with the account that it was made on.
+    ///
     /// # Errors
     /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the password may
     /// have been changed.
-    pub fn change_password(&self, request: &NewPassword, deadline: Instant) -> Answer<Changed> {
+    pub fn change_password(
+        &self,
+        request: &NewPassword,
+        deadline: Instant,
+        whose: &mut Option<u64>,
+    ) -> Answer<Changed> {
         let session = self.live_session(&request.token, unix_ms(SystemTime::now()), deadline)?;
+        *whose = Some(session.user_id);
         let username = Username::new(&session.username)?;
         let current = Password::for_login(&request.current_password)?;
         let new = Password::for_registration(&request.new_password, &username, &self.passwords)?;

@@ -91,8 +91,15 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::SessionUnknown`] if that user has none of this id, whoever else may.
-    pub fn revoke_session(&self, token: &str, session_id: u64, deadline: Instant) -> Answer<Ended> {
+    pub fn revoke_session(
+        &self,
+        token: &str,
+        session_id: u64,
+        deadline: Instant,
+        whose: &mut Option<u64>,
+    ) -> Answer<Ended> {
         let session = self.live_session(token, unix_ms(SystemTime::now()), deadline)?;
+        *whose = Some(session.user_id);
         let settles_in = self.sessions.end_by_id(session.user_id, session_id, deadline)?;
         let settles_in = settles_in.ok_or(AccountError::SessionUnknown)?;
         Ok(Ended { settles_in, user_id: Some(session.user_id) })

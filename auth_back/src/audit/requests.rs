@@ -6,9 +6,14 @@ use crate::rpc::code_of;
 use crate::work::{Done, Request};
 
 impl<'a> Entry<'a> {
-    /// What `request` came to; `None` for what is not told (see [`crate::audit`]).
+    /// What `request` of the user with the id `whose`, if that is known, came to; `None` for what is not
+    /// told (see [`crate::audit`]).
     #[must_use]
-    pub fn of(request: &'a Request, outcome: &Result<Done, AccountError>) -> Option<Self> {
+    pub fn of(
+        request: &'a Request,
+        outcome: &Result<Done, AccountError>,
+        whose: Option<u64>,
+    ) -> Option<Self> {
         let code = outcome.as_ref().map_or_else(code_of, |_| "ok");
         let entry = match request {
             Request::Register(asked) => Self::new("register", code)
@@ -44,7 +49,7 @@ impl<'a> Entry<'a> {
                 .user_id(changed.opened.user_id.get())
                 .session_id(changed.opened.session_id.get()),
             Ok(Done::Session(_) | Done::Products(..) | Done::Sessions(_) | Done::Health(_))
-            | Err(_) => entry,
+            | Err(_) => entry.user_id(whose),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use e2e::{Program, System, run_to_end, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::PASSWORD;
 
@@ -35,6 +35,11 @@ fn every_outcome_is_one_line_and_no_secret_is_in_it() {
     user.authenticate("a\u{202e}\u{1b}[2Jb\n", PASSWORD).assert_status(400);
     let token = user.log_in("ada", PASSWORD);
     user.products(Some(&token)).assert_status(200);
+    let guess =
+        json!({"current_password": "wrong horse battery", "new_password": "new horse battery"});
+    user.post_as("/open_api/v1/change_password", &guess, &token).assert_status(401);
+    let nobodys = json!({"session_id": "1"});
+    user.post_as("/open_api/v1/revoke_session", &nobodys, &token).assert_status(404);
     user.logout(&token).assert_status(200);
     assert!(system.auth().stop().success());
 
@@ -50,12 +55,16 @@ fn every_outcome_is_one_line_and_no_secret_is_in_it() {
             ("authenticate", "user_unknown"),
             ("authenticate", "username_invalid"),
             ("authenticate", "ok"),
+            ("change_password", "password_wrong"),
+            ("revoke_session", "session_unknown"),
             ("logout", "ok"),
         ]
     );
     assert_eq!(text(&lines[0], "user_id"), user_id);
-    assert_eq!(text(&lines[6], "user_id"), user_id);
-    assert_eq!(text(&lines[7], "user_id"), user_id);
+    // Whoever has a session is known, whatever else is wrong.
+    for line in &lines[6..] {
+        assert_eq!(text(line, "user_id"), user_id, "{line}");
+    }
     assert_eq!(text(&lines[5], "username"), "a\u{202e}\u{1b}[2Jb\n");
     for line in &lines[..7] {
         assert_eq!(text(line, "client"), "127.0.0.1");
@@ -64,7 +73,7 @@ fn every_outcome_is_one_line_and_no_secret_is_in_it() {
     assert!(!text(&lines[6], "session_id").is_empty());
 
     let raw = fs::read_to_string(&path).unwrap();
-    for secret in [PASSWORD, "wrong horse battery", "Password1", &token] {
+    for secret in [PASSWORD, "wrong horse battery", "new horse battery", "Password1", &token] {
         assert!(!raw.contains(secret));
     }
     assert!(raw.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));

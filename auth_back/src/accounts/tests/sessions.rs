@@ -61,7 +61,7 @@ fn a_user_lists_and_revokes_their_own_sessions_alone() {
     let others = accounts.list_sessions(&other, patient()).unwrap();
     assert_eq!(others.sessions.len(), 1);
 
-    let revoke = |token: &str, id| accounts.revoke_session(token, id, patient());
+    let revoke = |token: &str, id| accounts.revoke_session(token, id, patient(), &mut None);
     check_refused!(revoke(&first, others.current.session_id), AccountError::SessionUnknown);
     check_refused!(revoke(&first, 1), AccountError::SessionUnknown);
     check_refused!(revoke(&first, u64::MAX), AccountError::SessionUnknown);
@@ -82,7 +82,8 @@ fn a_changed_password_leaves_one_session_a_new_one() {
     let Fixture { accounts, .. } = &fixture;
     let first = fixture.token("ada", PASSWORD);
     let second = log_in(&fixture, "ada", PASSWORD);
-    let changed = accounts.change_password(&change(&first, PASSWORD, NEW), patient()).unwrap();
+    let changed =
+        accounts.change_password(&change(&first, PASSWORD, NEW), patient(), &mut None).unwrap();
     assert_eq!(changed.settles_in, rules().sessions.lease + LEASE_MARGIN);
     check_live(&fixture, &first, false);
     check_live(&fixture, &second, false);
@@ -98,19 +99,20 @@ fn a_changed_password_leaves_one_session_a_new_one() {
 fn a_password_is_changed_by_who_knows_it_and_to_what_is_allowed() {
     let fixture = Fixture::new();
     let token = fixture.token("ada", PASSWORD);
-    let tried =
-        |current, new| fixture.accounts.change_password(&change(&token, current, new), patient());
+    let tried = |current, new| {
+        fixture.accounts.change_password(&change(&token, current, new), patient(), &mut None)
+    };
     check_refused!(tried(WRONG, NEW), AccountError::PasswordWrong);
     check_refused!(tried(PASSWORD, "short"), AccountError::Password(_));
     check_refused!(tried(PASSWORD, "password1"), AccountError::Password(_));
     check_refused!(tried("", NEW), AccountError::Password(_));
     let over = Instant::now();
-    let late = fixture.accounts.change_password(&change(&token, PASSWORD, NEW), over);
+    let late = fixture.accounts.change_password(&change(&token, PASSWORD, NEW), over, &mut None);
     check_refused!(late, AccountError::TimedOut);
     check_live(&fixture, &token, true);
     fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is unchanged");
     let forged = change("gate_x", PASSWORD, NEW);
-    let refused = fixture.accounts.change_password(&forged, patient());
+    let refused = fixture.accounts.change_password(&forged, patient(), &mut None);
     check_refused!(refused, AccountError::SessionNotLive);
 }
 
@@ -126,7 +128,7 @@ fn of_many_changes_of_a_password_at_once_one_wins() {
                 let token = &token;
                 scope.spawn(move || {
                     let new = format!("{NEW} {racer}");
-                    accounts.change_password(&change(token, PASSWORD, &new), patient())
+                    accounts.change_password(&change(token, PASSWORD, &new), patient(), &mut None)
                 })
             })
             .collect();
