@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=perf/system.sh
 source perf/system.sh
 
-readonly USERS=32 PURGE_SECONDS_MAX=1200
+readonly USERS=32 SESSIONS_EACH=50 PURGE_SECONDS_MAX=1200
 
 store=sqlite rows=1000000 duration=20 connections=4
 
@@ -70,18 +70,25 @@ measure() {
     row "$1" "$((requests * 1000000 / us))" "$(ms "$p50")" "$(ms "$p99")" "$(ms "$max")" "$errors"
 }
 
-# Rows as a server writes them, of sessions that ended long ago.
+# Rows as a server writes them, of sessions that ended long ago, of users who were many: no user has more
+# sessions than the cap lets.
 insert_expired() {
+    local owners=$(((rows + SESSIONS_EACH - 1) / SESSIONS_EACH))
     if [[ $store == mysql ]]; then
+        sql "INSERT INTO user (id, username, password_record, created_at_ms)
+             SELECT seq, CONCAT('gone-', seq), '-', 1 FROM seq_1_to_$owners"
         sql "INSERT INTO session (token_digest, id, user_id, created_at_ms, last_seen_at_ms,
                                   expires_at_ms, ends_at_ms, client_address, user_agent)
-             SELECT UNHEX(SHA2(seq, 256)), seq, (SELECT MIN(id) FROM user), 1, 1, 1 + seq, 1 + seq,
+             SELECT UNHEX(SHA2(seq, 256)), seq, 1 + seq % $owners, 1, 1, 1 + seq, 1 + seq,
                     '192.0.2.1', 'Mozilla/5.0' FROM seq_1_to_$rows"
     else
+        sql "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT $owners)
+             INSERT INTO user (id, username, password_record, created_at_ms)
+             SELECT n, 'gone-' || n, '-', 1 FROM number"
         sql "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number LIMIT $rows)
              INSERT INTO session (token_digest, id, user_id, created_at_ms, last_seen_at_ms,
                                   expires_at_ms, ends_at_ms, client_address, user_agent)
-             SELECT randomblob(32), n, (SELECT MIN(id) FROM user), 1, 1, 1 + n, 1 + n,
+             SELECT randomblob(32), n, 1 + n % $owners, 1, 1, 1 + n, 1 + n,
                     '192.0.2.1', 'Mozilla/5.0' FROM number"
     fi
 }
