@@ -45,8 +45,10 @@ main() {
     trap 'exit 1' INT TERM HUP
     start_system "$scratch" "$store"
     echo "warming up" >&2
-    register_users "$USERS"
-    for ((i = 0; i < USERS; i++)); do log_in "user-$i"; done >"$scratch/tokens"
+    # Half of them log in again and again, and a user has only so many sessions (--sessions-per-user):
+    # the tokens that view the products are of the other half.
+    register_users $((2 * USERS))
+    for ((i = USERS; i < 2 * USERS; i++)); do log_in "user-$i"; done >"$scratch/tokens"
     export USERS TOKENS_FILE=$scratch/tokens
 
     echo "$(provenance), store $store, ${duration} s a row, wrk $(wrk_version)"

@@ -55,20 +55,27 @@ const json = { headers: { "Content-Type": "application/json" } };
 
 const credentials = (username) => JSON.stringify({ username, password });
 
-// Users that log in, and a live session of each.
+function mustRegister(username) {
+  const registered = http.post(`${base}/open_api/v1/register`, credentials(username), json);
+  if (registered.status !== 200) fail(`register: ${registered.status}`);
+  return username;
+}
+
+// Users that log in, and sessions of other users: who logs in again and again ends their oldest ones
+// (--sessions-per-user).
 export function setup() {
   const run = `s${Date.now().toString(36)}`;
+  const names = [];
   const sessions = [];
   for (let i = 0; i < users; i++) {
-    const username = `${run}-${i}`;
-    const registered = http.post(`${base}/open_api/v1/register`, credentials(username), json);
-    if (registered.status !== 200) fail(`register: ${registered.status}`);
+    names.push(mustRegister(`${run}-${i}`));
+    const viewer = mustRegister(`${run}-viewer-${i}`);
     const withBody = { ...json, responseType: "text" };
-    const login = http.post(`${base}/open_api/v1/authenticate`, credentials(username), withBody);
+    const login = http.post(`${base}/open_api/v1/authenticate`, credentials(viewer), withBody);
     if (login.status !== 200) fail(`authenticate: ${login.status}`);
-    sessions.push({ username, authorization: `Bearer ${login.json("token")}` });
+    sessions.push(`Bearer ${login.json("token")}`);
   }
-  return { run, sessions };
+  return { run, names, sessions };
 }
 
 const turn = (list) => list[exec.scenario.iterationInTest % list.length];
@@ -76,12 +83,12 @@ const turn = (list) => list[exec.scenario.iterationInTest % list.length];
 const isOk = { "status is 200": (answer) => answer.status === 200 };
 
 export function view({ sessions }) {
-  const headers = { Authorization: turn(sessions).authorization };
+  const headers = { Authorization: turn(sessions) };
   check(http.get(`${base}/open_api/v1/products`, { headers }), isOk);
 }
 
-export function logIn({ sessions }) {
-  const body = credentials(turn(sessions).username);
+export function logIn({ names }) {
+  const body = credentials(turn(names));
   check(http.post(`${base}/open_api/v1/authenticate`, body, json), isOk);
 }
 
