@@ -118,16 +118,6 @@ PYTHON
     fi
 }
 
-ms() {
-    printf '%d.%02d' $(($1 / 1000)) $(($1 % 1000 / 10))
-}
-
-row() {
-    local cell
-    for cell in "$@"; do printf '| %s ' "$cell"; done
-    printf '|\n'
-}
-
 usage() {
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2

@@ -94,16 +94,6 @@ wrk_version() {
     (wrk --version || true) | sed -n 's/^wrk \([^ ]*\).*/\1/p'
 }
 
-ms() {
-    printf '%d.%02d' $(($1 / 1000)) $(($1 % 1000 / 10))
-}
-
-row() {
-    local cell
-    for cell in "$@"; do printf '| %s ' "$cell"; done
-    printf '|\n'
-}
-
 usage() {
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2

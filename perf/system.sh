@@ -95,3 +95,15 @@ provenance() {
     echo "commit $commit, $(nproc) cores $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
         "Linux $(uname -r), $(date -u +%Y-%m-%d)"
 }
+
+# ms MICROSECONDS: milliseconds with two decimals.
+ms() {
+    printf '%d.%02d' $(($1 / 1000)) $(($1 % 1000 / 10))
+}
+
+# row CELL...: one row of a table in Markdown.
+row() {
+    local cell
+    for cell in "$@"; do printf '| %s ' "$cell"; done
+    printf '|\n'
+}
