@@ -58,9 +58,10 @@ impl Accounts {
     pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Ended> {
         let digest = self.digest(token)?;
         // Only to tell whose it was: the audit log would otherwise say that somebody has logged out.
-        let found = self.sessions.find(digest.as_bytes(), unix_ms(SystemTime::now()), deadline)?;
+        let user_id =
+            self.sessions.owner(digest.as_bytes(), unix_ms(SystemTime::now()), deadline)?;
         let settles_in = self.sessions.end(digest.as_bytes(), deadline)?;
-        Ok(Ended { settles_in, user_id: found.map(|session| session.user_id) })
+        Ok(Ended { settles_in, user_id })
     }
 
     /// Ends every session of the user of a live session, that one included.

@@ -339,6 +339,18 @@ fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token 
 }
 
 #[test]
+fn a_logout_does_not_note_that_the_session_was_seen() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", PASSWORD);
+    // Last seen in 1970, so a note is long due.
+    let token = session_that_ends(&fixture, ada, 1_000_000);
+    fixture.store.take_calls();
+    let ended = fixture.accounts.log_out(token.expose(), patient()).unwrap();
+    assert_eq!(ended.user_id, Some(ada));
+    assert_eq!(fixture.store.take_calls(), ["session", "delete_session"]);
+}
+
+#[test]
 fn an_expired_session_is_dead_before_it_is_deleted() {
     let fixture = Fixture::new();
     let ada = fixture.user("ada", PASSWORD);

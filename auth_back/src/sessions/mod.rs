@@ -128,6 +128,20 @@ impl SessionKeeper {
         self.note_seen(digest, row, now_ms, deadline)
     }
 
+    /// Whose session it is, if it is live. Unlike [`find`](Self::find) it notes nothing: for a session
+    /// that is about to end.
+    ///
+    /// # Errors
+    /// [`StoreError`]: whether it is live is not known.
+    pub fn owner(
+        &self,
+        digest: &[u8; 32],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Option<u64>, StoreError> {
+        Ok(self.look_up(digest, now_ms, deadline)?.map(|session| session.user_id))
+    }
+
     /// The live sessions of a user, newest first.
     ///
     /// # Errors
