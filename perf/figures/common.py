@@ -1,0 +1,414 @@
+"""What figures measure with: private systems and other servers, wrk, CPU time and memory, pairs.
+
+Nothing here compiles anything: perf/bench builds before it measures.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from figures.results import Measured
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+PERF_TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "perf/target")) / "release"
+PASSWORD = "correct horse battery"
+
+_TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_START_SECONDS_MAX = 60
+_STOP_SECONDS_MAX = 15
+
+
+class Bench:
+    """What `measure` is given: starts things, ends them, and knows whether this is a trial only."""
+
+    def __init__(self, trial=False):
+        self.trial = trial
+
+    def system(self, store="sqlite", sessions="store", front=None, auth=None, wrapper=()):
+        """A private Gatehouse, to be used in a `with`. See System."""
+        return System(store, sessions, front or {}, auth or {}, wrapper)
+
+    def seconds(self, wanted):
+        """How long a load runs: as wanted, or a second in a trial."""
+        return min(wanted, 1) if self.trial else wanted
+
+    def pairs(self, a, b, n=5):
+        """Runs a() and b() in turn, n times each (2 in a trial)."""
+        n = 2 if self.trial else n
+        run = Pairs([], [])
+        for _ in range(n):
+            run.a.append(a())
+            run.b.append(b())
+        return run
+
+
+@dataclass
+class Pairs:
+    """What two things gave that were run in turn. `key` takes the number out of one run's result."""
+
+    a: list
+    b: list
+
+    def ratio(self, key=lambda result: result):
+        """a / b of each pair: median and spread."""
+        return Measured.of(key(a) / key(b) for a, b in zip(self.a, self.b, strict=True))
+
+    def median_a(self, key=lambda result: result):
+        return statistics.median(key(result) for result in self.a)
+
+    def median_b(self, key=lambda result: result):
+        return statistics.median(key(result) for result in self.b)
+
+
+class Process:
+    """A process that was started to be measured. Ends with its `with`."""
+
+    def __init__(self, command, env=None, wait_for=None, cwd=ROOT, **popen):
+        """`wait_for` is an address "host:port" that it will listen on, or a function that returns once the
+        process is ready. Its output goes to standard error unless `popen` says otherwise."""
+        popen.setdefault("stdout", 2)
+        self.command = [str(word) for word in command]
+        self._popen = subprocess.Popen(
+            self.command, env=os.environ | _words(env or {}), cwd=cwd, stdin=subprocess.DEVNULL, **popen
+        )
+        self.pid = self._popen.pid
+        self.stdout = self._popen.stdout
+        try:
+            if isinstance(wait_for, str):
+                self._wait_for_port(wait_for)
+            elif wait_for:
+                wait_for()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Asks it to end, and makes it end if it does not."""
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGTERM)
+            try:
+                self._popen.wait(_STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
+        return self._popen.wait()
+
+    def wait(self, seconds):
+        return self._popen.wait(seconds)
+
+    def runs(self):
+        return self._popen.poll() is None
+
+    def cpu_us(self):
+        """CPU time so far, user and system, in microseconds (to a clock tick, usually 10 ms)."""
+        return cpu_us(self.pid)
+
+    def rss_bytes(self):
+        return rss_bytes(self.pid)
+
+    def _wait_for_port(self, address):
+        host, port = address.rsplit(":", 1)
+        give_up = time.monotonic() + _START_SECONDS_MAX
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+                return
+            if not self.runs() or time.monotonic() > give_up:
+                raise RuntimeError(f"{self.command[0]} does not listen on {address}")
+            time.sleep(0.02)
+
+
+class System:
+    """A private Gatehouse: own ports, own data under a temporary directory, default settings.
+
+    store     sqlite, or mysql for a private MariaDB
+    sessions  store, or redis for a private Redis
+    front     further settings of http_front by their names in SETTINGS.md: {"LOOPS": 1}
+    auth      the same for auth_back: {"LEASE": "0ms"}
+    wrapper   words in front of both servers' command lines, such as ("taskset", "1")
+
+    In the `with`: base (http://ADDRESS), front and auth (Process; front_ops and auth_ops are where their
+    metrics are), database (Process or None), data (directory).
+    """
+
+    def __init__(self, store, sessions, front, auth, wrapper):
+        if store not in ("sqlite", "mysql") or sessions not in ("store", "redis"):
+            raise ValueError(f"no such store or sessions: {store}, {sessions}")
+        self.store, self.sessions, self._wrapper = store, sessions, list(wrapper)
+        self._front, self._auth = front, auth
+        self._ends = contextlib.ExitStack()
+        self.tokens = []
+        self._runs = 0
+
+    def __enter__(self):
+        with contextlib.ExitStack() as ends:
+            self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-bench-"))
+            ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            self.data = self.scratch / "data"
+            common = {"LISTEN": "127.0.0.1:0", "OPS_LISTEN": "127.0.0.1:0", "LOG_LEVEL": "warn"}
+            auth = common | {"DATA": self.data}
+            self.database = None
+            if self.store == "mysql":
+                self.database, url = _start_mariadb(self.scratch / "mariadb", ends)
+                auth["STORE"] = url + "/gatehouse"
+            if self.sessions == "redis":
+                self.redis, auth["SESSIONS"] = _start_redis(self.scratch, ends)
+            self.auth, places = self._start("auth_back", "AUTH_BACK_", auth | self._auth, ends)
+            self.auth_ops = places["ops"]
+            front = common | {"AUTH": places["rpc"]}
+            self.front, places = self._start("http_front", "HTTP_FRONT_", front | self._front, ends)
+            self.front_ops = places["ops"]
+            self.base = "http://" + places["http"]
+            self._wait_until_ready()
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._ends.close()
+
+    def _start(self, name, prefix, settings, ends):
+        env = {prefix + key: value for key, value in settings.items()}
+        server = Process([*self._wrapper, TARGET / name], env, stdout=subprocess.PIPE, text=True)
+        ends.callback(server.stop)
+        line = server.stdout.readline().split()
+        if not line or line[0] != "listening":
+            raise RuntimeError(f"{name} does not start")
+        return server, dict(word.split("=", 1) for word in line if "=" in word)
+
+    def _wait_until_ready(self):
+        give_up = time.monotonic() + _START_SECONDS_MAX
+        while _get(self.front_ops, "/readyz") != 200:
+            if not (self.front.runs() and self.auth.runs()) or time.monotonic() > give_up:
+                raise RuntimeError("the system is not ready")
+            time.sleep(0.02)
+
+    def populate(self, users=32, viewers=32):
+        """Registers user-0 … who log in again and again (USERS of perf/wrk), and viewer-0 …, whose tokens
+        look at the products (`tokens`, and TOKENS_FILE of perf/wrk). They are others because who logs in
+        again and again ends their own oldest sessions."""
+        names = [f"user-{i}" for i in range(users)] + [f"viewer-{i}" for i in range(viewers)]
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(self.register, names))
+            self.tokens = list(threads.map(self.log_in, names[users:]))
+        self.users = users
+        (self.scratch / "tokens").write_text("".join(token + "\n" for token in self.tokens))
+        return self.tokens
+
+    def register(self, name):
+        self.post("register", {"username": name, "password": PASSWORD})
+
+    def log_in(self, name):
+        """Logs in and returns the token."""
+        return self.post("authenticate", {"username": name, "password": PASSWORD})["token"]
+
+    def post(self, route, body):
+        """The answer to POST, which has to be 200."""
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        with contextlib.closing(connection):
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", f"/open_api/v1/{route}", json.dumps(body), headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f"{route}: {answer.status} {text.decode(errors='replace')}")
+            return json.loads(text)
+
+    def processes(self):
+        """The two servers by name, as `wrk` and `Cpu` want them."""
+        return {"http_front": self.front, "auth_back": self.auth}
+
+    def wrk(self, script, connections, seconds, errors_allowed=False, **env):
+        """Runs perf/wrk/SCRIPT.lua against it; `populate` comes first."""
+        self._runs += 1
+        env = {"USERS": self.users, "TOKENS_FILE": self.scratch / "tokens", "RUN": f"run-{self._runs}"} | env
+        return wrk(self.base, script, connections, seconds, self.processes(), errors_allowed, **env)
+
+
+@dataclass
+class Load:
+    """What a run of wrk gave. Latencies in microseconds; cpu_us is CPU time a request, by server."""
+
+    requests: int
+    seconds: float
+    p50_us: float
+    p90_us: float
+    p99_us: float
+    max_us: float
+    errors: int
+    cpu_us: dict = field(default_factory=dict)
+
+    @property
+    def per_second(self):
+        return self.requests / self.seconds
+
+    @property
+    def p99_ms(self):
+        return self.p99_us / 1000
+
+
+def wrk(base, script, connections, seconds, servers=None, errors_allowed=False, threads=1, **env):
+    """Runs wrk, closed loop, and gives a Load.
+
+    `script` is a name in perf/wrk, a path to another script whose `done` prints common.done's line, or None for
+    plain GETs of `base`. One thread by default: the servers need the other core. `servers` ({name: Process})
+    are those whose CPU time is taken. An answer that is no 2xx or 3xx, and a broken connection, is an error.
+    """
+    words = ["wrk", "--threads", threads, "--connections", connections, "--duration", f"{seconds}s"]
+    words += ["--timeout", "10s", "--latency"]
+    if script:
+        words += ["--script", script if os.sep in str(script) else f"{script}.lua"]
+    cpu = Cpu(servers or {})
+    environment = os.environ | _words({"PASSWORD": PASSWORD, "RUN": "run"} | env)
+    run = subprocess.run(
+        [str(word) for word in [*words, base]], cwd=ROOT / "perf/wrk", env=environment, capture_output=True, text=True
+    )
+    used = cpu.used_us()
+    if run.returncode != 0:
+        raise RuntimeError(f"wrk: {run.stdout}{run.stderr}")
+    load = parse_wrk(run.stdout)
+    if load.errors and not errors_allowed:
+        raise RuntimeError(f"wrk saw errors: {run.stdout}")
+    load.cpu_us = {name: us / load.requests for name, us in used.items()}
+    return load
+
+
+_UNITS_US = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000}
+
+
+def parse_wrk(text):
+    """Reads wrk's output: the RESULT line of perf/wrk's scripts, or its own words with --latency."""
+    result = re.search(r"^RESULT ((?:\d+ ?){7})$", text, re.MULTILINE)
+    if result:
+        requests, us, p50, p90, p99, most, errors = map(int, result[1].split())
+        load = Load(requests, us / 1e6, p50, p90, p99, most, errors)
+    else:
+        total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)", text)
+        if not total:
+            raise RuntimeError(f"wrk did not end as expected: {text}")
+        points = {p: float(v) * _UNITS_US[u] for p, v, u in re.findall(r"(50|90|99)%\s+([\d.]+)(us|ms|s|m)\b", text)}
+        most = re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s|m)\b", text)
+        errors = sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", text)))
+        for line in re.findall(r"Socket errors: (.*)", text):
+            errors += sum(map(int, re.findall(r"\d+", line)))
+        load = Load(
+            int(total[1]), float(total[2]) * _UNITS_US[total[3]] / 1e6, points.get("50", 0), points.get("90", 0),
+            points.get("99", 0), float(most[1]) * _UNITS_US[most[2]] if most else 0, errors,
+        )
+    if load.requests == 0:
+        raise RuntimeError(f"no request was answered: {text}")
+    return load
+
+
+class Cpu:
+    """CPU time of processes from now on: Cpu({"a": process}).used_us() -> {"a": microseconds}."""
+
+    def __init__(self, processes):
+        self._processes = processes
+        self._begin = {name: process.cpu_us() for name, process in processes.items()}
+
+    def used_us(self):
+        return {name: process.cpu_us() - self._begin[name] for name, process in self._processes.items()}
+
+
+def cpu_us(pid):
+    # The name in parentheses may hold blanks; what follows it does not. utime and stime are fields 14 and
+    # 15 of proc(5), the 12th and 13th after the name.
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_US
+
+
+def rss_bytes(pid):
+    return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+
+
+def free_port():
+    """A port that nobody listens on, outside the range that the system hands to clients by default."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def shell(script, **env):
+    """Runs lines of bash in the repository's root with perf's functions sourced (need_package …)."""
+    lines = f"set -euo pipefail; source perf/mariadb.sh; source perf/packages.sh\n{script}"
+    return subprocess.run(
+        ["bash", "-c", lines], cwd=ROOT, env=os.environ | _words(env), check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def raise_file_limit():
+    """As many open files as the hard limit allows, for this process and those it starts."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+class _Pid(Process):
+    """A process that a shell has started."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+
+def _start_mariadb(directory, ends):
+    # The shell ends and leaves the server, which is then killed by its number: nothing of it is kept.
+    pid, url = shell('start_mariadb "$DIRECTORY" >&2; echo "$MARIADB_PID $MARIADB_URL"', DIRECTORY=directory).split()
+    ends.callback(_kill, int(pid))
+    return _Pid(int(pid)), url
+
+
+def _kill(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.02)
+
+
+def _start_redis(scratch, ends):
+    port = free_port()
+    program = shutil.which("redis-server")
+    # Without the server's package: the checker of snapshots is the same program under another name.
+    command = [program] if program else ["redis-server"]
+    executable = program or shutil.which("redis-check-rdb")
+    flags = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", scratch, "--maxmemory-policy", "noeviction"]
+    redis = Process(
+        [*command, *flags], wait_for=f"127.0.0.1:{port}", executable=executable, stdout=subprocess.DEVNULL
+    )
+    ends.callback(redis.stop)
+    return redis, f"redis://127.0.0.1:{port}/0"
+
+
+def _get(address, path):
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError):
+        connection.request("GET", path)
+        return connection.getresponse().status
+    return None
+
+
+def _words(env):
+    return {key: str(value) for key, value in env.items()}
