@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source perf/system.sh
 
 store=sqlite
-export RATE=1000 DURATION=60s SHARES=94,5,1
+export RATE=1000 DURATION=60s SHARES=88,10,2
 
 main() {
     while (($# > 0)); do

@@ -243,6 +243,21 @@ class System:
         env = {"USERS": self.users, "TOKENS_FILE": self.scratch / "tokens", "RUN": f"run-{self._runs}"} | env
         return wrk(self.base, script, connections, seconds, self.processes(), errors_allowed, **env)
 
+    def open_loop(self, requests, rate, seconds, connections=64, warm_up=1, **flags):
+        """Runs perf/load against it: see `open_loop` below. `requests` come from products() or logins()."""
+        return open_loop(self.base, requests, rate, seconds, connections, warm_up, self.processes(), **flags)
+
+    def products(self):
+        """Raw requests that view the products, one a token."""
+        return [raw_request("GET", "products", {"Authorization": f"Bearer {token}"}) for token in self.tokens]
+
+    def logins(self):
+        """Raw requests that log in, one a user."""
+        return [
+            raw_request("POST", "authenticate", {}, {"username": f"user-{i}", "password": PASSWORD})
+            for i in range(self.users)
+        ]
+
 
 @dataclass
 class Load:
@@ -290,6 +305,69 @@ def wrk(base, script, connections, seconds, servers=None, errors_allowed=False, 
         raise RuntimeError(f"wrk saw errors: {run.stdout}")
     load.cpu_us = {name: us / load.requests for name, us in used.items()}
     return load
+
+
+@dataclass
+class OpenLoad:
+    """What a run of perf/load gave. Latencies in microseconds, from when a request was due (latency_us) or sent
+    (sent_latency_us), by percentile: "p50", "p75", "p90", "p99", "p999", "p9999", "max". `histogram_us` has pairs of
+    a latency and a count. `cpu_us` is CPU time a request, by server; "load" is the generator itself."""
+
+    due: int
+    answered_per_second: float
+    kept_up: bool
+    failed: int
+    statuses: dict
+    waited: int
+    late: int
+    latency_us: dict
+    sent_latency_us: dict
+    lateness_us: dict
+    histogram_us: list
+    cpu_us: dict
+
+
+def open_loop(base, requests, rate, seconds, connections=64, warm_up=1, servers=None, timeout=10):
+    """Sends raw requests (bytes) in turn, `rate` a second whatever the answers take, with perf/load.
+
+    The caller looks at `failed` and `kept_up`: neither raises an error here.
+    """
+    words = [PERF_TARGET / "load", "--address", base.removeprefix("http://"), "--requests", "/dev/stdin"]
+    words += ["--rate", rate, "--seconds", seconds, "--warm-up", warm_up]
+    words += ["--connections", connections, "--timeout", timeout]
+    cpu = Cpu(servers or {})
+    run = subprocess.run([str(word) for word in words], input=b"".join(requests), stdout=subprocess.PIPE)
+    used = cpu.used_us()
+    if run.returncode not in (0, 3):
+        raise RuntimeError(f"perf/load ended with {run.returncode}")
+    report = json.loads(run.stdout)
+    sent = rate * (seconds + warm_up) - report["unsent"]
+    kept = {name: report[name] for name in OpenLoad.__dataclass_fields__ if name != "cpu_us"}
+    used["load"] = report["generator_cpu_us"]
+    return OpenLoad(**kept, cpu_us={name: us / sent for name, us in used.items()})
+
+
+def raw_request(method, route, fields, body=None):
+    """A request of the API as it goes over the wire."""
+    text = "" if body is None else json.dumps(body)
+    if body is not None:
+        fields = fields | {"Content-Type": "application/json", "Content-Length": len(text)}
+    lines = [f"{method} /open_api/v1/{route} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return ("\r\n".join([*lines, "", ""]) + text).encode()
+
+
+def percentile(histogram, percent):
+    """The latency up to which `percent` of the counts are, in a merge of [latency, count] pairs."""
+    ordered = sorted((value, count) for value, count in histogram)
+    wanted = sum(count for _, count in ordered) * percent / 100
+    seen = 0
+    for value, count in ordered:
+        seen += count
+        # As far as floating point tells; the last one is always enough.
+        if seen >= wanted - 1e-6:
+            return value
+    raise ValueError("a percentile of nothing")
 
 
 _UNITS_US = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000}

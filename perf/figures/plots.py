@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import matplotlib
 
 matplotlib.use("svg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 from figures.results import from_json
 
@@ -38,8 +38,12 @@ def draw(plot, directory):
     axes.set(title=plot.title, xlabel=plot.x_label, ylabel=plot.y_label)
     if plot.x_log:
         axes.set_xscale("log")
+    if plot.x_ticks:
+        axes.set_xticks([at for at, _ in plot.x_ticks], [label for _, label in plot.x_ticks], minor=False)
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
     if plot.y_log:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     else:
         axes.set_ylim(bottom=0)
     axes.grid(axis="y" if plot.kind == "bars" else "both", color="#dddddd", linewidth=0.6)

@@ -86,7 +86,7 @@ class Series:
 @dataclass
 class Plot:
     """A picture: perf/plots/NAME.svg. `kind` is line or bars (x are then names); `level` draws a line
-    across at that height, named `level_label`."""
+    across at that height, named `level_label`; `x_ticks` are pairs of a place and its label."""
 
     name: str
     title: str
@@ -96,6 +96,7 @@ class Plot:
     kind: str = "line"
     x_log: bool = False
     y_log: bool = False
+    x_ticks: list = field(default_factory=list)
     level: float | None = None
     level_label: str = ""
     note: str = ""

@@ -2,7 +2,7 @@
 // answered, correctly, in under a second.
 //
 // Settings come from the environment: BASE (required), PASSWORD, RATE (1000 a second), DURATION (60s),
-// SHARES (94,5,1: percent of products, authenticate, register), USERS (50).
+// SHARES (88,10,2: percent of products, authenticate, register), USERS (50).
 
 import exec from "k6/execution";
 import http from "k6/http";
@@ -12,7 +12,7 @@ const base = __ENV.BASE || "http://127.0.0.1:8080";
 const password = __ENV.PASSWORD || "correct horse battery";
 const rate = Number(__ENV.RATE || 1000);
 const duration = __ENV.DURATION || "60s";
-const [products, authenticate, register] = (__ENV.SHARES || "94,5,1").split(",").map(Number);
+const [products, authenticate, register] = (__ENV.SHARES || "88,10,2").split(",").map(Number);
 const users = Number(__ENV.USERS || 50);
 
 // Arrivals per ten seconds: rates below one a second are whole numbers then, too.

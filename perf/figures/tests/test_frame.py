@@ -60,6 +60,23 @@ Requests/sec:  87129.24
                 common.parse_wrk(text)
 
 
+class OpenLoop(unittest.TestCase):
+    def test_percentiles_of_merged_histograms(self):
+        one, other = [[1.0, 90], [5.0, 9]], [[5.0, 0], [2.0, 900], [9.0, 1]]
+        for percent, expected in [(9, 1.0), (9.1, 2.0), (50, 2.0), (99, 2.0), (99.5, 5.0), (99.9, 5.0), (100, 9.0)]:
+            self.assertEqual(common.percentile(one + other, percent), expected, percent)
+        with self.assertRaises(ValueError):
+            common.percentile([], 50)
+
+    def test_requests_as_they_go_over_the_wire(self):
+        self.assertEqual(
+            common.raw_request("POST", "authenticate", {}, {"a": 1}),
+            b"POST /open_api/v1/authenticate HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"a\": 1}",
+        )
+        self.assertTrue(common.raw_request("GET", "products", {"A": "b"}).endswith(b"\r\nA: b\r\n\r\n"))
+
+
 class Bounds(unittest.TestCase):
     def check(self, bound, value, expected):
         self.assertIs(Row("f", bound, value).holds(), expected)
