@@ -148,6 +148,12 @@ class Rendering(unittest.TestCase):
 
 
 class Proc(unittest.TestCase):
+    def test_time_of_the_machine(self):
+        tick = common._TICK_US
+        self.assertEqual(
+            common.machine_us("cpu  1 2 3 40 50 6 7 8 100 100\ncpu0 1"), (117 * tick, 19 * tick, 8 * tick)
+        )
+
     def test_cpu_time_and_memory_of_a_process(self):
         with common.Process(["sh", "-c", "while :; do :; done"]) as busy:
             cpu = common.Cpu({"sh": busy})

@@ -6,6 +6,13 @@
 //! longest; when none is idle it waits, and its latency runs. Requests come from a file of raw HTTP
 //! requests, taken in turn. Nothing is allocated for one.
 //!
+//! Why not a ready-made one: k6 takes some 270 µs of CPU a request, which leaves two cores no room for
+//! a server at 5,000 a second; wrk2 is in no registry. oha 1.16 is good, and cheaper than this (12 to 14 µs a request at
+//! 20,000 to 40,000 a second, this one 19 to 30), because it wakes once a millisecond and sends what is
+//! due in a burst. That is the trouble with it: the burst is in what it measures (p99 of the same server, in
+//! turn: 2.1 ms, here 0.9). Nor does it send a session of its own from each user, give p99.99 of
+//! a corrected histogram, or tell how late it was itself.
+//!
 //! Left out on purpose: TLS, HTTP/2, pipelining, chunked answers (an error here).
 
 use std::net::SocketAddr;
