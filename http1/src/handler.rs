@@ -1,6 +1,6 @@
 //! What an application gives to the protocol: decisions on heads, answers to requests.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use reactor::ConnectionId;
@@ -121,8 +121,8 @@ pub trait Handler: Sized + 'static {
 pub struct Exchange {
     /// Where a worker's completion goes.
     pub connection: ConnectionId,
-    /// The client, or the proxy before it.
-    pub peer: SocketAddr,
+    /// The address of the client, or of the proxy before it.
+    pub peer: IpAddr,
     /// The time at the start of this turn of the loop. In [`Handler::on_request`] it is the moment
     /// at which the request was complete, from which its deadline counts.
     pub now: Instant,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ pub(crate) struct Gate {
 /// What a call to accept brought.
 pub(crate) enum Arrival {
     /// A connection within the caps.
-    Admitted(TcpStream, SocketAddr),
+    Admitted(TcpStream, IpAddr),
     /// A connection that was closed at once, or one that had already gone.
     TurnedAway,
     /// Nobody waits; the listener's next edge tells of the next.
@@ -48,7 +48,7 @@ impl Gate {
         let Some(socket) = &self.socket else { return Arrival::Nobody };
         match socket.accept() {
             Ok((stream, peer)) if self.admits(peer.ip(), is_capped) => {
-                Arrival::Admitted(stream, peer)
+                Arrival::Admitted(stream, peer.ip())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrival::Nobody,
             Err(error) if is_exhaustion(&error) => {

@@ -13,7 +13,6 @@ use crate::session::{Session, Surroundings};
 
 pub(crate) struct Connection<P: Protocol> {
     stream: TcpStream,
-    pub(crate) address: IpAddr,
     session: Session<P>,
     phase: Phase,
     /// What edges have told and reads or writes have not yet disproved.
@@ -67,10 +66,9 @@ pub(crate) enum Verdict {
 }
 
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(stream: TcpStream, address: IpAddr, session: Session<P>) -> Self {
+    pub(crate) fn new(stream: TcpStream, session: Session<P>) -> Self {
         Self {
             stream,
-            address,
             session,
             phase: Phase::Serving,
             // A fresh socket takes output at once, and may have input already: the edge for it
@@ -85,6 +83,11 @@ impl<P: Protocol> Connection<P> {
 
     pub(crate) fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
+    }
+
+    /// The address of the other side.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.session.peer()
     }
 
     pub(crate) fn session(&mut self) -> &mut Session<P> {

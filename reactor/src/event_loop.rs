@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,8 +86,9 @@ enum Event<C> {
 enum Timer<C> {
     /// A connection's deadline; `at` tells the entry that counts from those it replaced.
     Deadline { id: ConnectionId, at: Instant },
-    /// A completion that must not be delivered sooner.
-    Completion { to: ConnectionId, completion: C },
+    /// A completion that must not be delivered sooner. Boxed, since it is rare and may be large, while
+    /// each idle connection has a deadline here.
+    Completion { to: ConnectionId, completion: Box<C> },
     /// Accepting has rested long enough.
     AcceptRetry,
     /// The protocol's own time for what its connections share; `at` as for a deadline.
@@ -173,7 +174,7 @@ impl<P: Protocol> EventLoop<P> {
             }
             Event::Mail => self.take_mail(),
             Event::Timer(Timer::Deadline { id, at }) => self.expire(id, at),
-            Event::Timer(Timer::Completion { to, completion }) => self.deliver(to, completion),
+            Event::Timer(Timer::Completion { to, completion }) => self.deliver(to, *completion),
             Event::Timer(Timer::AcceptRetry) => self.accept(),
             Event::Timer(Timer::Wake { at }) => self.wake(at),
             Event::Timer(Timer::GraceOver) => self.cut_all(),
@@ -197,14 +198,14 @@ impl<P: Protocol> EventLoop<P> {
         self.accept_again = true;
     }
 
-    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn open(&mut self, stream: TcpStream, peer: IpAddr) {
         // Answers are small and written once a turn; waiting to fill segments only adds delay.
         // A socket that refuses the option is broken, and its first read says so.
         let _ = stream.set_nodelay(true);
         let Self { connections, shared, spares, now, .. } = self;
         let id = connections.insert(|id| {
             let mut around = Surroundings { now: *now, id, shared, spares };
-            Connection::new(stream, peer.ip(), Session::open(peer, &mut around))
+            Connection::new(stream, Session::open(peer, &mut around))
         });
         let connection = self.connections.get_mut(id).expect("inserted above");
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -225,6 +226,7 @@ impl<P: Protocol> EventLoop<P> {
             match letter {
                 Letter::Completion { to, completion } => self.deliver(to, completion),
                 Letter::CompletionAt { at, to, completion } => {
+                    let completion = Box::new(completion);
                     self.wheel.insert(at, Timer::Completion { to, completion });
                 }
                 Letter::ShutDown { by } => self.begin_shutdown(by),
@@ -347,7 +349,7 @@ impl<P: Protocol> EventLoop<P> {
 
     fn close(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(id) {
-            self.gate.departed(connection.address);
+            self.gate.departed(connection.peer());
             connection.close(&mut self.shared, &mut self.spares);
         }
     }

@@ -6,7 +6,7 @@
 //! ([`crate::testing::Harness`]).
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::buffer::Buffer;
@@ -37,7 +37,7 @@ pub trait Protocol: Sized + 'static {
     }
 
     /// A connection was accepted.
-    fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self;
+    fn open(shared: &mut Self::Shared, io: &mut Io<'_>) -> Self;
 
     /// Takes one message (or less) from the front of `input`, which is all that was received and
     /// not yet consumed, and returns how many bytes it took. 0 means that more must arrive first.
@@ -119,6 +119,7 @@ pub(crate) struct Control {
 pub struct Io<'a> {
     pub(crate) now: Instant,
     pub(crate) id: ConnectionId,
+    pub(crate) peer: IpAddr,
     pub(crate) output: &'a mut Buffer,
     pub(crate) control: &'a mut Control,
 }
@@ -135,6 +136,12 @@ impl Io<'_> {
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// The address of the other side: a client, or a proxy before it.
+    #[must_use]
+    pub fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Bytes for the peer are appended here; the reactor writes them when the turn ends. What is

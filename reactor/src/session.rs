@@ -4,7 +4,7 @@
 //! arrays and a `Session`; both get the same behaviour because all rules about offering input,
 //! pausing and finishing are here.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::buffer::{Buffer, Spares};
@@ -20,6 +20,7 @@ pub(crate) struct Surroundings<'a, P: Protocol> {
 }
 
 pub(crate) struct Session<P: Protocol> {
+    peer: IpAddr,
     protocol: P,
     /// Input that was received and not consumed. Empty, and without storage, on idle connections.
     input: Buffer,
@@ -41,15 +42,21 @@ enum InputEnd {
 }
 
 impl<P: Protocol> Session<P> {
-    pub(crate) fn open(peer: SocketAddr, around: &mut Surroundings<'_, P>) -> Self {
+    pub(crate) fn open(peer: IpAddr, around: &mut Surroundings<'_, P>) -> Self {
         let mut output = Buffer::default();
         let mut control = Control { fate: Fate::Open, input_paused: false, deadline: None };
         output.lend_from(around.spares);
-        let mut io =
-            Io { now: around.now, id: around.id, output: &mut output, control: &mut control };
-        let protocol = P::open(peer, around.shared, &mut io);
+        let mut io = Io {
+            now: around.now,
+            id: around.id,
+            peer,
+            output: &mut output,
+            control: &mut control,
+        };
+        let protocol = P::open(around.shared, &mut io);
         output.return_if_empty(around.spares);
         Self {
+            peer,
             protocol,
             input: Buffer::default(),
             output,
@@ -142,6 +149,11 @@ impl<P: Protocol> Session<P> {
         !self.input.is_empty() && !self.wants_more && self.may_offer()
     }
 
+    /// The address of the other side.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     pub(crate) fn output(&self) -> &[u8] {
         self.output.as_slice()
     }
@@ -220,6 +232,7 @@ impl<P: Protocol> Session<P> {
         let mut io = Io {
             now: around.now,
             id: around.id,
+            peer: self.peer,
             output: &mut self.output,
             control: &mut self.control,
         };

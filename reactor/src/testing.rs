@@ -1,6 +1,6 @@
 //! Drives a protocol with byte arrays instead of a socket, under the rules of the real loop.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use crate::buffer::Spares;
@@ -25,7 +25,7 @@ impl<P: Protocol> Harness<P> {
         let mut spares = Spares::default();
         let now = Instant::now();
         let id = ConnectionId { slot: 0, generation: 0 };
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut around = Surroundings { now, id, shared: &mut shared, spares: &mut spares };
         let session = Session::open(peer, &mut around);
         let mut harness = Self { session, shared, spares, sent: Vec::new(), now, id };

@@ -45,7 +45,7 @@ impl Protocol for Lines {
         !shared.exempt
     }
 
-    fn open(_: SocketAddr, _: &mut Shared, _: &mut Io<'_>) -> Self {
+    fn open(_: &mut Shared, _: &mut Io<'_>) -> Self {
         Self { in_flight: false, stopping: false, waiting: None }
     }
 

@@ -14,7 +14,6 @@ mod v2;
 
 pub(crate) use refusals::code_of;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use framing::v2::{
@@ -97,7 +96,7 @@ impl Protocol for Conversation {
     type Completion = Reply;
     const INPUT_BYTES_MAX: usize = framing::limits::FRAME_BYTES_MAX;
 
-    fn open(_: SocketAddr, _: &mut Desk, io: &mut Io<'_>) -> Self {
+    fn open(_: &mut Desk, io: &mut Io<'_>) -> Self {
         io.set_deadline(Some(io.now() + GREETING_TIME_MAX));
         Self { stage: Stage::Fresh, message_due: true, stopping: false }
     }

@@ -20,7 +20,7 @@ mod turn;
 mod tests;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use reactor::{Io, Protocol};
@@ -36,23 +36,23 @@ use turn::Turn;
 
 /// One HTTP/1.1 connection, as a protocol of the reactor.
 pub struct Connection<H: Handler> {
-    peer: SocketAddr,
     state: State<H::Call>,
     /// The request that is in work, or arriving, is the last: the server is stopping, or the peer
     /// has ended its side.
     draining: bool,
 }
 
-/// Where a connection is between two calls.
+/// Where a connection is between two calls. What only some requests need is boxed: each idle
+/// connection pays for the largest variant.
 enum State<C> {
     /// Between requests. Empty lines before a request line are dropped and counted.
     Idle { empty_lines: u8 },
     /// The head has begun.
     Head(HeadScan),
     /// The head was accepted; the body arrives, in the reactor's buffer.
-    Body { request: Arriving<C>, length: usize },
+    Body(Box<Body<C>>),
     /// The same, in chunks.
-    Chunks { request: Arriving<C>, decoder: ChunkDecoder, content: Content },
+    Chunks(Box<Chunks<C>>),
     /// The request was refused and answered; its body is dropped.
     Discard(Discard),
     /// The application will answer.
@@ -67,9 +67,22 @@ struct Arriving<C> {
     form: Form,
 }
 
+/// A request whose body has a known length.
+struct Body<C> {
+    request: Arriving<C>,
+    length: usize,
+}
+
+/// A request whose body comes in chunks.
+struct Chunks<C> {
+    request: Arriving<C>,
+    decoder: ChunkDecoder,
+    content: Content,
+}
+
 enum Discard {
     Exact { left: usize },
-    Chunks(ChunkDecoder),
+    Chunks(Box<ChunkDecoder>),
 }
 
 impl<H: Handler> Protocol for Connection<H> {
@@ -81,9 +94,9 @@ impl<H: Handler> Protocol for Connection<H> {
         shared.handler.is_capped(address)
     }
 
-    fn open(peer: SocketAddr, shared: &mut Self::Shared, io: &mut Io<'_>) -> Self {
-        let mut turn = Turn::new(shared, io, peer, false);
-        Self { peer, state: turn.idle(), draining: false }
+    fn open(shared: &mut Self::Shared, io: &mut Io<'_>) -> Self {
+        let mut turn = Turn::new(shared, io, false);
+        Self { state: turn.idle(), draining: false }
     }
 
     fn on_input(&mut self, input: &[u8], shared: &mut Self::Shared, io: &mut Io<'_>) -> usize {
@@ -117,9 +130,8 @@ impl<H: Handler> Protocol for Connection<H> {
         self.step(shared, io, |turn, state| match state {
             State::Idle { .. } | State::Closed => turn.close(),
             State::Head(_) => turn.fault(Fault::HeadTimeout),
-            State::Body { request, .. } | State::Chunks { request, .. } => {
-                turn.fault_in_form(Fault::BodyTimeout, request.form)
-            }
+            State::Body(body) => turn.fault_in_form(Fault::BodyTimeout, body.request.form),
+            State::Chunks(chunks) => turn.fault_in_form(Fault::BodyTimeout, chunks.request.form),
             State::Discard(_) => turn.fault_after_answer(Fault::BodyTimeout),
             State::InFlight(form) => turn.fault_in_form(Fault::Expired, form),
         });
@@ -130,9 +142,8 @@ impl<H: Handler> Protocol for Connection<H> {
         self.step(shared, io, |turn, state| match state {
             State::Idle { .. } | State::Closed => turn.close(),
             State::Head(_) => turn.fault(Fault::Truncated),
-            State::Body { request, .. } | State::Chunks { request, .. } => {
-                turn.fault_in_form(Fault::Truncated, request.form)
-            }
+            State::Body(body) => turn.fault_in_form(Fault::Truncated, body.request.form),
+            State::Chunks(chunks) => turn.fault_in_form(Fault::Truncated, chunks.request.form),
             State::Discard(_) => turn.fault_after_answer(Fault::Truncated),
             State::InFlight(form) => State::InFlight(form),
         });
@@ -166,7 +177,7 @@ impl<H: Handler> Connection<H> {
         transition: impl FnOnce(&mut Turn<'_, '_, H>, State<H::Call>) -> State<H::Call>,
     ) {
         let state = std::mem::replace(&mut self.state, State::Closed);
-        let mut turn = Turn::new(shared, io, self.peer, self.draining);
+        let mut turn = Turn::new(shared, io, self.draining);
         self.state = transition(&mut turn, state);
     }
 }
@@ -177,12 +188,12 @@ impl<H: Handler> fmt::Debug for Connection<H> {
         let state = match self.state {
             State::Idle { .. } => "Idle",
             State::Head(_) => "Head",
-            State::Body { .. } => "Body",
-            State::Chunks { .. } => "Chunks",
+            State::Body(_) => "Body",
+            State::Chunks(_) => "Chunks",
             State::Discard(_) => "Discard",
             State::InFlight(_) => "InFlight",
             State::Closed => "Closed",
         };
-        f.debug_struct("Connection").field("peer", &self.peer).field("state", &state).finish()
+        f.debug_struct("Connection").field("state", &state).finish()
     }
 }

@@ -1,7 +1,7 @@
 //! What input does in each state.
 
 use super::turn::{Outline, Turn};
-use super::{Arriving, Content, Discard, State};
+use super::{Arriving, Body, Chunks, Content, Discard, State};
 use crate::chunked::ChunkDecoder;
 use crate::fault::{Fault, content_too_large};
 use crate::handler::{Accepted, Handler};
@@ -18,10 +18,8 @@ impl<H: Handler> Turn<'_, '_, H> {
         match state {
             State::Idle { empty_lines } => self.receive_first(input, empty_lines),
             State::Head(scan) => self.receive_head(input, scan),
-            State::Body { request, length } => self.receive_body(input, request, length),
-            State::Chunks { request, decoder, content } => {
-                self.receive_chunks(input, request, decoder, content)
-            }
+            State::Body(body) => self.receive_body(input, body),
+            State::Chunks(chunks) => self.receive_chunks(input, chunks),
             State::Discard(Discard::Exact { left }) => self.discard_exact(input, left),
             State::Discard(Discard::Chunks(decoder)) => self.discard_chunks(input, decoder),
             // Input is paused, or the connection is finishing.
@@ -61,68 +59,78 @@ impl<H: Handler> Turn<'_, '_, H> {
             Err(error) => return self.refuse_head(error),
         };
         let outline = Outline::of(&head);
-        let next = match self.shared.handler.on_head(&head, &self.exchange) {
-            // Whoever has begun to send the body does not wait.
-            Ok(accepted) => self.accept(accepted, outline, input.len() == length),
-            Err(problem) => self.refuse(&problem, outline),
+        let (taken, next) = match self.shared.handler.on_head(&head, &self.exchange) {
+            Ok(accepted) => self.accept(accepted, outline, &input[length..]),
+            Err(problem) => (0, self.refuse(&problem, outline)),
         };
-        (length, next)
+        (length + taken, next)
     }
 
+    /// `rest` is what has come after the head.
     fn accept(
         &mut self,
         accepted: Accepted<H::Call>,
         outline: Outline,
-        peer_may_wait: bool,
-    ) -> State<H::Call> {
+        rest: &[u8],
+    ) -> Received<H::Call> {
         let bytes_max = accepted.body_bytes_max;
         let request = Arriving { call: accepted.call, form: outline.form };
         let next = match outline.body_length {
-            BodyLength::Exact(0) => return self.request(request.call, &[], request.form),
+            BodyLength::Exact(0) => return (0, self.request(request.call, &[], request.form)),
             BodyLength::Exact(length) => {
                 let Some(length) = usize::try_from(length).ok().filter(|&n| n <= bytes_max) else {
-                    return self.refuse(&content_too_large(bytes_max), outline);
+                    return (0, self.refuse(&content_too_large(bytes_max), outline));
                 };
-                State::Body { request, length }
+                // Most bodies come together with their heads, and nothing has to be kept for them.
+                if let Some(body) = rest.get(..length) {
+                    return (length, self.request(request.call, body, request.form));
+                }
+                State::Body(Box::new(Body { request, length }))
             }
             BodyLength::Chunked => {
                 let decoder = ChunkDecoder::new(bytes_max);
-                State::Chunks { request, decoder, content: Content::default() }
+                State::Chunks(Box::new(Chunks { request, decoder, content: Content::default() }))
             }
         };
-        if outline.expects_continue && peer_may_wait {
+        // Whoever has begun to send the body does not wait.
+        if outline.expects_continue && rest.is_empty() {
             self.io.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         self.limit_body_time();
-        next
+        (0, next)
     }
 
     /// Waits in the reactor's buffer for the whole body, so that it is never copied.
     fn receive_body(
         &mut self,
         input: &[u8],
-        request: Arriving<H::Call>,
-        length: usize,
+        body: Box<Body<H::Call>>,
     ) -> Received<H::Call> {
+        let length = body.length;
         match input.get(..length) {
-            None => (0, State::Body { request, length }),
-            Some(body) => (length, self.request(request.call, body, request.form)),
+            None => (0, State::Body(body)),
+            Some(content) => {
+                let Arriving { call, form } = body.request;
+                (length, self.request(call, content, form))
+            }
         }
     }
 
     fn receive_chunks(
         &mut self,
         input: &[u8],
-        request: Arriving<H::Call>,
-        mut decoder: ChunkDecoder,
-        mut content: Content,
+        mut chunks: Box<Chunks<H::Call>>,
     ) -> Received<H::Call> {
+        let Chunks { decoder, content, .. } = &mut *chunks;
         match decoder.decode(input, |piece| content.push(piece)) {
             Ok(decoded) if decoded.done => {
+                let Chunks { request, content, .. } = *chunks;
                 (decoded.consumed, self.request(request.call, &content, request.form))
             }
-            Ok(decoded) => (decoded.consumed, State::Chunks { request, decoder, content }),
-            Err(error) => (input.len(), self.fault_in_form(Fault::Chunk(error), request.form)),
+            Ok(decoded) => (decoded.consumed, State::Chunks(chunks)),
+            Err(error) => {
+                (input.len(), self.fault_in_form(Fault::Chunk(error), chunks.request.form))
+            }
         }
     }
 
@@ -134,7 +142,11 @@ impl<H: Handler> Turn<'_, '_, H> {
         }
     }
 
-    fn discard_chunks(&mut self, input: &[u8], mut decoder: ChunkDecoder) -> Received<H::Call> {
+    fn discard_chunks(
+        &mut self,
+        input: &[u8],
+        mut decoder: Box<ChunkDecoder>,
+    ) -> Received<H::Call> {
         match decoder.decode(input, |_dropped| ()) {
             Ok(decoded) if decoded.done => (decoded.consumed, self.idle()),
             Ok(decoded) => (decoded.consumed, State::Discard(Discard::Chunks(decoder))),

@@ -1,7 +1,5 @@
 //! One call into a connection: answering, closing, and the deadline of each state.
 
-use std::net::SocketAddr;
-
 use reactor::Io;
 
 use super::{Discard, State};
@@ -33,10 +31,9 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
     pub(super) fn new(
         shared: &'t mut Shared<H>,
         io: &'t mut Io<'io>,
-        peer: SocketAddr,
         draining: bool,
     ) -> Self {
-        let exchange = Exchange { connection: io.id(), peer, now: io.now() };
+        let exchange = Exchange { connection: io.id(), peer: io.peer(), now: io.now() };
         Self { shared, io, exchange, draining }
     }
 
@@ -75,7 +72,9 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
                 .ok()
                 .filter(|&length| length <= DISCARD_BYTES_MAX)
                 .map(|left| Discard::Exact { left }),
-            BodyLength::Chunked => Some(Discard::Chunks(ChunkDecoder::new(DISCARD_BYTES_MAX))),
+            BodyLength::Chunked => {
+                Some(Discard::Chunks(Box::new(ChunkDecoder::new(DISCARD_BYTES_MAX))))
+            },
         };
         let has_body = body_length != BodyLength::Exact(0);
         if has_body && discard.is_none() {

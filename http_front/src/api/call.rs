@@ -96,7 +96,7 @@ fn token(head: &Head<'_>) -> Result<Token, Problem> {
 }
 
 fn client(head: &Head<'_>, exchange: &Exchange, proxies: &TrustedProxies) -> Client {
-    let address = proxies.client_address(exchange.peer.ip(), head.fields("X-Forwarded-For"));
+    let address = proxies.client_address(exchange.peer, head.fields("X-Forwarded-For"));
     Client { address, user_agent: user_agent(head) }
 }
 
