@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+/// Bytes of memory of this process that an idle connection may take. 100,000 of them are then less than
+/// 30 MB; the kernel's part of a socket is many times as much.
+pub const IDLE_CONNECTION_BYTES_MAX: usize = 300;
+
 /// Longest token that is looked at. One of ours is shorter; the rest is room for later key formats.
 pub const TOKEN_BYTES_MAX: usize = 96;
 
@@ -81,3 +85,8 @@ const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
 const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);
 const _: () = assert!(READ_TICK.as_millis() < ANSWER_MARGIN.as_millis());
 const _: () = assert!(RETRY_AFTER_FAILURE.as_millis() < TRIAL_TIME_MAX.as_millis());
+
+const _: () = assert!(
+    reactor::idle_connection_bytes::<http1::Connection<crate::api::Api>>()
+        <= IDLE_CONNECTION_BYTES_MAX
+);

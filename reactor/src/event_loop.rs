@@ -97,6 +97,13 @@ enum Timer<C> {
     GraceOver,
 }
 
+/// Bytes of user-space memory that an idle connection holds: a slot, and an entry of the timer wheel for
+/// its deadline. It has no buffers. What `P` has on the heap while it is idle comes on top.
+#[must_use]
+pub const fn idle_connection_bytes<P: Protocol>() -> usize {
+    Slots::<Connection<P>>::SLOT_BYTES + Wheel::<Timer<P::Completion>>::ENTRY_BYTES
+}
+
 const TOKEN_LISTENER: Token = Token(usize::MAX);
 const TOKEN_WAKER: Token = Token(usize::MAX - 1);
 

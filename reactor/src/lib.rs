@@ -29,6 +29,7 @@ mod wheel;
 
 pub use buffer::{append, reserve};
 pub use counters::Counters;
+pub use event_loop::idle_connection_bytes;
 pub use listener::Listener;
 pub use mailbox::{Mailbox, Ticket};
 pub use protocol::{ConnectionId, Io, Protocol};

@@ -46,13 +46,8 @@ impl<P: Protocol> Session<P> {
         let mut output = Buffer::default();
         let mut control = Control { fate: Fate::Open, input_paused: false, deadline: None };
         output.lend_from(around.spares);
-        let mut io = Io {
-            now: around.now,
-            id: around.id,
-            peer,
-            output: &mut output,
-            control: &mut control,
-        };
+        let mut io =
+            Io { now: around.now, id: around.id, peer, output: &mut output, control: &mut control };
         let protocol = P::open(around.shared, &mut io);
         output.return_if_empty(around.spares);
         Self {

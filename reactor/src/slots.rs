@@ -16,6 +16,9 @@ struct Slot<T> {
 }
 
 impl<T> Slots<T> {
+    /// What one value takes, in bytes.
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     /// Room for `capacity` values; memory is taken as they come.
     pub(crate) fn new(capacity: usize) -> Self {
         assert!(u32::try_from(capacity).is_ok(), "slots are numbered with 32 bits");

@@ -41,6 +41,9 @@ struct Entry<T> {
 }
 
 impl<T> Wheel<T> {
+    /// What one timer takes, in bytes.
+    pub(crate) const ENTRY_BYTES: usize = size_of::<Entry<T>>();
+
     pub(crate) fn new(epoch: Instant) -> Self {
         let level = || Level { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
         Self { epoch, next_tick: 0, levels: std::array::from_fn(|_| level()), len: 0 }

@@ -101,11 +101,7 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     /// Waits in the reactor's buffer for the whole body, so that it is never copied.
-    fn receive_body(
-        &mut self,
-        input: &[u8],
-        body: Box<Body<H::Call>>,
-    ) -> Received<H::Call> {
+    fn receive_body(&mut self, input: &[u8], body: Box<Body<H::Call>>) -> Received<H::Call> {
         let length = body.length;
         match input.get(..length) {
             None => (0, State::Body(body)),

@@ -28,11 +28,7 @@ pub(super) struct Turn<'t, 'io, H: Handler> {
 }
 
 impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
-    pub(super) fn new(
-        shared: &'t mut Shared<H>,
-        io: &'t mut Io<'io>,
-        draining: bool,
-    ) -> Self {
+    pub(super) fn new(shared: &'t mut Shared<H>, io: &'t mut Io<'io>, draining: bool) -> Self {
         let exchange = Exchange { connection: io.id(), peer: io.peer(), now: io.now() };
         Self { shared, io, exchange, draining }
     }
@@ -74,7 +70,7 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
                 .map(|left| Discard::Exact { left }),
             BodyLength::Chunked => {
                 Some(Discard::Chunks(Box::new(ChunkDecoder::new(DISCARD_BYTES_MAX))))
-            },
+            }
         };
         let has_body = body_length != BodyLength::Exact(0);
         if has_body && discard.is_none() {
