@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot, ticker
 
+from figures.report import number
 from figures.results import from_json
 
 COLOURS = ["#1f5fa8", "#d1495b", "#2a9d6f", "#e0a030", "#7a4fa3", "#5c6770"]
@@ -46,6 +47,7 @@ def draw(plot, directory):
         axes.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     else:
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: number(value)))
     axes.grid(axis="y" if plot.kind == "bars" else "both", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -75,7 +77,7 @@ def _bars(axes, plot):
                 [high - y for y, high in zip(series.y, series.high, strict=True)],
             ]
         bars = axes.bar(at, series.y, width * 0.92, color=colour, label=series.label, yerr=spread, capsize=3)
-        axes.bar_label(bars, fmt="{:,.3g}", padding=3, fontsize=8)
+        axes.bar_label(bars, [number(y) for y in series.y], padding=3, fontsize=8)
     axes.set_xticks(range(len(names)), names)
 
 
