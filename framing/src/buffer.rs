@@ -4,11 +4,19 @@ use zeroize::Zeroize;
 
 /// Appends `bytes`. When the buffer must grow, the memory it grows out of is wiped, which
 /// `Vec::extend_from_slice` would not do.
+#[inline]
 pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    if out.capacity() - out.len() < bytes.len() {
-        grow(out, bytes.len());
-    }
+    reserve(out, bytes.len());
     out.extend_from_slice(bytes);
+}
+
+/// Makes room for so many bytes, which `Vec` can then append by itself. What the buffer grows out of
+/// is wiped.
+#[inline]
+pub(crate) fn reserve(out: &mut Vec<u8>, additional: usize) {
+    if out.capacity() - out.len() < additional {
+        grow(out, additional);
+    }
 }
 
 /// Runs `write` on `out`; when it fails, wipes what it wrote and restores the length.

@@ -33,7 +33,17 @@ impl Varint {
 }
 
 /// Takes one varint off the front of `input`.
+#[inline]
 pub(crate) fn take(input: &mut &[u8]) -> Result<u64, DecodeError> {
+    // Almost every number on the wire is a key or a length below 128.
+    if let [byte @ ..=0x7f, rest @ ..] = *input {
+        *input = rest;
+        return Ok(u64::from(*byte));
+    }
+    take_long(input)
+}
+
+fn take_long(input: &mut &[u8]) -> Result<u64, DecodeError> {
     let mut value = 0_u64;
     for (index, &byte) in input.iter().take(VARINT_BYTES_MAX).enumerate() {
         // The tenth byte holds bit 63 alone.
@@ -53,6 +63,7 @@ pub(crate) fn take(input: &mut &[u8]) -> Result<u64, DecodeError> {
 }
 
 /// Takes a varint length and as many bytes off the front of `input`.
+#[inline]
 pub(crate) fn take_prefixed<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let len = usize::try_from(take(input)?).map_err(|_| DecodeError::Overrun)?;
     let (value, rest) = input.split_at_checked(len).ok_or(DecodeError::Overrun)?;

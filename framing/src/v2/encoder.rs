@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     EncodeError, Status, buffer,
-    limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR, HEADER_BYTES_MIN},
+    limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR},
     registry::response,
 };
 
@@ -105,7 +105,8 @@ impl Encoder {
     ) -> Result<(), EncodeError> {
         buffer::append_or_restore(out, |out| {
             let start = out.len();
-            buffer::append(out, &[0; HEADER_BYTES_MIN]);
+            // The length of the body is put in when the body is there.
+            buffer::append(out, &frame::header(head, 0));
             let body_start = out.len();
             write(&mut FieldWriter::new(out))?;
 
@@ -116,7 +117,7 @@ impl Encoder {
             if bytes > bytes_max {
                 return Err(too_long);
             }
-            out[start..body_start].copy_from_slice(&frame::header(head, body_len));
+            out[start..][frame::BODY_LEN_AT].copy_from_slice(&body_len.to_be_bytes());
             Ok(())
         })
     }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{message::RequestId, messages::Currency};
 use crate::{
     DecodeError, EncodeError, Secret, buffer,
-    limits::FIELD_NUMBER_MAX,
+    limits::{FIELD_NUMBER_MAX, VARINT_BYTES_MAX},
     registry::{Field, Presence, SLOTS, Shape},
     varint::{self, Varint},
 };
@@ -18,11 +18,12 @@ use crate::{
 /// The fields of one body, each value a slice of it, by number. Built in one pass, in any order of
 /// fields, without allocation.
 pub struct Fields<'a> {
-    present: u128,
-    values: [&'a [u8]; SLOTS],
+    values: [Option<&'a [u8]>; SLOTS],
 }
 
 const _: () = assert!((FIELD_NUMBER_MAX as u32) < u128::BITS);
+// `read_plain` tests for known numbers with half of the set.
+const _: () = assert!(SLOTS <= u64::BITS as usize);
 
 /// The set of numbers in `fields`, one bit each.
 pub(super) const fn mask(fields: &[Field]) -> u128 {
@@ -36,9 +37,42 @@ pub(super) const fn mask(fields: &[Field]) -> u128 {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes `body` apart, keeping the fields in the set `known` and skipping others.
-    pub(super) fn read(body: &'a [u8], known: u128) -> Result<Self, DecodeError> {
-        let mut fields = Self { present: 0, values: [&[]; SLOTS] };
+    /// No field at all.
+    pub(super) const NONE: Self = Self { values: [None; SLOTS] };
+
+    /// Takes `body` apart, keeping the fields in the set `known` and skipping others. In place, because
+    /// a copy of all slots costs as much as finding the fields.
+    #[inline]
+    pub(super) fn read(&mut self, body: &'a [u8], known: u128) -> Result<(), DecodeError> {
+        if self.read_plain(body, known).is_some() { Ok(()) } else { self.read_any(body, known) }
+    }
+
+    /// Reads what a peer of this release writes: known fields in ascending order, so that none can be
+    /// there twice, with one-byte keys. `None` says only that there is something else in the body, and
+    /// [`read_any`](Self::read_any) judges it: errors are found in one place.
+    fn read_plain(&mut self, body: &'a [u8], known: u128) -> Option<()> {
+        #[expect(clippy::cast_possible_truncation, reason = "higher numbers have no slot")]
+        let known = known as u64;
+        let mut last_number = 0;
+        let mut rest = body;
+        while let [key @ ..=0x7f, after_key @ ..] = rest {
+            let number = key >> 1;
+            if number <= last_number || known >> number & 1 == 0 {
+                return None;
+            }
+            last_number = number;
+            rest = after_key;
+            let value = varint::take_prefixed(&mut rest).ok()?;
+            *self.values.get_mut(usize::from(number))? = Some(value);
+        }
+        rest.is_empty().then_some(())
+    }
+
+    /// Reads any body: fields in any order, unknown ones, and errors.
+    #[cold]
+    fn read_any(&mut self, body: &'a [u8], known: u128) -> Result<(), DecodeError> {
+        *self = Self::NONE;
+        let mut present = 0;
         let mut rest = body;
         while !rest.is_empty() {
             let key = varint::take(&mut rest)?;
@@ -47,18 +81,18 @@ impl<'a> Fields<'a> {
                 _ => return Err(DecodeError::FieldNumber(key >> 1)),
             };
             let bit = 1_u128 << number;
-            if fields.present & bit != 0 {
+            if present & bit != 0 {
                 return Err(DecodeError::FieldDuplicate(number));
             }
-            fields.present |= bit;
+            present |= bit;
             let value = varint::take_prefixed(&mut rest)?;
             if known & bit != 0 {
-                fields.values[usize::from(number)] = value;
+                self.values[usize::from(number)] = Some(value);
             } else if key & 1 != 0 {
                 return Err(DecodeError::FieldNotUnderstood(number));
             }
         }
-        Ok(fields)
+        Ok(())
     }
 
     /// A number; zero when the field is absent and has that default.
@@ -146,9 +180,9 @@ impl<'a> Fields<'a> {
         self.value(field).unwrap_or_default()
     }
 
+    #[inline]
     fn value(&self, field: &Field) -> Option<&'a [u8]> {
-        let present = self.present & (1 << field.number) != 0;
-        present.then(|| self.values[usize::from(field.number)])
+        self.values[usize::from(field.number)]
     }
 
     fn due<T: Default>(
@@ -242,24 +276,32 @@ impl<'v> FieldWriter<'v> {
         let start = self.out.len();
         write(self.out)?;
         if self.out.len() > start {
-            let key = self.key(field);
+            let key = Varint::new(self.key(field));
             prepend_length(self.out, start);
             insert(self.out, start, key.as_bytes());
         }
         Ok(())
     }
 
+    #[inline]
     fn value(&mut self, field: &Field, value: &[u8]) {
         let key = self.key(field);
-        buffer::append(self.out, key.as_bytes());
-        buffer::append(self.out, Varint::new(value.len() as u64).as_bytes());
-        buffer::append(self.out, value);
+        buffer::reserve(self.out, 2 * VARINT_BYTES_MAX + value.len());
+        match (u8::try_from(key), u8::try_from(value.len())) {
+            // Both are their own varints: almost all fields there are.
+            (Ok(key @ ..=0x7f), Ok(len @ ..=0x7f)) => self.out.extend_from_slice(&[key, len]),
+            _ => {
+                self.out.extend_from_slice(Varint::new(key).as_bytes());
+                self.out.extend_from_slice(Varint::new(value.len() as u64).as_bytes());
+            }
+        }
+        self.out.extend_from_slice(value);
     }
 
-    fn key(&mut self, field: &Field) -> Varint {
+    fn key(&mut self, field: &Field) -> u64 {
         debug_assert!(field.number > self.last_number, "fields are written in ascending order");
         self.last_number = field.number;
-        Varint::new(u64::from(field.number) << 1 | u64::from(field.must_understand))
+        u64::from(field.number) << 1 | u64::from(field.must_understand)
     }
 }
 
@@ -287,83 +329,4 @@ fn insert(out: &mut Vec<u8>, at: usize, bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NUMBER: Field = field(1, Shape::Number { max: 300 }, Presence::DefaultZero);
-    const TEXT: Field = field(2, Shape::Text { bytes_max: 4 }, Presence::Required);
-    const KNOWN: u128 = mask(&[NUMBER, TEXT]);
-
-    const fn field(number: u8, shape: Shape, presence: Presence) -> Field {
-        Field { number, name: "field", shape, presence, must_understand: false, since: "2.0" }
-    }
-
-    #[track_caller]
-    fn check(body: &[u8], expected: Result<(u64, &str), DecodeError>) {
-        let got = Fields::read(body, KNOWN)
-            .and_then(|fields| Ok((fields.number::<u64>(&NUMBER)?, fields.text(&TEXT)?)));
-        assert_eq!(got, expected);
-    }
-
-    #[test]
-    fn order_defaults_and_unknown_fields() {
-        check(b"\x02\x01\x07\x04\x02ab", Ok((7, "ab")));
-        check(b"\x04\x02ab\x02\x01\x07", Ok((7, "ab")));
-        check(b"\x04\x02ab", Ok((0, "ab")));
-        check(b"\x04\x00", Ok((0, "")));
-        check(b"\x02\x01\x07", Err(DecodeError::FieldMissing(2)));
-        check(b"", Err(DecodeError::FieldMissing(2)));
-        // 3 and 127 are unknown; a known field may carry the must-understand bit.
-        check(b"\x06\x03xyz\x05\x02ab\xfe\x01\x00", Ok((0, "ab")));
-        check(b"\x04\x02ab\x07\x03xyz", Err(DecodeError::FieldNotUnderstood(3)));
-        check(b"\x04\x02ab\xff\x01\x00", Err(DecodeError::FieldNotUnderstood(127)));
-    }
-
-    #[test]
-    fn malformed_bodies() {
-        check(b"\x00\x00", Err(DecodeError::FieldNumber(0)));
-        check(b"\x01\x00", Err(DecodeError::FieldNumber(0)));
-        check(b"\x80\x02\x00", Err(DecodeError::FieldNumber(128)));
-        check(b"\x84\x04\x02ab", Err(DecodeError::FieldNumber(258)));
-        check(b"\x04\x02ab\x04\x02ab", Err(DecodeError::FieldDuplicate(2)));
-        check(b"\x04\x02ab\x06\x00\x06\x00", Err(DecodeError::FieldDuplicate(3)));
-        check(b"\x04\x02ab\x05\x02ab", Err(DecodeError::FieldDuplicate(2)));
-        check(b"\x04", Err(DecodeError::Overrun));
-        check(b"\x04\x03ab", Err(DecodeError::Overrun));
-        check(b"\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01ab", Err(DecodeError::Overrun));
-        check(b"\x84\x00\x02ab", Err(DecodeError::VarintNotMinimal));
-        check(b"\x04\x82\x00ab", Err(DecodeError::VarintNotMinimal));
-    }
-
-    #[test]
-    fn malformed_values() {
-        check(b"\x04\x05abcde", Err(DecodeError::FieldTooLong { number: 2, bytes_max: 4 }));
-        check(b"\x04\x02\xc3\x28", Err(DecodeError::NotUtf8(2)));
-        check(b"\x02\x00\x04\x00", Err(DecodeError::FieldLength(1)));
-        check(b"\x02\x01\x80\x04\x00", Err(DecodeError::FieldLength(1)));
-        check(b"\x02\x02\x07\x07\x04\x00", Err(DecodeError::FieldLength(1)));
-        check(b"\x02\x02\x87\x00\x04\x00", Err(DecodeError::VarintNotMinimal));
-        check(b"\x02\x02\xac\x02\x04\x00", Ok((300, "")));
-        check(b"\x02\x02\xad\x02\x04\x00", Err(DecodeError::FieldRange(1)));
-    }
-
-    #[test]
-    fn a_list_gets_its_lengths_in_front() {
-        let shape = Shape::List { item: &[NUMBER], items_max: None };
-        let list = field(20, shape, Presence::DefaultZero);
-        let mut out = b"before".to_vec();
-        let mut writer = FieldWriter::new(&mut out);
-        let item = |number: u32| {
-            move |writer: &mut FieldWriter<'_>| {
-                writer.number(&NUMBER, number);
-                Ok(())
-            }
-        };
-        let written = writer.list(&list, |out| {
-            append_item(out, item(5))?;
-            append_item(out, item(300))
-        });
-        assert_eq!(written, Ok(()));
-        assert_eq!(out, b"before\x28\x09\x03\x02\x01\x05\x04\x02\x02\xac\x02");
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@
 //!
 //! Big-endian. A longer header is skipped past what is known here.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use crate::{
     FrameError,
@@ -89,12 +89,32 @@ impl fmt::Debug for Frame<'_> {
 /// assert_eq!((frame.correlation, consumed), (7, wire.len()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[inline]
 pub fn split_frame(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
-    let present = input.len().min(HEADER_BYTES_MIN);
-    // Bytes that are still to come read as zero, so every number below is a lower bound.
+    // With a whole header at hand, what follows folds into a few comparisons.
+    match input.first_chunk() {
+        Some(head) => split(input, head, HEADER_BYTES_MIN),
+        None => split_early(input),
+    }
+}
+
+/// As [`split_frame`], when only the first bytes of a header are there.
+#[cold]
+fn split_early(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
+    // Bytes that are still to come read as zero, so every number is a lower bound.
     let mut head = [0; HEADER_BYTES_MIN];
-    head[..present].copy_from_slice(&input[..present]);
-    let [m0, m1, version, header_len, kind, message_type, f0, f1, ..] = head;
+    head[..input.len()].copy_from_slice(input);
+    split(input, &head, input.len())
+}
+
+/// Judges the header `head`, of which `present` bytes have arrived.
+#[inline]
+fn split<'a>(
+    input: &'a [u8],
+    head: &[u8; HEADER_BYTES_MIN],
+    present: usize,
+) -> Result<Option<(Frame<'a>, usize)>, FrameError> {
+    let [m0, m1, version, header_len, kind, message_type, f0, f1, ..] = *head;
 
     if !MAGIC.starts_with(&[m0, m1][..present.min(MAGIC.len())]) {
         return Err(FrameError::Magic);
@@ -113,7 +133,7 @@ pub fn split_frame(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameErro
     };
     let header_len = usize::from(header_len);
     // A usize has 32 bits or more on every platform that has sockets.
-    let bytes = header_len.saturating_add(be_u32(&head, 8) as usize);
+    let bytes = header_len.saturating_add(be_u32(head, 8) as usize);
     if bytes > FRAME_BYTES_MAX {
         return Err(FrameError::FrameTooLong { bytes, bytes_max: FRAME_BYTES_MAX });
     }
@@ -122,14 +142,18 @@ pub fn split_frame(input: &[u8]) -> Result<Option<(Frame<'_>, usize)>, FrameErro
         kind,
         message_type,
         flags: u16::from_be_bytes([f0, f1]),
-        budget_ms: be_u32(&head, 12),
-        correlation: u64::from(be_u32(&head, 16)) << 32 | u64::from(be_u32(&head, 20)),
+        budget_ms: be_u32(head, 12),
+        correlation: u64::from(be_u32(head, 16)) << 32 | u64::from(be_u32(head, 20)),
         body,
     };
     Ok(Some((frame, bytes)))
 }
 
+/// Where the length of the body stands in the header.
+pub(super) const BODY_LEN_AT: Range<usize> = 8..12;
+
 /// The header that this release writes, for a body of `body_len` bytes.
+#[inline]
 pub(super) fn header(frame: &Frame<'_>, body_len: u32) -> [u8; HEADER_BYTES_MIN] {
     const HEADER_LEN: u8 = 24;
     const _: () = assert!(HEADER_LEN as usize == HEADER_BYTES_MIN);
@@ -140,7 +164,7 @@ pub(super) fn header(frame: &Frame<'_>, body_len: u32) -> [u8; HEADER_BYTES_MIN]
     head[4] = frame.kind as u8;
     head[5] = frame.message_type;
     head[6..8].copy_from_slice(&frame.flags.to_be_bytes());
-    head[8..12].copy_from_slice(&body_len.to_be_bytes());
+    head[BODY_LEN_AT].copy_from_slice(&body_len.to_be_bytes());
     head[12..16].copy_from_slice(&frame.budget_ms.to_be_bytes());
     head[16..24].copy_from_slice(&frame.correlation.to_be_bytes());
     head

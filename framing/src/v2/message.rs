@@ -117,7 +117,9 @@ pub trait RequestMessage<'a>: Message<'a> {
     ///
     /// [`DecodeError`] when the fields are malformed or not the message's.
     fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
-        Self::read(&Fields::read(body, const { mask(Self::FIELDS) })?)
+        let mut fields = Fields::NONE;
+        fields.read(body, const { mask(Self::FIELDS) })?;
+        Self::read(&fields)
     }
 }
 
@@ -130,7 +132,8 @@ pub trait ReplyMessage<'a>: Message<'a> {
     /// [`DecodeError`] when the fields are malformed or not the message's.
     fn decode(body: &'a [u8]) -> Result<Answer<'a, Self>, DecodeError> {
         let known = const { mask(response::FIELDS) | mask(Self::FIELDS) };
-        let fields = Fields::read(body, known)?;
+        let mut fields = Fields::NONE;
+        fields.read(body, known)?;
         let status = Status::new(fields.number(&response::STATUS)?)
             .ok_or(DecodeError::FieldRange(response::STATUS.number))?;
         if status == Status::OK {

@@ -153,5 +153,7 @@ impl<'a, T: Item<'a>> Iterator for ListIter<'a, T> {
 }
 
 fn read_item<'a, T: Item<'a>>(rest: &mut &'a [u8]) -> Result<T, DecodeError> {
-    T::read(&Fields::read(varint::take_prefixed(rest)?, const { mask(T::FIELDS) })?)
+    let mut fields = Fields::NONE;
+    fields.read(varint::take_prefixed(rest)?, const { mask(T::FIELDS) })?;
+    T::read(&fields)
 }
