@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use pool::Pool;
@@ -133,6 +134,15 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
 fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn Error>> {
     let deadline = Instant::now() + STORE_PATIENCE;
+    let Rules { params, .. } = settings.rules;
+    // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
+    // has to clear, and the limiter's tables would be resident at once.
+    let guard = Guard::new(settings.guard.clone())?;
+    // The longest piece of work of a start. Everything up to the arenas goes on meanwhile.
+    let choice = settings.hash_engine;
+    let engine = thread::Builder::new()
+        .name("engines".to_owned())
+        .spawn(move || choose_engine(choice, params))?;
     let store = opening::store(settings, deadline, |cause| {
         tracing::warn!(%cause, "the store is not there yet");
     })?;
@@ -145,9 +155,8 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     let token_keys =
         LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), |_| Ok(()));
 
-    let Rules { params, .. } = settings.rules;
     let count = settings.hash_threads.get();
-    let engine = choose_engine(settings.hash_engine, params);
+    let engine = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let kib = arenas_kib(params, count);
     let annex_kib = ANNEX_KIB_MAX;
     tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
@@ -155,10 +164,9 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         ArenaManager::new(engine, params),
         pool::Config::new(count)?.without_liveness_check(),
     );
-    arenas.prefill(count, deadline)?;
+    prefill(&arenas, count, deadline)?;
     let annex =
         Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
-    let guard = Guard::new(settings.guard.clone())?;
     let guard = match settings.redis.clone() {
         // Connections of its own: sessions must not wait for guesses.
         Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?),
@@ -185,6 +193,27 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         passwords: opening::password_rules(settings)?,
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
+    })
+}
+
+/// Each arena is made by a thread of its own: the kernel has to clear the memory, which takes as long as
+/// half a hash.
+fn prefill(
+    arenas: &Pool<ArenaManager>,
+    count: usize,
+    deadline: Instant,
+) -> Result<(), Box<dyn Error>> {
+    thread::scope(|scope| {
+        let one = || arenas.prefill(count, deadline);
+        let threads = (1..count)
+            .map(|_| thread::Builder::new().name("arenas".to_owned()).spawn_scoped(scope, one))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut made = one();
+        for thread in threads {
+            let other = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            made = made.and(other);
+        }
+        Ok(made?)
     })
 }
 

@@ -52,9 +52,11 @@ pub const EXEMPT_MAX: usize = 64;
 /// How long Redis may take, with everything: as long as its own bounds let it.
 pub(super) const SHARED_TIME_MAX: Duration = Duration::from_millis(500);
 
-/// Locks of each table. Threads that hash are as many as cores; a lock is held for a fraction of a
-/// microsecond.
-pub(super) const SHARDS: usize = 64;
+/// Locks of each table, and pieces of its memory. Threads that hash are as many as cores; a lock is held for
+/// a fraction of a microsecond. With the default memory a piece is 512 KiB or more: pieces below
+/// 128 KiB come from glibc's heap, which writes to about half of what was asked for as zeros, and so takes
+/// the memory at once.
+pub(super) const SHARDS: usize = 16;
 
 /// How much a known network is worth when an entry has to go, in wrong guesses: more than the one or
 /// two that a random name leaves behind.

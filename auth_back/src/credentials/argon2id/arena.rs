@@ -7,7 +7,7 @@ use argon2::Block;
 use argon2_rust::Hasher;
 use zeroize::optimization_barrier;
 
-use super::super::limits::TAG_LEN;
+use super::super::limits::{SALT_LEN, TAG_LEN};
 use super::engine::{HashEngine, simd_engine};
 use super::flavour::Flavour;
 use super::params::Params;
@@ -64,6 +64,10 @@ impl Arena {
                 let mut hasher =
                     simd_engine(Flavour::OURS, params, TAG_LEN).map_err(|_| no_room)?.hasher();
                 hasher.reserve().map_err(|_| no_room)?;
+                // That only asks for addresses. A hash of a single pass writes to all of it.
+                let once = Params::in_record(params.m_kib(), 1, params.p()).map_err(|_| no_room)?;
+                hasher.set_argon2(simd_engine(Flavour::OURS, once, TAG_LEN).map_err(|_| no_room)?);
+                hasher.hash_into(&[], &[0; SALT_LEN], &mut [0; TAG_LEN]).map_err(|_| no_room)?;
                 Memory::Simd { hasher: Box::new(hasher), kib }
             }
         };
@@ -162,7 +166,7 @@ impl pool::Manager for ArenaManager {
     type Item = Arena;
     type Error = ArenaError;
 
-    /// Allocates; takes milliseconds, and no longer than the kernel takes to clear the memory.
+    /// Allocates and writes to the memory; takes milliseconds.
     fn connect(&self, _deadline: Instant) -> Result<Arena, ArenaError> {
         Arena::new(self.engine, self.params)
     }
