@@ -43,7 +43,7 @@ pub use mariadb::{Database, MariaDb};
 pub use memory::{Secrets, memory_image};
 pub use nginx::{Nginx, free_address};
 pub use operator::{Operator, Told};
-pub use procfs::resident_bytes;
+pub use procfs::{anonymous_bytes, resident_bytes};
 pub use raw::RawConnection;
 pub use redis::Redis;
 pub use server::{Server, run_to_end};

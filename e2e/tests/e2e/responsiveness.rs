@@ -6,7 +6,7 @@ use std::{
     thread::{self, ScopedJoinHandle},
 };
 
-use e2e::{System, resident_bytes};
+use e2e::{System, anonymous_bytes, resident_bytes};
 
 use crate::PASSWORD;
 
@@ -18,6 +18,10 @@ const ARENA_BYTES: u64 = 19456 * 1024;
 
 /// What auth_back may need beside its arenas.
 const OTHER_BYTES_MAX: u64 = 40 * 1024 * 1024;
+
+/// What it may have taken of that before the first request. The limiter's tables are more, and are not
+/// touched before somebody guesses.
+const OTHER_IDLE_BYTES_MAX: u64 = 12 * 1024 * 1024;
 
 /// Health answers that must arrive while the logins are in work. At a few milliseconds each,
 /// hundreds do; if health had to wait for logins, none would.
@@ -65,6 +69,18 @@ fn a_storm_of_logins_leaves_everything_else_served() {
     assert!(health_answers >= HEALTH_ANSWERS_MIN, "only {health_answers} during the storm");
     let allowed = arenas * ARENA_BYTES + OTHER_BYTES_MAX;
     assert!(resident_max < allowed, "{resident_max} bytes resident, allowed are {allowed}");
+}
+
+#[test]
+fn all_arenas_are_there_at_start_and_little_else() {
+    let arenas = 2;
+    let threads = arenas.to_string();
+    let mut system =
+        System::builder().default_hashing().auth_flags(&["--hash-threads", &threads]).start();
+    let taken = anonymous_bytes(system.auth().pid());
+    let arenas_bytes = arenas * ARENA_BYTES;
+    let allowed = arenas_bytes..arenas_bytes + OTHER_IDLE_BYTES_MAX;
+    assert!(allowed.contains(&taken), "{taken} bytes taken, allowed are {allowed:?}");
 }
 
 #[test]
