@@ -81,3 +81,13 @@ install_in_venv() {
     fi
     "$VENV/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
 }
+
+# Go and the drivers that Debian packages, for perf/peers/go.
+need_go() {
+    local source=/usr/share/gocode/src
+    need_package cc gcc libc6-dev
+    [[ -d $source/golang.org/x/crypto/argon2 && -d $source/github.com/go-sql-driver/mysql &&
+        -d $source/github.com/mattn/go-sqlite3 ]] && command -v go >/dev/null && return
+    need_package no-such-command golang-go golang-golang-x-crypto-dev golang-github-go-sql-driver-mysql-dev \
+        golang-github-mattn-go-sqlite3-dev
+}

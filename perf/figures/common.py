@@ -167,7 +167,7 @@ class System:
     wrapper   words in front of both servers' command lines, such as ("taskset", "1")
 
     In the `with`: base (http://ADDRESS), front and auth (Process; front_ops and auth_ops are where their
-    metrics are), database (Process or None), data (directory).
+    metrics are), database (Process or None; database_url without a database's name), data (directory).
     """
 
     def __init__(self, store, sessions, front, auth, wrapper):
@@ -188,8 +188,8 @@ class System:
             auth = common | {"DATA": self.data}
             self.database = None
             if self.store == "mysql":
-                self.database, url = _start_mariadb(self.scratch / "mariadb", ends)
-                auth["STORE"] = url + "/gatehouse"
+                self.database, self.database_url = _start_mariadb(self.scratch / "mariadb", ends)
+                auth["STORE"] = self.database_url + "/gatehouse"
             if self.sessions == "redis":
                 self.redis, auth["SESSIONS"] = _start_redis(self.scratch, ends)
             self.auth, places = self._start("auth_back", "AUTH_BACK_", auth | self._auth, ends)

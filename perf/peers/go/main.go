@@ -181,7 +181,7 @@ func only(method string, handler http.HandlerFunc) http.HandlerFunc {
 
 func readCredentials(w http.ResponseWriter, r *http.Request) (c credentials, ok bool) {
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyBytesMax)).Decode(&c)
-	if err != nil {
+	if err != nil || c.Username == "" || c.Password == "" {
 		problem(w, http.StatusBadRequest, "bad_request", "The body is not what was expected.")
 		return c, false
 	}
