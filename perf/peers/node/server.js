@@ -29,14 +29,14 @@ if (cluster.isPrimary) {
   await serve();
 }
 
-// One process a core, as Node's documentation of cluster has it. Each hashes on its own thread pool; as
-// many threads as cores in each, so that one worker alone can use the machine.
+// One process a core, as Node's documentation of cluster has it. Each hashes on a thread pool of its own, where
+// one thread is enough: more hashes at a time than cores only make each other wait.
 async function startWorkers() {
   const store = await openStore(storeUrl);
   await store.migrate();
   await store.close();
   const cores = availableParallelism();
-  const workers = Array.from({ length: cores }, () => cluster.fork({ UV_THREADPOOL_SIZE: cores }));
+  const workers = Array.from({ length: cores }, () => cluster.fork({ UV_THREADPOOL_SIZE: 1 }));
   cluster.on('exit', () => process.exit(1));
   const listening = await Promise.all(workers.map((worker) => once(worker, 'listening')));
   console.log(`ready http://${host}:${listening[0][0].port}`);
