@@ -127,7 +127,7 @@ fn lend<M: Manager, C: Clock>(
 ) -> Acquired<M, C> {
     match permit.item() {
         Some(item) if !needs_check(shared, item, now) => Ok(lent(shared, permit, waited)),
-        _ => lend_after_work(shared, permit, now, deadline, waited),
+        _ => lend_after_work(shared, permit, deadline, waited),
     }
 }
 
@@ -136,12 +136,12 @@ fn lend<M: Manager, C: Clock>(
 fn lend_after_work<M: Manager, C: Clock>(
     shared: &Arc<Shared<M, C>>,
     mut permit: Permit<M, C>,
-    now: Option<Instant>,
     deadline: Instant,
     waited: Duration,
 ) -> Acquired<M, C> {
     if let Some(pooled) = permit.item_mut() {
-        if now.is_some_and(|now| now >= deadline) {
+        // By the exact time: what judged the item's age may be a little behind.
+        if shared.clock.now() >= deadline {
             drop(permit);
             return Err(timed_out(shared, waited));
         }

@@ -9,6 +9,9 @@ use crate::limits::{
 
 /// How many items a pool holds and how long each may live. A value of this type is always valid.
 ///
+/// Ages are judged by [`Clock::now_roughly`](crate::Clock::now_roughly), so to a tick of the system's
+/// clock: 1 to 10 ms.
+///
 /// ```
 /// use std::time::Duration;
 ///

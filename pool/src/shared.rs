@@ -44,9 +44,10 @@ impl<M: Manager, C: Clock> Shared<M, C> {
         }
     }
 
-    /// The time, or `None` if nothing depends on it: reading the clock costs as much as the lock.
+    /// The time to judge an item's age by, or `None` if nothing depends on it. A rough one, because an
+    /// exact one costs more than all else that a borrow does.
     pub(crate) fn now_if_timed(&self) -> Option<Instant> {
-        self.is_timed.then(|| self.clock.now())
+        self.is_timed.then(|| self.clock.now_roughly())
     }
 
     pub(crate) fn emit(&self, event: Event<'_>) {

@@ -1,4 +1,4 @@
-//! `micro [pool|framing] [ROUNDS]`: measures, and prints every round as JSON.
+//! `micro [ROUNDS [pool|framing]]`: measures, and prints every round as JSON.
 
 use std::env;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use micro::rounds::{Contender, nanoseconds_each, take_turns};
 use serde_json::{Value, json};
 
 /// Rounds that are kept, unless told otherwise.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 7;
 /// Of one round of one thread.
 const SPAN: Duration = Duration::from_millis(50);
 /// Of one round of threads that compete: many turns of the scheduler.
@@ -21,16 +21,14 @@ const PEER: Duration = Duration::from_micros(50);
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
-    let what = arguments.next().unwrap_or_default();
-    let rounds = arguments.next().map_or(Ok(ROUNDS), |text| text.parse());
-    let measured = match (what.as_str(), rounds) {
-        ("pool", Ok(rounds)) => pools(rounds),
-        ("framing", Ok(rounds)) => messages(rounds),
-        ("", Ok(rounds)) => json!({"pool": pools(rounds), "framing": messages(rounds)}),
-        _ => {
-            eprintln!("usage: micro [pool|framing] [ROUNDS]");
-            return ExitCode::FAILURE;
-        }
+    let Ok(rounds) = arguments.next().map_or(Ok(ROUNDS), |text| text.parse()) else {
+        eprintln!("usage: micro [ROUNDS [pool|framing]]");
+        return ExitCode::FAILURE;
+    };
+    let measured = match arguments.next().as_deref() {
+        Some("pool") => pools(rounds),
+        Some("framing") => messages(rounds),
+        _ => json!({"pool": pools(rounds), "framing": messages(rounds)}),
     };
     println!("{measured:#}");
     ExitCode::SUCCESS

@@ -16,12 +16,19 @@ pub(crate) type TestLent = Lent<Factory, ManualClock>;
 pub(crate) struct ManualClock {
     start: Instant,
     passed_ms: Arc<AtomicU64>,
+    /// How far behind the rough time is.
+    lag_ms: Arc<AtomicU64>,
     reads: Arc<AtomicUsize>,
 }
 
 impl ManualClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.passed_ms.fetch_add(u64::try_from(by.as_millis()).unwrap(), SeqCst);
+    }
+
+    /// From now on, the rough time is that far behind.
+    pub(crate) fn lag(&self, by: Duration) {
+        self.lag_ms.store(u64::try_from(by.as_millis()).unwrap(), SeqCst);
     }
 
     pub(crate) fn reads(&self) -> usize {
@@ -38,6 +45,10 @@ impl Clock for ManualClock {
     fn now(&self) -> Instant {
         self.reads.fetch_add(1, SeqCst);
         self.deadline(Duration::ZERO)
+    }
+
+    fn now_roughly(&self) -> Instant {
+        self.now() - Duration::from_millis(self.lag_ms.load(SeqCst))
     }
 }
 
@@ -253,8 +264,12 @@ impl WorldBuilder {
             is_alive: self.is_alive,
             is_broken: self.is_broken,
         };
-        let clock =
-            ManualClock { start: Instant::now(), passed_ms: Arc::default(), reads: Arc::default() };
+        let clock = ManualClock {
+            start: Instant::now(),
+            passed_ms: Arc::default(),
+            lag_ms: Arc::default(),
+            reads: Arc::default(),
+        };
         let log = Log::default();
         let pool = Pool::with_clock(factory, self.config, clock.clone(), log.clone());
         World { pool, clock, census, log }
