@@ -114,6 +114,9 @@ pub trait Handler: Sized + 'static {
 
     /// The time that [`Handler::wake_at`] told has come.
     fn on_wake(&mut self, _now: Instant) {}
+
+    /// The loop's turn ends; see [`reactor::Protocol::on_turn_end`].
+    fn on_turn_end(&mut self) {}
 }
 
 /// The circumstances of a call.

@@ -155,6 +155,7 @@ impl<P: Protocol> EventLoop<P> {
             }
             self.fire_timers();
             self.visit_ready();
+            P::on_turn_end(&mut self.shared);
             self.arm_wake();
         }
     }

@@ -2,20 +2,24 @@
 //!
 //! Posting never blocks a loop and never loses a letter. The loop is woken only by the post that
 //! finds it possibly asleep: a wake is a system call, and under load one of them serves a whole
-//! batch of completions.
+//! batch of completions. Who has a batch in hand posts it [quietly](Ticket::answer_quietly) and rings
+//! once, so that the loop does not wake for the first and find the others missing.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
 
 use crate::protocol::ConnectionId;
 
 /// A loop's letter box; clones post to the same loop.
-pub struct Mailbox<C> {
-    sender: Sender<Letter<C>>,
+pub struct Mailbox<C>(Arc<Letterbox<C>>);
+
+struct Letterbox<C> {
+    /// Its lock is held for as long as it takes to append one letter, or to exchange the whole list.
+    letters: Mutex<Vec<Letter<C>>>,
     alarm: Arc<Alarm>,
 }
 
@@ -33,13 +37,12 @@ struct Alarm {
 }
 
 impl<C> Mailbox<C> {
-    /// The queue has no bound of its own, because each letter answers work that was admitted under
+    /// The list has no bound of its own, because each letter answers work that was admitted under
     /// one: lanes and the loop's connections limit how many can be on their way.
     pub(crate) fn new(waker: mio::Waker) -> (Self, Letters<C>) {
-        let (sender, receiver) = crossbeam_channel::unbounded();
         let alarm = Arc::new(Alarm { waker, ringing: AtomicBool::new(false) });
-        let letters = Letters { receiver, alarm: Arc::clone(&alarm) };
-        (Self { sender, alarm }, letters)
+        let letterbox = Arc::new(Letterbox { letters: Mutex::default(), alarm });
+        (Self(Arc::clone(&letterbox)), Letters(letterbox))
     }
 
     /// Delivers `completion` to a connection in the loop's next turn, or drops it when the
@@ -58,42 +61,82 @@ impl<C> Mailbox<C> {
     }
 
     fn send(&self, letter: Letter<C>) {
-        // An error means that the loop has ended; nobody is left to be answered.
-        if self.sender.send(letter).is_ok() && !self.alarm.ringing.swap(true, Ordering::AcqRel) {
+        self.put(letter);
+        self.0.alarm.ring();
+    }
+
+    fn put(&self, letter: Letter<C>) {
+        self.0.letters.lock().push(letter);
+    }
+}
+
+impl Alarm {
+    fn ring(&self) {
+        if !self.ringing.swap(true, Ordering::AcqRel) {
             // Writing to an eventfd fails only if the loop's poll is gone.
-            let _ = self.alarm.waker.wake();
+            let _ = self.waker.wake();
         }
     }
 }
 
 impl<C> Clone for Mailbox<C> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), alarm: Arc::clone(&self.alarm) }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<C> fmt::Debug for Mailbox<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").field("waiting", &self.sender.len()).finish_non_exhaustive()
+        f.debug_struct("Mailbox")
+            .field("waiting", &self.0.letters.lock().len())
+            .finish_non_exhaustive()
     }
 }
 
 /// The loop's end of its mailbox.
-pub(crate) struct Letters<C> {
-    receiver: Receiver<Letter<C>>,
-    alarm: Arc<Alarm>,
-}
+pub(crate) struct Letters<C>(Arc<Letterbox<C>>);
 
 impl<C> Letters<C> {
-    /// Moves everything that has been posted into `mail`. The alarm is reset first, so a letter
-    /// that is posted meanwhile either is taken now or rings again. The reset has to be a swap: a
-    /// plain store could be passed by the reads that follow it, and a letter posted in between
-    /// would neither be seen nor ring.
+    /// Exchanges everything that has been posted for `mail`, which has to be empty. The alarm is reset
+    /// first, so a letter that is posted meanwhile either is taken now or rings again. The reset has
+    /// to be a swap: a plain store could be passed by the reads that follow it, and a letter posted
+    /// in between would neither be seen nor ring.
     pub(crate) fn take(&self, mail: &mut Vec<Letter<C>>) {
-        self.alarm.ringing.swap(false, Ordering::AcqRel);
-        // Only what is there now, so that posting fast cannot hold the loop here.
-        let waiting = self.receiver.len();
-        mail.extend(self.receiver.try_iter().take(waiting));
+        debug_assert!(mail.is_empty());
+        self.0.alarm.ringing.swap(false, Ordering::AcqRel);
+        std::mem::swap(mail, &mut self.0.letters.lock());
+    }
+}
+
+/// Loops that were posted to and not rung for yet. Dropping it rings.
+#[derive(Default)]
+pub struct Bells(Vec<Arc<Alarm>>);
+
+impl Bells {
+    /// Wakes each of the loops that may sleep. A system call for each that does, none for the others.
+    pub fn ring(&mut self) {
+        for alarm in self.0.drain(..) {
+            alarm.ring();
+        }
+    }
+
+    fn add(&mut self, alarm: &Arc<Alarm>) {
+        // There are as many as loops: a few.
+        if !self.0.iter().any(|known| Arc::ptr_eq(known, alarm)) {
+            self.0.push(Arc::clone(alarm));
+        }
+    }
+}
+
+impl Drop for Bells {
+    fn drop(&mut self) {
+        self.ring();
+    }
+}
+
+impl fmt::Debug for Bells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bells").field("owed", &self.0.len()).finish()
     }
 }
 
@@ -124,6 +167,13 @@ impl<C: Send + 'static> Ticket<C> {
         self.mailbox.post_at(at, self.to, completion);
     }
 
+    /// Posts the answer, and leaves it to `bells` to wake the loop: for who has more of them in hand.
+    pub fn answer_quietly(mut self, completion: C, bells: &mut Bells) {
+        self.unanswered = None;
+        self.mailbox.put(Letter::Completion { to: self.to, completion });
+        bells.add(&self.mailbox.0.alarm);
+    }
+
     /// Gives the duty up without posting: the caller answers on the loop itself, such as when a
     /// lane was full.
     pub fn withdraw(mut self) {
@@ -142,5 +192,45 @@ impl<C: Send + 'static> Drop for Ticket<C> {
 impl<C: Send + 'static> fmt::Debug for Ticket<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket").field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::connection_id;
+
+    #[test]
+    fn a_loop_is_woken_once_for_a_batch_and_not_before() {
+        let mut poll = mio::Poll::new().expect("a descriptor for a test");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("another");
+        let (mailbox, letters) = Mailbox::new(waker);
+        let ticket = || Ticket::new(mailbox.clone(), connection_id(0), 0);
+        let mut events = mio::Events::with_capacity(4);
+        let mut check = |woken: bool, posted: usize| {
+            poll.poll(&mut events, Some(Duration::ZERO)).expect("it can be polled");
+            assert_eq!(!events.is_empty(), woken);
+            let mut mail = Vec::new();
+            letters.take(&mut mail);
+            assert_eq!(mail.len(), posted);
+        };
+        let mut bells = Bells::default();
+        ticket().answer_quietly(1, &mut bells);
+        ticket().answer_quietly(2, &mut bells);
+        check(false, 2);
+        ticket().answer_quietly(3, &mut bells);
+        bells.ring();
+        check(true, 1);
+        bells.ring();
+        check(false, 0);
+        ticket().answer_quietly(4, &mut bells);
+        drop(bells);
+        check(true, 1);
+        ticket().answer(5);
+        check(true, 1);
+        drop(ticket());
+        check(true, 1);
     }
 }

@@ -80,6 +80,10 @@ pub trait Protocol: Sized + 'static {
 
     /// The time that [`Protocol::wake_at`] told has come.
     fn on_wake(_shared: &mut Self::Shared, _now: Instant) {}
+
+    /// Every connection that had something to do in this turn was visited. What was gathered in
+    /// `shared` for all of them, such as jobs for workers, is handed on here, once a turn.
+    fn on_turn_end(_shared: &mut Self::Shared) {}
 }
 
 /// Names one connection of one loop. The generation tells a connection from a later one in the

@@ -122,6 +122,7 @@ impl<P: Protocol> Harness<P> {
             self.sent.extend_from_slice(output);
             self.session.sent(count, &mut self.spares);
             if !self.session.can_resume() {
+                P::on_turn_end(&mut self.shared);
                 return;
             }
             let mut around = Surroundings {

@@ -157,6 +157,10 @@ impl<H: Handler> Protocol for Connection<H> {
         shared.handler.on_wake(now);
     }
 
+    fn on_turn_end(shared: &mut Self::Shared) {
+        shared.handler.on_turn_end();
+    }
+
     fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
         self.draining = true;
         self.step(shared, io, |turn, state| match state {
