@@ -2,35 +2,33 @@
 
 use std::{fmt, sync::Arc};
 
-use crossbeam_channel::Receiver;
-
-use super::stats::Counters;
+use super::{queue::Queue, stats::Counters};
 
 /// Where one worker takes its jobs from.
 ///
 /// Taking more says that the jobs taken before are done: they count as in work until then.
 pub struct Inbox<J> {
-    queue: Receiver<J>,
+    queue: Arc<Queue<J>>,
     counters: Arc<Counters>,
+    /// Where [`recv`](Self::recv) finds its job; empty in between.
+    single: Vec<J>,
     in_hand: u64,
     taken_any: bool,
 }
 
 impl<J> Inbox<J> {
-    pub(super) const fn new(queue: Receiver<J>, counters: Arc<Counters>) -> Self {
-        Self { queue, counters, in_hand: 0, taken_any: false }
+    pub(super) const fn new(queue: Arc<Queue<J>>, counters: Arc<Counters>) -> Self {
+        Self { queue, counters, single: Vec::new(), in_hand: 0, taken_any: false }
     }
 
     /// The next job. Blocks until there is one; `None` when the lane has shut down and its queue is
     /// empty.
     #[must_use = "a job that is not worked on is lost"]
     pub fn recv(&mut self) -> Option<J> {
-        self.leave_behind();
-        // The last job is not to lie on the stack for as long as no other comes.
-        reactor::wipe_stack();
-        let job = self.queue.recv().ok()?;
-        self.took(1);
-        Some(job)
+        let mut single = std::mem::take(&mut self.single);
+        let job = if self.recv_batch(&mut single, 1) { single.pop() } else { None };
+        self.single = single;
+        job
     }
 
     /// Puts the next job into `batch`, and with it whatever is queued already, `max` in all.
@@ -44,11 +42,29 @@ impl<J> Inbox<J> {
     /// When `max` is 0.
     #[must_use = "after false there are no more jobs"]
     pub fn recv_batch(&mut self, batch: &mut Vec<J>, max: usize) -> bool {
+        self.recv_like(batch, max, |_, _| true)
+    }
+
+    /// The same, but a batch ends before the first job that does not go with its first; that job is left
+    /// to the next who asks. So a worker can take many jobs of one kind, and none of another kind has to
+    /// wait for them.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is 0.
+    #[must_use = "after false there are no more jobs"]
+    pub fn recv_like(
+        &mut self,
+        batch: &mut Vec<J>,
+        max: usize,
+        goes_with: impl Fn(&J, &J) -> bool,
+    ) -> bool {
         assert!(max > 0, "a batch has room for a job");
-        let Some(first) = self.recv() else { return false };
-        batch.push(first);
+        self.leave_behind();
         let before = batch.len();
-        batch.extend(self.queue.try_iter().take(max - 1));
+        if !self.queue.take(batch, max, goes_with) {
+            return false;
+        }
         self.took((batch.len() - before) as u64);
         true
     }

@@ -29,6 +29,12 @@
 //! # Ok::<(), service::lane::LaneError>(())
 //! ```
 //!
+//! # Few are woken
+//!
+//! An event loop has many jobs a turn, and waking a thread costs more than most of them. So it
+//! [queues](Lane::try_queue) them, and [calls](Lane::call) once, at the end of its turn. What then
+//! waits is taken by as few workers as it needs (`queue`).
+//!
 //! # A job owns its answer
 //!
 //! A job may be refused, dropped unrun at the end, or cut off by a panic. Whoever waits for it must
@@ -44,26 +50,43 @@
 
 mod inbox;
 mod options;
+mod queue;
 mod stats;
 mod worker;
 
-use std::{fmt, io, sync::Arc};
-
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 pub use inbox::Inbox;
 pub use options::{LaneOptions, Niceness};
 pub use stats::{LaneSnapshot, LaneStats};
 pub use worker::{StillRunning, Workers};
 
+use queue::{Queue, Refused};
 use stats::Counters;
 
 /// The submitting side of a lane: cheap to clone, one for each event loop.
 ///
 /// When the last clone is dropped, the workers finish what is queued and end.
 pub struct Lane<J> {
-    jobs: Sender<J>,
+    entrance: Arc<Entrance<J>>,
     counters: Arc<Counters>,
+    /// Something was [queued](Self::try_queue) here since the last [call](Self::call).
+    calls_owed: AtomicBool,
+}
+
+/// Shared by all clones of a lane. It closes behind the last.
+struct Entrance<J>(Arc<Queue<J>>);
+
+impl<J> Drop for Entrance<J> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl<J: Send + 'static> Lane<J> {
@@ -79,31 +102,58 @@ impl<J: Send + 'static> Lane<J> {
     where
         W: Fn(&mut Inbox<J>) + Send + Sync + 'static,
     {
-        let (jobs, queue) = bounded(options.queue.get());
+        let queue = Arc::new(Queue::new(options.queue.get()));
+        let entrance = Arc::new(Entrance(Arc::clone(&queue)));
         let counters = Arc::new(Counters::new(&options));
         let workers = Workers::spawn(&options, &queue, &counters, &Arc::new(worker))
             .map_err(|source| LaneError::Spawn { lane: options.name, source })?;
-        Ok((Self { jobs, counters }, workers))
+        Ok((Self::with(entrance, counters), workers))
     }
 }
 
 impl<J> Lane<J> {
-    /// Queues a job. Never blocks.
+    fn with(entrance: Arc<Entrance<J>>, counters: Arc<Counters>) -> Self {
+        Self { entrance, counters, calls_owed: AtomicBool::new(false) }
+    }
+
+    /// Queues a job and has a worker take it. Never blocks.
     ///
     /// # Errors
     ///
     /// [`Rejected`] with the job when the queue is full, or when no worker is left.
     pub fn try_submit(&self, job: J) -> Result<(), Rejected<J>> {
-        // Counted before it is sent: a worker may take it before this thread goes on, and what is
+        self.try_queue(job).inspect(|()| self.call())
+    }
+
+    /// Queues a job for the next [`call`](Self::call), which has to follow: for who has more of them,
+    /// and waits for none. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_submit`](Self::try_submit).
+    pub fn try_queue(&self, job: J) -> Result<(), Rejected<J>> {
+        // Counted before it is queued: a worker may take it before this thread goes on, and what is
         // queued must not come out negative.
         self.counters.submitting();
-        self.jobs.try_send(job).map_err(|error| {
+        self.entrance.0.push(job).map_err(|refused| {
             self.counters.rejected();
-            match error {
-                TrySendError::Full(job) => Rejected::Full(job),
-                TrySendError::Disconnected(job) => Rejected::Closed(job),
+            match refused {
+                Refused::Full(job) => Rejected::Full(job),
+                Refused::NoWorkers(job) => Rejected::Closed(job),
             }
-        })
+        })?;
+        self.calls_owed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Has workers take what was [queued](Self::try_queue) through this clone. Costs next to nothing
+    /// when nothing was, and a system call only when a worker has to be woken. Never blocks.
+    pub fn call(&self) {
+        // A clone is used by one loop. Should two share it, one of them finds the other's jobs called for.
+        if self.calls_owed.load(Ordering::Relaxed) {
+            self.calls_owed.store(false, Ordering::Relaxed);
+            self.entrance.0.call();
+        }
     }
 
     /// A handle on the lane's figures, for metrics. It does not keep the lane open.
@@ -115,7 +165,7 @@ impl<J> Lane<J> {
 
 impl<J> Clone for Lane<J> {
     fn clone(&self) -> Self {
-        Self { jobs: self.jobs.clone(), counters: Arc::clone(&self.counters) }
+        Self::with(Arc::clone(&self.entrance), Arc::clone(&self.counters))
     }
 }
 

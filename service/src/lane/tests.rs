@@ -130,6 +130,67 @@ fn a_batch_is_what_waits_and_no_more_than_its_maximum() {
     assert_eq!(stats.snapshot().finished, 7);
 }
 
+#[test]
+fn a_batch_leaves_jobs_of_another_kind_to_another_worker() {
+    let (batches, taken) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Arc::new(parking_lot::Mutex::new(gate));
+    let (lane, workers) = Lane::start(options(3, 8), move |inbox: &mut Inbox<&'static str>| {
+        let mut batch = Vec::new();
+        while inbox.recv_like(&mut batch, 4, |first, next| first == next) {
+            let _ = batches.send(std::mem::take(&mut batch));
+            let _ = gate.lock().recv_timeout(PATIENCE);
+        }
+    })
+    .expect("three threads");
+    // All three hold a batch in the end, and no gate was opened: each worker has called the next.
+    ["a", "a", "b", "a"].into_iter().for_each(|job| lane.try_queue(job).expect("room for eight"));
+    lane.call();
+    let mut seen: Vec<_> = Vec::new();
+    while seen.iter().map(Vec::len).sum::<usize>() < 4 {
+        seen.push(taken.recv_timeout(PATIENCE).expect("a batch"));
+    }
+    seen.sort_unstable();
+    assert!(seen.iter().all(|batch| batch.iter().all(|job| *job == batch[0])), "{seen:?}");
+    drop((open, lane));
+    workers.join();
+}
+
+#[test]
+fn no_job_is_left_behind_whoever_is_called() {
+    const SUBMITTERS: usize = 3;
+    const JOBS: usize = 3_000;
+    let (done, finished) = mpsc::channel();
+    let (lane, workers) = Lane::start(options(3, SUBMITTERS), move |inbox: &mut Inbox<usize>| {
+        let mut batch = Vec::new();
+        while inbox.recv_batch(&mut batch, 2) {
+            for job in batch.drain(..) {
+                let _ = done.send(job);
+            }
+        }
+    })
+    .expect("three threads");
+    // Each submitter has one job on its way and waits for it, so a job that nobody is called for ends the
+    // test at its patience.
+    let turn = Arc::new(parking_lot::Mutex::new(finished));
+    thread::scope(|scope| {
+        for _ in 0..SUBMITTERS {
+            let (lane, turn) = (lane.clone(), Arc::clone(&turn));
+            scope.spawn(move || {
+                for job in 0..JOBS {
+                    lane.try_queue(job).expect("a place for each submitter");
+                    lane.call();
+                    turn.lock().recv_timeout(PATIENCE).expect("a job is done");
+                }
+            });
+        }
+    });
+    let stats = lane.stats();
+    drop(lane);
+    workers.join();
+    assert_eq!(stats.snapshot().finished, (SUBMITTERS * JOBS) as u64);
+}
+
 /// Tells of its end, as the jobs of a server answer their clients.
 struct Guarded {
     panics: bool,

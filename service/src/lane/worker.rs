@@ -11,7 +11,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::{Inbox, LaneOptions, Niceness, stats::Counters};
+use super::{Inbox, LaneOptions, Niceness, queue::Queue, stats::Counters};
 
 /// The threads of a lane, to be waited for after its last [`Lane`](super::Lane) is dropped.
 ///
@@ -26,7 +26,7 @@ pub struct Workers {
 impl Workers {
     pub(super) fn spawn<J, W>(
         options: &LaneOptions,
-        queue: &Receiver<J>,
+        queue: &Arc<Queue<J>>,
         counters: &Arc<Counters>,
         worker: &Arc<W>,
     ) -> io::Result<Self>
@@ -37,7 +37,7 @@ impl Workers {
         let (alive, ended) = bounded(0);
         let threads = (0..options.threads.get()).map(|index| {
             let thread = Thread {
-                queue: queue.clone(),
+                place: Place::at(queue),
                 counters: Arc::clone(counters),
                 worker: Arc::clone(worker),
                 niceness: options.niceness,
@@ -87,11 +87,27 @@ pub struct StillRunning {
 
 /// One thread of a lane.
 struct Thread<J, W> {
-    queue: Receiver<J>,
+    place: Place<J>,
     counters: Arc<Counters>,
     worker: Arc<W>,
     niceness: Niceness,
     _alive: Sender<()>,
+}
+
+/// A worker's place at the queue, from before its thread starts until it has ended.
+struct Place<J>(Arc<Queue<J>>);
+
+impl<J> Place<J> {
+    fn at(queue: &Arc<Queue<J>>) -> Self {
+        queue.join();
+        Self(Arc::clone(queue))
+    }
+}
+
+impl<J> Drop for Place<J> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 impl<J, W: Fn(&mut Inbox<J>)> Thread<J, W> {
@@ -102,7 +118,7 @@ impl<J, W: Fn(&mut Inbox<J>)> Thread<J, W> {
     }
 
     fn work(&self) -> Then {
-        let mut inbox = Inbox::new(self.queue.clone(), Arc::clone(&self.counters));
+        let mut inbox = Inbox::new(Arc::clone(&self.place.0), Arc::clone(&self.counters));
         // Nothing of a worker that panicked is seen again: its state unwinds, and the inbox, whose
         // methods leave it whole, is dropped below.
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.worker)(&mut inbox))) else {

@@ -1,0 +1,153 @@
+//! What lies between those who submit jobs and those who take them: a bounded queue, and the workers
+//! that rest beside it.
+//!
+//! Waking a thread costs more than most jobs of the light lanes do, so it is done sparingly. One
+//! resting worker at a time is called; until it has come, nobody calls another, and it takes whatever
+//! has been queued meanwhile. If it leaves jobs behind, it calls the next. So a burst is taken by as few
+//! workers as it needs, in batches, and no job waits while a worker rests that nobody has called.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+
+/// A queue of at most `capacity` jobs. Its lock is held for as long as it takes to move jobs in or out.
+pub(super) struct Queue<J> {
+    capacity: usize,
+    state: Mutex<State<J>>,
+    bell: Condvar,
+}
+
+struct State<J> {
+    jobs: VecDeque<J>,
+    /// Workers that rest and were not called.
+    resting: usize,
+    /// One was called and has not come yet.
+    called: bool,
+    /// Workers that have not ended.
+    workers: usize,
+    /// Nobody is left who could submit.
+    closed: bool,
+}
+
+/// Why a job was not queued.
+pub(super) enum Refused<J> {
+    Full(J),
+    NoWorkers(J),
+}
+
+impl<J> Queue<J> {
+    pub(super) fn new(capacity: usize) -> Self {
+        let state =
+            State { jobs: VecDeque::new(), resting: 0, called: false, workers: 0, closed: false };
+        Self { capacity, state: Mutex::new(state), bell: Condvar::new() }
+    }
+
+    /// Queues a job and calls nobody.
+    pub(super) fn push(&self, job: J) -> Result<(), Refused<J>> {
+        let mut state = self.state.lock();
+        if state.workers == 0 {
+            return Err(Refused::NoWorkers(job));
+        }
+        if state.jobs.len() >= self.capacity {
+            return Err(Refused::Full(job));
+        }
+        state.jobs.push_back(job);
+        Ok(())
+    }
+
+    /// Calls a worker if there are jobs, one rests, and none is on its way.
+    pub(super) fn call(&self) {
+        let calls = self.state.lock().calls();
+        self.ring(calls);
+    }
+
+    /// Moves the first job to `batch`, and those behind it up to `max` in all, for as long as they go
+    /// with the first. Waits for the first; false when there are no more and will be none.
+    pub(super) fn take(
+        &self,
+        batch: &mut Vec<J>,
+        max: usize,
+        goes_with: impl Fn(&J, &J) -> bool,
+    ) -> bool {
+        let mut state = self.state.lock();
+        if state.jobs.is_empty() && !state.closed {
+            drop(state);
+            // The last job is not to lie on the stack for as long as no other comes.
+            reactor::wipe_stack();
+            state = self.state.lock();
+        }
+        while state.jobs.is_empty() {
+            if state.closed {
+                return false;
+            }
+            state.resting += 1;
+            while !state.called && !state.closed {
+                self.bell.wait(&mut state);
+            }
+            match std::mem::take(&mut state.called) {
+                // Whoever called has counted it out.
+                true => {}
+                false => state.resting -= 1,
+            }
+        }
+        let begin = batch.len();
+        while batch.len() - begin < max
+            && state
+                .jobs
+                .front()
+                .is_some_and(|next| batch.get(begin).is_none_or(|first| goes_with(first, next)))
+        {
+            batch.extend(state.jobs.pop_front());
+        }
+        let calls = state.calls();
+        drop(state);
+        self.ring(calls);
+        true
+    }
+
+    /// A worker begins. Nothing is queued before the first has.
+    pub(super) fn join(&self) {
+        self.state.lock().workers += 1;
+    }
+
+    /// A worker has ended. With the last, jobs that are queued are dropped: nobody will take them.
+    pub(super) fn leave(&self) {
+        let mut state = self.state.lock();
+        state.workers -= 1;
+        if state.workers == 0 {
+            let jobs = std::mem::take(&mut state.jobs);
+            // Their tickets answer for them, and may call on anything.
+            drop(state);
+            drop(jobs);
+            return;
+        }
+        // It may have been the one who was called.
+        let calls = state.calls();
+        drop(state);
+        self.ring(calls);
+    }
+
+    /// Nobody submits any more: workers end when the queue is empty.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.bell.notify_all();
+    }
+
+    fn ring(&self, calls: bool) {
+        if calls {
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl<J> State<J> {
+    /// Whether a worker is to be called now; it then counts as called.
+    fn calls(&mut self) -> bool {
+        let calls = !self.jobs.is_empty() && self.resting > 0 && !self.called;
+        if calls {
+            self.called = true;
+            self.resting -= 1;
+        }
+        calls
+    }
+}
