@@ -105,13 +105,13 @@ impl Api {
         }
     }
 
-    /// Queues work on its lane, or says at once that the lane is full.
+    /// Queues work on its lane, for when the turn ends, or says at once that the lane is full.
     fn submit(&self, work: Work, exchange: &Exchange, reply: Reply<'_>) -> Progress {
         let lane = if work.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
         let settle = if work.ends_sessions() { SETTLE_TIME_MAX } else { Duration::ZERO };
         let deadline = exchange.now + self.request_timeout;
         let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Outcome::dropped());
-        match lane.try_submit(Job { work, deadline, ticket }) {
+        match lane.try_queue(Job { work, deadline, ticket }) {
             Ok(()) => reply.later(deadline + settle + ANSWER_MARGIN),
             Err(rejected) => {
                 rejected.into_job().ticket.withdraw();
@@ -247,5 +247,10 @@ impl Handler for Api {
 
     fn on_wake(&mut self, now: Instant) {
         self.leases.drop_ended(now);
+    }
+
+    fn on_turn_end(&mut self) {
+        self.lanes.heavy.call();
+        self.lanes.light.call();
     }
 }
