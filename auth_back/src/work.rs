@@ -196,6 +196,15 @@ impl Request {
         })
     }
 
+    /// The token, if it does nothing but ask whose session it is: many of these are looked up together.
+    #[must_use]
+    pub fn as_check(&self) -> Option<&str> {
+        match self {
+            Self::CheckSession(token) => Some(token),
+            _ => None,
+        }
+    }
+
     /// Whether it hashes a password.
     #[must_use]
     pub fn is_heavy(&self) -> bool {

@@ -1,9 +1,11 @@
-//! The threads of a lane: one request after the other, from its deadline to its answer.
+//! The threads of a lane: one request after the other, from its deadline to its answer; but session
+//! checks that wait together are served together.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use reactor::Bells;
 use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
 use service::log::Sparing;
 
@@ -11,7 +13,8 @@ use crate::accounts::{AccountError, Accounts};
 use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::work::{Job, Reply};
+use crate::store::limits::SESSIONS_TOGETHER_MAX;
+use crate::work::{Call, Done, Job, Reply};
 
 /// Lines that a store that is away would have every request write.
 static FAILED: Sparing = Sparing::new();
@@ -39,48 +42,113 @@ pub fn start_lane(
     audit: Audit,
 ) -> Result<(Lane<Job>, Workers), LaneError> {
     let options = LaneOptions::new(name, size.threads, size.queue)?.niceness(niceness);
-    let pace = Pace::default();
+    let clerk = Clerk { accounts, pace: Pace::default(), metrics, audit };
     Lane::start(options, move |inbox| {
-        while let Some(job) = inbox.recv() {
-            serve(job, &accounts, &pace, &metrics, &audit);
+        let mut batch = Vec::with_capacity(SESSIONS_TOGETHER_MAX);
+        while inbox.recv_like(&mut batch, SESSIONS_TOGETHER_MAX, are_checks) {
+            match batch.len() {
+                1 => batch.drain(..).for_each(|job| clerk.serve(job)),
+                _ => clerk.serve_checks(&mut batch),
+            }
         }
     })
 }
 
-fn serve(job: Job, accounts: &Accounts, pace: &Pace, metrics: &Metrics, audit: &Audit) {
-    let Job { request, deadline, call, ticket } = job;
-    let began = Instant::now();
-    // What has expired in the queue, or will before it is done, is not worth a hash.
-    let mut whose = None;
-    let outcome = if pace.admits(deadline.saturating_duration_since(began)) {
-        request.run(accounts, deadline, &mut whose)
-    } else {
-        Err(AccountError::TimedOut)
-    };
-    if outcome.is_ok() {
-        pace.served(began.elapsed());
+fn are_checks(first: &Job, next: &Job) -> bool {
+    first.request.as_check().is_some() && next.request.as_check().is_some()
+}
+
+/// What the workers of a lane have in common.
+struct Clerk {
+    accounts: Arc<Accounts>,
+    pace: Pace,
+    metrics: Metrics,
+    audit: Audit,
+}
+
+impl Clerk {
+    fn serve(&self, job: Job) {
+        let began = Instant::now();
+        // What has expired in the queue, or will before it is done, is not worth a hash.
+        let mut whose = None;
+        let outcome = if self.admits(&job, began) {
+            job.request.run(&self.accounts, job.deadline, &mut whose)
+        } else {
+            Err(AccountError::TimedOut)
+        };
+        let took = began.elapsed();
+        if outcome.is_ok() {
+            self.pace.served(took);
+        }
+        self.note(job.call, &outcome, took);
+        // Before the answer: what somebody was told is on its way into the log.
+        if let Some(entry) = Entry::of(&job.request, &outcome, whose) {
+            self.audit.record(&entry);
+        }
+        job.ticket.answer(Reply { call: job.call, outcome });
     }
-    metrics.served(call.message_type, &outcome, began.elapsed());
-    match &outcome {
-        Err(error @ AccountError::Internal(_)) => {
-            if let Some(withheld) = FAILED.admit() {
-                let request = call.message_type.name();
-                tracing::error!(request, %error, withheld, "a request failed");
+
+    /// Session checks, looked up together and answered together. All of them were read before any is
+    /// looked up, so each is told what was so after it was asked.
+    fn serve_checks(&self, batch: &mut Vec<Job>) {
+        let began = Instant::now();
+        let mut bells = Bells::default();
+        for job in batch.extract_if(.., |job| !self.admits(job, began)) {
+            self.answer_check(job, Err(AccountError::TimedOut), began, &mut bells);
+        }
+        // Of those whose time is shorter nobody waits any more if it should take longer.
+        let Some(deadline) = batch.iter().map(|job| job.deadline).max() else { return };
+        let tokens = batch.iter().filter_map(|job| job.request.as_check());
+        let answers = self.accounts.check_sessions(tokens, deadline);
+        debug_assert_eq!(answers.len(), batch.len());
+        let mut alone = Vec::new();
+        for (job, answer) in batch.drain(..).zip(answers) {
+            match answer {
+                Some(outcome) => {
+                    self.answer_check(job, outcome.map(Done::Session), began, &mut bells);
+                }
+                None => alone.push(job),
             }
         }
-        Err(error @ AccountError::StoreUnavailable(_)) => {
-            if let Some(withheld) = STORE_AWAY.admit() {
-                let request = call.message_type.name();
-                tracing::warn!(request, %error, withheld, "the store was not there");
+        bells.ring();
+        self.pace.served(began.elapsed());
+        alone.into_iter().for_each(|job| self.serve(job));
+    }
+
+    /// Checks are not in the audit log.
+    fn answer_check(
+        &self,
+        job: Job,
+        outcome: Result<Done, AccountError>,
+        began: Instant,
+        bells: &mut Bells,
+    ) {
+        self.note(job.call, &outcome, began.elapsed());
+        job.ticket.answer_quietly(Reply { call: job.call, outcome }, bells);
+    }
+
+    fn admits(&self, job: &Job, now: Instant) -> bool {
+        self.pace.admits(job.deadline.saturating_duration_since(now))
+    }
+
+    /// Counts a request, and logs what an operator should know of it.
+    fn note(&self, call: Call, outcome: &Result<Done, AccountError>, took: Duration) {
+        self.metrics.served(call.message_type, outcome, took);
+        let request = call.message_type.name();
+        match outcome {
+            Err(error @ AccountError::Internal(_)) => {
+                if let Some(withheld) = FAILED.admit() {
+                    tracing::error!(request, %error, withheld, "a request failed");
+                }
             }
+            Err(error @ AccountError::StoreUnavailable(_)) => {
+                if let Some(withheld) = STORE_AWAY.admit() {
+                    tracing::warn!(request, %error, withheld, "the store was not there");
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
-    // Before the answer: what somebody was told is on its way into the log.
-    if let Some(entry) = Entry::of(&request, &outcome, whose) {
-        audit.record(&entry);
-    }
-    ticket.answer(Reply { call, outcome });
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, unix_ms};
+use crate::sessions::Sighting;
 use crate::sessions::limits::LISTED_MAX;
-use crate::store::{ListedSession, Product, SessionRow};
+use crate::store::limits::SESSIONS_TOGETHER_MAX;
+use crate::store::{ListedSession, Product, SessionRow, StoreError};
 
 /// A session that is alive.
 #[derive(Debug)]
@@ -45,9 +47,51 @@ impl Accounts {
     pub fn check_session(&self, token: &str, deadline: Instant) -> Answer<Live> {
         let now_ms = unix_ms(SystemTime::now());
         let session = self.live_session(token, now_ms, deadline)?;
+        Ok(self.live(session, now_ms))
+    }
+
+    fn live(&self, session: SessionRow, now_ms: u64) -> Live {
         let left = |until_ms: u64| Duration::from_millis(until_ms.saturating_sub(now_ms));
         let lease = self.rules.sessions.lease.min(left(session.expires_at_ms));
-        Ok(Live { expires_in: left(session.ends_at_ms), lease, session })
+        Live { expires_in: left(session.ends_at_ms), lease, session }
+    }
+
+    /// Whose sessions these tokens are, in their order, all looked up together. `None` for one that has
+    /// to be [checked](Self::check_session) by itself, which takes longer.
+    pub fn check_sessions<'a>(
+        &self,
+        tokens: impl Iterator<Item = &'a str>,
+        deadline: Instant,
+    ) -> Vec<Option<Answer<Live>>> {
+        let now_ms = unix_ms(SystemTime::now());
+        let mut digests = Vec::with_capacity(SESSIONS_TOGETHER_MAX);
+        let mut answers: Vec<_> = tokens
+            .map(|token| match self.digest(token) {
+                Ok(digest) => {
+                    digests.push(*digest.as_bytes());
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            })
+            .collect();
+        let asked = answers.iter_mut().filter(|answer| answer.is_none());
+        match self.sessions.find_together(&digests, now_ms, deadline) {
+            Ok(sightings) => {
+                for (answer, sighting) in asked.zip(sightings) {
+                    *answer = match sighting {
+                        Sighting::Live(session) => Some(Ok(self.live(session, now_ms))),
+                        Sighting::Dead => Some(Err(AccountError::SessionNotLive)),
+                        Sighting::Unsettled => None,
+                    };
+                }
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                asked.for_each(|answer| *answer = Some(Err(error.clone().into())));
+            }
+            // One row may be to blame, and shall cost its owner only.
+            Err(StoreError::Corrupt(_) | StoreError::Internal(_)) => {}
+        }
+        answers
     }
 
     /// Ends a session; ending one that has ended is no error. When this returns, it is over in the

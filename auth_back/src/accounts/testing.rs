@@ -414,6 +414,15 @@ impl Sessions for Spy {
         self.call("session", deadline, |store| store.session(digest, now_ms, deadline))
     }
 
+    fn sessions(
+        &self,
+        digests: &[[u8; 32]],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        self.call("sessions", deadline, |store| store.sessions(digests, now_ms, deadline))
+    }
+
     fn delete_session(&self, digest: &[u8; 32], deadline: Instant) -> Result<bool, StoreError> {
         self.call("delete_session", deadline, |store| store.delete_session(digest, deadline))
     }

@@ -174,6 +174,11 @@ impl Protocol for Conversation {
     fn on_shutdown(&mut self, _: &mut Desk, io: &mut Io<'_>) {
         self.stop(io);
     }
+
+    fn on_turn_end(desk: &mut Desk) {
+        desk.lanes.heavy.call();
+        desk.lanes.light.call();
+    }
 }
 
 impl Conversation {
@@ -326,7 +331,7 @@ impl Desk {
         let dropped = AccountError::Internal(InternalError::Dropped);
         let unanswered = Reply { call, outcome: Err(dropped) };
         let ticket = Ticket::new(self.mailbox.clone(), io.id(), unanswered);
-        lane.try_submit(Job { request, deadline, call, ticket }).map_err(|rejected| {
+        lane.try_queue(Job { request, deadline, call, ticket }).map_err(|rejected| {
             rejected.into_job().ticket.withdraw();
             self.metrics.overloaded.inc();
             Overloaded

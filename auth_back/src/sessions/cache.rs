@@ -32,6 +32,7 @@ pub(super) struct Cache {
 
 struct Scripts {
     read: Script,
+    read_together: Script,
     fill: Script,
     refresh: Script,
     end_one: Script,
@@ -77,6 +78,7 @@ impl Cache {
     pub(super) fn new(redis: RedisPool, store: Arc<dyn Store>) -> Self {
         let scripts = Scripts {
             read: Script::new(include_str!("scripts/read.lua")),
+            read_together: Script::new(include_str!("scripts/read_together.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             refresh: Script::new(include_str!("scripts/refresh.lua")),
             end_one: Script::new(include_str!("scripts/end_one.lua")),
@@ -109,6 +111,25 @@ impl Cache {
             Some(value) => session(value).map_or(Found::Away, Found::Session),
             None => Found::Away,
         }
+    }
+
+    /// Looks for several sessions in one round trip: those that are here, in the order of `digests`.
+    /// `None` when Redis is away, or not to be believed now.
+    pub(super) fn find_together(
+        &self,
+        digests: &[[u8; 32]],
+        deadline: Instant,
+    ) -> Option<Vec<Option<SessionRow>>> {
+        let known = self.generations.fresh(deadline)?;
+        let keys = Keys::of(&known);
+        let answer = self.run(&known, deadline, |connection| {
+            let mut call = self.scripts.read_together.arg(&keys.prefix);
+            for digest in digests {
+                call.key(keys.session(digest));
+            }
+            call.invoke::<Vec<Value>>(connection.driver())
+        })?;
+        (answer.len() == digests.len()).then(|| answer.into_iter().map(session).collect())
     }
 
     /// Brings a session that was missing. It is not kept if it was ended meanwhile.

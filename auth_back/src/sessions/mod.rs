@@ -65,6 +65,17 @@ pub struct SessionKeeper {
     rules: SessionRules,
 }
 
+/// What one look at a session has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It is live.
+    Live(SessionRow),
+    /// It is not.
+    Dead,
+    /// One look is not enough; [`SessionKeeper::find`] does what else it takes.
+    Unsettled,
+}
+
 impl SessionKeeper {
     /// Keeps sessions in `store` under these rules, with a copy in `redis`.
     #[must_use]
@@ -121,11 +132,51 @@ impl SessionKeeper {
         deadline: Instant,
     ) -> Result<Option<SessionRow>, StoreError> {
         let Some(row) = self.look_up(digest, now_ms, deadline)? else { return Ok(None) };
-        let unseen_ms = now_ms.saturating_sub(row.last_seen_at_ms);
-        if unseen_ms < millis(self.rules.idle / NOTES_PER_IDLE_TIME) {
+        if !self.owes_note(&row, now_ms) {
             return Ok(Some(row));
         }
         self.note_seen(digest, row, now_ms, deadline)
+    }
+
+    /// The sessions with these digests, in their order, all looked up together; at most
+    /// [`SESSIONS_TOGETHER_MAX`](crate::store::limits::SESSIONS_TOGETHER_MAX). What takes more than
+    /// looking (a note that is due, a session that Redis misses) is left to [`find`](Self::find), so
+    /// that the others do not wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: of none it is known whether it is live.
+    pub fn find_together(
+        &self,
+        digests: &[[u8; 32]],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let cached = self.cache.as_ref().and_then(|cache| cache.find_together(digests, deadline));
+        if let Some(found) = cached {
+            let sighting = |found| match found {
+                Some(row) => self.sighting(row, now_ms),
+                None => Sighting::Unsettled,
+            };
+            return Ok(found.into_iter().map(sighting).collect());
+        }
+        let found = self.store.sessions(digests, now_ms, deadline)?;
+        let sighting = |found: Option<SessionRow>| {
+            found.map_or(Sighting::Dead, |row| self.sighting(row, now_ms))
+        };
+        Ok(found.into_iter().map(sighting).collect())
+    }
+
+    fn sighting(&self, row: SessionRow, now_ms: u64) -> Sighting {
+        if now_ms < row.expires_at_ms && !self.owes_note(&row, now_ms) {
+            Sighting::Live(row)
+        } else {
+            Sighting::Unsettled
+        }
+    }
+
+    /// Whether the database is to be told that the session was seen.
+    fn owes_note(&self, row: &SessionRow, now_ms: u64) -> bool {
+        now_ms.saturating_sub(row.last_seen_at_ms) >= millis(self.rules.idle / NOTES_PER_IDLE_TIME)
     }
 
     /// Whose session it is, if it is live. Unlike [`find`](Self::find) it notes nothing: for a session

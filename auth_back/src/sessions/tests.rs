@@ -74,8 +74,20 @@ impl Bench {
     #[track_caller]
     fn check(&self, digest: &Digest, expected: bool) {
         for server in [0, 1, 0, 1] {
-            assert_eq!(self.find(server, digest), expected, "server {server}");
+            // Twice: what is missing in Redis is settled by the look at it alone.
+            for _ in 0..2 {
+                let wrong: fn(&Sighting) -> bool =
+                    if expected { |seen| *seen == Sighting::Dead } else { is_live };
+                let seen = self.find_together(server, &[*digest, [0; 32]]);
+                assert!(!wrong(&seen[0]), "server {server}: {seen:?}");
+                assert!(!is_live(&seen[1]), "there is no such session");
+                assert_eq!(self.find(server, digest), expected, "server {server}");
+            }
         }
+    }
+
+    fn find_together(&self, server: usize, digests: &[Digest]) -> Vec<Sighting> {
+        self.servers[server].find_together(digests, now_ms(), patient()).unwrap()
     }
 
     /// Asks until both servers find the session in Redis, which a rest may keep them from.
@@ -123,6 +135,10 @@ impl Bench {
     }
 }
 
+fn is_live(seen: &Sighting) -> bool {
+    matches!(seen, Sighting::Live(_))
+}
+
 fn now_ms() -> u64 {
     unix_ms(SystemTime::now())
 }
@@ -136,6 +152,47 @@ fn a_session_is_found_in_redis_once_it_was_found_in_the_database() {
     let cached = bench.servers[0].find(&digest, now_ms(), patient()).unwrap();
     assert_eq!(cached, row);
     assert_eq!(row.unwrap().username, "ada");
+}
+
+#[test]
+fn sessions_are_found_together_in_redis() {
+    let bench = Bench::new();
+    let [first, second, missing] = [0; 3].map(|_| bench.begin());
+    for digest in [&first, &second] {
+        bench.until_cached(digest);
+    }
+    let row = |digest| bench.fixture.store.session(digest, now_ms(), patient()).unwrap().unwrap();
+    let (first_row, second_row) = (row(&first), row(&second));
+    bench.fixture.store.take_calls();
+    let seen = bench.find_together(0, &[second, missing, first, [0; 32], second]);
+    let [first_row, second_row] = [first_row, second_row].map(Sighting::Live);
+    let unsettled = Sighting::Unsettled;
+    let expected = [second_row.clone(), unsettled.clone(), first_row, unsettled, second_row];
+    assert_eq!(seen, expected);
+    let calls = bench.fixture.store.take_calls();
+    assert!(!calls.iter().any(|call| call.starts_with("session")), "{calls:?}");
+
+    let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
+    let seen = bench.servers[0].find_together(&[first], due, patient()).unwrap();
+    assert_eq!(seen, [Sighting::Unsettled], "the database has to be told");
+    let over = now_ms() + 3_700_000;
+    let seen = bench.servers[0].find_together(&[first], over, patient()).unwrap();
+    assert_eq!(seen, [Sighting::Unsettled], "the database may know of a later end");
+}
+
+#[test]
+fn without_redis_sessions_are_found_together_in_the_database() {
+    let bench = Bench::new();
+    let [live, ended] = [0; 2].map(|_| bench.begin());
+    bench.servers[0].end(&ended, patient()).unwrap();
+    bench.until_cached(&live);
+    bench.redis.kill();
+    // A connection that is already made finds out first.
+    for _ in 0..3 {
+        let seen = bench.find_together(1, &[live, ended, [0; 32]]);
+        assert!(is_live(&seen[0]), "{seen:?}");
+        assert_eq!(seen[1..], [Sighting::Dead, Sighting::Dead]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::fault::{Blame, Fault};
 ///
 /// The text is one line for the log. It holds no password, no password record, no token and no value
 /// of a row; a database URL is printed without its password.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum StoreError {
     /// Not now: the database is away, too slow or full, or every connection was busy until the deadline.
     /// The operator's to mend; the caller answers 503.
@@ -33,7 +33,7 @@ pub enum StoreError {
 }
 
 /// The detail behind a [`StoreError`], for the log.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum Cause {
     /// The caller's deadline had passed before anything was sent.
     #[error("the deadline passed")]

@@ -73,6 +73,10 @@ pub const IO_TIMEOUT: Duration = Duration::from_secs(2);
 /// A statement that lost a deadlock was rolled back whole and is tried again, at most so often.
 pub const DEADLOCK_RETRIES_MAX: u32 = 2;
 
+/// Most sessions that are looked up together. A front sends about as many checks at once; looking up
+/// this many takes a fraction of a millisecond, and no other check has to wait longer than that.
+pub const SESSIONS_TOGETHER_MAX: usize = 64;
+
 /// Largest MySQL packet that is sent or accepted, in bytes. Told to the driver, because it would ask the
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;

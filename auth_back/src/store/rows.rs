@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::error::{Cause, StoreError};
-use super::limits::{PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, USER_AGENT_CHARS_MAX};
+use super::limits::{
+    PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, SESSIONS_TOGETHER_MAX, USER_AGENT_CHARS_MAX,
+};
 
 /// What `Debug` prints in place of something that has no business in a log.
 const REDACTED: &str = "***";
@@ -375,6 +377,14 @@ pub struct Product {
 /// range so that no store takes what another refuses.
 pub(super) fn sql_integer(value: u64, what: &'static str) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::Internal(Cause::OutOfRange(what)))
+}
+
+/// Refuses to look up more sessions together than may be.
+pub(super) fn check_together(sessions: usize) -> Result<(), StoreError> {
+    if sessions > SESSIONS_TOGETHER_MAX {
+        return Err(StoreError::Internal(Cause::OutOfRange("the number of sessions")));
+    }
+    Ok(())
 }
 
 /// The ids of changes as both databases take them, unless there are more changes than may be.

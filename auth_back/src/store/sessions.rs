@@ -27,6 +27,21 @@ pub trait Sessions {
         deadline: Instant,
     ) -> Result<Option<SessionRow>, StoreError>;
 
+    /// The same for several digests at once, at most
+    /// [`limits::SESSIONS_TOGETHER_MAX`](super::limits::SESSIONS_TOGETHER_MAX): the session of each, in
+    /// their order, all as of one moment after the call began. Costs one round trip, or one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if one of the rows cannot be read; [`StoreError::Internal`] if there are
+    /// too many.
+    fn sessions(
+        &self,
+        token_digests: &[[u8; 32]],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Option<SessionRow>>, StoreError>;
+
     /// Notes that a session was seen, unless another did so since its row was read, or it is dead: it
     /// never lives again. Returns whether it was noted.
     ///

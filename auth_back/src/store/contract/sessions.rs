@@ -8,6 +8,7 @@ contract! {
     of_many_who_saw_a_session_one_notes_it
     a_dead_session_is_never_refreshed
     a_row_of_an_older_server_keeps_its_end
+    sessions_are_looked_up_together
     a_user_sees_their_live_sessions
     a_session_is_deleted_by_its_users_id_alone
     the_oldest_sessions_make_room
@@ -87,6 +88,33 @@ fn a_row_of_an_older_server_keeps_its_end(fixture: &dyn Fixture) {
     assert!(refresh(&*store, 1, 1_000, 2_000, 4_000));
     let seen = row(&*store, 1, 0);
     assert_eq!((seen.last_seen_at_ms, seen.expires_at_ms, seen.ends_at_ms), (2_000, 4_000, 9_000));
+}
+
+fn sessions_are_looked_up_together(fixture: &dyn Fixture) {
+    let store = store_with_users(fixture);
+    for (digest, user_id) in [(1, 1), (2, 2), (3, 1), (4, 2)] {
+        insert(&*store, &session(10 + u64::from(digest), digest, user_id, 3_000));
+    }
+    insert(&*store, &session(20, 5, 1, 1_500));
+    store.delete_session(&[3; 32], patient()).unwrap();
+    store.raise_session_epoch(2, patient()).unwrap();
+    insert(&*store, &NewSession { epoch: 1, ..session(21, 6, 2, 3_000) });
+
+    // As many as for each statement that there is, and one that stands twice.
+    for count in [0, 1, 2, 4, 5, 16, 17, 64] {
+        let digests: Vec<[u8; 32]> =
+            (0..count).map(|place| [[1, 6, 2, 3, 5, 4, 9, 1][place % 8]; 32]).collect();
+        let found = store.sessions(&digests, 2_000, patient()).unwrap();
+        let alone: Vec<_> =
+            digests.iter().map(|digest| store.session(digest, 2_000, patient()).unwrap()).collect();
+        assert_eq!(found, alone, "{count} together");
+        let live = found.iter().flatten().count();
+        let expected = digests.iter().filter(|digest| matches!(digest[0], 1 | 6)).count();
+        assert_eq!(live, expected);
+    }
+    check_refused(store.sessions(&[[1; 32]; 65], 2_000, patient()), "1, 1");
+    let late = store.sessions(&[[1; 32]], 2_000, Instant::now());
+    assert!(matches!(late, Err(StoreError::Unavailable(Cause::Deadline))), "{late:?}");
 }
 
 fn a_user_sees_their_live_sessions(fixture: &dyn Fixture) {

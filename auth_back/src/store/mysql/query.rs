@@ -1,5 +1,7 @@
 //! Every statement, by name.
 
+use crate::store::limits::SESSIONS_TOGETHER_MAX;
+
 /// The statements of a [`MySqlStore`](super::MySqlStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Query {
@@ -24,6 +26,9 @@ pub(super) enum Query {
     SessionEpoch,
     InsertSession,
     Session,
+    Sessions4,
+    Sessions16,
+    Sessions64,
     RefreshSession,
     SessionsOfUser,
     SessionAtPlace,
@@ -38,7 +43,44 @@ pub(super) enum Query {
     Products,
 }
 
+/// The marks of four parameters.
+macro_rules! four {
+    () => {
+        "?,?,?,?"
+    };
+}
+
+macro_rules! sixteen {
+    () => {
+        concat!(four!(), ",", four!(), ",", four!(), ",", four!())
+    };
+}
+
+/// As [`Query::Session`], for as many digests as there are marks.
+macro_rules! sessions_in {
+    ($marks:expr) => {
+        concat!(
+            "SELECT token_digest, session.id, user_id, username, epoch, session.created_at_ms, \
+                    COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+                    COALESCE(ends_at_ms, expires_at_ms) \
+             FROM session JOIN user ON user.id = user_id \
+             WHERE token_digest IN (",
+            $marks,
+            ") AND expires_at_ms > ? AND epoch = session_epoch AND disabled_at_ms IS NULL"
+        )
+    };
+}
+
 impl Query {
+    /// The statement that looks for so many sessions or a few more, and for how many it does.
+    pub(super) fn sessions(count: usize) -> (Self, usize) {
+        match count {
+            0..=4 => (Self::Sessions4, 4),
+            5..=16 => (Self::Sessions16, 16),
+            _ => (Self::Sessions64, SESSIONS_TOGETHER_MAX),
+        }
+    }
+
     pub(super) const COUNT: usize = Self::Products as usize + 1;
 
     pub(super) fn sql(self) -> &'static str {
@@ -118,6 +160,11 @@ impl Query {
                  WHERE token_digest = ? AND expires_at_ms > ? \
                    AND epoch = session_epoch AND disabled_at_ms IS NULL"
             }
+            Self::Sessions4 => sessions_in!(four!()),
+            Self::Sessions16 => sessions_in!(sixteen!()),
+            Self::Sessions64 => {
+                sessions_in!(concat!(sixteen!(), ",", sixteen!(), ",", sixteen!(), ",", sixteen!()))
+            }
             // ends_at_ms first: MySQL takes what an earlier assignment has set.
             Self::RefreshSession => {
                 "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
@@ -168,3 +215,5 @@ impl Query {
         }
     }
 }
+
+const _: () = assert!(SESSIONS_TOGETHER_MAX == 64, "the longest statement has 64 marks");

@@ -1,11 +1,15 @@
 //! The sessions.
 
+use std::collections::HashMap;
+use std::iter;
 use std::time::Instant;
+
+use mysql::Value;
 
 use super::MySqlStore;
 use super::query::Query;
 use crate::store::limits::PURGE_BATCH_MAX;
-use crate::store::rows::sql_integer;
+use crate::store::rows::{check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
@@ -13,6 +17,12 @@ use crate::store::{
 
 /// A row of the list of sessions: id, digest, created, last seen, expires, address, agent.
 type Listed = (u64, Vec<u8>, u64, u64, u64, Option<String>, Option<String>);
+
+/// A live session: id, user, name, epoch, created, seen, expires, ends.
+type Found = (u64, u64, String, u32, u64, u64, u64, u64);
+
+/// The same behind its digest.
+type FoundTogether = (Vec<u8>, u64, u64, String, u32, u64, u64, u64, u64);
 
 impl Sessions for MySqlStore {
     fn insert_session(
@@ -55,18 +65,33 @@ impl Sessions for MySqlStore {
         let row = self.run(deadline, |connection| {
             connection.first(Query::Session, (&token_digest[..], now_ms))
         })?;
-        let session =
-            |(session_id, user_id, username, epoch, created, seen, expires, ends)| SessionRow {
-                session_id,
-                user_id,
-                username,
-                epoch,
-                created_at_ms: created,
-                last_seen_at_ms: seen,
-                expires_at_ms: expires,
-                ends_at_ms: ends,
-            };
-        Ok(row.map(session))
+        Ok(row.map(live_session))
+    }
+
+    fn sessions(
+        &self,
+        token_digests: &[[u8; 32]],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        check_together(token_digests.len())?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        let Some(last) = token_digests.last() else { return Ok(Vec::new()) };
+        // Statements are prepared for a few lengths; looking for the last again fills the rest.
+        let (query, marks) = Query::sessions(token_digests.len());
+        let digests = token_digests.iter().chain(iter::repeat(last)).take(marks);
+        let params: Vec<Value> =
+            digests.map(Value::from).chain(iter::once(Value::from(now_ms))).collect();
+        let rows: Vec<FoundTogether> =
+            self.run(deadline, |connection| connection.all(query, params.clone()))?;
+        let found: HashMap<Vec<u8>, SessionRow> = rows
+            .into_iter()
+            .map(|(digest, id, user_id, name, epoch, created, seen, expires, ends)| {
+                (digest, live_session((id, user_id, name, epoch, created, seen, expires, ends)))
+            })
+            .collect();
+        // The same digest may stand in the list more than once.
+        Ok(token_digests.iter().map(|digest| found.get(&digest[..]).cloned()).collect())
     }
 
     fn refresh_session(
@@ -236,4 +261,19 @@ impl Sessions for MySqlStore {
 fn digest(token: Vec<u8>) -> Result<[u8; 32], StoreError> {
     let wrong = |_| StoreError::Corrupt(Cause::Database("a digest of another length".to_owned()));
     token.try_into().map_err(wrong)
+}
+
+fn live_session(
+    (session_id, user_id, username, epoch, created, seen, expires, ends): Found,
+) -> SessionRow {
+    SessionRow {
+        session_id,
+        user_id,
+        username,
+        epoch,
+        created_at_ms: created,
+        last_seen_at_ms: seen,
+        expires_at_ms: expires,
+        ends_at_ms: ends,
+    }
 }

@@ -2,15 +2,22 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Statement, params};
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::PURGE_BATCH_MAX;
-use crate::store::rows::sql_integer;
+use crate::store::rows::{check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
 };
+
+const LIVE_SESSION: &str = "SELECT session.id, user_id, username, epoch, session.created_at_ms, \
+            COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
+            COALESCE(ends_at_ms, expires_at_ms) \
+     FROM session JOIN user ON user.id = user_id \
+     WHERE token_digest = ? AND expires_at_ms > ? \
+       AND epoch = session_epoch AND disabled_at_ms IS NULL";
 
 impl Sessions for SqliteStore {
     fn insert_session(
@@ -55,28 +62,28 @@ impl Sessions for SqliteStore {
     ) -> Result<Option<SessionRow>, StoreError> {
         let now_ms = sql_integer(now_ms, "the time")?;
         self.read(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT session.id, user_id, username, epoch, session.created_at_ms, \
-                            COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
-                            COALESCE(ends_at_ms, expires_at_ms) \
-                     FROM session JOIN user ON user.id = user_id \
-                     WHERE token_digest = ? AND expires_at_ms > ? \
-                       AND epoch = session_epoch AND disabled_at_ms IS NULL",
-                )?
-                .query_row(params![token_digest, now_ms], |row| {
-                    Ok(SessionRow {
-                        session_id: unsigned(row, 0)?,
-                        user_id: unsigned(row, 1)?,
-                        username: row.get(2)?,
-                        epoch: row.get(3)?,
-                        created_at_ms: unsigned(row, 4)?,
-                        last_seen_at_ms: unsigned(row, 5)?,
-                        expires_at_ms: unsigned(row, 6)?,
-                        ends_at_ms: unsigned(row, 7)?,
-                    })
-                })
-                .optional()
+            let mut statement = connection.prepare_cached(LIVE_SESSION)?;
+            live_session(&mut statement, token_digest, now_ms)
+        })
+    }
+
+    fn sessions(
+        &self,
+        token_digests: &[[u8; 32]],
+        now_ms: u64,
+        deadline: Instant,
+    ) -> Result<Vec<Option<SessionRow>>, StoreError> {
+        check_together(token_digests.len())?;
+        let now_ms = sql_integer(now_ms, "the time")?;
+        self.read(deadline, |connection| {
+            // One transaction takes and gives back the locks of the log once, not for each row. It has
+            // written nothing, and ends as it is dropped, whatever happens.
+            let transaction = connection.unchecked_transaction()?;
+            let mut statement = transaction.prepare_cached(LIVE_SESSION)?;
+            token_digests
+                .iter()
+                .map(|digest| live_session(&mut statement, digest, now_ms))
+                .collect()
         })
     }
 
@@ -298,4 +305,26 @@ impl Sessions for SqliteStore {
                 .map(drop)
         })
     }
+}
+
+/// What [`LIVE_SESSION`] finds.
+fn live_session(
+    statement: &mut Statement<'_>,
+    token_digest: &[u8; 32],
+    now_ms: i64,
+) -> rusqlite::Result<Option<SessionRow>> {
+    statement
+        .query_row(params![token_digest, now_ms], |row| {
+            Ok(SessionRow {
+                session_id: unsigned(row, 0)?,
+                user_id: unsigned(row, 1)?,
+                username: row.get(2)?,
+                epoch: row.get(3)?,
+                created_at_ms: unsigned(row, 4)?,
+                last_seen_at_ms: unsigned(row, 5)?,
+                expires_at_ms: unsigned(row, 6)?,
+                ends_at_ms: unsigned(row, 7)?,
+            })
+        })
+        .optional()
 }
