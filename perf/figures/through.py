@@ -1,0 +1,56 @@
+"""Products over 64 connections with 64 different tokens (`perf/wrk/products.lua`), closed loop. Leased: answered on the
+loop of http_front, as by default. Lease 0: every request goes through a worker of http_front, a borrowed connection, and
+a worker of auth_back, which looks the session up in SQLite, or in Redis. Leased and lease 0 in turn, five pairs each.
+"""
+
+from figures.common import wrk
+from figures.results import Measured, Row, Table
+
+TITLE = "The way through: products without leases"
+
+
+def measure(bench):
+    rows, cells, leased_loads = [], [], []
+    with (
+        bench.system() as leased,
+        bench.system(auth={"LEASE": "0ms"}) as sqlite,
+        bench.system(sessions="redis", auth={"LEASE": "0ms"}) as redis,
+    ):
+        for system in (leased, sqlite, redis):
+            system.populate(users=1, viewers=64)
+            _view(bench, system, 1)
+        for name, system in (("SQLite", sqlite), ("Redis", redis)):
+            run = bench.pairs(lambda s=system: _view(bench, s, 2), lambda: _view(bench, leased, 2))
+            rows.append(
+                Row.of(
+                    f"products, lease 0, sessions in {name}: requests a second against leased",
+                    ">= 0.45",
+                    run.ratio(lambda load: load.per_second),
+                    context=f"{run.median_a(lambda load: load.per_second):.0f}/s against "
+                    f"{run.median_b(lambda load: load.per_second):.0f}/s",
+                )
+            )
+            cells.append(_cells(f"lease 0, {name}", run.a))
+            leased_loads += run.b
+    head = ["", "requests/s", "p50 ms", "p99 ms", "http_front µs", "auth_back µs", "Redis µs"]
+    note = "µs are CPU time a request, user and system. wrk takes a part of both cores beside them."
+    return [*rows, Table("CPU time and latency", head, [_cells("leased", leased_loads), *cells], note)]
+
+
+def _view(bench, system, seconds):
+    servers = system.processes()
+    if system.sessions == "redis":
+        servers["redis"] = system.redis
+    return wrk(system.base, "products", 64, bench.seconds(seconds), servers, TOKENS_FILE=system.scratch / "tokens")
+
+
+def _cells(name, loads):
+    def median(key):
+        return Measured.of(map(key, loads)).value
+
+    def cpu(server):
+        return median(lambda load: load.cpu_us[server]) if server in loads[0].cpu_us else ""
+
+    latencies = [median(lambda load: load.p50_us) / 1000, median(lambda load: load.p99_ms)]
+    servers = [cpu(server) for server in ("http_front", "auth_back", "redis")]
+    return [name, median(lambda load: load.per_second), *latencies, *servers]
