@@ -82,9 +82,13 @@ install_in_venv() {
     "$VENV/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
 }
 
+# Where Debian has the source of Go packages: they are used as they are installed, without modules.
+# shellcheck disable=SC2034 # for whoever sources this
+readonly GO_PATH=/usr/share/gocode
+
 # Go and the drivers that Debian packages, for perf/peers/go.
 need_go() {
-    local source=/usr/share/gocode/src
+    local source=$GO_PATH/src
     need_package cc gcc libc6-dev
     [[ -d $source/golang.org/x/crypto/argon2 && -d $source/github.com/go-sql-driver/mysql &&
         -d $source/github.com/mattn/go-sqlite3 ]] && command -v go >/dev/null && return
