@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 
 from figures import common
-from figures.results import Measured, Row, Table
+from figures.results import Measured, Plot, Row, Series, Table
 
 TITLE = "Against peers"
 
@@ -143,6 +143,10 @@ def measure(bench):
         table("Registrations at saturation, SQLite", registrations),
         table("Products with a live session, SQLite", on_sqlite),
         table("Products with a live session, MariaDB", on_mysql),
+        bars("peers_logins", "Logins at saturation", "logins/s", per_second, logins, logins_on_mysql),
+        bars("peers_products", "Products with a live session", "requests/s", per_second, on_sqlite, on_mysql),
+        bars("peers_products_cpu", "Products with a live session: CPU", "µs of CPU a request", cpu_us, on_sqlite,
+             on_mysql),
     ]
 
 
@@ -178,6 +182,15 @@ def table(title, loads, memory=None):
         head.append("resident MB after")
         rows = [[*row, memory[row[0]]] for row in rows]
     return Table(title, head, rows, note="Medians of the rounds.")
+
+
+def bars(name, title, label, key, on_sqlite, on_mysql):
+    """Servers beside each other, with medians and spreads of the rounds."""
+    series = []
+    for store, loads in (("SQLite", on_sqlite), ("MariaDB", on_mysql)):
+        of = {server: Measured.of(map(key, runs)) for server, runs in loads.items()}
+        series.append(Series(store, list(of), *zip(*((m.value, m.low, m.high) for m in of.values()), strict=True)))
+    return Plot(name, title, "", label, series, kind="bars")
 
 
 def middle(loads, key):
