@@ -8,6 +8,7 @@ PLOTS is a JSON list of Plot (figures/results.py). The same plots give the same 
 import json
 import pathlib
 import sys
+import textwrap
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -78,7 +79,7 @@ def _bars(axes, plot):
             ]
         bars = axes.bar(at, series.y, width * 0.92, color=colour, label=series.label, yerr=spread, capsize=3)
         axes.bar_label(bars, [number(y) for y in series.y], padding=3, fontsize=8)
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), [textwrap.fill(str(name), 14) for name in names])
 
 
 def _colours(plot):
