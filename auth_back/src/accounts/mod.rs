@@ -10,6 +10,7 @@ mod error;
 mod login;
 pub(crate) mod profile;
 mod register;
+mod room;
 mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,6 +40,7 @@ use crate::ids::{Snowflakes, UserId};
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::Store;
+use room::Room;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {
@@ -96,8 +98,8 @@ impl Accounts {
         Ok(record.to_text())
     }
 
-    fn arena(&self, deadline: Instant) -> Answer<pool::Lent<ArenaManager>> {
-        let arena = self.arenas.acquire(deadline)?;
+    fn arena(&self, deadline: Instant) -> Answer<Room<'_>> {
+        let arena = Room::acquire(&self.arenas, deadline)?;
         // A free arena is lent whatever the deadline; a hash that nobody waits for is not begun.
         if Instant::now() < deadline { Ok(arena) } else { Err(AccountError::TimedOut) }
     }

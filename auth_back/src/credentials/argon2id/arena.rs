@@ -5,31 +5,35 @@ use std::time::Instant;
 
 use argon2::Block;
 use argon2_rust::Hasher;
+use argon2_simd::Isa;
 use zeroize::optimization_barrier;
 
 use super::super::limits::{SALT_LEN, TAG_LEN};
-use super::engine::{HashEngine, simd_engine};
+use super::engine::{HashEngine, portable_engine};
 use super::flavour::Flavour;
 use super::params::Params;
 
 // One block is the KiB that m counts in (RFC 9106, section 3.2).
 const _: () = assert!(size_of::<Block>() == 1024);
 
-/// Memory for one hash at a time: allocated and touched once, reused, wiped after each hash.
+/// Memory for one hash at a time: allocated and touched once, reused, wiped after each hash, or before it is
+/// idle ([`Arena::keep_traces`]).
 ///
 /// Wiping matters: the last block gives away the tag before the pepper seals it, and after a single
 /// pass the first block can be compared with a guess at the price of one `BLAKE2b` hash.
 pub struct Arena {
     pub(super) memory: Memory,
+    pub(super) keeps_traces: bool,
 }
 
 /// Memory as each engine wants it.
 pub(super) enum Memory {
     /// Blocks that the reference engine is handed and that are wiped here.
     Reference(Vec<Block>),
-    /// An engine that owns its memory, mapped on huge pages where the kernel gives them, and wipes
-    /// it after each hash.
-    Simd { hasher: Box<Hasher>, kib: usize },
+    /// Mapped on huge pages where the kernel gives them, and wiped when it is told to.
+    Simd(argon2_simd::Memory),
+    /// An engine that owns its memory and wipes it after each hash.
+    Portable { hasher: Box<Hasher>, kib: usize },
     /// None: leave to take as much from the allocator, for a function that brings its own.
     Leave { kib: usize },
 }
@@ -60,18 +64,57 @@ impl Arena {
                 blocks.resize(kib, Block::new());
                 Memory::Reference(blocks)
             }
-            HashEngine::Simd => {
-                let mut hasher =
-                    simd_engine(Flavour::OURS, params, TAG_LEN).map_err(|_| no_room)?.hasher();
-                hasher.reserve().map_err(|_| no_room)?;
-                // That only asks for addresses. A hash of a single pass writes to all of it.
-                let once = Params::in_record(params.m_kib(), 1, params.p()).map_err(|_| no_room)?;
-                hasher.set_argon2(simd_engine(Flavour::OURS, once, TAG_LEN).map_err(|_| no_room)?);
-                hasher.hash_into(&[], &[0; SALT_LEN], &mut [0; TAG_LEN]).map_err(|_| no_room)?;
-                Memory::Simd { hasher: Box::new(hasher), kib }
-            }
+            HashEngine::Simd => match Isa::best() {
+                Some(isa) => Memory::Simd(
+                    argon2_simd::Memory::new(isa, params.m_kib()).map_err(|_| no_room)?,
+                ),
+                None => {
+                    let mut hasher = portable_engine(Flavour::OURS, params, TAG_LEN)
+                        .map_err(|_| no_room)?
+                        .hasher();
+                    hasher.reserve().map_err(|_| no_room)?;
+                    // That only asks for addresses. A hash of a single pass writes to all of it.
+                    let once =
+                        Params::in_record(params.m_kib(), 1, params.p()).map_err(|_| no_room)?;
+                    let once = portable_engine(Flavour::OURS, once, TAG_LEN);
+                    hasher.set_argon2(once.map_err(|_| no_room)?);
+                    hasher
+                        .hash_into(&[], &[0; SALT_LEN], &mut [0; TAG_LEN])
+                        .map_err(|_| no_room)?;
+                    Memory::Portable { hasher: Box::new(hasher), kib }
+                }
+            },
         };
-        Ok(Self { memory })
+        Ok(Self { memory, keeps_traces: false })
+    }
+
+    /// From now on a hash may leave in the memory what it will, and whoever asked for this sees to it that the
+    /// memory is wiped before it is idle; or not any more.
+    ///
+    /// For an arena that goes straight on to the next hash: argon2 writes each block before it reads it, so the next
+    /// hash overwrites what this one has left, and wiping would double the writing.
+    pub fn keep_traces(&mut self, keeps: bool) {
+        self.keeps_traces = keeps;
+    }
+
+    /// Overwrites what hashes have left. Does next to nothing when they have left nothing.
+    pub fn wipe(&mut self) {
+        if let Memory::Simd(memory) = &mut self.memory {
+            memory.wipe();
+        }
+    }
+
+    /// Whether nothing of any hash is left, as far as it can be seen.
+    #[cfg(test)]
+    pub(crate) fn is_wiped(&self) -> bool {
+        match &self.memory {
+            Memory::Reference(blocks) => {
+                blocks.iter().flat_map(AsRef::as_ref).all(|word| *word == 0)
+            }
+            Memory::Simd(memory) => memory.is_wiped(),
+            // Out of sight; the crate's own tests hold it to the same.
+            Memory::Portable { .. } | Memory::Leave { .. } => true,
+        }
     }
 
     /// The memory, in KiB: the highest `m` of a hash that fits.
@@ -79,13 +122,14 @@ impl Arena {
     pub fn kib(&self) -> usize {
         match &self.memory {
             Memory::Reference(blocks) => blocks.len(),
-            Memory::Simd { kib, .. } | Memory::Leave { kib } => *kib,
+            Memory::Simd(memory) => memory.kib(),
+            Memory::Portable { kib, .. } | Memory::Leave { kib } => *kib,
         }
     }
 
     /// No memory for argon2, but leave to take `kib` KiB from the allocator.
     pub(super) fn leave(kib: usize) -> Self {
-        Self { memory: Memory::Leave { kib } }
+        Self { memory: Memory::Leave { kib }, keeps_traces: false }
     }
 
     /// How much a function that brings its own memory may take, in KiB. None in an arena: its
@@ -93,7 +137,7 @@ impl Arena {
     pub(in super::super) fn may_take_kib(&self) -> usize {
         match &self.memory {
             Memory::Leave { kib } => *kib,
-            Memory::Reference(_) | Memory::Simd { .. } => 0,
+            Memory::Reference(_) | Memory::Simd(_) | Memory::Portable { .. } => 0,
         }
     }
 }
@@ -110,7 +154,7 @@ pub(super) fn wipe(blocks: &mut [Block], len: usize) {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // A hash wipes what it used, unless it panicked. The other engine sees to its own memory.
+        // A hash wipes what it used, unless it panicked. The other engines see to their own memory.
         if let Self::Reference(blocks) = self {
             let len = blocks.len();
             wipe(blocks, len);
@@ -122,7 +166,7 @@ impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = match self.memory {
             Memory::Reference(_) => Some(HashEngine::Reference),
-            Memory::Simd { .. } => Some(HashEngine::Simd),
+            Memory::Simd(_) | Memory::Portable { .. } => Some(HashEngine::Simd),
             Memory::Leave { .. } => None,
         };
         f.debug_struct("Arena").field("engine", &engine).field("kib", &self.kib()).finish()

@@ -19,8 +19,8 @@ pub enum HashEngine {
     /// The `argon2` crate of the `RustCrypto` project, widely used and reviewed.
     #[default]
     Reference,
-    /// The `argon2-rust` crate: AVX-512, AVX2 or SSE2 chosen at run time, memory on huge pages. It
-    /// is young and unaudited, so [`HashEngine::fastest_correct`] decides whether it is used.
+    /// The crate `argon2_simd` of this project on AVX-512 and AVX2, the `argon2-rust` crate on other processors.
+    /// Both are young and unaudited, so [`HashEngine::fastest_correct`] decides whether they are used.
     Simd,
 }
 
@@ -164,9 +164,12 @@ pub enum HashError {
     /// The engine refused parameters that are within the bounds of [`Params`].
     #[error("the reference engine failed: {0}")]
     Reference(argon2::Error),
-    /// The same of the other engine, or it found no memory for what it needs beside the arena.
+    /// The same of the SIMD engine.
     #[error("the SIMD engine failed: {0}")]
-    Simd(argon2_rust::Error),
+    Simd(argon2_simd::HashError),
+    /// The same of the engine for other processors, or it found no memory for what it needs beside the arena.
+    #[error("the portable SIMD engine failed: {0}")]
+    Portable(argon2_rust::Error),
     /// There is no memory for a hash that does not fit an arena.
     #[error(transparent)]
     NoMemory(ArenaError),
@@ -179,7 +182,8 @@ impl Arena {
     /// Hashes a password: argon2id version 0x13, 32 bytes, no secret, no associated data.
     ///
     /// Computes for as long as `params` make it (tens of milliseconds for the default); does not block
-    /// otherwise. The memory that was used is wiped before it returns.
+    /// otherwise. The memory that was used is wiped before it returns, unless [`Arena::keep_traces`] says
+    /// otherwise.
     ///
     /// # Errors
     ///
@@ -211,10 +215,21 @@ impl Arena {
                 wipe(blocks, needed_kib as usize);
                 done?;
             }
-            Memory::Simd { hasher, .. } if needed_kib as usize <= arena_kib => {
-                simd(flavour, password, salt, params, hasher, &mut tag)?;
+            Memory::Simd(memory) if needed_kib as usize <= arena_kib => {
+                let input = argon2_simd::Input { password, salt, ..Default::default() };
+                let done = memory.hash(&flavour.costs(params), &input, tag.expose_mut());
+                if !self.keeps_traces {
+                    memory.wipe();
+                }
+                done.map_err(HashError::Simd)?;
             }
-            Memory::Reference(_) | Memory::Simd { .. } | Memory::Leave { .. } => {
+            Memory::Portable { hasher, .. } if needed_kib as usize <= arena_kib => {
+                portable(flavour, password, salt, params, hasher, &mut tag)?;
+            }
+            Memory::Reference(_)
+            | Memory::Simd(_)
+            | Memory::Portable { .. }
+            | Memory::Leave { .. } => {
                 return Err(HashError::ArenaTooSmall { needed_kib, arena_kib });
             }
         }
@@ -239,7 +254,7 @@ fn reference(
         .map_err(HashError::Reference)
 }
 
-fn simd(
+fn portable(
     flavour: Flavour,
     password: &[u8],
     salt: &[u8],
@@ -249,13 +264,13 @@ fn simd(
 ) -> Result<(), HashError> {
     let tag = tag.expose_mut();
     // Keeps the memory: it was allocated for parameters that are at least as large.
-    let engine = simd_engine(flavour, params, tag.len()).map_err(HashError::Simd)?;
+    let engine = portable_engine(flavour, params, tag.len()).map_err(HashError::Portable)?;
     hasher.set_argon2(engine);
-    hasher.hash_into(password, salt, tag).map_err(HashError::Simd)
+    hasher.hash_into(password, salt, tag).map_err(HashError::Portable)
 }
 
-/// The SIMD engine for these parameters.
-pub(super) fn simd_engine(
+/// The portable SIMD engine for these parameters.
+pub(super) fn portable_engine(
     flavour: Flavour,
     params: Params,
     tag_len: usize,
@@ -268,7 +283,7 @@ pub(super) fn simd_engine(
         .threads(1)
         .tag_len(argon2_rust::params::TagLen::bytes(tag_len as u64))
         .build()?;
-    let (algorithm, version) = flavour.for_simd();
+    let (algorithm, version) = flavour.for_portable();
     Ok(argon2_rust::Argon2::new(algorithm, version, params))
 }
 

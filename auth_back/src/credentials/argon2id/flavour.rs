@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::super::limits::ARGON2_M_KIB_MAX;
+use super::params::Params;
 
 /// An argon2: ours, or one that only records from elsewhere have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,21 @@ impl Flavour {
         (algorithm, version)
     }
 
-    pub(super) const fn for_simd(self) -> (argon2_rust::Algorithm, argon2_rust::Version) {
+    pub(super) const fn costs(self, params: Params) -> argon2_simd::Cost {
+        let kind = match self.kind {
+            Kind::Id => argon2_simd::Kind::Id,
+            Kind::I => argon2_simd::Kind::I,
+            Kind::D => argon2_simd::Kind::D,
+        };
+        let version = match self.version {
+            Version::V16 => argon2_simd::Version::V16,
+            Version::V19 => argon2_simd::Version::V19,
+        };
+        let (m_kib, passes, lanes) = (params.m_kib(), params.t(), params.p());
+        argon2_simd::Cost { kind, version, m_kib, passes, lanes }
+    }
+
+    pub(super) const fn for_portable(self) -> (argon2_rust::Algorithm, argon2_rust::Version) {
         let algorithm = match self.kind {
             Kind::Id => argon2_rust::Algorithm::Argon2id,
             Kind::I => argon2_rust::Algorithm::Argon2i,

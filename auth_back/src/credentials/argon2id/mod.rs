@@ -17,7 +17,7 @@
 //! # Two engines
 //!
 //! Hashing is nearly all that a login costs, so the fastest implementation is worth having, and a
-//! wrong one would lock everybody out. So there are two: the reference, and a faster one that is
+//! wrong one would lock everybody out. So there are two: the reference, and the fastest one for this processor, which is
 //! compared with it at every start ([`HashEngine::fastest_correct`]) and not used if anything
 //! differs.
 //!

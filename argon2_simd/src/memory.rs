@@ -1,0 +1,253 @@
+//! Memory for a hash: mapped once, on huge pages where the kernel gives them, and wiped when its owner says.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::geometry::{Cost, CostError, Geometry};
+use crate::hashing::{Input, TagError, seed, stretch};
+use crate::isa::Isa;
+
+/// 1 KiB, the unit of argon2 (RFC 9106, section 3.2). Aligned to a cache line, which is a vector of AVX-512 too.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Block(pub(crate) [u64; WORDS]);
+
+/// Words of a block.
+pub(crate) const WORDS: usize = 128;
+
+const _: () = assert!(size_of::<Block>() == 1024);
+
+/// Memory for one hash at a time, reused. What a hash leaves in it is as good as the tag: [`Memory::wipe`] it unless
+/// another hash follows at once. It is wiped on drop.
+pub struct Memory {
+    isa: Isa,
+    mapping: mapping::Mapping,
+    blocks: usize,
+    /// What lies beyond is zero.
+    used: usize,
+}
+
+/// There is no such room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no memory of {0} KiB")]
+pub struct NoMemory(u32);
+
+/// Why nothing was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// The cost is none.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// A length is none.
+    #[error(transparent)]
+    Tag(#[from] TagError),
+    /// The cost wants more memory than there is here.
+    #[error("{needed} KiB do not fit into {there} KiB")]
+    TooSmall {
+        /// What the cost wants, in KiB.
+        needed: u32,
+        /// What there is, in KiB.
+        there: usize,
+    },
+}
+
+impl Memory {
+    /// Maps `kib` KiB, all of it now.
+    ///
+    /// # Errors
+    /// [`NoMemory`].
+    pub fn new(isa: Isa, kib: u32) -> Result<Self, NoMemory> {
+        let blocks = kib as usize;
+        let mapping = mapping::Mapping::new(blocks).ok_or(NoMemory(kib))?;
+        Ok(Self { isa, mapping, blocks, used: 0 })
+    }
+
+    /// Its size in KiB.
+    #[must_use]
+    pub fn kib(&self) -> usize {
+        self.blocks
+    }
+
+    /// Computes argon2 into `tag`. Takes as long as the cost makes it; does not block otherwise. Afterwards the memory
+    /// holds what the tag can be had from.
+    ///
+    /// # Errors
+    /// [`HashError`]; then nothing was computed.
+    pub fn hash(
+        &mut self,
+        cost: &Cost,
+        input: &Input<'_>,
+        tag: &mut [u8],
+    ) -> Result<(), HashError> {
+        let geometry = Geometry::new(*cost)?;
+        let len = geometry.blocks();
+        if cost.m_kib as usize > self.blocks {
+            return Err(HashError::TooSmall { needed: cost.m_kib, there: self.blocks });
+        }
+        let mut seed = seed(cost, input, tag.len())?;
+        self.used = self.used.max(len);
+        let blocks = &mut self.mapping.blocks_mut()[..len];
+        let mut bytes = Zeroizing::new([0; size_of::<Block>()]);
+        for lane in 0..cost.lanes {
+            for index in 0..2_u32 {
+                let at = seed.len() - 8;
+                seed[at..at + 4].copy_from_slice(&index.to_le_bytes());
+                seed[at + 4..].copy_from_slice(&lane.to_le_bytes());
+                stretch(&*seed, &mut *bytes);
+                blocks[geometry.position(lane, index)] = self.isa.arranged(&words(&bytes));
+            }
+        }
+        self.isa.fill(blocks, &geometry);
+        let mut last = Zeroizing::new([0; WORDS]);
+        for lane in 0..cost.lanes {
+            let of_lane = Zeroizing::new(
+                self.isa.plain(&blocks[geometry.position(lane, geometry.lane_len - 1)]),
+            );
+            for (sum, word) in last.iter_mut().zip(of_lane.iter()) {
+                *sum ^= word;
+            }
+        }
+        for (bytes, word) in bytes.chunks_exact_mut(8).zip(last.iter()) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        stretch(&*bytes, tag);
+        Ok(())
+    }
+
+    /// Overwrites with zeros what hashes have left.
+    pub fn wipe(&mut self) {
+        let used = std::mem::take(&mut self.used);
+        let used = &mut self.mapping.blocks_mut()[..used];
+        used.fill(Block([0; WORDS]));
+        // As `zeroize` does it: nobody may conclude that what was written is never read.
+        zeroize::optimization_barrier(used);
+    }
+
+    /// Whether nothing of any hash is left. Reads all of it.
+    #[must_use]
+    pub fn is_wiped(&self) -> bool {
+        self.mapping.blocks().iter().all(|block| block.0.iter().all(|word| *word == 0))
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("isa", &self.isa)
+            .field("kib", &self.blocks)
+            .finish_non_exhaustive()
+    }
+}
+
+fn words(bytes: &[u8; size_of::<Block>()]) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
+}
+
+/// Pages from the kernel.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "mappings and what is made of them")]
+mod mapping {
+    use std::ffi::c_void;
+    use std::ptr::{NonNull, null_mut};
+    use std::slice;
+
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+
+    use super::Block;
+
+    /// A huge page of x86-64.
+    const HUGE: usize = 2 << 20;
+
+    pub(super) struct Mapping {
+        mapped: NonNull<c_void>,
+        mapped_len: usize,
+        /// The first huge page in it.
+        blocks: NonNull<Block>,
+        len: usize,
+    }
+
+    impl Mapping {
+        /// Every page is touched. What is left over after the last huge page is on small ones, so that no more is
+        /// taken than was asked for.
+        pub(super) fn new(blocks: usize) -> Option<Self> {
+            let len = blocks.checked_mul(size_of::<Block>())?;
+            // One more, so that a boundary is in it wherever it starts.
+            let mapped_len = len.checked_add(HUGE)?;
+            let flags = MapFlags::PRIVATE;
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            // SAFETY: the kernel chooses the address, so no mapping of anybody else is touched.
+            let mapped = unsafe { mmap_anonymous(null_mut(), mapped_len, access, flags) }.ok()?;
+            let mapped = NonNull::new(mapped)?;
+            let start = mapped.as_ptr().map_addr(|address| address.next_multiple_of(HUGE));
+            // SAFETY: `start` is at most HUGE - 1 behind `mapped`, and HUGE + len were mapped. It is advice: the
+            // content stays. A kernel without huge pages says no and gives small ones, which is no error.
+            let _ = unsafe { madvise(start, len, Advice::LinuxHugepage) };
+            let blocks_start = NonNull::new(start.cast::<Block>())?;
+            let mut this = Self { mapped, mapped_len, blocks: blocks_start, len: blocks };
+            // Written to, so that the kernel backs it and no hash waits for page faults.
+            this.blocks_mut().fill(Block([0; super::WORDS]));
+            zeroize::optimization_barrier(this.blocks_mut());
+            Some(this)
+        }
+
+        pub(super) fn blocks(&self) -> &[Block] {
+            // SAFETY: `len` blocks from `blocks` on are within the mapping, which lives as long as `self` and is
+            // shared with nobody; they are aligned to HUGE; the kernel filled them with zeros, and any bits are a
+            // valid `Block`.
+            unsafe { slice::from_raw_parts(self.blocks.as_ptr(), self.len) }
+        }
+
+        pub(super) fn blocks_mut(&mut self) -> &mut [Block] {
+            // SAFETY: as in `blocks`; `&mut self` makes it the only reference.
+            unsafe { slice::from_raw_parts_mut(self.blocks.as_ptr(), self.len) }
+        }
+    }
+
+    impl Drop for Mapping {
+        fn drop(&mut self) {
+            // SAFETY: it was mapped with this address and length, and nothing borrows from it any more.
+            let _ = unsafe { munmap(self.mapped.as_ptr(), self.mapped_len) };
+        }
+    }
+
+    // SAFETY: it owns its mapping alone, as a `Box` would.
+    unsafe impl Send for Mapping {}
+    // SAFETY: nothing is changed through a shared reference.
+    unsafe impl Sync for Mapping {}
+}
+
+/// The allocator's memory.
+#[cfg(not(target_os = "linux"))]
+mod mapping {
+    use super::Block;
+
+    pub(super) struct Mapping(Vec<Block>);
+
+    impl Mapping {
+        pub(super) fn new(len: usize) -> Option<Self> {
+            let mut blocks = Vec::new();
+            blocks.try_reserve_exact(len).ok()?;
+            blocks.resize(len, Block([0; super::WORDS]));
+            Some(Self(blocks))
+        }
+
+        pub(super) fn blocks(&self) -> &[Block] {
+            &self.0
+        }
+
+        pub(super) fn blocks_mut(&mut self) -> &mut [Block] {
+            &mut self.0
+        }
+    }
+}
