@@ -21,10 +21,10 @@ pub struct Catalog {
 }
 
 /// What a request for the list does.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Listing<'a> {
-    /// Answer with this.
-    Current(&'a PreparedResponse),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Answer with the newest.
+    Current,
     /// Fetch it: there is none, or it is stale and nobody else is fetching it.
     Fetch,
 }
@@ -48,15 +48,31 @@ impl Rendered {
 
 impl Catalog {
     /// What a request at `now` does. Whoever is told to fetch counts as fetching from then on.
-    pub fn look(&mut self, now: Instant) -> Listing<'_> {
-        let Some(newest) = &self.newest else { return Listing::Fetch };
-        let is_fetched = self.fetching_until.is_some_and(|until| now < until)
-            && now < newest.fresh_until + CATALOG_STALE_MAX;
-        if now >= newest.fresh_until && !is_fetched {
-            self.fetching_until = Some(now + CATALOG_FETCH_TIME);
-            return Listing::Fetch;
+    pub fn look(&mut self, now: Instant) -> Listing {
+        match &self.newest {
+            None => Listing::Fetch,
+            Some(newest) if now < newest.fresh_until || self.is_fetched(newest, now) => {
+                Listing::Current
+            }
+            Some(_) => {
+                self.fetching_until = Some(now + CATALOG_FETCH_TIME);
+                Listing::Fetch
+            }
         }
-        Listing::Current(&newest.response)
+    }
+
+    /// Whether a request at `now` would be answered with what is here, and so does not have to fetch.
+    #[must_use]
+    pub fn is_current(&self, now: Instant) -> bool {
+        self.newest
+            .as_ref()
+            .is_some_and(|newest| now < newest.fresh_until || self.is_fetched(newest, now))
+    }
+
+    /// Whether somebody fetches the list, and the old one still serves.
+    fn is_fetched(&self, newest: &Rendered, now: Instant) -> bool {
+        self.fetching_until.is_some_and(|until| now < until)
+            && now < newest.fresh_until + CATALOG_STALE_MAX
     }
 
     /// The newest answer, fresh or not: for a request that found it fresh when it began.
@@ -85,7 +101,10 @@ mod tests {
     }
 
     fn is_current(catalog: &mut Catalog, now: Instant) -> bool {
-        matches!(catalog.look(now), Listing::Current(_))
+        let is_current = catalog.is_current(now);
+        let looked = catalog.look(now);
+        assert_eq!(is_current, looked == Listing::Current, "both say the same");
+        is_current
     }
 
     #[test]

@@ -45,7 +45,6 @@ memory from /proc, pairs. Servers idle beside each other while the other one is 
 # As in the table. A module that is not named here comes last.
 ORDER = [
     "hot",
-    "pipelined",
     "through",
     "engine",
     "logins",

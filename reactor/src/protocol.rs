@@ -129,8 +129,10 @@ pub struct Io<'a> {
 }
 
 impl Io<'_> {
-    /// The time at the start of this turn of the loop. Reading the clock once a turn is enough for
-    /// deadlines of milliseconds and spares a call per request.
+    /// A time at which everything that was offered to the protocol had arrived, and not older than this
+    /// turn of the loop. The clock is read after each read of the socket, once for all messages in it:
+    /// that spares a call per request, and still nothing that held at this time can have ended before
+    /// the peer sent its request.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.now

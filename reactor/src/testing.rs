@@ -72,6 +72,12 @@ impl<P: Protocol> Harness<P> {
         std::mem::take(&mut self.sent)
     }
 
+    /// Forgets what the protocol has sent, but keeps the room for it: nothing is allocated for the next
+    /// answers if they are not longer.
+    pub fn discard_output(&mut self) {
+        self.sent.clear();
+    }
+
     /// Whether the protocol has finished or aborted.
     pub fn is_finished(&self) -> bool {
         self.session.fate() != Fate::Open

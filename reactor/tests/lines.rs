@@ -5,15 +5,16 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use reactor::{ConnectionId, Io, Limits, Listener, Mailbox, Protocol, Reactor, Ticket};
 
 /// Answers `echo TEXT` with `TEXT`, `big N` with N bytes, `quit` with `bye` and a close; hands
 /// `work TEXT` to the test, which plays the worker; `wait TEXT` answers after a deadline; `alarm`
-/// answers when the loop wakes by itself.
+/// answers when the loop wakes by itself. `hold` keeps the loop until the test lets it go on, and
+/// `age NANOSECONDS` answers whether the time that the loop tells is at least so long after `epoch`.
 struct Lines {
     in_flight: bool,
     stopping: bool,
@@ -25,7 +26,12 @@ struct Shared {
     jobs: Sender<Job>,
     alarm: Option<(Instant, Ticket<String>)>,
     exempt: bool,
+    hold: Hold,
+    epoch: Instant,
 }
+
+/// Where the loop meets the test: it arrives, and goes on when the test does.
+type Hold = Arc<Barrier>;
 
 struct Job {
     text: String,
@@ -89,6 +95,15 @@ impl Protocol for Lines {
                 let ticket = Ticket::new(shared.mailbox.clone(), io.id(), unanswered);
                 shared.alarm = Some((io.now() + Duration::from_millis(20), ticket));
             }
+            "hold" => {
+                shared.hold.wait();
+                shared.hold.wait();
+            }
+            "age" => {
+                let age = Duration::from_nanos(text.parse().unwrap());
+                let is_older = io.now() >= shared.epoch + age;
+                io.output().extend_from_slice(if is_older { b"yes\n" } else { b"no\n" });
+            }
             _ => io.abort(),
         }
         end + 1
@@ -129,6 +144,8 @@ impl Protocol for Lines {
 struct Server {
     reactor: Reactor<Lines>,
     jobs: Receiver<Job>,
+    hold: Hold,
+    epoch: Instant,
 }
 
 const ROOMY: Limits = Limits { connections_max: 100, connections_per_address_max: 100 };
@@ -142,13 +159,17 @@ fn serve_exempting(limits: Limits, exempt: bool) -> Server {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = Listener::bind(address, NonZeroUsize::MIN).unwrap();
     let (sender, jobs) = channel();
+    let (hold, epoch) = (Arc::new(Barrier::new(2)), Instant::now());
+    let its_hold = Arc::clone(&hold);
     let reactor = reactor::start::<Lines, _>("test", listener, limits, move |_, mailbox| Shared {
         mailbox,
         jobs: sender.clone(),
         alarm: None,
         exempt,
+        hold: Arc::clone(&its_hold),
+        epoch,
     });
-    Server { reactor: reactor.unwrap(), jobs }
+    Server { reactor: reactor.unwrap(), jobs, hold, epoch }
 }
 
 impl Server {
@@ -214,6 +235,29 @@ fn input_behind_a_request_in_flight_waits_for_its_answer() {
     assert_eq!([peer.line(), peer.line()], ["done a\n", "after\n"]);
     server.jobs.recv().unwrap().ticket.answer("done b\n".to_owned());
     assert_eq!(peer.line(), "done b\n");
+    server.stop();
+}
+
+#[test]
+fn the_time_that_a_loop_tells_is_not_before_what_it_offers_was_sent() {
+    let server = serve(ROOMY);
+    let (mut first, mut second, mut third) = (server.connect(), server.connect(), server.connect());
+    // All three are accepted.
+    for peer in [&mut first, &mut second, &mut third] {
+        peer.send("echo here\n");
+        assert_eq!(peer.line(), "here\n");
+    }
+    // While the loop is held by the first, the others send, so that one turn visits both.
+    first.send("hold\n");
+    server.hold.wait();
+    second.send("hold\n");
+    third.send("echo once\n");
+    server.hold.wait();
+    // In that turn the loop is held by the second; the third sends more, which is read in it too.
+    server.hold.wait();
+    third.send(&format!("age {}\n", server.epoch.elapsed().as_nanos()));
+    server.hold.wait();
+    assert_eq!([third.line(), third.line()], ["once\n", "yes\n"]);
     server.stop();
 }
 

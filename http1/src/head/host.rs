@@ -26,8 +26,11 @@ fn is_port_suffix(suffix: &[u8]) -> bool {
     match suffix {
         [] | [b':'] => true,
         [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit)
-                && std::str::from_utf8(digits).is_ok_and(|text| text.parse::<u16>().is_ok())
+            let add = |port: u16, digit: &u8| {
+                let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+                port.checked_mul(10)?.checked_add(digit)
+            };
+            digits.iter().try_fold(0, add).is_some()
         }
         _ => false,
     }

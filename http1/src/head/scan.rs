@@ -1,5 +1,7 @@
 //! Finds the end of a head that arrives in pieces.
 
+use memchr::memchr;
+
 use crate::grammar::is_token_byte;
 use crate::head::HeadError;
 use crate::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
@@ -32,7 +34,7 @@ impl HeadScan {
             return Err(HeadError::RequestLine);
         }
         let end = input.len().min(HEAD_BYTES_MAX);
-        while let Some(offset) = input[self.scanned..end].iter().position(|&byte| byte == b'\n') {
+        while let Some(offset) = memchr(b'\n', &input[self.scanned..end]) {
             let line_feed = self.scanned + offset;
             self.check_request_line(line_feed + 1)?;
             if line_feed == self.line_start || input[line_feed - 1] != b'\r' {

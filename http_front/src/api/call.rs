@@ -17,6 +17,9 @@ pub enum Call {
     Register(Client),
     /// Log in.
     Authenticate(Entry),
+    /// See the products, with a lease that ran when the head was looked at. The token is not needed any
+    /// more, so it was never copied.
+    LeasedProducts,
     /// See the products.
     Products(Token),
     /// Who am I?
@@ -45,10 +48,13 @@ pub struct Entry {
 /// twice 128 code points, each as an escaped surrogate pair.
 const BODY_BYTES_MAX: usize = http1::limits::BODY_BYTES_MAX;
 
+/// Decides on a head. `may_view` says of the text of a token whether a request for the products is answered
+/// on the loop.
 pub(super) fn from_head(
     head: &Head<'_>,
     exchange: &Exchange,
     proxies: &TrustedProxies,
+    may_view: impl FnOnce(&[u8]) -> bool,
 ) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
@@ -56,7 +62,15 @@ pub(super) fn from_head(
     }
     let client = || client(head, exchange, proxies);
     match route {
-        Route::Products => Ok(Accepted::without_body(Call::Products(token(head)?))),
+        Route::Products => {
+            let (text, _) = credentials::text_of(head)?;
+            // A body could take its time, and a lease with it.
+            if head.body_length() == BodyLength::Exact(0) && may_view(text) {
+                return Ok(Accepted::without_body(Call::LeasedProducts));
+            }
+            let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
+            Ok(Accepted::without_body(Call::Products(token)))
+        }
         Route::Session => Ok(Accepted::without_body(Call::Session(token(head)?))),
         Route::Sessions => Ok(Accepted::without_body(Call::Sessions(token(head)?))),
         Route::Register => with_json(head, Call::Register(client())),

@@ -23,18 +23,26 @@ pub struct Credentials {
 /// 401, in words that tell a missing token from one that cannot be a token. So is whatever leaves a
 /// choice between two tokens: taking one of them would be a guess.
 pub(super) fn of(head: &Head<'_>) -> Result<Credentials, Problem> {
+    let (text, delivery) = text_of(head)?;
+    let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
+    Ok(Credentials { token, delivery })
+}
+
+/// The same, where it lies in the head and not yet looked at.
+///
+/// # Errors
+/// As [`of`], except that any text is taken.
+pub(super) fn text_of<'a>(head: &Head<'a>) -> Result<(&'a [u8], Delivery), Problem> {
     let header = head.field("Authorization").map_err(|_| problems::TOKEN_MALFORMED)?;
     let cookie = cookies::only(head, cookies::SESSION).map_err(|_| problems::TOKEN_MALFORMED)?;
     // Another scheme is somebody else's, such as that of a proxy.
-    let (text, delivery) = match (header.and_then(strip_scheme), cookie) {
-        (Some(header), Some(cookie)) if header == cookie => (header, Delivery::Both),
-        (Some(_), Some(_)) => return Err(problems::TOKEN_MALFORMED),
-        (Some(header), None) => (header, Delivery::Content),
-        (None, Some(cookie)) => (cookie, Delivery::Cookie),
-        (None, None) => return Err(problems::TOKEN_MISSING),
-    };
-    let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
-    Ok(Credentials { token, delivery })
+    match (header.and_then(strip_scheme), cookie) {
+        (Some(header), Some(cookie)) if header == cookie => Ok((header, Delivery::Both)),
+        (Some(_), Some(_)) => Err(problems::TOKEN_MALFORMED),
+        (Some(header), None) => Ok((header, Delivery::Content)),
+        (None, Some(cookie)) => Ok((cookie, Delivery::Cookie)),
+        (None, None) => Err(problems::TOKEN_MISSING),
+    }
 }
 
 /// The credentials of a request that changes something. Browsers send cookies with requests that

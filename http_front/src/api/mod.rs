@@ -84,19 +84,27 @@ impl Api {
     }
 
     fn view_products(&mut self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
-        let listing = self.catalog.look(exchange.now);
-        if let Listing::Current(list) = listing
-            && self.leases.live(&token, time_of_use(exchange)).is_some()
-        {
-            self.metrics.leased.inc();
-            return reply.send_prepared(list).into();
-        }
-        let fetch_list = listing == Listing::Fetch;
+        let fetch_list = self.catalog.look(exchange.now) == Listing::Fetch;
         self.submit(Work::ViewProducts { token, fetch_list }, exchange, reply)
     }
 
+    /// Answers who was found to have a lease when the head was looked at, in this very call of the
+    /// connection: nothing can have come between.
+    fn show_products(&self, reply: Reply<'_>) -> Answered {
+        self.metrics.leased.inc();
+        self.send_newest_list(reply)
+    }
+
+    fn send_newest_list(&self, reply: Reply<'_>) -> Answered {
+        match self.catalog.newest() {
+            Some(list) => reply.send_prepared(list),
+            // Nobody is sent here before the loop has a list, and it never loses it.
+            None => reply.problem(&problems::INTERNAL),
+        }
+    }
+
     fn show_session(&self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
-        match self.leases.live(&token, time_of_use(exchange)) {
+        match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
                 self.metrics.leased.inc();
                 answers::session(facts, exchange.now, reply).into()
@@ -126,12 +134,6 @@ impl Api {
     }
 }
 
-/// The time by which a lease is judged. That of the loop's turn may be as old as the turn is long,
-/// and a busy turn is longer than the margin with which a logout waits for leases to run.
-fn time_of_use(exchange: &Exchange) -> Instant {
-    exchange.now.max(Instant::now())
-}
-
 impl Handler for Api {
     type Call = Call;
     type Completion = Outcome;
@@ -141,7 +143,12 @@ impl Handler for Api {
     }
 
     fn on_head(&mut self, head: &Head<'_>, exchange: &Exchange) -> Result<Accepted<Call>, Problem> {
-        call::from_head(head, exchange, &self.proxies)
+        // By the time at which the request was here (`reactor::Io::now`): a lease that runs then was given
+        // for a session that no logout had ended before the request was sent. A moment later it may have
+        // ended, as it may while an answer is on its way.
+        call::from_head(head, exchange, &self.proxies, |token| {
+            self.leases.live(token, exchange.now).is_some() && self.catalog.is_current(exchange.now)
+        })
     }
 
     fn on_request(
@@ -152,6 +159,7 @@ impl Handler for Api {
         reply: Reply<'_>,
     ) -> Progress {
         let work = match call {
+            Call::LeasedProducts => return self.show_products(reply).into(),
             Call::Products(token) => return self.view_products(token, exchange, reply),
             Call::Session(token) => return self.show_session(token, exchange, reply),
             Call::Sessions(token) => Ok(Work::ListSessions(token)),
@@ -207,11 +215,7 @@ impl Handler for Api {
                 if let Some(list) = list {
                     self.catalog.update(list);
                 }
-                match self.catalog.newest() {
-                    Some(list) => reply.send_prepared(list),
-                    // The list is left out only when the loop had one, and it never loses it.
-                    None => reply.problem(&problems::INTERNAL),
-                }
+                self.send_newest_list(reply)
             }
             Outcome::Sessions(list) => reply.send_prepared(&list),
             Outcome::LoggedOut { token, all, delivery } => {
