@@ -14,6 +14,24 @@ from figures.results import Measured, Row, Table
 
 TITLE = "The leased path"
 
+FINDINGS = """
+System calls are at their least: 36,500 requests were 36,600 `recv`, 36,600 `send` and 1,400 `epoll_wait` (the floor: 1,700).
+What is left against it is about half our own code, and half time in the kernel inside the same calls, whose cause is not
+known yet.
+
+| tried | expected | gave, CPU a request |
+|---|---|---|
+| the token is looked up where it lies in the head: neither copied nor wiped, nothing allocated | 0.1 µs | together 0.23 of 1.15 µs with 16 pipelined; 2% with one at a time, of which nine tenths are the kernel |
+| leases under SipHash-2-4 (128 bits, secret key) instead of SHA-256 | 0.1 µs | |
+| the clock once a read instead of once a request | 0.02 µs | |
+| the ends of lines by memchr | 0.05 µs | |
+
+With 16 pipelined the kernel takes less of http_front than of may_minihttp (0.51 against 0.56 µs) and our own code more
+(0.37 against 0.17): it judges the framing, host and target of each request and looks for a lease, none of which
+may_minihttp does. Not tried yet: reading all connections of a turn before writing to any, adaptive polling, one copy less
+of the answer.
+"""
+
 CONNECTIONS = 64
 ROUNDS = 5
 PIPELINED = 16

@@ -8,6 +8,18 @@ from figures.results import Measured, Row, Table
 
 TITLE = "The way through: products without leases"
 
+FINDINGS = """
+Before: 0.25 of the leased path on SQLite and 0.23 on Redis. Since then a batch costs what a request did: one worker is
+called for all that a turn has queued, auth_back looks up to 64 checks up together, loops are woken once for a batch of
+answers, and SQLite plans a statement once. CPU a request, µs, thin LTO, before and after: front 17 and 12, auth_back 36
+and 7 (SQLite), 24 and 8 (Redis), Redis itself 15 and 5.
+
+Tried and not taken: leaving a few requests to a worker that is about to come back from an exchange, and calling another
+only for half a batch or after a millisecond. Batches grew from 10 to 18 on Redis and the ratio from 0.42 to 0.43, for a
+millisecond that a request may wait for nothing. What is left for Redis is a microsecond a request: keys and replies of
+its client are allocated one by one (16 allocations a check, 4 on SQLite).
+"""
+
 
 def measure(bench):
     rows, cells, leased_loads = [], [], []
