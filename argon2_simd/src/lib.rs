@@ -3,7 +3,7 @@
 //! ```
 //! use argon2_simd::{Cost, Input, Isa, Kind, Memory, Version};
 //!
-//! let Some(isa) = Isa::best() else { return }; // another machine: use another implementation
+//! let Some(isa) = Isa::best() else { return Ok(()) }; // another machine: use another implementation
 //! let cost = Cost { kind: Kind::Id, version: Version::V19, m_kib: 64, passes: 3, lanes: 1 };
 //! let input = Input { password: b"pencil", salt: b"of sixteen bytes", ..Input::default() };
 //!
