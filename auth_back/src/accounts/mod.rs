@@ -19,6 +19,7 @@ mod tests;
 mod upgrade;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Pool;
@@ -50,6 +51,8 @@ pub struct Accounts {
     pub sessions: SessionKeeper,
     /// Memory for hashing: as many arenas as hashes may run at a time.
     pub arenas: Pool<ArenaManager>,
+    /// Hashes begun. Arenas are also borrowed to be wiped.
+    pub hashes: AtomicU64,
     /// The permit to hash what does not fit an arena: a pool of one.
     pub annex: Pool<AnnexManager>,
     /// Keys that password records are sealed under.
@@ -101,7 +104,11 @@ impl Accounts {
     fn arena(&self, deadline: Instant) -> Answer<Room<'_>> {
         let arena = Room::acquire(&self.arenas, deadline)?;
         // A free arena is lent whatever the deadline; a hash that nobody waits for is not begun.
-        if Instant::now() < deadline { Ok(arena) } else { Err(AccountError::TimedOut) }
+        if Instant::now() >= deadline {
+            return Err(AccountError::TimedOut);
+        }
+        self.hashes.fetch_add(1, Ordering::Relaxed);
+        Ok(arena)
     }
 
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy

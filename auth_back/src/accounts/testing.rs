@@ -1,6 +1,7 @@
 //! An account service of a test's own: a SQLite file, hashes that cost next to nothing, and a store
 //! that tells what it was asked and fails when told to.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -121,6 +122,7 @@ impl Fixture {
             sessions: SessionKeeper::new(Arc::clone(&store) as _, None, rules.sessions),
             store: Arc::clone(&store) as Arc<dyn Store>,
             arenas: one_arena(rules),
+            hashes: AtomicU64::new(0),
             annex: Pool::new(
                 AnnexManager::new(HashEngine::default()),
                 pool::Config::new(1).unwrap().without_liveness_check(),
