@@ -13,8 +13,8 @@ TITLE = "Logins at saturation"
 FINDINGS = """
 What is not the hash, with the engine before this one (argon2-rust, 8.5 ms of auth_back's CPU a login): wiping the arena
 7%, now done only when nobody waits for it; everything else 9%, of which the store's sync is the largest (0.6 ms alone;
-with the database in memory 234 instead of 192 logins a second). The front takes 140 to 160 µs a login, wrk as much
-again. The faster the engine, the more these weigh. More hash threads than cores, and threads pinned to cores from
+with the database in memory 234 instead of 192 logins a second). The front took 137 to 161 µs a login. The faster the
+engine, the more these weigh. More hash threads than cores, and threads pinned to cores from
 outside, gave nothing that could be told from noise.
 """
 

@@ -177,6 +177,8 @@ impl Server {
         let stream = TcpStream::connect(self.reactor.local_addr()).unwrap();
         // Only to turn a hang into a failure; no result depends on it.
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // What is sent is there at once, and does not wait until the loop has read what was sent before.
+        stream.set_nodelay(true).unwrap();
         Peer { reader: BufReader::new(stream) }
     }
 

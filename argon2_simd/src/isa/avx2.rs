@@ -17,38 +17,11 @@ use crate::memory::{Block, WORDS};
 
 type State = [__m256i; 32];
 
-const _: () =
-    assert!(size_of::<State>() == size_of::<Block>() && align_of::<State>() <= align_of::<Block>());
-
 fill!("avx2");
 
 /// Where word `index` of a block is.
 const fn place(index: usize) -> usize {
     index
-}
-
-#[inline(always)]
-fn vectors(block: &Block) -> &State {
-    #[allow(unsafe_code, reason = "the same bits with another type")]
-    // SAFETY: size and alignment fit, which is asserted above, and any bits are valid for both.
-    unsafe {
-        &*std::ptr::from_ref(block).cast()
-    }
-}
-
-#[inline(always)]
-fn vectors_mut(block: &mut Block) -> &mut State {
-    #[allow(unsafe_code, reason = "the same bits with another type")]
-    // SAFETY: as in `vectors`.
-    unsafe {
-        &mut *std::ptr::from_mut(block).cast()
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(block: &Block) -> State {
-    *vectors(block)
 }
 
 #[inline]

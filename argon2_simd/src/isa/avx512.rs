@@ -19,39 +19,12 @@ use crate::memory::{Block, WORDS};
 
 type State = [__m512i; 16];
 
-const _: () =
-    assert!(size_of::<State>() == size_of::<Block>() && align_of::<State>() == align_of::<Block>());
-
 fill!("avx512f");
 
 /// Where word `index` of a block is.
 pub(super) const fn place(index: usize) -> usize {
     let (row, column) = (index / 16, index % 16);
     (column / 4 * 4 + row / 2) * 8 + row % 2 * 4 + column % 4
-}
-
-#[inline(always)]
-fn vectors(block: &Block) -> &State {
-    #[allow(unsafe_code, reason = "the same bits with another type")]
-    // SAFETY: size and alignment are the same, which is asserted above, and any bits are valid for both.
-    unsafe {
-        &*std::ptr::from_ref(block).cast()
-    }
-}
-
-#[inline(always)]
-fn vectors_mut(block: &mut Block) -> &mut State {
-    #[allow(unsafe_code, reason = "the same bits with another type")]
-    // SAFETY: as in `vectors`.
-    unsafe {
-        &mut *std::ptr::from_mut(block).cast()
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn load(block: &Block) -> State {
-    *vectors(block)
 }
 
 /// The first word is in the first place.

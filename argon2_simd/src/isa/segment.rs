@@ -14,13 +14,41 @@ pub(super) fn prefetch(block: &Block) {
     }
 }
 
-/// `fill`, for a module that has
-/// - `State`, a block in vectors, and `load(&Block) -> State`, `store(&mut Block, &State)`,
+/// `fill` and how a block is looked at as vectors, for a module that has
+/// - `State`, a block in vectors, and `place(usize) -> usize`, where a word of RFC 9106 lies in it,
 /// - `word(&State) -> u64`, its first word,
 /// - `step::<ADDED>(&mut State, &mut [Block], reference, at, ahead)`, which mixes block `reference` into the state,
 ///   writes it to `at`, and calls `ahead` with the first word of it as soon as that is known.
 macro_rules! fill {
     ($feature:literal) => {
+        const _: () = assert!(
+            size_of::<State>() == size_of::<Block>() && align_of::<State>() <= align_of::<Block>()
+        );
+
+        #[inline(always)]
+        fn vectors(block: &Block) -> &State {
+            #[allow(unsafe_code, reason = "the same bits with another type")]
+            // SAFETY: size and alignment fit, which is asserted above, and any bits are valid for both.
+            unsafe {
+                &*std::ptr::from_ref(block).cast()
+            }
+        }
+
+        #[inline(always)]
+        fn vectors_mut(block: &mut Block) -> &mut State {
+            #[allow(unsafe_code, reason = "the same bits with another type")]
+            // SAFETY: as in `vectors`.
+            unsafe {
+                &mut *std::ptr::from_mut(block).cast()
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = $feature)]
+        fn load(block: &Block) -> State {
+            *vectors(block)
+        }
+
         /// Computes all passes.
         #[target_feature(enable = $feature)]
         pub(super) fn fill(blocks: &mut [Block], geometry: &Geometry) {

@@ -4,6 +4,7 @@
 //! next hash overwrites what the last one has left, at once. So an arena is wiped when nobody waits for it. An arena
 //! that lies in the pool unused is always clean.
 
+use std::iter;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -43,11 +44,10 @@ impl Drop for Room<'_> {
             return;
         }
         drop(lent);
-        // Whoever waited may have given up in between, and then it lies there. Whoever has come in between waits for
-        // as long as the wiping takes.
-        if let Some(mut idle) = self.arenas.try_acquire() {
-            idle.wipe();
-        }
+        // Whoever waited may have given up in between, and then it lies there, perhaps among others, of which none
+        // says which it is; to wipe a clean one takes no time. Whoever has come in between waits for the wiping.
+        let mut idle: Vec<_> = iter::from_fn(|| self.arenas.try_acquire()).collect();
+        idle.iter_mut().for_each(|arena| arena.wipe());
     }
 }
 
