@@ -24,6 +24,14 @@ pub struct Metrics {
     pub batch_size: Histogram,
 }
 
+/// What a loop has counted since it last told: plain numbers of its own. Counters that all loops share lie
+/// in memory that the cores would take from each other with each request.
+#[derive(Debug, Default)]
+pub struct Tally {
+    leased: u64,
+    answers: [u64; CLASSES.len()],
+}
+
 /// Counts outcomes by what a client sees of them.
 #[derive(Clone, Debug)]
 pub struct Outcomes {
@@ -34,10 +42,13 @@ pub struct Outcomes {
     unreachable: Counter,
 }
 
-/// Counts answers by the class of their status, each class with a handle of its own: this is on the
-/// way of every request, and a family would have to be locked.
+/// Answers by the class of their status, each class with a handle of its own: a family would have to be
+/// locked. [`Tally`] counts them.
 #[derive(Clone, Debug)]
-pub struct Answers([Counter; 5]);
+pub struct Answers([Counter; CLASSES.len()]);
+
+/// The classes of statuses (RFC 9110 section 15).
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Counts faults by status.
 #[derive(Clone, Debug)]
@@ -67,7 +78,6 @@ impl Metrics {
         let outcome = |outcome| outcomes.get_or_create(&OutcomeLabels { outcome }).clone();
         let answers =
             registry.counters::<AnswerLabels>("answers", "HTTP answers, by class of status");
-        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         Self {
             leased: registry.counter("leased_requests", "Requests answered from a lease"),
             outcomes: Outcomes {
@@ -78,7 +88,7 @@ impl Metrics {
                 unreachable: outcome("unreachable"),
             },
             answers: Answers(
-                classes.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
+                CLASSES.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
             ),
             faults: Faults(
                 registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
@@ -110,12 +120,27 @@ impl Outcomes {
     }
 }
 
-impl Answers {
-    /// Counts one.
-    pub fn count(&self, status: Status) {
+impl Tally {
+    /// Counts a request that is answered from a lease.
+    pub fn count_leased(&mut self) {
+        self.leased += 1;
+    }
+
+    /// Counts an answer.
+    pub fn count_answer(&mut self, status: Status) {
         // Statuses are from 100 to 599, so the class is there.
-        if let Some(counter) = self.0.get(usize::from(status.code() / 100 - 1)) {
-            counter.inc();
+        if let Some(count) = self.answers.get_mut(usize::from(status.code() / 100 - 1)) {
+            *count += 1;
+        }
+    }
+
+    /// Adds what was counted to the counters that all loops share, and starts again.
+    pub fn tell(&mut self, metrics: &Metrics) {
+        let counted = std::mem::take(self);
+        let counts = [counted.leased].into_iter().chain(counted.answers);
+        let counters = [&metrics.leased].into_iter().chain(&metrics.answers.0);
+        for (count, counter) in counts.zip(counters).filter(|(count, _)| *count > 0) {
+            counter.inc_by(count);
         }
     }
 }

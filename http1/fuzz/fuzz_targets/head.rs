@@ -1,7 +1,9 @@
-//! Heads: the scan finds the same end however the input is cut, and what parses keeps its promises.
+//! Heads: the scan finds the same end however the input is cut, what parses keeps its promises, and it is the
+//! same whether it has come whole.
 
 #![no_main]
 
+use http1::limits::REQUEST_LINE_BYTES_MAX;
 use http1::{FieldSlots, Head, HeadScan};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,9 +16,16 @@ fuzz_target!(|input: &[u8]| {
         .unwrap_or(Ok(None));
     assert_eq!(bytewise, whole);
 
-    let Ok(Some(length)) = whole else { return };
     let mut slots = FieldSlots::new();
-    if let Ok(head) = Head::parse(&input[..length], &mut slots) {
+    let taken = Head::parse_whole(input, &mut slots);
+    let Ok(Some(length)) = whole else { return assert!(taken.is_none()) };
+    let mut slots = FieldSlots::new();
+    let parsed = Head::parse(&input[..length], &mut slots);
+    if length <= REQUEST_LINE_BYTES_MAX {
+        let taken = taken.map(|(head, taken)| (taken, head.path(), head.body_length()));
+        assert_eq!(taken, parsed.ok().map(|head| (length, head.path(), head.body_length())));
+    }
+    if let Ok(head) = parsed {
         assert!(head.path().starts_with('/') || head.path() == "*");
         assert!(head.path().bytes().all(|byte| byte.is_ascii_graphic()));
         assert!(!input[..length].windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r'));

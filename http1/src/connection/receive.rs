@@ -38,8 +38,14 @@ impl<H: Handler> Turn<'_, '_, H> {
             [b'\r', b'\n', ..] => self.refuse_head(HeadError::EmptyLines),
             [b'\n', ..] => self.refuse_head(HeadError::BareLineFeed),
             _ => {
-                self.limit_head_time();
-                self.receive_head(input, HeadScan::default())
+                let mut slots = FieldSlots::new();
+                match Head::parse_whole(input, &mut slots) {
+                    Some((head, length)) => self.decide(&head, input, length),
+                    None => {
+                        self.limit_head_time();
+                        self.receive_head(input, HeadScan::default())
+                    }
+                }
             }
         }
     }
@@ -54,12 +60,16 @@ impl<H: Handler> Turn<'_, '_, H> {
 
     fn take_head(&mut self, input: &[u8], length: usize) -> Received<H::Call> {
         let mut slots = FieldSlots::new();
-        let head = match Head::parse(&input[..length], &mut slots) {
-            Ok(head) => head,
-            Err(error) => return self.refuse_head(error),
-        };
-        let outline = Outline::of(&head);
-        let (taken, next) = match self.shared.handler.on_head(&head, &self.exchange) {
+        match Head::parse(&input[..length], &mut slots) {
+            Ok(head) => self.decide(&head, input, length),
+            Err(error) => self.refuse_head(error),
+        }
+    }
+
+    /// Asks the application about a head, which is the first `length` bytes of the input.
+    fn decide(&mut self, head: &Head<'_>, input: &[u8], length: usize) -> Received<H::Call> {
+        let outline = Outline::of(head);
+        let (taken, next) = match self.shared.handler.on_head(head, &self.exchange) {
             Ok(accepted) => self.accept(accepted, outline, &input[length..]),
             Err(problem) => (0, self.refuse(&problem, outline)),
         };

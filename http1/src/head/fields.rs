@@ -6,6 +6,12 @@ use crate::grammar::{is_token, trim_blanks};
 use crate::head::host::is_host_and_port;
 use crate::head::{BodyLength, HeadError, Version};
 
+/// Whether a field has this name, without regard to case. Most clients spell it as we do, and that is
+/// quicker to see.
+pub(super) fn is_called(field: &Header<'_>, name: &str) -> bool {
+    field.name == name || field.name.eq_ignore_ascii_case(name)
+}
+
 /// What one pass over all fields finds out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen<'a> {
@@ -43,7 +49,7 @@ impl<'a> Seen<'a> {
 
     /// The length of the name decides most fields without comparing it.
     fn note(&mut self, field: &Header<'a>) {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        let is = |name: &str| is_called(field, name);
         match field.name.len() {
             4 if is("Host") => {
                 self.hosts += 1;

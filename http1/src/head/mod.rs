@@ -24,7 +24,8 @@ use httparse::Header;
 pub use error::HeadError;
 pub use scan::HeadScan;
 
-use crate::limits::FIELDS_MAX;
+use crate::grammar::is_token_byte;
+use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use fields::Seen;
 use target::Target;
 
@@ -120,11 +121,36 @@ impl<'a> Head<'a> {
     pub fn parse(bytes: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Result<Self, HeadError> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, &mut slots.0) {
-            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+            Ok(httparse::Status::Complete(length)) if length == bytes.len() => Self::judge(request),
             // Another end of the head than the scan has found, or none.
-            Ok(_) => return Err(HeadError::RequestLine),
-            Err(error) => return Err(HeadError::from_httparse(error, bytes)),
+            Ok(_) => Err(HeadError::RequestLine),
+            Err(error) => Err(HeadError::from_httparse(error, bytes)),
         }
+    }
+
+    /// Parses the head that `input` starts with, if there is nothing to say against it and it has come
+    /// whole; tells how long it is. Nearly all have, and are gone through once instead of twice. What is
+    /// wrong with another, or that more must arrive, is for [`HeadScan`] and [`Head::parse`] to tell.
+    #[must_use]
+    pub fn parse_whole(input: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Option<(Self, usize)> {
+        // httparse would skip empty lines. A request line in so much is never too long.
+        let input = &input[..input.len().min(REQUEST_LINE_BYTES_MAX)];
+        if !input.first().is_some_and(|&first| is_token_byte(first)) {
+            return None;
+        }
+        let mut request = httparse::Request::new(&mut []);
+        let length = match request.parse_with_uninit_headers(input, &mut slots.0) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) | Err(_) => return None,
+        };
+        if has_bare_line_feed(&input[..length]) {
+            return None;
+        }
+        Some((Self::judge(request).ok()?, length))
+    }
+
+    /// Judges what httparse has taken apart.
+    fn judge(request: httparse::Request<'a, 'a>) -> Result<Self, HeadError> {
         let (Some(method), Some(target), Some(minor)) =
             (request.method, request.path, request.version)
         else {
@@ -197,7 +223,7 @@ impl<'a> Head<'a> {
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
             .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name))
+            .filter(move |field| fields::is_called(field, name))
             .map(|field| field.value)
     }
 
@@ -223,6 +249,14 @@ impl<'a> Head<'a> {
         let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
         crate::grammar::trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
     }
+}
+
+/// Whether a line ends in LF without CR, which httparse takes. All bytes are looked at, whatever is found:
+/// without a way out the loop is done in vectors.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    let after = head.get(1..).unwrap_or_default();
+    let bare = |found, (&before, &byte)| found | ((byte == b'\n') & (before != b'\r'));
+    head.first() == Some(&b'\n') || head.iter().zip(after).fold(false, bare)
 }
 
 /// Fields and query are left out: they carry tokens.

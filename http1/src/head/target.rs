@@ -1,5 +1,7 @@
 //! The request target and its forms (RFC 9112 section 3.2).
 
+use memchr::memchr;
+
 use crate::head::host::is_host_and_port;
 use crate::head::{HeadError, Method};
 
@@ -16,7 +18,10 @@ impl<'a> Target<'a> {
     pub(super) fn parse(text: &'a str, method: Method) -> Result<Self, HeadError> {
         // A fragment never belongs to a target; controls, blanks and bytes over 0x7F would mean
         // different things to different parsers on the way.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        // All bytes are looked at, whatever is found: without a way out the loop is done in vectors.
+        let is_sound =
+            text.bytes().fold(true, |sound, byte| sound & byte.is_ascii_graphic() & (byte != b'#'));
+        if !is_sound {
             return Err(HeadError::Target);
         }
         if text.starts_with('/') {
@@ -39,8 +44,10 @@ impl<'a> Target<'a> {
     }
 
     fn split(text: &'a str) -> Self {
-        let (path, query) =
-            text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
+        let (path, query) = match memchr(b'?', text.as_bytes()) {
+            None => (text, None),
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+        };
         // `http://host` and `http://host?query` name the root.
         Self { path: if path.is_empty() { "/" } else { path }, query }
     }

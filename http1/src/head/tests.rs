@@ -1,16 +1,38 @@
 use super::*;
 use crate::limits::HEAD_BYTES_MAX;
+use proptest::prelude::*;
 
 /// What a test looks at: method, path, query, length, whether the connection goes on.
 type Gist = (Method, String, Option<String>, BodyLength, bool);
 
-fn parse(input: &[u8]) -> Result<Gist, HeadError> {
-    let length = HeadScan::default().advance(input)?.expect("the head is complete");
-    assert_eq!(length, input.len(), "the head ends with the input");
-    let mut slots = FieldSlots::new();
-    let head = Head::parse(input, &mut slots)?;
+fn gist(head: &Head<'_>) -> Gist {
     let query = head.query().map(str::to_owned);
-    Ok((head.method(), head.path().to_owned(), query, head.body_length(), head.persists()))
+    (head.method(), head.path().to_owned(), query, head.body_length(), head.persists())
+}
+
+/// As a head that arrives in pieces is parsed: its gist, and its length.
+fn parse_scanned(input: &[u8]) -> Result<Option<(Gist, usize)>, HeadError> {
+    let Some(length) = HeadScan::default().advance(input)? else { return Ok(None) };
+    let mut slots = FieldSlots::new();
+    let head = Head::parse(&input[..length], &mut slots)?;
+    Ok(Some((gist(&head), length)))
+}
+
+/// As one that has come whole is parsed.
+fn parse_whole(input: &[u8]) -> Option<(Gist, usize)> {
+    let mut slots = FieldSlots::new();
+    let (head, length) = Head::parse_whole(input, &mut slots)?;
+    Some((gist(&head), length))
+}
+
+fn parse(input: &[u8]) -> Result<Gist, HeadError> {
+    let scanned = parse_scanned(input);
+    if input.len() <= REQUEST_LINE_BYTES_MAX {
+        assert_eq!(parse_whole(input), scanned.clone().unwrap_or(None), "both ways find the same");
+    }
+    let (gist, length) = scanned?.expect("the head is complete");
+    assert_eq!(length, input.len(), "the head ends with the input");
+    Ok(gist)
 }
 
 fn check(input: &[u8], expected: &Result<Gist, HeadError>) {
@@ -323,4 +345,67 @@ fn media_types_compare_without_case_and_parameters() {
     check("Content-Type: text/plain; application/json\r\n", false);
     check("Content-Type: application/json\r\nContent-Type: text/plain\r\n", false);
     check("", false);
+}
+
+/// Pieces of heads, right and wrong, of which lines and ends of lines can be made.
+fn piece() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "GET / HTTP/1.1",
+        "POST /a?b HTTP/1.0",
+        "OPTIONS * HTTP/1.1",
+        "CONNECT a:1 HTTP/1.1",
+        "GET / HTTP/2.0",
+        "GET  / HTTP/1.1",
+        "\r\n",
+        "\r\n",
+        "\r\n",
+        "\r\n\r\n",
+        "\n",
+        "\r",
+        "\n\n",
+        "Host: a",
+        "host:b:80",
+        "Host: a@b",
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "Connection: close",
+        "A: b",
+        "A : b",
+        " folded",
+        ":",
+        "\0",
+        "\u{e9}",
+        "x",
+    ])
+}
+
+proptest! {
+    /// Whatever arrives in one piece is taken exactly when it would be taken piece by piece, and as the
+    /// same request.
+    #[test]
+    fn a_whole_head_is_parsed_as_one_in_pieces_is(
+        begins_well in any::<bool>(),
+        pieces in prop::collection::vec(piece(), 0..14),
+    ) {
+        let begin = if begins_well { "GET / HTTP/1.1\r\nHost: a\r\n" } else { "" };
+        let input = [begin, &pieces.concat()].concat();
+        let scanned = parse_scanned(input.as_bytes()).unwrap_or(None);
+        prop_assert_eq!(parse_whole(input.as_bytes()), scanned);
+    }
+}
+
+#[test]
+fn only_so_much_is_looked_at_for_a_whole_head() {
+    let of_length = |bytes: usize| {
+        let filler = vec![b'b'; bytes - with_lines("A: \r\n").len()];
+        with_lines(&format!("A: {}\r\n", String::from_utf8(filler).expect("letters")))
+    };
+    let longest = of_length(REQUEST_LINE_BYTES_MAX);
+    assert_eq!(parse_whole(&longest).expect("it is whole").1, REQUEST_LINE_BYTES_MAX);
+    assert_eq!(
+        parse_whole(&[&longest[..], b"GET"].concat()).expect("it is whole").1,
+        longest.len()
+    );
+    assert_eq!(parse_whole(&of_length(REQUEST_LINE_BYTES_MAX + 1)), None);
 }

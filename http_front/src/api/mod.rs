@@ -33,7 +33,7 @@ use service::lane::Lane;
 use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
 use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Tally};
 use crate::proxies::TrustedProxies;
 use crate::token::Token;
 use crate::work::{CheckedSession, Job, Logout, Outcome, PasswordChange, Revocation, Work};
@@ -51,6 +51,7 @@ pub struct Api {
     leases: Leases,
     catalog: Catalog,
     metrics: Metrics,
+    tally: Tally,
 }
 
 /// The two lanes of workers. A flood in one leaves the other free.
@@ -80,6 +81,7 @@ impl Api {
             leases: Leases::new(),
             catalog: Catalog::default(),
             metrics,
+            tally: Tally::default(),
         }
     }
 
@@ -90,8 +92,8 @@ impl Api {
 
     /// Answers who was found to have a lease when the head was looked at, in this very call of the
     /// connection: nothing can have come between.
-    fn show_products(&self, reply: Reply<'_>) -> Answered {
-        self.metrics.leased.inc();
+    fn show_products(&mut self, reply: Reply<'_>) -> Answered {
+        self.tally.count_leased();
         self.send_newest_list(reply)
     }
 
@@ -103,10 +105,10 @@ impl Api {
         }
     }
 
-    fn show_session(&self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
+    fn show_session(&mut self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
         match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
-                self.metrics.leased.inc();
+                self.tally.count_leased();
                 answers::session(facts, exchange.now, reply).into()
             }
             None => self.submit(Work::CheckSession(token), exchange, reply),
@@ -238,7 +240,7 @@ impl Handler for Api {
     }
 
     fn on_answered(&mut self, status: Status, _: &Exchange) {
-        self.metrics.answers.count(status);
+        self.tally.count_answer(status);
     }
 
     fn on_fault(&mut self, fault: Fault, _: &Exchange) {
@@ -256,5 +258,6 @@ impl Handler for Api {
     fn on_turn_end(&mut self) {
         self.lanes.heavy.call();
         self.lanes.light.call();
+        self.tally.tell(&self.metrics);
     }
 }
