@@ -38,7 +38,7 @@ pub static PROGRAM: Program = Program::new(
             "Addresses or networks such as 10.0.0.0/8 whose X-Forwarded-For says where a user is",
         )
         .group("Addresses"),
-        Setting::value("loops", "COUNT", "Event loops; auto is one per core")
+        Setting::value("loops", "COUNT", "Event loops; auto is one for two cores")
             .default("auto")
             .group("Capacity"),
         Setting::value("connections-max", "COUNT", "HTTP connections open at a time")
@@ -193,7 +193,10 @@ fn trusted_proxies(values: &Values<'_>) -> Result<Vec<Network>, SettingError> {
 
 fn loops(text: &str) -> Option<NonZeroUsize> {
     if text == "auto" {
-        return Some(available_cores());
+        // The other half is for workers and the kernel, and for auth_back where it runs beside this server.
+        // A loop that shares its core waits for it, and one alone answers more than 100,000 requests a
+        // second (BENCHMARKS.md, "Threads and loops").
+        return NonZeroUsize::new(available_cores().get().div_ceil(2));
     }
     text.parse().ok().filter(|loops: &NonZeroUsize| loops.get() <= 64)
 }

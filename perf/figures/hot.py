@@ -4,6 +4,7 @@ send an answer of exactly the same size and ask nobody for a token (`perf/peers`
 (`floor`), axum, and may_minihttp. http_front judges the request's framing, finds the token's lease, and counts.
 """
 
+import os
 import pathlib
 import re
 import socket
@@ -32,7 +33,9 @@ Not tried yet: reading all connections of a turn before writing to any, adaptive
 CONNECTIONS = 64
 ROUNDS = 5
 PIPELINED = 16
-PEERS = {"floor": "floor", "axum": "axum_fixed", "may_minihttp": "minihttp"}
+# A loop for every two cores, as http_front has them.
+LOOPS = (os.cpu_count() + 1) // 2
+PEERS = {"floor": ["floor", LOOPS], "axum": ["axum_fixed"], "may_minihttp": ["minihttp"]}
 
 
 def measure(bench):
@@ -46,8 +49,8 @@ def measure(bench):
         file.write_bytes(answer)
         servers, bases = {"http_front": system.front}, {"http_front": system.base}
         try:
-            for name, program in PEERS.items():
-                servers[name], address = _start(program, file)
+            for name, (program, *words) in PEERS.items():
+                servers[name], address = _start(program, file, *words)
                 bases[name] = f"http://{address}"
                 size = len(_ask(address, request))
                 if size != len(answer):
@@ -109,9 +112,9 @@ def _p99(load):
     return load.p99_us
 
 
-def _start(program, file):
+def _start(program, file, *words):
     """A peer on a port of its own; the process and its address."""
-    server = Process([PERF_TARGET / program, "127.0.0.1:0", file], stdout=subprocess.PIPE, text=True)
+    server = Process([PERF_TARGET / program, "127.0.0.1:0", file, *words], stdout=subprocess.PIPE, text=True)
     words = server.stdout.readline().split()
     if len(words) != 2 or words[0] != "ready":
         server.stop()

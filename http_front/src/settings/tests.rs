@@ -22,7 +22,7 @@ fn the_defaults_are_valid() {
     assert_eq!(settings.ops_listen, ([127, 0, 0, 1], 9080).into());
     assert_eq!(settings.auth, [([127, 0, 0, 1], 7051).into()]);
     assert_eq!(settings.trusted_proxies, []);
-    assert_eq!(settings.loops, available_cores());
+    assert_eq!(settings.loops.get(), available_cores().get().div_ceil(2));
     assert_eq!(settings.connections_max, 65_536);
     assert_eq!(settings.connections_per_address_max, 4096);
     let sizes = |lane: LaneSize| (lane.threads.get(), lane.queue.get(), lane.batch.get());

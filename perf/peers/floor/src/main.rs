@@ -1,7 +1,7 @@
 //! The floor: what any HTTP server on epoll has to pay for a request.
 //!
-//! `floor ADDRESS ANSWER_FILE` answers whatever ends in an empty line with the bytes of the file. One
-//! loop a core, each with its own `SO_REUSEPORT` listener, as http_front has them. Edge-triggered: one
+//! `floor ADDRESS ANSWER_FILE LOOPS` answers whatever ends in an empty line with the bytes of the file. Its
+//! loops have each their own `SO_REUSEPORT` listener, as http_front's have. Edge-triggered: one
 //! read, one write for all requests of that read, no clock, no timer, no limit, no parsing. Requests that
 //! are cut in two and answers that do not fit into the socket are handled, because load generators may
 //! bring both about, but not fast.
@@ -26,11 +26,11 @@ const ANSWERS_MAX: usize = 256;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, file] = &arguments[..] else {
-        eprintln!("usage: floor ADDRESS ANSWER_FILE");
+    let [address, file, loops] = &arguments[..] else {
+        eprintln!("usage: floor ADDRESS ANSWER_FILE LOOPS");
         return ExitCode::from(2);
     };
-    match run(address, file) {
+    match run(address, file, loops) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("floor: {error}");
@@ -39,10 +39,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(address: &str, file: &str) -> io::Result<()> {
+fn run(address: &str, file: &str, loops: &str) -> io::Result<()> {
     let mut address: SocketAddr = address.parse().map_err(io::Error::other)?;
     let answer = std::fs::read(file)?;
-    let loops = std::thread::available_parallelism()?.get();
+    let loops: usize = loops.parse().map_err(io::Error::other)?;
     let mut threads = Vec::new();
     for _ in 0..loops {
         let listener = bind(address)?;
