@@ -1,10 +1,12 @@
 //! One connection of a loop: a session and the socket whose bytes it gets.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, Shutdown};
 use std::time::Instant;
 
 use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::buffer::Spares;
 use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, READS_PER_TURN, WRITE_STALL_MAX};
@@ -161,7 +163,7 @@ impl<P: Protocol> Connection<P> {
                 break;
             }
             let want = self.session.input_room().min(scratch.len());
-            match self.stream.read(&mut scratch[..want]) {
+            match receive(&self.stream, &mut scratch[..want]) {
                 Ok(0) => {
                     self.readable = false;
                     self.session.receive_end(around);
@@ -177,9 +179,9 @@ impl<P: Protocol> Connection<P> {
                     // Requests carry secrets, and the scratch buffer lives as long as the loop.
                     scratch[..count].fill(0);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(Errno::AGAIN) => self.readable = false,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
@@ -187,11 +189,11 @@ impl<P: Protocol> Connection<P> {
 
     fn write(&mut self, now: Instant, spares: &mut Spares) -> io::Result<()> {
         while self.writable && !self.session.output().is_empty() {
-            match self.stream.write(self.session.output()) {
+            match send(&self.stream, self.session.output(), SendFlags::NOSIGNAL) {
                 Ok(count) => self.session.sent(count, spares),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(Errno::AGAIN) => self.writable = false,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         self.phase = match (self.session.output().is_empty(), self.phase) {
@@ -219,7 +221,7 @@ impl<P: Protocol> Connection<P> {
             return Ok(Verdict::Close);
         }
         for _ in 0..READS_PER_TURN {
-            match self.stream.read(scratch) {
+            match receive(&self.stream, scratch) {
                 Ok(0) => return Ok(Verdict::Close),
                 Ok(count) => {
                     scratch[..count].fill(0);
@@ -229,13 +231,19 @@ impl<P: Protocol> Connection<P> {
                     }
                     self.phase = Phase::Lingering { by, bytes_left };
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Errno::AGAIN) => {
                     return Ok(Verdict::Wait);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(Verdict::Again)
     }
+}
+
+/// Reads from a socket; how much. By the system call itself: the C library's function is a point at which
+/// a thread can be cancelled, and makes two atomic exchanges of each call.
+fn receive(stream: &TcpStream, into: &mut [u8]) -> Result<usize, Errno> {
+    recv(stream, into, RecvFlags::empty()).map(|(count, _)| count)
 }
