@@ -151,8 +151,12 @@ impl<'a> Head<'a> {
 
     /// Judges what httparse has taken apart.
     fn judge(request: httparse::Request<'a, 'a>) -> Result<Self, HeadError> {
-        let (Some(method), Some(target), Some(minor)) =
-            (request.method, request.path, request.version)
+        let httparse::Request {
+            method: Some(method),
+            path: Some(target),
+            version: Some(minor),
+            headers,
+        } = request
         else {
             return Err(HeadError::RequestLine);
         };
@@ -161,7 +165,7 @@ impl<'a> Head<'a> {
             return Err(HeadError::Connect);
         }
         let method = Method::from_token(method);
-        let fields: &'a [Header<'a>] = request.headers;
+        let fields: &'a [Header<'a>] = headers;
         let seen = Seen::collect(fields);
         seen.check_host(version)?;
         Ok(Self {
