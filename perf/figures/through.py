@@ -16,8 +16,13 @@ and 7 (SQLite), 24 and 8 (Redis), Redis itself 15 and 5.
 
 Tried and not taken: leaving a few requests to a worker that is about to come back from an exchange, and calling another
 only for half a batch or after a millisecond. Batches grew from 10 to 18 on Redis and the ratio from 0.42 to 0.43, for a
-millisecond that a request may wait for nothing. What is left for Redis: its client
-allocates keys and replies one by one, 16 allocations a check in auth_back where SQLite takes 4.
+millisecond that a request may wait for nothing.
+
+Then for Redis: a session is one text and no hash any more, one script reads a batch with two commands instead of two for
+each session, and the call is written into one buffer. Of the script alone, 10 sessions: 50 µs before, 20 after; half was
+expected. In the whole, six runs in turn: 44,700 requests a second before, 58,900 after; CPU a request, µs, auth_back 9.9
+and 6.5, Redis 7.8 and 3.9. What is left in the script: plain MGET of the sessions would take 0.2 µs each, but the epoch
+of a user is found by what is in the session, and without a script that is a second round trip.
 """
 
 

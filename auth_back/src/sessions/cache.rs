@@ -1,27 +1,24 @@
 //! The copy of sessions in Redis.
 //!
-//! | key | holds | lives |
-//! |---|---|---|
-//! | `gh1:G:s:DIGEST` | a session, a hash | until it expires |
-//! | `gh1:G:u:USER` | the user's epoch | as long as the longest of their sessions, and at least [`TOMBSTONE`] after it was raised |
-//! | `gh1:G:i:USER` | digests of the user's sessions here, sorted by when they expire | as long as the longest of them |
-//! | `gh1:G:t:DIGEST` | nothing: the session was ended | [`TOMBSTONE`] |
-//!
-//! `gh1` is the version of this layout and G the [generation](super::generation). Each operation is one
-//! script, which nothing interrupts, and one round trip. `scripts/` says what each does and why.
+//! `layout` says what it holds. Each operation is one script, which nothing interrupts, and one round trip.
+//! `scripts/` says what each does and why.
 //!
 //! One database number of one Redis belongs to one Gatehouse: two would share names of keys.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Script, Value};
+use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, Value};
 
 use super::generation::{Generations, Known};
+use super::layout::{Hex, Keys, session_of, text_of};
 use super::limits::{FILL_LATE_MAX, FINISH_TIME, TOMBSTONE};
 use crate::accounts::millis;
 use crate::redis_pool::{Away, Connection, Instance, RedisPool};
 use crate::store::{Refresh, SessionRow, Store, StoreError};
+
+/// Room for the name of a session's key, of which the longest has 91 bytes.
+const KEY_BYTES: usize = 96;
 
 /// Redis, and what of it may be believed.
 pub(super) struct Cache {
@@ -98,10 +95,10 @@ impl Cache {
     /// Looks for a session.
     pub(super) fn find(&self, digest: &[u8; 32], deadline: Instant) -> Found {
         let Some(known) = self.generations.fresh(deadline) else { return Found::Away };
-        let keys = Keys::of(&known);
+        let keys = Keys::of(known.generation);
         let answer = self.run(&known, deadline, |connection| {
             let mut call = self.scripts.read.key(keys.session(digest));
-            call.arg(&keys.prefix).invoke::<Value>(connection.driver())
+            call.arg(keys.prefix()).invoke::<Value>(connection.driver())
         });
         match answer {
             Some(Value::Int(missed_at_ms)) => {
@@ -121,15 +118,19 @@ impl Cache {
         deadline: Instant,
     ) -> Option<Vec<Option<SessionRow>>> {
         let known = self.generations.fresh(deadline)?;
-        let keys = Keys::of(&known);
-        let answer = self.run(&known, deadline, |connection| {
-            let mut call = self.scripts.read_together.arg(&keys.prefix);
-            for digest in digests {
-                call.key(keys.session(digest));
-            }
-            call.invoke::<Vec<Value>>(connection.driver())
-        })?;
-        (answer.len() == digests.len()).then(|| answer.into_iter().map(session).collect())
+        let keys = Keys::of(known.generation);
+        let script = &self.scripts.read_together;
+        // Written into one buffer: the driver's own way to call a script keeps each key by itself.
+        let mut call = Cmd::with_capacity(digests.len() + 4, (digests.len() + 1) * KEY_BYTES);
+        call.arg("EVALSHA").arg(script.get_hash()).arg(digests.len());
+        for digest in digests {
+            call.arg(keys.session(digest));
+        }
+        call.arg(keys.prefix());
+        let answer =
+            self.run(&known, deadline, |connection| evaluate(script, &call, connection))?;
+        let Value::Array(rows) = answer else { return None };
+        (rows.len() == digests.len()).then(|| rows.into_iter().map(session).collect())
     }
 
     /// Brings a session that was missing. It is not kept if it was ended meanwhile.
@@ -143,17 +144,14 @@ impl Cache {
         row: &SessionRow,
         deadline: Instant,
     ) {
-        let keys = Keys::of(&ticket.known);
+        let keys = Keys::of(ticket.known.generation);
         self.run(&ticket.known, deadline, |connection| {
             let mut call = self.scripts.fill.key(keys.session(digest));
             call.key(keys.tombstone(digest))
                 .key(keys.user(row.user_id))
                 .key(keys.index(row.user_id));
-            call.arg(&keys.prefix).arg(hex(digest));
-            call.arg(ticket.missed_at_ms).arg(millis(FILL_LATE_MAX));
-            call.arg(row.user_id).arg(&row.username).arg(row.epoch).arg(row.session_id);
-            call.arg(row.created_at_ms).arg(row.last_seen_at_ms);
-            call.arg(row.expires_at_ms).arg(row.ends_at_ms);
+            call.arg(keys.prefix()).arg(Hex::of_digest(digest));
+            call.arg(ticket.missed_at_ms).arg(millis(FILL_LATE_MAX)).arg(text_of(row));
             call.invoke::<()>(connection.driver())
         });
     }
@@ -161,11 +159,12 @@ impl Cache {
     /// Notes that a session was seen, as the database has.
     pub(super) fn refresh(&self, user_id: u64, refresh: &Refresh<'_>, deadline: Instant) {
         let Some(known) = self.generations.fresh(deadline) else { return };
-        let keys = Keys::of(&known);
+        let keys = Keys::of(known.generation);
         self.run(&known, deadline, |connection| {
             let mut call = self.scripts.refresh.key(keys.session(refresh.token_digest));
             call.key(keys.user(user_id)).key(keys.index(user_id));
-            call.arg(hex(refresh.token_digest)).arg(refresh.now_ms).arg(refresh.expires_at_ms);
+            call.arg(Hex::of_digest(refresh.token_digest));
+            call.arg(Hex::of_number(refresh.now_ms)).arg(Hex::of_number(refresh.expires_at_ms));
             call.invoke::<()>(connection.driver())
         });
     }
@@ -179,7 +178,7 @@ impl Cache {
         self.end(|keys, connection| {
             let mut call = self.scripts.end_one.key(keys.session(digest));
             call.key(keys.tombstone(digest));
-            call.arg(&keys.prefix).arg(hex(digest)).arg(millis(TOMBSTONE));
+            call.arg(keys.prefix()).arg(Hex::of_digest(digest)).arg(millis(TOMBSTONE));
             call.invoke(connection.driver())
         })
     }
@@ -193,7 +192,7 @@ impl Cache {
         self.end(|keys, connection| {
             let mut call = self.scripts.end_all.key(keys.user(user_id));
             call.key(keys.index(user_id));
-            call.arg(&keys.prefix).arg(epoch).arg(millis(TOMBSTONE));
+            call.arg(keys.prefix()).arg(Hex::of_epoch(epoch)).arg(millis(TOMBSTONE));
             call.invoke(connection.driver())
         })
     }
@@ -205,7 +204,7 @@ impl Cache {
         script: impl FnOnce(&Keys, &mut Connection) -> RedisResult<()>,
     ) -> Result<Duration, StoreError> {
         let known = self.generations.current()?;
-        let keys = Keys::of(&known);
+        let keys = Keys::of(known.generation);
         let deadline = Instant::now() + FINISH_TIME;
         let told = self.run(&known, deadline, |connection| script(&keys, connection));
         // Redis has it, or nobody reads any more what Redis has.
@@ -248,52 +247,21 @@ impl Cache {
     }
 }
 
-/// The names of keys of one generation.
-struct Keys {
-    prefix: String,
-}
-
-impl Keys {
-    fn of(known: &Known) -> Self {
-        Self { prefix: format!("gh1:{}:", known.generation) }
-    }
-
-    fn session(&self, digest: &[u8; 32]) -> String {
-        format!("{}s:{}", self.prefix, hex(digest))
-    }
-
-    fn tombstone(&self, digest: &[u8; 32]) -> String {
-        format!("{}t:{}", self.prefix, hex(digest))
-    }
-
-    fn user(&self, user_id: u64) -> String {
-        format!("{}u:{user_id}", self.prefix)
-    }
-
-    fn index(&self, user_id: u64) -> String {
-        format!("{}i:{user_id}", self.prefix)
+/// Has Redis run a script that `call` names by its digest. It gets the script first if it does not know it.
+fn evaluate(script: &Script, call: &Cmd, connection: &mut Connection) -> RedisResult<Value> {
+    match connection.ask(call) {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            script.load(connection.driver())?;
+            connection.ask(call)
+        }
+        answer => answer,
     }
 }
 
-/// A session as `read.lua` returns it; `None` for what nobody wrote.
+/// A session as the scripts return it; `None` for what nobody wrote.
 fn session(value: Value) -> Option<SessionRow> {
-    type Row = (u64, String, u32, u64, u64, u64, u64, u64);
-    let (user_id, username, epoch, session_id, created, seen, expires, ends): Row =
-        redis::from_redis_value(value).ok()?;
-    Some(SessionRow {
-        session_id,
-        user_id,
-        username,
-        epoch,
-        created_at_ms: created,
-        last_seen_at_ms: seen,
-        expires_at_ms: expires,
-        ends_at_ms: ends,
-    })
-}
-
-fn hex(digest: &[u8; 32]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    match value {
+        Value::BulkString(text) => session_of(text),
+        _ => None,
+    }
 }

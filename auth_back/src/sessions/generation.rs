@@ -6,6 +6,11 @@
 //! is another run than the one that the generation was begun with (whoever notices raises it): a server
 //! that was restarted from an old snapshot, or promoted without the last writes, has old contents.
 //!
+//! A generation belongs to one [layout](super::layout) too. A server that keeps another takes it for one
+//! of another Redis: else it could end a session in its own layout, and leave it in the other. While
+//! servers of two layouts run side by side, each takes the generation from the other, so the database
+//! has most of the work; but none is believed that it should not be.
+//!
 //! A server goes by the number that it read for [`GENERATION_LEASE`], counted from when it asked. So
 //! when a number is raised, the last server stops reading under the old one within a lease.
 //! [`Known::settles_in`] is what is left of that.
@@ -16,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::layout::LAYOUT;
 use super::limits::{FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW};
 use crate::redis_pool::Instance;
 use crate::store::{CacheEra, Store, StoreError};
@@ -112,11 +118,12 @@ impl Generations {
     /// after `known` was asked for. Begins a generation with it, unless somebody else has.
     pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
         let asked_at = Instant::now();
-        match self.store.begin_cache_era(known.generation, instance.as_str(), deadline) {
+        let instance = in_our_layout(instance);
+        match self.store.begin_cache_era(known.generation, &instance, deadline) {
             Ok(true) => {
-                tracing::info!(generation = known.generation + 1, "Redis is another than before");
-                let (generation, instance) = (known.generation + 1, instance.as_str().to_owned());
-                self.learn(CacheEra { generation, instance }, asked_at);
+                let generation = known.generation + 1;
+                tracing::info!(generation, "Redis is another than before");
+                self.learn(&CacheEra { generation, instance }, asked_at);
             }
             Ok(false) => self.doubt(known.generation),
             Err(error) => tracing::debug!(%error, "no generation of the session cache was begun"),
@@ -140,7 +147,7 @@ impl Generations {
         }
         let asked_at = Instant::now();
         let era = self.store.cache_era(deadline)?;
-        Ok(self.learn(era, asked_at))
+        Ok(self.learn(&era, asked_at))
     }
 
     /// Whether Redis may hold what it should not, as far as this server knows.
@@ -148,7 +155,7 @@ impl Generations {
         self.paid.load(Ordering::Acquire) < self.owed.load(Ordering::Acquire)
     }
 
-    fn learn(&self, era: CacheEra, asked_at: Instant) -> Known {
+    fn learn(&self, era: &CacheEra, asked_at: Instant) -> Known {
         let fresh_until = asked_at + GENERATION_LEASE;
         let mut known = self.known.lock();
         let newer = match known.take() {
@@ -161,7 +168,7 @@ impl Generations {
             }
             _ => Known {
                 generation: era.generation,
-                instance: Arc::new(Instance::from_text(era.instance)),
+                instance: Arc::new(of_our_layout(&era.instance)),
                 asked_at,
                 fresh_until,
                 learned_at: Instant::now(),
@@ -169,6 +176,17 @@ impl Generations {
         };
         known.insert(newer).clone()
     }
+}
+
+/// What the database has of a generation that was begun with `instance`.
+fn in_our_layout(instance: &Instance) -> String {
+    format!("{LAYOUT}:{}", instance.as_str())
+}
+
+/// The inverse. A generation of another layout, or one that nobody has begun, is of no instance.
+fn of_our_layout(text: &str) -> Instance {
+    let instance = text.strip_prefix(LAYOUT).and_then(|rest| rest.strip_prefix(':'));
+    Instance::from_text(instance.unwrap_or_default().to_owned())
 }
 
 /// The right to do what one thread at a time does.

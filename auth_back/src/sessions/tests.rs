@@ -8,6 +8,7 @@ use redis::Commands as _;
 
 use super::cache::Ticket;
 use super::generation::Generations;
+use super::layout::LAYOUT;
 use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
@@ -382,6 +383,31 @@ fn a_redis_restored_from_an_old_snapshot_is_not_believed() {
 }
 
 #[test]
+fn what_another_layout_has_is_not_believed() {
+    let bench = Bench::new();
+    let [ended, kept] = [0; 2].map(|_| bench.begin());
+    bench.until_cached(&ended);
+    // A server of the first layout has begun a generation: it named the instance alone.
+    let era = bench.fixture.store.cache_era(patient()).unwrap();
+    let instance = era.instance.strip_prefix(&format!("{LAYOUT}:")).unwrap();
+    assert!(bench.fixture.store.begin_cache_era(era.generation, instance, patient()).unwrap());
+    let settles_in = bench.servers[0].end(&ended, patient()).unwrap();
+    check_gone_within(&bench, &ended, settles_in);
+    bench.until_cached(&kept);
+    let ours = bench.fixture.store.cache_era(patient()).unwrap();
+    assert!(ours.generation > era.generation + 1, "{ours:?}");
+    assert_eq!(ours.instance, era.instance);
+}
+
+#[test]
+fn to_look_for_nothing_is_no_failure() {
+    let bench = Bench::new();
+    bench.until_cached(&bench.begin());
+    assert_eq!(bench.find_together(0, &[]), []);
+    assert_eq!(bench.servers[0].redis().unwrap().failures(), 0);
+}
+
+#[test]
 fn an_emptied_redis_is_filled_again() {
     let bench = Bench::new();
     let digest = bench.begin();
@@ -438,7 +464,7 @@ fn a_note_that_a_session_was_seen_reaches_redis() {
 
 /// The one key of this kind.
 fn key_of(bench: &Bench, kind: &str) -> String {
-    let keys: Vec<String> = bench.redis.connect().keys(format!("gh1:*:{kind}*")).unwrap();
+    let keys: Vec<String> = bench.redis.connect().keys(format!("{LAYOUT}:*:{kind}*")).unwrap();
     let [key] = &keys[..] else { panic!("{keys:?}") };
     key.clone()
 }

@@ -3,8 +3,8 @@
 -- KEYS[1] the user's epoch   KEYS[2] the user's index
 -- ARGV[1] what keys of this generation begin with   ARGV[2] the epoch   ARGV[3] how long the epoch stays
 -- at least, ms: longer than somebody who read the database before may take to bring a session here
-local known = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if known >= tonumber(ARGV[2]) then
+local known = redis.call('GET', KEYS[1])
+if known and tonumber(known, 16) >= tonumber(ARGV[2], 16) then
     return 0
 end
 local left = redis.call('PTTL', KEYS[1])
