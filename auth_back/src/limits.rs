@@ -171,9 +171,9 @@ pub const HASHING_NICENESS: u8 = 10;
 /// Most hashes at a time that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
-/// Threads of the heavy lane for each hash at a time: while one request hashes, another may wait for
-/// the store.
-pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+/// Threads of the heavy lane for each hash at a time: while one request is hashed and the next waits for that, two
+/// others may wait for the store.
+pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
 /// Most threads of the light lane that can be set: twice the most connections of a store.
 pub const LIGHT_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");

@@ -7,7 +7,6 @@
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -22,7 +21,7 @@ use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
 
-use crate::accounts::{Accounts, Decoy, Rules, Upgrade, Upgrades, arenas_kib};
+use crate::accounts::{Accounts, Decoy, Hashers, Rules, Upgrade, Upgrades, arenas_kib};
 use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, ArenaManager, HashEngine, Params};
@@ -63,17 +62,12 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (audit, opened_audit) = Audit::open(&settings.audit)?;
     tracing::info!(to = %settings.audit, "audit log");
 
-    let heavy_size = LaneSize {
-        threads: settings.hash_threads.saturating_mul(HEAVY_THREADS_PER_HASH),
-        queue: settings.heavy_queue,
-    };
-    let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
-    let level = Niceness::default();
-    let start = |name, size, niceness| {
-        start_lane(name, size, niceness, Arc::clone(&accounts), metrics.clone(), audit.clone())
-    };
-    let (heavy, heavy_workers) = start("heavy", heavy_size, nice)?;
-    let (light, light_workers) = start("light", settings.light, level)?;
+    let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
+    let start =
+        |name, size| start_lane(name, size, Arc::clone(&accounts), metrics.clone(), audit.clone());
+    let (heavy, heavy_workers) = start("heavy", heavy_size)?;
+    let (light, light_workers) = start("light", settings.light)?;
+    registry.observe_lane(&accounts.hashers.stats());
     registry.observe_lane(&heavy.stats());
     registry.observe_lane(&light.stats());
     observe_pools(&mut registry, &accounts);
@@ -181,11 +175,13 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     } else {
         None
     };
+    let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
+    let hashers = Hashers::start(arenas.clone(), heavy_threads(settings), nice)?;
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
         arenas,
-        hashes: AtomicU64::new(0),
+        hashers,
         annex,
         peppers: Arc::new(peppers),
         token_keys: Arc::new(token_keys),
@@ -196,6 +192,10 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })
+}
+
+fn heavy_threads(settings: &Settings) -> NonZeroUsize {
+    settings.hash_threads.saturating_mul(HEAVY_THREADS_PER_HASH)
 }
 
 /// Each arena is made by a thread of its own: the kernel has to clear the memory, which takes as long as
@@ -257,7 +257,7 @@ fn observe_guard(registry: &mut Registry, accounts: &Arc<Accounts>) {
 fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     let [hashes, arenas, store] = [0; 3].map(|_| Arc::clone(accounts));
     let help = "Hashes begun, each in an arena of its own for as long as it takes";
-    registry.observe_counter("hashes", help, &[], move || hashes.hashes.load(Ordering::Relaxed));
+    registry.observe_counter("hashes", help, &[], move || hashes.hashers.begun());
     let help = "Items of a pool that are lent";
     registry.observe_gauge("pool_lent", help, &[("pool", "arenas")], move || {
         arenas.arenas.stats().lent as f64

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reactor::Bells;
-use service::lane::{Lane, LaneError, LaneOptions, Niceness, Workers};
+use service::lane::{Lane, LaneError, LaneOptions, Workers};
 use service::log::Sparing;
 
 use crate::accounts::{AccountError, Accounts};
@@ -36,12 +36,11 @@ pub struct LaneSize {
 pub fn start_lane(
     name: &'static str,
     size: LaneSize,
-    niceness: Niceness,
     accounts: Arc<Accounts>,
     metrics: Metrics,
     audit: Audit,
 ) -> Result<(Lane<Job>, Workers), LaneError> {
-    let options = LaneOptions::new(name, size.threads, size.queue)?.niceness(niceness);
+    let options = LaneOptions::new(name, size.threads, size.queue)?;
     let clerk = Clerk { accounts, pace: Pace::default(), metrics, audit };
     Lane::start(options, move |inbox| {
         let mut batch = Vec::with_capacity(SESSIONS_TOGETHER_MAX);

@@ -1,5 +1,6 @@
 //! A user's new password.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
@@ -43,8 +44,12 @@ impl Accounts {
         let session = self.live_session(&request.token, unix_ms(SystemTime::now()), deadline)?;
         *whose = Some(session.user_id);
         let username = Username::new(&session.username)?;
-        let current = Password::for_login(&request.current_password)?;
-        let new = Password::for_registration(&request.new_password, &username, &self.passwords)?;
+        let current = Arc::new(Password::for_login(&request.current_password)?);
+        let new = Arc::new(Password::for_registration(
+            &request.new_password,
+            &username,
+            &self.passwords,
+        )?);
         let user_id = UserId::new(session.user_id)?;
 
         for _ in 0..CHANGE_PASSWORD_TRIES_MAX {
@@ -68,7 +73,7 @@ impl Accounts {
             let change = PasswordChange {
                 user_id: session.user_id,
                 old: &user.password_record,
-                new: &self.hash(user_id, &new, deadline)?,
+                new: &self.hash(user_id, &new, deadline)?.to_text(),
                 epoch: session.epoch,
             };
             if let Some(settles_in) = self.sessions.change_password(&change, deadline)? {

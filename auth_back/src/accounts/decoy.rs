@@ -1,5 +1,7 @@
 //! A user that does not exist, to be compared with in place of one that does not exist either.
 
+use std::sync::Arc;
+
 use super::{AccountError, Answer};
 use crate::credentials::{
     Arena, KeyId, Keyring, Params, Password, PasswordRecord, PepperKeyring, SecretKey, random,
@@ -17,7 +19,7 @@ pub struct Decoy {
     /// As the store would have it: reading it is part of the work.
     record: String,
     /// Its own, so that no rotation of the server's peppers leaves it behind.
-    peppers: PepperKeyring,
+    peppers: Arc<PepperKeyring>,
 }
 
 impl Decoy {
@@ -31,11 +33,11 @@ impl Decoy {
             random::bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         let password = Password::for_login(&text)?;
         let record = PasswordRecord::create(user_id, &password, params, &peppers, arena)?.to_text();
-        Ok(Self { user_id, record, peppers })
+        Ok(Self { user_id, record, peppers: Arc::new(peppers) })
     }
 
     /// What its record is sealed under.
-    pub(super) fn peppers(&self) -> &PepperKeyring {
+    pub(super) fn peppers(&self) -> &Arc<PepperKeyring> {
         &self.peppers
     }
 

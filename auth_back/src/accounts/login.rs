@@ -1,8 +1,9 @@
 //! Trading a username and a password for a session.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{AccountError, Accounts, Answer, millis, unix_ms};
+use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
 use crate::credentials::{
     DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username, Verdict,
 };
@@ -34,7 +35,7 @@ impl Accounts {
     /// [`AccountError`] as its variants say.
     pub fn authenticate(&self, request: &Login, deadline: Instant) -> Answer<Opened> {
         let username = Username::new(&request.username)?;
-        let password = Password::for_login(&request.password)?;
+        let password = Arc::new(Password::for_login(&request.password)?);
 
         let device = request.device.as_ref().and_then(|text| self.device(text, &username));
         let address = request.origin.client_address;
@@ -90,7 +91,7 @@ impl Accounts {
     /// the hash that a wrong password would have cost.
     fn refuse_stranger(
         &self,
-        password: &Password,
+        password: &Arc<Password>,
         mut attempt: Reservation<'_>,
         deadline: Instant,
     ) -> AccountError {
@@ -112,32 +113,41 @@ impl Accounts {
         }
     }
 
-    /// Hashes what was offered, in an arena that is given back before anything else happens; or in the
-    /// annex, if that is not enough memory.
+    /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory.
     pub(super) fn verify(
         &self,
         user_id: UserId,
         record: &PasswordRecord,
-        peppers: &PepperKeyring,
-        password: &Password,
+        peppers: &Arc<PepperKeyring>,
+        password: &Arc<Password>,
         attempt: &mut Reservation<'_>,
         deadline: Instant,
     ) -> Answer<Verdict> {
         let need = record.need();
-        if !need.exceeds(self.rules.params.m_kib()) {
-            let mut arena = self.arena(deadline)?;
-            attempt.begin();
-            let verdict = record.verify(user_id, password, peppers, &mut arena);
-            return Ok(verdict.inspect_err(|_| attempt.undo())?);
-        }
-        let mut annex = self.annex(deadline)?;
-        // Its memory stays unused: it stands for a core, so that no more hashes run than there are
-        // cores. It is waited for last, because nobody waits for the annex who has one.
-        let _core = self.arena(deadline)?;
-        let mut room = annex.arena(need)?;
+        let (record, peppers) = (record.clone(), Arc::clone(peppers));
+        let password = Arc::clone(password);
+        let annex = if need.exceeds(self.rules.params.m_kib()) {
+            Some(self.annex(deadline)?)
+        } else {
+            None
+        };
+        // From here on nobody knows how far it has come, until it is told.
         attempt.begin();
-        let verdict = record.verify(user_id, password, peppers, &mut room);
-        Ok(verdict.inspect_err(|_| attempt.undo())?)
+        let verdict = self.hashers.run(deadline, move |arena| -> Answer<Verdict> {
+            let Some(mut annex) = annex else {
+                return Ok(record.verify(user_id, &password, &peppers, arena)?);
+            };
+            // The arena stays unused: it stands for a core, so that no more hashes run than there are
+            // cores. It is waited for last, because nobody waits for the annex who has one.
+            let mut room = annex.arena(need)?;
+            Ok(record.verify(user_id, &password, &peppers, &mut room)?)
+        });
+        let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
+        verdict.flatten().inspect_err(|_| {
+            if !has_panicked {
+                attempt.undo();
+            }
+        })
     }
 
     /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.

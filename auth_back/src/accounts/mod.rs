@@ -1,16 +1,15 @@
 //! What can be done with accounts and sessions: straight-line, blocking code, run by workers.
 //!
 //! Each function reads from top to bottom in the order in which things happen. A store connection
-//! is lent only for the statement that needs it, an arena only for the hash; neither is held while
-//! the other is waited for.
+//! is lent only for the statement that needs it. Hashes are done by threads of their own ([`Hashers`]).
 
 mod change_password;
 mod decoy;
 mod error;
+mod hashers;
 mod login;
 pub(crate) mod profile;
 mod register;
-mod room;
 mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,7 +18,6 @@ mod tests;
 mod upgrade;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Pool;
@@ -27,6 +25,7 @@ use pool::Pool;
 pub use change_password::Changed;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
+pub use hashers::Hashers;
 pub use login::Opened;
 pub use profile::{AgeError, NameError};
 pub use sessions::{Ended, Listed, Live};
@@ -41,7 +40,6 @@ use crate::ids::{Snowflakes, UserId};
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::Store;
-use room::Room;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {
@@ -51,8 +49,8 @@ pub struct Accounts {
     pub sessions: SessionKeeper,
     /// Memory for hashing: as many arenas as hashes may run at a time.
     pub arenas: Pool<ArenaManager>,
-    /// Hashes begun. Arenas are also borrowed to be wiped.
-    pub hashes: AtomicU64,
+    /// The threads that hash in them.
+    pub hashers: Hashers,
     /// The permit to hash what does not fit an arena: a pool of one.
     pub annex: Pool<AnnexManager>,
     /// Keys that password records are sealed under.
@@ -94,25 +92,22 @@ impl Accounts {
         Ok(self.store.ping(deadline)?)
     }
 
-    fn hash(&self, user_id: UserId, password: &Password, deadline: Instant) -> Answer<String> {
-        let mut arena = self.arena(deadline)?;
+    fn hash(
+        &self,
+        user_id: UserId,
+        password: &Arc<Password>,
+        deadline: Instant,
+    ) -> Answer<PasswordRecord> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
-        let record = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
-        Ok(record.to_text())
-    }
-
-    fn arena(&self, deadline: Instant) -> Answer<Room<'_>> {
-        let arena = Room::acquire(&self.arenas, deadline)?;
-        // A free arena is lent whatever the deadline; a hash that nobody waits for is not begun.
-        if Instant::now() >= deadline {
-            return Err(AccountError::TimedOut);
-        }
-        self.hashes.fetch_add(1, Ordering::Relaxed);
-        Ok(arena)
+        let password = Arc::clone(password);
+        let record = self.hashers.run(deadline, move |arena| {
+            PasswordRecord::create(user_id, &password, params, &peppers, arena)
+        })?;
+        Ok(record?)
     }
 
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy
-    /// lane, and there are two of those for each arena: so many may wait that half of them stay free
+    /// lane, and there are several of those for each arena: so few may wait that most of them stay free
     /// for logins that fit.
     fn annex(&self, deadline: Instant) -> Answer<pool::Lent<AnnexManager>> {
         let waiters_max = (self.arenas.config().size() - 1).max(1);

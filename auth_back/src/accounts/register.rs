@@ -1,5 +1,6 @@
 //! Making an account.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, profile, unix_ms};
@@ -16,7 +17,8 @@ impl Accounts {
     /// may exist; the same request id finds that out.
     pub fn register(&self, request: &Registration, deadline: Instant) -> Answer<UserId> {
         let username = Username::new(&request.username)?;
-        let password = Password::for_registration(&request.password, &username, &self.passwords)?;
+        let password =
+            Arc::new(Password::for_registration(&request.password, &username, &self.passwords)?);
         let name = profile::name(request.name.as_deref())?;
         let age = profile::age(request.age)?;
 
@@ -24,7 +26,7 @@ impl Accounts {
         let attempt = self.guard.reserve_registration(address, Instant::now())?;
         let now = SystemTime::now();
         let user_id = UserId::from(self.ids.next(now)?);
-        let record = self.hash(user_id, &password, deadline)?;
+        let record = self.hash(user_id, &password, deadline)?.to_text();
         let user = NewUser {
             user_id: user_id.get(),
             username: username.as_str(),

@@ -1,16 +1,17 @@
 //! An account service of a test's own: a SQLite file, hashes that cost next to nothing, and a store
 //! that tells what it was asked and fails when told to.
 
-use std::sync::atomic::AtomicU64;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pool::Pool;
+use service::lane::Niceness;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Decoy, Rules, Upgrades};
+use super::{Accounts, Decoy, Hashers, Rules, Upgrades};
 use crate::credentials::{
     AnnexManager, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
     SecretKey, TokenKeyring,
@@ -105,7 +106,7 @@ impl Fixture {
     pub(crate) fn restarted(mut self, rules: Rules) -> Self {
         let accounts = Arc::get_mut(&mut self.accounts).expect("nobody else uses it");
         accounts.rules = rules;
-        accounts.arenas = one_arena(rules);
+        (accounts.arenas, accounts.hashers) = one_arena(rules);
         self
     }
 
@@ -118,11 +119,12 @@ impl Fixture {
 
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
+        let (arenas, hashers) = one_arena(rules);
         let accounts = Arc::new(Accounts {
             sessions: SessionKeeper::new(Arc::clone(&store) as _, None, rules.sessions),
             store: Arc::clone(&store) as Arc<dyn Store>,
-            arenas: one_arena(rules),
-            hashes: AtomicU64::new(0),
+            arenas,
+            hashers,
             annex: Pool::new(
                 AnnexManager::new(HashEngine::default()),
                 pool::Config::new(1).unwrap().without_liveness_check(),
@@ -161,9 +163,12 @@ impl Fixture {
     }
 }
 
-fn one_arena(rules: Rules) -> Pool<ArenaManager> {
+fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     let manager = ArenaManager::new(HashEngine::default(), rules.params);
-    Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check())
+    let arenas = Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check());
+    let callers = NonZeroUsize::new(64).unwrap();
+    let hashers = Hashers::start(arenas.clone(), callers, Niceness::default()).unwrap();
+    (arenas, hashers)
 }
 
 pub(crate) fn registration(username: &str, password: &str) -> Registration {

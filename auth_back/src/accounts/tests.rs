@@ -1,6 +1,5 @@
 //! The flows, against a real store.
 
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::testing::{
@@ -125,7 +124,7 @@ fn invalid_input_is_refused_before_any_work() {
     check_refused!(authenticate("ada", &"x".repeat(257)), AccountError::Password(_));
 
     assert_eq!(fixture.store.take_calls(), [""; 0]);
-    assert_eq!(fixture.accounts.hashes.load(Ordering::Relaxed), 0);
+    assert_eq!(fixture.accounts.hashers.begun(), 0);
 }
 
 #[test]
@@ -304,7 +303,7 @@ fn few_wait_for_the_annex() {
             thread::yield_now();
         }
         // The one arena is free for whoever fits it, and the next who does not is told to come back.
-        assert_eq!(accounts.arenas.stats().lent, 0);
+        assert!(accounts.hashers.is_free());
         let refused = accounts.authenticate(&login("ada", PASSWORD), patient());
         check_refused!(refused, AccountError::TimedOut);
         drop(only_one);
@@ -433,7 +432,7 @@ fn what_is_throttled_is_neither_looked_up_nor_hashed() {
     for name in ["ada", "nobody"] {
         let fixture = Fixture::new();
         fixture.user("ada", PASSWORD);
-        let hashed = || fixture.accounts.hashes.load(Ordering::Relaxed);
+        let hashed = || fixture.accounts.hashers.begun();
         guess(&fixture, name, usize::from(guard_rules().free));
         fixture.store.take_calls();
         let before = hashed();
@@ -509,13 +508,10 @@ fn uniform_errors_tell_no_user_from_another() {
     fixture.execute("UPDATE user SET disabled_at_ms = 1 WHERE username = 'eve'");
     let mut work = Vec::new();
     for name in ["ada", "eve", "nobody"] {
-        let before = fixture.accounts.hashes.load(Ordering::Relaxed);
+        let before = fixture.accounts.hashers.begun();
         let outcome = fixture.accounts.authenticate(&login(name, WRONG), patient());
         check_refused!(outcome, AccountError::CredentialsWrong);
-        work.push((
-            fixture.store.take_calls(),
-            fixture.accounts.hashes.load(Ordering::Relaxed) - before,
-        ));
+        work.push((fixture.store.take_calls(), fixture.accounts.hashers.begun() - before));
     }
     assert_eq!(work, vec![(vec!["user_by_name"], 1); 3]);
     let outcome = fixture.accounts.authenticate(&login("eve", PASSWORD), patient());

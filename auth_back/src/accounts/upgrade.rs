@@ -3,13 +3,14 @@
 //!
 //! A record under an older pepper is sealed anew, which takes microseconds and is always done. A record
 //! of another work factor or function is hashed anew, which costs as much as another login: that is done
-//! within a budget, while there is time, and only in an arena that nobody else wants. So a changed
+//! within a budget, while there is time, and only when nobody else wants to hash. So a changed
 //! setting does not turn into a storm; who is passed over is upgraded at a later login.
 //!
 //! The old record is replaced only if it is still there (compare and swap): a password that was changed
 //! meanwhile stays changed. Nothing that goes wrong here fails the login.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -90,7 +91,7 @@ impl Accounts {
         user_id: UserId,
         stored: &str,
         record: &PasswordRecord,
-        password: &Password,
+        password: &Arc<Password>,
         deadline: Instant,
     ) {
         let upgrade = match self.renewed(user_id, record, password, deadline) {
@@ -119,7 +120,7 @@ impl Accounts {
         &self,
         user_id: UserId,
         record: &PasswordRecord,
-        password: &Password,
+        password: &Arc<Password>,
         deadline: Instant,
     ) -> Result<Renewed, Box<dyn Error>> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
@@ -133,11 +134,8 @@ impl Accounts {
         if is_old_hash {
             let now = Instant::now();
             let is_time_left = deadline.saturating_duration_since(now) >= REHASH_TIME_MIN;
-            let arena = if is_time_left { self.arenas.try_acquire() } else { None };
-            if let Some(mut arena) = arena
-                && self.upgrades.budget.take(now)
-            {
-                let new = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
+            if is_time_left && self.hashers.is_free() && self.upgrades.budget.take(now) {
+                let new = self.hash(user_id, password, deadline)?;
                 return Ok(Some((new, Upgrade::Rehashed)));
             }
             self.upgrades.add(Upgrade::Postponed);

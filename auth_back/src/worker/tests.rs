@@ -29,9 +29,7 @@ impl Works {
         let size = LaneSize { threads: NonZeroUsize::MIN, queue: NonZeroUsize::MIN };
         let metrics = Metrics::new(&mut Registry::new("auth_back"));
         let accounts = Arc::clone(&fixture.accounts);
-        let (lane, workers) =
-            start_lane("light", size, Niceness::default(), accounts, metrics, Audit::off())
-                .unwrap();
+        let (lane, workers) = start_lane("light", size, accounts, metrics, Audit::off()).unwrap();
         Self { fixture, post: PostOffice::open(), lane, workers }
     }
 

@@ -31,6 +31,15 @@ impl<J> Inbox<J> {
         job
     }
 
+    /// The next job if one is queued. Never blocks; `None` says nothing of whether more will come.
+    #[must_use = "a job that is not worked on is lost"]
+    pub fn try_recv(&mut self) -> Option<J> {
+        self.leave_behind();
+        let job = self.queue.take_queued()?;
+        self.took(1);
+        Some(job)
+    }
+
     /// Puts the next job into `batch`, and with it whatever is queued already, `max` in all.
     ///
     /// Blocks until there is one job, never for more; `false`, with nothing added, when the lane has

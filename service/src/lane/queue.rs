@@ -105,6 +105,16 @@ impl<J> Queue<J> {
         true
     }
 
+    /// The first job, if there is one.
+    pub(super) fn take_queued(&self) -> Option<J> {
+        let mut state = self.state.lock();
+        let job = state.jobs.pop_front();
+        let calls = state.calls();
+        drop(state);
+        self.ring(calls);
+        job
+    }
+
     /// A worker begins. Nothing is queued before the first has.
     pub(super) fn join(&self) {
         self.state.lock().workers += 1;

@@ -131,6 +131,35 @@ fn a_batch_is_what_waits_and_no_more_than_its_maximum() {
 }
 
 #[test]
+fn a_worker_can_look_for_more_without_waiting() {
+    let (rows, taken) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = parking_lot::Mutex::new(gate);
+    let (lane, workers) = Lane::start(options(1, 8), move |inbox: &mut Inbox<u32>| {
+        while let Some(first) = inbox.recv() {
+            let _ = gate.lock().recv_timeout(PATIENCE);
+            let mut row = vec![first];
+            while let Some(next) = inbox.try_recv() {
+                row.push(next);
+            }
+            let _ = rows.send(row);
+        }
+    })
+    .expect("one thread");
+    (0..3).for_each(|job| lane.try_submit(job).expect("room for eight"));
+    open.send(()).expect("the worker waits");
+    assert_eq!(taken.recv_timeout(PATIENCE).expect("a row"), [0, 1, 2]);
+    lane.try_submit(3).expect("an empty lane");
+    let stats = lane.stats();
+    // What is queued when the lane closes is found either way.
+    lane.try_submit(4).expect("room for eight");
+    drop((open, lane));
+    workers.join();
+    assert_eq!(taken.iter().collect::<Vec<_>>().concat(), [3, 4]);
+    assert_eq!((stats.snapshot().queued, stats.snapshot().finished), (0, 5));
+}
+
+#[test]
 fn a_batch_leaves_jobs_of_another_kind_to_another_worker() {
     let (batches, taken) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();

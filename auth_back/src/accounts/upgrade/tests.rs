@@ -1,5 +1,6 @@
 //! Which records a login upgrades, and what it leaves alone.
 
+use std::thread;
 use std::time::Duration;
 
 use super::*;
@@ -89,13 +90,20 @@ fn without_time_a_budget_or_an_arena_nothing_is_hashed() {
 
     let user = fixture.store.user_by_name("ada", patient()).unwrap().unwrap();
     let (user_id, password) =
-        (UserId::new(user.user_id).unwrap(), Password::for_login(PASSWORD).unwrap());
+        (UserId::new(user.user_id).unwrap(), Arc::new(Password::for_login(PASSWORD).unwrap()));
     let only_one = fixture.accounts.arenas.acquire(patient()).unwrap();
-    fixture.accounts.upgrade(user_id, &user.password_record, &before, &password, patient());
-    drop(only_one);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| fixture.accounts.hashers.run(patient(), |_| ()));
+        while fixture.accounts.hashers.is_free() {
+            thread::yield_now();
+        }
+        fixture.accounts.upgrade(user_id, &user.password_record, &before, &password, patient());
+        drop(only_one);
+        other.join().unwrap().unwrap();
+    });
     assert!(record(&fixture, "ada") == before);
 
-    std::sync::Arc::get_mut(&mut fixture.accounts).unwrap().upgrades = Upgrades::new(0);
+    Arc::get_mut(&mut fixture.accounts).unwrap().upgrades = Upgrades::new(0);
     assert_eq!(upgrades(&fixture, "ada", patient()), [Upgrade::Postponed]);
     assert!(record(&fixture, "ada") == before);
 }
@@ -106,7 +114,7 @@ fn an_older_pepper_is_replaced_without_a_hash_or_a_budget() {
     fixture.user("ada", PASSWORD);
     let before = record(&fixture, "ada");
     fixture = fixture.with_peppers(ring(&[1, 2]));
-    std::sync::Arc::get_mut(&mut fixture.accounts).unwrap().upgrades = Upgrades::new(0);
+    Arc::get_mut(&mut fixture.accounts).unwrap().upgrades = Upgrades::new(0);
     assert_eq!(upgrades(&fixture, "ada", patient()), [Upgrade::Resealed]);
     assert_eq!(record(&fixture, "ada").pepper_id(), id(2));
     assert_eq!(upgrades(&fixture, "ada", patient()), []);
@@ -145,7 +153,7 @@ fn what_was_changed_meanwhile_stays_and_a_fault_is_nobodys_affair() {
     let fixture = fixture.with_peppers(ring(&[1, 2]));
     let user = fixture.store.user_by_name("ada", patient()).unwrap().unwrap();
     let (user_id, password) =
-        (UserId::new(user.user_id).unwrap(), Password::for_login(PASSWORD).unwrap());
+        (UserId::new(user.user_id).unwrap(), Arc::new(Password::for_login(PASSWORD).unwrap()));
     let old = record(&fixture, "ada");
     let upgrade = || {
         fixture.accounts.upgrade(user_id, &user.password_record, &old, &password, patient());

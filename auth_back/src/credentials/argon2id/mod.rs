@@ -9,8 +9,8 @@
 //! A hash needs megabytes. An allocator asked for them on each login would return them to the
 //! kernel and fault them in again, and a storm of logins would ask for all of them at once. So the
 //! arenas are allocated when the server starts, as many as cores are set aside for hashing, and lent
-//! through a [`pool::Pool`] of an [`ArenaManager`]: the pool bounds memory and processor time at
-//! once. An arena never grows. What needs more memory than an arena has, such as a record from before
+//! through a [`pool::Pool`] of an [`ArenaManager`] to the threads that hash: the pool bounds memory and processor
+//! time at once. An arena never grows. What needs more memory than an arena has, such as a record from before
 //! the setting was lowered, is hashed in an [`Annex`]: memory that is taken for one hash and
 //! given back, for one hash at a time, up to a bound.
 //!

@@ -1,0 +1,202 @@
+//! The threads that hash, and do nothing else: one for each hash that may run at a time.
+//!
+//! Workers wait for the store before a hash and for the disk after it. If they hashed as well, a hash that ends would
+//! wake another worker on a core that is busy, and leave its own core idle until the kernel's balancing notices; and hashes
+//! that share a core by time slices push each other out of its caches. A thread of these takes one hash after the other
+//! for as long as there are any, and never waits for anything else.
+//!
+//! It also keeps its arena for as long. To wipe an arena is to write all of it once more, a tenth of what a hash takes;
+//! the next hash overwrites what the last one has left, at once. So an arena is wiped when no hash waits, before it goes
+//! back to its pool: one that lies there unused is always clean.
+
+use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+use pool::{AcquireError, Lent, Pool};
+use service::lane::{Inbox, Lane, LaneError, LaneOptions, LaneStats, Niceness};
+
+use super::{AccountError, Answer, InternalError};
+use crate::credentials::argon2id::ArenaError;
+use crate::credentials::{Arena, ArenaManager};
+
+/// Hashes on threads of its own. They end when this is dropped and what was begun is done.
+pub struct Hashers {
+    lane: Lane<Task>,
+    threads: usize,
+    /// Callers of [`run`](Self::run) that have not been answered.
+    wanted: AtomicUsize,
+    begun: Arc<AtomicU64>,
+}
+
+impl Hashers {
+    /// Starts a thread for each arena of the pool; for `callers` threads that may wait for a hash at the same time.
+    ///
+    /// # Errors
+    /// When the system gives no more threads.
+    pub fn start(
+        arenas: Pool<ArenaManager>,
+        callers: NonZeroUsize,
+        niceness: Niceness,
+    ) -> Result<Self, LaneError> {
+        let threads = NonZeroUsize::new(arenas.config().size()).unwrap_or(NonZeroUsize::MIN);
+        let options = LaneOptions::new("hash", threads, callers)?.niceness(niceness);
+        let begun = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&begun);
+        // Nobody waits for these threads to end: whoever waits for a hash has a thread that is waited for.
+        let (lane, _) = Lane::start(options, move |inbox| hash(inbox, &arenas, &count))?;
+        Ok(Self { lane, threads: threads.get(), wanted: AtomicUsize::new(0), begun })
+    }
+
+    /// Runs `work` in an arena, and blocks until it is done; or until `deadline`, if it has not begun by then. It gets
+    /// all that it needs as its own, because it runs on another thread.
+    ///
+    /// # Errors
+    /// [`AccountError::TimedOut`] when it was not begun in time; [`InternalError::Arena`] when there is no arena;
+    /// [`InternalError::Dropped`] when it panicked.
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&mut Arena) -> T + Send + 'static,
+    ) -> Answer<T> {
+        let desk = Arc::new(Desk { outcome: Mutex::new(None), bell: Condvar::new() });
+        let clerk = Clerk(Arc::clone(&desk));
+        let work = Box::new(move |arena: Answer<&mut Arena>| clerk.post(arena.map(work)));
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        // A clone, because each counts by itself whether it has called a worker for what it has queued. A task that
+        // is refused answers from its drop.
+        if self.lane.clone().try_submit(Task { deadline, work }).is_err() {
+            tracing::error!("more threads wait for hashes than were announced");
+        }
+        let outcome = desk.wait();
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Whether a hash would begin at once, as far as can be seen.
+    pub(super) fn is_free(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) < self.threads
+    }
+
+    /// Hashes begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// The figures of the lane of these threads.
+    pub fn stats(&self) -> LaneStats {
+        self.lane.stats()
+    }
+}
+
+/// A hash that waits for a thread.
+struct Task {
+    /// It is not begun after this.
+    deadline: Instant,
+    /// Gets an arena, or why there is none. If it is dropped instead, whoever waits is told.
+    work: Box<Work>,
+}
+
+type Work = dyn FnOnce(Answer<&mut Arena>) + Send;
+
+/// What each of the threads does.
+fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, begun: &AtomicU64) {
+    let run = |task: Task, arena: &mut Arena| {
+        // A hash that nobody waits for is not begun.
+        if Instant::now() >= task.deadline {
+            return (task.work)(Err(AccountError::TimedOut));
+        }
+        begun.fetch_add(1, Ordering::Relaxed);
+        (task.work)(Ok(arena));
+    };
+    while let Some(task) = inbox.recv() {
+        match Room::acquire(arenas, task.deadline) {
+            Err(error) => (task.work)(Err(error.into())),
+            Ok(mut room) => {
+                run(task, &mut room);
+                while let Some(task) = inbox.try_recv() {
+                    run(task, &mut room);
+                }
+            }
+        }
+    }
+}
+
+/// An arena on loan for a row of hashes. It is wiped before it goes back to its pool.
+struct Room(Lent<ArenaManager>);
+
+impl Room {
+    /// Waits for an arena until `deadline`.
+    fn acquire(
+        arenas: &Pool<ArenaManager>,
+        deadline: Instant,
+    ) -> Result<Self, AcquireError<ArenaError>> {
+        let mut lent = arenas.acquire(deadline)?;
+        lent.keep_traces(true);
+        Ok(Self(lent))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // After a panic the pool drops the arena, which wipes itself.
+        if !std::thread::panicking() {
+            self.0.keep_traces(false);
+            self.0.wipe();
+        }
+    }
+}
+
+impl Deref for Room {
+    type Target = Arena;
+
+    fn deref(&self) -> &Arena {
+        &self.0
+    }
+}
+
+impl DerefMut for Room {
+    fn deref_mut(&mut self) -> &mut Arena {
+        &mut self.0
+    }
+}
+
+/// Where a caller waits for what its hash came to.
+struct Desk<T> {
+    outcome: Mutex<Option<Answer<T>>>,
+    bell: Condvar,
+}
+
+impl<T> Desk<T> {
+    fn wait(&self) -> Answer<T> {
+        let mut outcome = self.outcome.lock();
+        loop {
+            match outcome.take() {
+                Some(outcome) => return outcome,
+                None => self.bell.wait(&mut outcome),
+            }
+        }
+    }
+}
+
+/// Puts the outcome on the desk, also if there is none.
+struct Clerk<T>(Arc<Desk<T>>);
+
+impl<T> Clerk<T> {
+    fn post(self, outcome: Answer<T>) {
+        *self.0.outcome.lock() = Some(outcome);
+    }
+}
+
+impl<T> Drop for Clerk<T> {
+    fn drop(&mut self) {
+        self.0.outcome.lock().get_or_insert(Err(InternalError::Dropped.into()));
+        self.0.bell.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+use crate::credentials::{HashEngine, Params, Password, Salt};
+
+fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn params() -> Params {
+    Params::in_record(64, 1, 1).unwrap()
+}
+
+/// One thread, and its arena.
+fn hashers() -> (Hashers, Pool<ArenaManager>) {
+    let config = pool::Config::new(1).unwrap().without_liveness_check();
+    let arenas = Pool::new(ArenaManager::new(HashEngine::Simd, params()), config);
+    let callers = NonZeroUsize::new(8).unwrap();
+    (Hashers::start(arenas.clone(), callers, Niceness::default()).unwrap(), arenas)
+}
+
+fn hash_a_password(arena: &mut Arena) {
+    let password = Password::for_login("correct horse").unwrap();
+    arena.hash(&password, &Salt([7; 16]), params()).unwrap();
+}
+
+#[test]
+fn an_arena_is_clean_unless_a_hash_waits() {
+    let (hashers, arenas) = hashers();
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            hashers.run(patient(), move |arena| {
+                let was_clean = arena.is_wiped();
+                hash_a_password(arena);
+                begun.send(()).unwrap();
+                goes.recv().unwrap();
+                (was_clean, !arena.is_wiped())
+            })
+        });
+        begins.recv().unwrap();
+        let second = scope.spawn(|| {
+            hashers.run(patient(), |arena| {
+                let was_clean = arena.is_wiped();
+                hash_a_password(arena);
+                was_clean
+            })
+        });
+        while hashers.stats().snapshot().queued == 0 {
+            thread::yield_now();
+        }
+        go.send(()).unwrap();
+        let (was_clean, leaves_traces) = first.join().unwrap().unwrap();
+        assert!(was_clean);
+        // What the first has left is still there when the second begins.
+        assert_eq!(second.join().unwrap().unwrap(), !leaves_traces);
+    });
+    // It comes back when the thread has nothing more to do.
+    assert!(arenas.acquire(patient()).unwrap().is_wiped());
+    assert_eq!(hashers.begun(), 2);
+}
+
+#[test]
+fn a_hash_that_comes_too_late_is_not_begun() {
+    let (hashers, arenas) = hashers();
+    let check = |deadline| {
+        let outcome = hashers.run(deadline, |_| ());
+        assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
+    };
+    check(Instant::now());
+    let only_one = arenas.acquire(patient()).unwrap();
+    check(Instant::now() + Duration::from_millis(20));
+    drop(only_one);
+    assert_eq!(hashers.begun(), 0);
+    hashers.run(patient(), hash_a_password).unwrap();
+}
+
+#[test]
+fn a_panic_is_told_and_costs_its_hash_only() {
+    let (hashers, arenas) = hashers();
+    for _ in 0..3 {
+        let outcome = hashers.run(patient(), |arena| {
+            hash_a_password(arena);
+            panic!("of the test");
+        });
+        let outcome: Answer<()> = outcome;
+        let dropped = AccountError::Internal(InternalError::Dropped);
+        assert_eq!(format!("{outcome:?}"), format!("{:?}", Err::<(), _>(dropped)));
+    }
+    assert!(hashers.run(patient(), |arena| arena.is_wiped()).unwrap(), "another arena");
+    assert!(arenas.acquire(patient()).unwrap().is_wiped());
+}
