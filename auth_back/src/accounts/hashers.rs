@@ -76,6 +76,11 @@ impl Hashers {
         outcome
     }
 
+    /// Whether each thread has a hash that waits for it beside the one that it is at, as far as can be seen.
+    pub(super) fn is_busy(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) >= 2 * self.threads
+    }
+
     /// Whether a hash would begin at once, as far as can be seen.
     pub(super) fn is_free(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) < self.threads

@@ -175,7 +175,9 @@ impl Accounts {
             client_address: origin.client_address,
             user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
         };
-        self.sessions.keep(&session, deadline)?;
+        // Each thread that hashes will have another login done soon, without this one's client asking again.
+        let more_to_come = self.hashers.is_busy();
+        self.sessions.keep(&session, more_to_come, deadline)?;
         Ok(Opened { token, session_id, user_id, expires_in: lifetime, device: None })
     }
 }

@@ -408,6 +408,18 @@ impl Operators for Spy {
 }
 
 impl Sessions for Spy {
+    fn keep_session(
+        &self,
+        new: &NewSession<'_>,
+        keep: u32,
+        more_to_come: bool,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.call("keep_session", deadline, |store| {
+            store.keep_session(new, keep, more_to_come, deadline)
+        })
+    }
+
     fn insert_session(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {
         self.call("insert_session", deadline, |store| store.insert_session(new, deadline))
     }

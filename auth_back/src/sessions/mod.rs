@@ -109,13 +109,18 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules.idle)).min(ends_at_ms)
     }
 
-    /// Keeps a new session; the oldest of its user make room. When this returns, it is durable.
+    /// Keeps a new session; the oldest of its user make room. When this returns, it is durable. `more_to_come` is as in
+    /// [`keep_session`](crate::store::Sessions::keep_session).
     ///
     /// # Errors
     /// [`StoreError`]. The session may have been kept; nobody has its token.
-    pub fn keep(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {
-        self.store.insert_session(new, deadline)?;
-        let gone = self.store.trim_sessions(new, self.rules.per_user, deadline)?;
+    pub fn keep(
+        &self,
+        new: &NewSession<'_>,
+        more_to_come: bool,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let gone = self.store.keep_session(new, self.rules.per_user, more_to_come, deadline)?;
         for digest in gone {
             self.settle_one(&digest)?;
         }

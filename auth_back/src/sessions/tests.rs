@@ -60,7 +60,7 @@ impl Bench {
             client_address: None,
             user_agent: None,
         };
-        self.servers[0].keep(&new, patient()).unwrap();
+        self.servers[0].keep(&new, false, patient()).unwrap();
         token_digest
     }
 

@@ -14,6 +14,27 @@ pub trait Sessions {
     fn insert_session(&self, session: &NewSession<'_>, deadline: Instant)
     -> Result<(), StoreError>;
 
+    /// [Inserts](Self::insert_session) a session and [trims](Self::trim_sessions) those of its user. When this returns, the
+    /// row is durable. `more_to_come` says that others are likely to call this within milliseconds: a store may
+    /// wait for them, to commit once for all, for
+    /// [`limits::COMMIT_WAIT_MAX`](super::limits::COMMIT_WAIT_MAX) at the most.
+    ///
+    /// # Errors
+    ///
+    /// As for both. The session may be there.
+    fn keep_session(
+        &self,
+        session: &NewSession<'_>,
+        keep: u32,
+        more_to_come: bool,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        // A database server that has many connections commits together by itself.
+        let _ = more_to_come;
+        self.insert_session(session, deadline)?;
+        self.trim_sessions(session, keep, deadline)
+    }
+
     /// Looks up the session with this digest if it is live: it expires after `now_ms`, it has
     /// its user's epoch, and that user is not disabled.
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::PURGE_BATCH_MAX;
@@ -25,32 +25,23 @@ impl Sessions for SqliteStore {
         session: &NewSession<'_>,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let id = sql_integer(session.session_id, "the session id")?;
-        let user_id = sql_integer(session.user_id, "the user id")?;
-        let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
-        let expires_at_ms = sql_integer(session.expires_at_ms, "the time")?;
-        let ends_at_ms = sql_integer(session.ends_at_ms, "the time")?;
-        self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
-                                          last_seen_at_ms, expires_at_ms, ends_at_ms, \
-                                          client_address, user_agent) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    session.token_digest,
-                    id,
-                    user_id,
-                    session.epoch,
-                    created_at_ms,
-                    created_at_ms,
-                    expires_at_ms,
-                    ends_at_ms,
-                    session.client_address.map(|address| address.to_string()),
-                    session.user_agent.map(UserAgent::as_str),
-                ])
-                .map(drop)
+        let session = Row::of(session)?;
+        self.write(deadline, |connection| session.insert(connection))
+    }
+
+    fn keep_session(
+        &self,
+        session: &NewSession<'_>,
+        keep: u32,
+        more_to_come: bool,
+        deadline: Instant,
+    ) -> Result<Vec<[u8; 32]>, StoreError> {
+        let session = Row::of(session)?;
+        self.write_together(more_to_come, deadline, |connection| {
+            session.insert(connection)?;
+            let surplus = session.surplus(connection, keep)?;
+            delete(connection, &surplus)?;
+            Ok(surplus)
         })
     }
 
@@ -152,39 +143,12 @@ impl Sessions for SqliteStore {
         keep: u32,
         deadline: Instant,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
-        let NewSession { token_digest, epoch, .. } = newest;
-        let user_id = sql_integer(newest.user_id, "the user id")?;
-        let now_ms = sql_integer(newest.created_at_ms, "the time")?;
-        let surplus: Vec<[u8; 32]> = self.read(deadline, |connection| {
-            // The index alone; most have few, and then nothing more is asked.
-            let more = connection
-                .prepare_cached(
-                    "SELECT id FROM session WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
-                )?
-                .exists(params![user_id, keep])?;
-            if !more {
-                return Ok(Vec::new());
-            }
-            connection
-                .prepare_cached(
-                    "SELECT token_digest FROM session \
-                     WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
-                     ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?",
-                )?
-                .query_map(
-                    params![user_id, epoch, now_ms, token_digest, PURGE_BATCH_MAX, keep],
-                    |row| row.get(0),
-                )?
-                .collect()
-        })?;
+        let newest = Row::of(newest)?;
+        let surplus = self.read(deadline, |connection| newest.surplus(connection, keep))?;
         if !surplus.is_empty() {
             self.write(deadline, |connection| {
                 let transaction = connection.transaction()?;
-                for digest in &surplus {
-                    transaction
-                        .prepare_cached("DELETE FROM session WHERE token_digest = ?")?
-                        .execute([digest])?;
-                }
+                delete(&transaction, &surplus)?;
                 transaction.commit()
             })?;
         }
@@ -305,6 +269,93 @@ impl Sessions for SqliteStore {
                 .map(drop)
         })
     }
+}
+
+/// A new session, in numbers that SQLite has.
+struct Row<'a> {
+    session: &'a NewSession<'a>,
+    id: i64,
+    user_id: i64,
+    created_at_ms: i64,
+    expires_at_ms: i64,
+    ends_at_ms: i64,
+}
+
+impl<'a> Row<'a> {
+    fn of(session: &'a NewSession<'a>) -> Result<Self, StoreError> {
+        Ok(Self {
+            session,
+            id: sql_integer(session.session_id, "the session id")?,
+            user_id: sql_integer(session.user_id, "the user id")?,
+            created_at_ms: sql_integer(session.created_at_ms, "the time")?,
+            expires_at_ms: sql_integer(session.expires_at_ms, "the time")?,
+            ends_at_ms: sql_integer(session.ends_at_ms, "the time")?,
+        })
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached(
+                "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
+                                      last_seen_at_ms, expires_at_ms, ends_at_ms, \
+                                      client_address, user_agent) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                self.session.token_digest,
+                self.id,
+                self.user_id,
+                self.session.epoch,
+                self.created_at_ms,
+                self.created_at_ms,
+                self.expires_at_ms,
+                self.ends_at_ms,
+                self.session.client_address.map(|address| address.to_string()),
+                self.session.user_agent.map(UserAgent::as_str),
+            ])
+            .map(drop)
+    }
+
+    /// What the user has beyond `keep` sessions, as [`Sessions::trim_sessions`] has it.
+    fn surplus(&self, connection: &Connection, keep: u32) -> rusqlite::Result<Vec<[u8; 32]>> {
+        // The index alone; most have few, and then nothing more is asked.
+        let more = connection
+            .prepare_cached(
+                "SELECT id FROM session WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?",
+            )?
+            .exists(params![self.user_id, keep])?;
+        if !more {
+            return Ok(Vec::new());
+        }
+        let NewSession { token_digest, epoch, .. } = self.session;
+        connection
+            .prepare_cached(
+                "SELECT token_digest FROM session \
+                 WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
+                 ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?",
+            )?
+            .query_map(
+                params![
+                    self.user_id,
+                    epoch,
+                    self.created_at_ms,
+                    token_digest,
+                    PURGE_BATCH_MAX,
+                    keep
+                ],
+                |row| row.get(0),
+            )?
+            .collect()
+    }
+}
+
+fn delete(connection: &Connection, token_digests: &[[u8; 32]]) -> rusqlite::Result<()> {
+    for digest in token_digests {
+        connection
+            .prepare_cached("DELETE FROM session WHERE token_digest = ?")?
+            .execute([digest])?;
+    }
+    Ok(())
 }
 
 /// What [`LIVE_SESSION`] finds.
