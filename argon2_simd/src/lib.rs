@@ -38,6 +38,7 @@
 mod geometry;
 mod hashing;
 mod isa;
+mod lending;
 mod memory;
 
 pub use geometry::{Cost, CostError, Kind, Version};

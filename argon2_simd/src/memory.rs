@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::geometry::{Cost, CostError, Geometry};
 use crate::hashing::{Input, TagError, seed, stretch};
 use crate::isa::Isa;
+use crate::lending::lend;
 
 /// 1 KiB, the unit of argon2 (RFC 9106, section 3.2). Aligned to a cache line, which is a vector of AVX-512 too.
 #[derive(Clone, Copy)]
@@ -115,6 +116,19 @@ impl Memory {
         Ok(())
     }
 
+    /// Lends the memory to somebody who computes in blocks of another kind, `count` times `value` to begin with, and
+    /// wipes it afterwards. So another implementation needs no memory of its own beside this.
+    ///
+    /// `None`, and nothing was called, when so many do not fit.
+    pub fn lend<T: Copy, R>(
+        &mut self,
+        value: T,
+        count: usize,
+        compute: impl FnOnce(&mut [T]) -> R,
+    ) -> Option<R> {
+        lend(self.mapping.blocks_mut(), value, count, compute)
+    }
+
     /// Overwrites with zeros what hashes have left.
     pub fn wipe(&mut self) {
         let used = std::mem::take(&mut self.used);
@@ -168,6 +182,8 @@ mod mapping {
 
     /// A huge page of x86-64.
     const HUGE: usize = 2 << 20;
+    /// Blocks of the smallest page that there is.
+    const SMALL: usize = 4_096 / size_of::<Block>();
 
     pub(super) struct Mapping {
         mapped: NonNull<c_void>,
@@ -195,8 +211,9 @@ mod mapping {
             let _ = unsafe { madvise(start, len, Advice::LinuxHugepage) };
             let blocks_start = NonNull::new(start.cast::<Block>())?;
             let mut this = Self { mapped, mapped_len, blocks: blocks_start, len: blocks };
-            // Written to, so that the kernel backs it and no hash waits for page faults.
-            this.blocks_mut().fill(Block([0; super::WORDS]));
+            // Each page is written to, so that the kernel backs it and no hash waits for page faults. What the kernel
+            // gives is zero, so one word of it will do.
+            this.blocks_mut().iter_mut().step_by(SMALL).for_each(|block| block.0[0] = 0);
             zeroize::optimization_barrier(this.blocks_mut());
             Some(this)
         }

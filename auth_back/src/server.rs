@@ -24,7 +24,7 @@ use service::signals::{Signal, Signals};
 use crate::accounts::{Accounts, Decoy, Hashers, Rules, Upgrade, Upgrades, arenas_kib};
 use crate::audit::Audit;
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{AnnexManager, ArenaManager, HashEngine, Params};
+use crate::credentials::{AnnexManager, Arena, ArenaManager, HashEngine, Params};
 use crate::guard::{Bucket, Guard};
 use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
@@ -134,10 +134,10 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     // has to clear, and the limiter's tables would be resident at once.
     let guard = Guard::new(settings.guard.clone())?;
     // The longest piece of work of a start. Everything up to the arenas goes on meanwhile.
-    let choice = settings.hash_engine;
+    let (choice, count) = (settings.hash_engine, settings.hash_threads.get());
     let engine = thread::Builder::new()
         .name("engines".to_owned())
-        .spawn(move || choose_engine(choice, params))?;
+        .spawn(move || choose_engine(choice, params, count))?;
     let store = opening::store(settings, deadline, |cause| {
         tracing::warn!(%cause, "the store is not there yet");
     })?;
@@ -150,16 +150,16 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     let token_keys =
         LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), |_| Ok(()));
 
-    let count = settings.hash_threads.get();
-    let engine = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let (engine, made) = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let kib = arenas_kib(params, count);
     let annex_kib = ANNEX_KIB_MAX;
     tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
+    let missing = count.saturating_sub(made.len());
     let arenas = Pool::new(
-        ArenaManager::new(engine, params),
+        ArenaManager::new(engine, params).with_made(made),
         pool::Config::new(count)?.without_liveness_check(),
     );
-    prefill(&arenas, count, deadline)?;
+    prefill(&arenas, count, missing, deadline)?;
     let annex =
         Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
     let guard = match settings.redis.clone() {
@@ -198,16 +198,17 @@ fn heavy_threads(settings: &Settings) -> NonZeroUsize {
     settings.hash_threads.saturating_mul(HEAVY_THREADS_PER_HASH)
 }
 
-/// Each arena is made by a thread of its own: the kernel has to clear the memory, which takes as long as
-/// half a hash.
+/// Each arena that is `missing` is made by a thread of its own: the kernel has to clear the memory, which takes as
+/// long as half a hash.
 fn prefill(
     arenas: &Pool<ArenaManager>,
     count: usize,
+    missing: usize,
     deadline: Instant,
 ) -> Result<(), Box<dyn Error>> {
     thread::scope(|scope| {
         let one = || arenas.prefill(count, deadline);
-        let threads = (1..count)
+        let threads = (1..missing)
             .map(|_| thread::Builder::new().name("arenas".to_owned()).spawn_scoped(scope, one))
             .collect::<Result<Vec<_>, _>>()?;
         let mut made = one();
@@ -232,13 +233,16 @@ fn check_memory(settings: &Settings) -> Result<(), DoesNotFit> {
     Ok(())
 }
 
-fn choose_engine(choice: EngineChoice, params: Params) -> HashEngine {
+/// The engine, and up to `arenas` of its arenas.
+fn choose_engine(choice: EngineChoice, params: Params, arenas: usize) -> (HashEngine, Vec<Arena>) {
     match choice {
-        EngineChoice::Reference => HashEngine::Reference,
-        EngineChoice::Auto => HashEngine::fastest_correct(params).unwrap_or_else(|fault| {
-            tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
-            HashEngine::Reference
-        }),
+        EngineChoice::Reference => (HashEngine::Reference, Vec::new()),
+        EngineChoice::Auto => {
+            HashEngine::fastest_correct(params, arenas).unwrap_or_else(|fault| {
+                tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
+                (HashEngine::Reference, Vec::new())
+            })
+        }
     }
 }
 

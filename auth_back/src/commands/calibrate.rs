@@ -61,7 +61,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         let fits = needs.check(memory).is_ok();
         for engine in HashEngine::ALL {
             if engine == HashEngine::Simd
-                && let Err(fault) = HashEngine::fastest_correct(params)
+                && let Err(fault) = HashEngine::fastest_correct(params, 0)
             {
                 tell(&format!("{params}: the simd engine is left out: {fault}"));
                 continue;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use argon2::Block;
 use argon2_rust::Hasher;
 use argon2_simd::Isa;
+use parking_lot::Mutex;
 use zeroize::optimization_barrier;
 
 use super::super::limits::{SALT_LEN, TAG_LEN};
@@ -86,6 +87,11 @@ impl Arena {
             },
         };
         Ok(Self { memory, keeps_traces: false })
+    }
+
+    /// Whether arenas of an engine can lend their memory to the reference.
+    pub(super) fn lends(engine: HashEngine) -> bool {
+        engine == HashEngine::Simd && Isa::best().is_some()
     }
 
     /// From now on a hash may leave in the memory what it will, and whoever asked for this sees to it that the
@@ -191,10 +197,12 @@ impl fmt::Debug for Arena {
 /// assert_eq!(arena.kib(), 19_456);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct ArenaManager {
     engine: HashEngine,
     params: Params,
+    /// To be lent before any is made.
+    made: Mutex<Vec<Arena>>,
 }
 
 impl ArenaManager {
@@ -202,7 +210,14 @@ impl ArenaManager {
     /// setting, or a stored record's if those need more memory.
     #[must_use]
     pub fn new(engine: HashEngine, params: Params) -> Self {
-        Self { engine, params }
+        Self { engine, params, made: Mutex::default() }
+    }
+
+    /// The same, with arenas that are there already, of that engine and these parameters.
+    #[must_use]
+    pub fn with_made(mut self, arenas: Vec<Arena>) -> Self {
+        self.made = Mutex::new(arenas);
+        self
     }
 }
 
@@ -210,9 +225,10 @@ impl pool::Manager for ArenaManager {
     type Item = Arena;
     type Error = ArenaError;
 
-    /// Allocates and writes to the memory; takes milliseconds.
+    /// Takes one that is there, or allocates one and writes to the memory, which takes milliseconds.
     fn connect(&self, _deadline: Instant) -> Result<Arena, ArenaError> {
-        Arena::new(self.engine, self.params)
+        let made = self.made.lock().pop();
+        made.map_or_else(|| Arena::new(self.engine, self.params), Ok)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who computes argon2id.
 
-use std::{fmt, thread};
+use std::fmt;
 
-use argon2::Argon2;
+use argon2::{Argon2, Block};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::ZeroizeOnDrop;
 
@@ -27,67 +27,6 @@ pub enum HashEngine {
 impl HashEngine {
     /// Every engine.
     pub const ALL: [Self; 2] = [Self::Reference, Self::Simd];
-
-    /// The fastest engine that gives the tags of the reference on this machine: with `params` and
-    /// with a few smaller parameters, for each flavour that a record may have, on random passwords
-    /// and salts, twice, with another hash in the arena between. Computes for about as long as four
-    /// hashes take, or as two where there is a second core.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineFault`] says what differed; use [`HashEngine::Reference`] then.
-    pub fn fastest_correct(params: Params) -> Result<Self, EngineFault> {
-        // Odd sizes, several passes and lanes: each takes another way through an engine.
-        let small = [(8, 1, 1), (67, 3, 1), (131, 2, 4)];
-        for (m_kib, t, p) in small {
-            let params = Params::in_record(m_kib, t, p).map_err(|_| EngineFault::Failed)?;
-            for flavour in Flavour::ALL {
-                agree(params, flavour, Self::Simd)?;
-            }
-        }
-        agree(params, Flavour::OURS, Self::Simd)?;
-        Ok(Self::Simd)
-    }
-}
-
-/// Why an engine is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EngineFault {
-    /// It gave another tag than the reference. A defect of the engine, the compiler or the machine.
-    #[error("its tags differ from those of the reference engine")]
-    Differs,
-    /// It, or the reference, gave none: no memory, or no random bytes.
-    #[error("the engines could not be compared")]
-    Failed,
-}
-
-/// Compares an engine with the reference on random input.
-fn agree(params: Params, flavour: Flavour, engine: HashEngine) -> Result<(), EngineFault> {
-    let failed = |_| EngineFault::Failed;
-    let passwords: [[u8; 24]; 2] =
-        [random::bytes().map_err(failed)?, random::bytes().map_err(failed)?];
-    let [password, another] = &passwords;
-    let salt = Salt::random().map_err(failed)?;
-    let hash = |arena: &mut Arena, password| {
-        arena.hash_as(flavour, password, &salt.0, params, TAG_LEN).ok()
-    };
-    // Side by side: no server starts before it knows.
-    let tags = thread::scope(|scope| {
-        let expected =
-            thread::Builder::new().name("reference".to_owned()).spawn_scoped(scope, || {
-                let mut arena = Arena::new(HashEngine::Reference, params).ok()?;
-                hash(&mut arena, password)
-            });
-        let mut arena = Arena::new(engine, params).ok()?;
-        // As logins that queue find it: the third hash has the traces of the second below it.
-        arena.keep_traces(true);
-        let given = [password, another, password].map(|password| hash(&mut arena, password));
-        let [Some(first), Some(_), Some(again)] = given else { return None };
-        Some((expected.ok()?.join().ok().flatten()?, first, again))
-    });
-    let (expected, first, again) = tags.ok_or(EngineFault::Failed)?;
-    let agree = expected.ct_eq(&first) & expected.ct_eq(&again);
-    if bool::from(agree) { Ok(()) } else { Err(EngineFault::Differs) }
 }
 
 /// 16 bytes, drawn anew for each password and kept in its record. Not a secret.
@@ -237,6 +176,35 @@ impl Arena {
         }
         Ok(tag)
     }
+
+    /// The same by the reference engine, in memory that another engine has lent to it if the arena is that one's.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::ArenaTooSmall`] also for an engine that lends none ([`Arena::lends`]).
+    pub(super) fn hash_by_reference(
+        &mut self,
+        flavour: Flavour,
+        password: &[u8],
+        salt: &[u8],
+        params: Params,
+        tag_len: usize,
+    ) -> Result<Tag, HashError> {
+        let needed_kib = params.m_kib();
+        let arena_kib = self.kib();
+        let too_small = HashError::ArenaTooSmall { needed_kib, arena_kib };
+        match &mut self.memory {
+            Memory::Reference(_) => self.hash_as(flavour, password, salt, params, tag_len),
+            Memory::Simd(memory) => {
+                let mut tag = Tag::blank(tag_len);
+                let done = memory.lend(Block::new(), needed_kib as usize, |blocks| {
+                    reference(flavour, password, salt, params, blocks, &mut tag)
+                });
+                done.ok_or(too_small)?.map(|()| tag)
+            }
+            Memory::Portable { .. } | Memory::Leave { .. } => Err(too_small),
+        }
+    }
 }
 
 fn reference(
@@ -244,7 +212,7 @@ fn reference(
     password: &[u8],
     salt: &[u8],
     params: Params,
-    blocks: &mut [argon2::Block],
+    blocks: &mut [Block],
     tag: &mut Tag,
 ) -> Result<(), HashError> {
     let tag = tag.expose_mut();

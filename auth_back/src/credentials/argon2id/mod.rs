@@ -29,12 +29,14 @@
 
 mod annex;
 mod arena;
+mod comparison;
 mod engine;
 mod flavour;
 mod params;
 
 pub use annex::{Annex, AnnexManager, Need};
 pub use arena::{Arena, ArenaError, ArenaManager};
-pub use engine::{EngineFault, HashEngine, HashError, Salt, Tag};
+pub use comparison::EngineFault;
+pub use engine::{HashEngine, HashError, Salt, Tag};
 pub use flavour::Flavour;
 pub use params::{Params, ParamsError};
