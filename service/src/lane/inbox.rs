@@ -69,9 +69,9 @@ impl<J> Inbox<J> {
         goes_with: impl Fn(&J, &J) -> bool,
     ) -> bool {
         assert!(max > 0, "a batch has room for a job");
-        self.leave_behind();
+        let had = self.leave_behind();
         let before = batch.len();
-        if !self.queue.take(batch, max, goes_with) {
+        if !self.queue.take(batch, max, had, goes_with) {
             return false;
         }
         self.took((batch.len() - before) as u64);
@@ -89,8 +89,11 @@ impl<J> Inbox<J> {
         self.taken_any = true;
     }
 
-    fn leave_behind(&mut self) {
-        self.counters.finished(std::mem::take(&mut self.in_hand));
+    /// The jobs in hand are done. Returns how many they were.
+    fn leave_behind(&mut self) -> usize {
+        let had = std::mem::take(&mut self.in_hand);
+        self.counters.finished(had);
+        usize::try_from(had).unwrap_or(usize::MAX)
     }
 }
 

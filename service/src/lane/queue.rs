@@ -5,10 +5,15 @@
 //! resting worker at a time is called; until it has come, nobody calls another, and it takes whatever
 //! has been queued meanwhile. If it leaves jobs behind, it calls the next. So a burst is taken by as few
 //! workers as it needs, in batches, and no job waits while a worker rests that nobody has called.
+//!
+//! Going to rest and being called back costs more than a look at the queue. So a worker that comes from a
+//! large batch first lets others run, who may have jobs for it: under a flood it then seldom rests.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, thread};
 
 use parking_lot::{Condvar, Mutex};
+
+use crate::limits::{LANE_BUSY_BATCH_MIN, LANE_YIELDS};
 
 /// A queue of at most `capacity` jobs. Its lock is held for as long as it takes to move jobs in or out.
 pub(super) struct Queue<J> {
@@ -62,11 +67,13 @@ impl<J> Queue<J> {
     }
 
     /// Moves the first job to `batch`, and those behind it up to `max` in all, for as long as they go
-    /// with the first. Waits for the first; false when there are no more and will be none.
+    /// with the first. Waits for the first; false when there are no more and will be none. `had` is how
+    /// many the worker has had in hand.
     pub(super) fn take(
         &self,
         batch: &mut Vec<J>,
         max: usize,
+        had: usize,
         goes_with: impl Fn(&J, &J) -> bool,
     ) -> bool {
         let mut state = self.state.lock();
@@ -75,6 +82,13 @@ impl<J> Queue<J> {
             // The last job is not to lie on the stack for as long as no other comes.
             reactor::wipe_stack();
             state = self.state.lock();
+            let mut yields = if had < LANE_BUSY_BATCH_MIN { 0 } else { LANE_YIELDS };
+            while yields > 0 && state.jobs.is_empty() && !state.closed {
+                yields -= 1;
+                drop(state);
+                thread::yield_now();
+                state = self.state.lock();
+            }
         }
         while state.jobs.is_empty() {
             if state.closed {
