@@ -22,12 +22,12 @@ FINDINGS = """
 Nearly all of a start of auth_back is the comparison of the hash engines: a hash of the reference takes more than twice
 as long as one of the fast engine. The two compute on two threads, and beside the opening of the store, which is there
 after 4 ms. What was left beside the hashes was memory: 76 MiB were cleared, 38 MiB of arenas and as much again for the
-comparison, and on a virtual machine whose memory was never used before that takes up to ten times as long. So the
-comparison is made in arenas that stay. The fast engine has one, and the reference is lent the other, on huge pages
+comparison. That took 5 ms for the arenas in most starts and up to 50 in a few, perhaps where the host of the virtual
+machine had yet to find the memory; this was not looked into. So the comparison is made in arenas that stay. The fast engine has one, and the reference is lent the other, on huge pages
 too. The hash that only leaves traces behind makes a single pass. The small parameters are compared where there is time
 left, not each on a thread of its own, and a fresh arena is touched and not filled. Expected: 51 ms to 30; got, in turn,
 30 starts each: 58 ms to 38 warm (the quickest 46 and 32), and 12 each: 80 to 70 cold (71 and 49); 87 ms of CPU to 68, 6,700
-page faults to 1,300. Of the 38 ms, 4 are the program's own start, 3 the clearing of arenas, 27 the hash of the
+page faults to 1,300. In a profile of a step on the way, 4 ms are the program's own start, 3 the clearing of arenas, 27 the hash of the
 reference while the other core is busy too, and 2 the rest. Less would mean to compare less.
 
 Of what is resident beside the arenas, 8 MiB are pages of the program's file. The limiter's tables are not: they are
