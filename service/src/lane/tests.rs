@@ -187,29 +187,41 @@ fn a_batch_leaves_jobs_of_another_kind_to_another_worker() {
 
 #[test]
 fn no_job_is_left_behind_whoever_is_called() {
+    check_none_is_left_behind(1);
+    // Their workers come from large batches, and yield before they rest.
+    check_none_is_left_behind(2 * crate::limits::LANE_BUSY_BATCH_MIN);
+}
+
+/// Submitters queue so many jobs together, and wait for as many to be done.
+fn check_none_is_left_behind(together: usize) {
     const SUBMITTERS: usize = 3;
     const JOBS: usize = 3_000;
     let (done, finished) = mpsc::channel();
-    let (lane, workers) = Lane::start(options(3, SUBMITTERS), move |inbox: &mut Inbox<usize>| {
+    let options = options(3, SUBMITTERS * together);
+    let (lane, workers) = Lane::start(options, move |inbox: &mut Inbox<usize>| {
         let mut batch = Vec::new();
-        while inbox.recv_batch(&mut batch, 2) {
+        while inbox.recv_batch(&mut batch, 2 * together) {
             for job in batch.drain(..) {
                 let _ = done.send(job);
             }
         }
     })
     .expect("three threads");
-    // Each submitter has one job on its way and waits for it, so a job that nobody is called for ends the
-    // test at its patience.
+    // Each submitter waits for what it has on its way, so a job that nobody is called for ends the test at
+    // its patience.
     let turn = Arc::new(parking_lot::Mutex::new(finished));
     thread::scope(|scope| {
         for _ in 0..SUBMITTERS {
             let (lane, turn) = (lane.clone(), Arc::clone(&turn));
             scope.spawn(move || {
                 for job in 0..JOBS {
-                    lane.try_queue(job).expect("a place for each submitter");
+                    for _ in 0..together {
+                        lane.try_queue(job).expect("a place for each of a submitter's jobs");
+                    }
                     lane.call();
-                    turn.lock().recv_timeout(PATIENCE).expect("a job is done");
+                    for _ in 0..together {
+                        turn.lock().recv_timeout(PATIENCE).expect("a job is done");
+                    }
                 }
             });
         }
@@ -217,7 +229,7 @@ fn no_job_is_left_behind_whoever_is_called() {
     let stats = lane.stats();
     drop(lane);
     workers.join();
-    assert_eq!(stats.snapshot().finished, (SUBMITTERS * JOBS) as u64);
+    assert_eq!(stats.snapshot().finished, (SUBMITTERS * JOBS * together) as u64);
 }
 
 /// Tells of its end, as the jobs of a server answer their clients.
