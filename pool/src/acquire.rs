@@ -9,7 +9,7 @@ use parking_lot::MutexGuard;
 use crate::clock::Clock;
 use crate::error::AcquireError;
 use crate::event::{DiscardReason, Event};
-use crate::ledger::{Ledger, Pooled, Taken, Turn};
+use crate::ledger::{Ledger, Pooled, Slot, Taken, Turn};
 use crate::lent::{Lent, Permit};
 use crate::limits::YIELDS_BEFORE_QUEUE;
 use crate::manager::Manager;
@@ -40,8 +40,14 @@ impl<M: Manager, C: Clock> Pool<M, C> {
             let mut ledger = shared.ledger.lock();
             let permit = match ledger.take(now) {
                 Taken::Permit(slot) => {
+                    let lendable = is_lendable(shared, &slot, now);
+                    ledger.lent_at_once += u64::from(lendable);
                     drop(ledger);
-                    Permit::new(shared, slot)
+                    let permit = Permit::new(shared, slot);
+                    if lendable {
+                        return Ok(lent_at_once(shared, permit));
+                    }
+                    permit
                 }
                 Taken::Exhausted if yields_left > 0 => {
                     drop(ledger);
@@ -56,7 +62,7 @@ impl<M: Manager, C: Clock> Pool<M, C> {
                 }
                 Taken::Closed => return Err(AcquireError::Closed),
             };
-            return lend(shared, permit, now, deadline, Duration::ZERO);
+            return lend_after_work(shared, permit, deadline, Duration::ZERO);
         }
     }
 
@@ -65,14 +71,22 @@ impl<M: Manager, C: Clock> Pool<M, C> {
     pub fn try_acquire(&self) -> Option<Lent<M, C>> {
         let shared = &self.shared;
         let now = shared.now_if_timed();
-        let taken = shared.ledger.lock().take(now);
-        let permit = match taken {
-            Taken::Permit(slot) => Permit::new(shared, slot),
-            Taken::Overdue(overdue) => Permit::of_closed(shared, overdue),
-            Taken::Exhausted | Taken::Closed => return None,
-        };
-        let lendable = permit.item().is_some_and(|item| !needs_check(shared, item, now));
-        lendable.then(|| lent(shared, permit, Duration::ZERO))
+        let mut ledger = shared.ledger.lock();
+        match ledger.take(now) {
+            Taken::Permit(slot) => {
+                let lendable = is_lendable(shared, &slot, now);
+                ledger.lent_at_once += u64::from(lendable);
+                drop(ledger);
+                let permit = Permit::new(shared, slot);
+                lendable.then(|| lent_at_once(shared, permit))
+            }
+            Taken::Overdue(overdue) => {
+                drop(ledger);
+                drop(Permit::of_closed(shared, overdue));
+                None
+            }
+            Taken::Exhausted | Taken::Closed => None,
+        }
     }
 }
 
@@ -113,25 +127,14 @@ fn wait<M: Manager, C: Clock>(
         drop(permit);
         return Err(timed_out(shared, now - started));
     }
-    lend(shared, permit, Some(now), deadline, now - started)
-}
-
-/// Turns a permit into something to lend.
-#[inline]
-fn lend<M: Manager, C: Clock>(
-    shared: &Arc<Shared<M, C>>,
-    permit: Permit<M, C>,
-    now: Option<Instant>,
-    deadline: Instant,
-    waited: Duration,
-) -> Acquired<M, C> {
+    let waited = now - started;
     match permit.item() {
-        Some(item) if !needs_check(shared, item, now) => Ok(lent(shared, permit, waited)),
+        Some(item) if !needs_check(shared, item, Some(now)) => Ok(lent(shared, permit, waited)),
         _ => lend_after_work(shared, permit, deadline, waited),
     }
 }
 
-/// As [`lend`], for a permit whose item must be checked first, or made.
+/// Lends the item of a permit that must be checked first, or made.
 #[cold]
 fn lend_after_work<M: Manager, C: Clock>(
     shared: &Arc<Shared<M, C>>,
@@ -158,6 +161,15 @@ fn lend_after_work<M: Manager, C: Clock>(
         return Err(AcquireError::Closed);
     }
     Ok(lent(shared, permit, waited))
+}
+
+/// Whether there is an item, and nothing to be done before it is lent.
+fn is_lendable<M: Manager, C: Clock>(
+    shared: &Shared<M, C>,
+    slot: &Slot<M::Item>,
+    now: Option<Instant>,
+) -> bool {
+    slot.as_ref().is_some_and(|item| !needs_check(shared, item, now))
 }
 
 fn needs_check<M: Manager, C: Clock>(
@@ -200,6 +212,13 @@ pub(crate) fn connect<M: Manager, C: Clock>(
             Err(AcquireError::Connect(error))
         }
     }
+}
+
+/// For an item that was there, and was counted while the ledger was locked.
+fn lent_at_once<M: Manager, C: Clock>(shared: &Shared<M, C>, permit: Permit<M, C>) -> Lent<M, C> {
+    let lent = Lent::new(permit);
+    shared.emit(Event::Acquired { waited: Duration::ZERO });
+    lent
 }
 
 fn lent<M: Manager, C: Clock>(

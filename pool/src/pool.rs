@@ -107,7 +107,7 @@ impl<M: Manager, C: Clock> Pool<M, C> {
             idle: ledger.idle(),
             lent: ledger.out(),
             waiting: ledger.waiting(),
-            acquired: counters.acquired.total(),
+            acquired: ledger.lent_at_once + counters.acquired.total(),
             queued: counters.queued.total(),
             timed_out: counters.timed_out.total(),
             connected: counters.connected.total(),

@@ -51,6 +51,7 @@ impl Discarded {
 /// Counters of what happens outside the lock.
 #[derive(Default)]
 pub(crate) struct Counters {
+    /// After waiting, or after work on the item; the others are counted in the ledger.
     pub(crate) acquired: Counter,
     pub(crate) queued: Counter,
     pub(crate) timed_out: Counter,
