@@ -40,7 +40,8 @@ GO_ENV = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "CGO_ENABLED": "1
 FINDINGS = """
 - **Node.js hashes with a fast engine too.** @node-rs/argon2 is built on the crate argon2-rust since its version 2.2,
   and no longer on RustCrypto's `argon2`, which the axum peer has and which takes nearly twice as long. Gatehouse had
-  that engine too, and was then 1.16 (1.15 to 1.21) times as fast as Node.js and 1.68 (1.65 to 1.84) times as fast as axum.
+  that engine too, and was then 1.16 (1.15 to 1.21) times as fast as Node.js and 1.68 (1.65 to 1.84) times as fast as axum. The
+  rest is `argon2_simd`, threads that only hash, and sessions committed together.
 - Memory that is kept between hashes gives the axum peer 3 to 7%: mimalloc does not give 19 MiB back at once.
 - One thread for hashing in each worker of Node.js gives as many logins as two, and a p99 of 60 ms instead of 80 to 110.
 - Products without leases cost Gatehouse a hop between its two programs, which the peers do not have.
