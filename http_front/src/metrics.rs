@@ -151,3 +151,29 @@ impl Faults {
         self.0.get_or_create(&FaultLabels { status: fault.status().code() }).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_tells_each_counter_once() {
+        let metrics = Metrics::new(&mut Registry::new("test"));
+        let mut tally = Tally::default();
+        tally.count_leased();
+        for status in [Status::Ok, Status::Ok, Status::NotFound, Status::ServiceUnavailable] {
+            tally.count_answer(status);
+        }
+        tally.tell(&metrics);
+        let check = |leased, answers: [u64; CLASSES.len()]| {
+            assert_eq!(metrics.leased.get(), leased);
+            assert_eq!(metrics.answers.0.each_ref().map(Counter::get), answers);
+        };
+        check(1, [0, 2, 0, 1, 1]);
+        tally.tell(&metrics);
+        check(1, [0, 2, 0, 1, 1]);
+        tally.count_answer(Status::Ok);
+        tally.tell(&metrics);
+        check(1, [0, 3, 0, 1, 1]);
+    }
+}

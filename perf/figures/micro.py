@@ -29,8 +29,8 @@ An exact look at the clock costs 22 ns here, and an item that ages needed two fo
 are judged by the coarse clock now, which is a tick behind at most, 4 ms on this kernel. Expected: 30 ns; got 26.
 On another processor (Xeon instead of EPYC) an atomic operation costs 9 ns instead of 2, and a borrow 73 instead of 17:
 a mutex around a vector alone, four of them, takes 37. How often an item was lent is now counted under the lock that is
-held anyway. Expected: 9 ns less; got 10. Two more are the count of the pool's owners that a loan takes part in: giving
-loans a lifetime would spare them, and no loan could be kept in a struct or sent to another thread any more.
+held anyway. Expected: 9 ns less; got 10. Two more are the count of the pool's owners that a loan takes part in, so that it
+may outlive the handle it was borrowed through; loans with a lifetime would spare them, which was not built.
 
 **Framing.** Profiles of decoding showed copies of all slots of a body, twice, and 128-bit shifts for each field.
 Slots are filled in place now, and ascending known fields with one-byte keys, all that our encoder writes, go a

@@ -33,8 +33,8 @@ gives 12 to 16 percent by larger batches, but one slow logout would then hold up
 will be back, for up to a millisecond, while fewer than half or all of what those have in hand: 2 to 3 percent, not taken.
 
 **Why Redis falls short.** The leased path became faster in the same time (122,000 to 137,000 a second), and with it what
-is asked here. The CPU time of both servers, Redis and wrk is 1.5 of the two cores: a quarter is idle, because a batch is
-woken for six to eight times, one after the other, and only 64 requests are under way. One light thread on the front instead of
+is asked here. Both servers and Redis take 1.2 of the two cores, and wrk some 0.4 (estimated): about a fifth is idle, because a
+batch wakes six threads, one after the other, and only 64 requests are under way. One light thread on the front instead of
 four gives 12 to 16% through larger batches; but one slow logout would hold up everybody, so it was not taken. What would help is
 a front that talks to auth_back without a worker that waits.
 """

@@ -49,7 +49,7 @@ pub(crate) struct Ledger<T> {
     /// One for each waiter; a desk is used again, so that waiting does not allocate.
     desks: Vec<Desk<T>>,
     free_desks: Vec<Ticket>,
-    /// How often an item was lent that was there. A plain number: another atomic operation would be a tenth of
+    /// How often an item was lent that was there. A plain number: another atomic operation would be a seventh of
     /// what such a borrow costs.
     pub(crate) lent_at_once: u64,
 }

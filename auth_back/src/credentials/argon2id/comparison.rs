@@ -115,7 +115,7 @@ impl Case {
     /// What the reference makes of it.
     fn expected(&self, arena: &mut Arena) -> Option<Tag> {
         let Self { params, flavour, password, salt, .. } = self;
-        arena.hash_by_reference(*flavour, password, &salt.0, *params, TAG_LEN).ok()
+        arena.hash_by_reference(*flavour, password, &salt.0, *params).ok()
     }
 
     /// What the arena's engine makes of it, in an arena as it is when it is new and in one that was used. Leaves no

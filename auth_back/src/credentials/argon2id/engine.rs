@@ -177,7 +177,7 @@ impl Arena {
         Ok(tag)
     }
 
-    /// The same by the reference engine, in memory that another engine has lent to it if the arena is that one's.
+    /// A tag of ours by the reference engine, in memory that another engine has lent to it if the arena is that one's.
     ///
     /// # Errors
     ///
@@ -188,15 +188,14 @@ impl Arena {
         password: &[u8],
         salt: &[u8],
         params: Params,
-        tag_len: usize,
     ) -> Result<Tag, HashError> {
         let needed_kib = params.m_kib();
         let arena_kib = self.kib();
         let too_small = HashError::ArenaTooSmall { needed_kib, arena_kib };
         match &mut self.memory {
-            Memory::Reference(_) => self.hash_as(flavour, password, salt, params, tag_len),
+            Memory::Reference(_) => self.hash_as(flavour, password, salt, params, TAG_LEN),
             Memory::Simd(memory) => {
-                let mut tag = Tag::blank(tag_len);
+                let mut tag = Tag::blank(TAG_LEN);
                 let done = memory.lend(Block::new(), needed_kib as usize, |blocks| {
                     reference(flavour, password, salt, params, blocks, &mut tag)
                 });
