@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reactor::Bells;
+use reactor::Bundle;
 use service::lane::{Lane, LaneError, LaneOptions, Workers};
 use service::log::Sparing;
 
@@ -91,9 +91,9 @@ impl Clerk {
     /// looked up, so each is told what was so after it was asked.
     fn serve_checks(&self, batch: &mut Vec<Job>) {
         let began = Instant::now();
-        let mut bells = Bells::default();
+        let mut bundle = Bundle::default();
         for job in batch.extract_if(.., |job| !self.admits(job, began)) {
-            self.answer_check(job, Err(AccountError::TimedOut), began, &mut bells);
+            self.answer_check(job, Err(AccountError::TimedOut), began, &mut bundle);
         }
         // Of those whose time is shorter nobody waits any more if it should take longer.
         let Some(deadline) = batch.iter().map(|job| job.deadline).max() else { return };
@@ -105,12 +105,12 @@ impl Clerk {
         for (job, answer) in batch.drain(..).zip(answers) {
             match answer {
                 Some(outcome) => {
-                    self.answer_check(job, outcome.map(Done::Session), began, &mut bells);
+                    self.answer_check(job, outcome.map(Done::Session), began, &mut bundle);
                 }
                 None => alone.push(job),
             }
         }
-        bells.ring();
+        bundle.post();
         // As for one: how long a store takes to be away says nothing.
         if any_was_found_out {
             self.pace.served(began.elapsed());
@@ -124,10 +124,10 @@ impl Clerk {
         job: Job,
         outcome: Result<Done, AccountError>,
         began: Instant,
-        bells: &mut Bells,
+        bundle: &mut Bundle<Reply>,
     ) {
         self.note(job.call, &outcome, began.elapsed());
-        job.ticket.answer_quietly(Reply { call: job.call, outcome }, bells);
+        job.ticket.answer_with(Reply { call: job.call, outcome }, bundle);
     }
 
     fn admits(&self, job: &Job, now: Instant) -> bool {

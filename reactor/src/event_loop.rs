@@ -76,8 +76,6 @@ enum Event<C> {
     Acceptable,
     /// A socket's edge.
     Socket(ConnectionId, Edge),
-    /// Workers or the owner have posted.
-    Mail,
     /// A timer of the wheel has come due.
     Timer(Timer<C>),
 }
@@ -134,15 +132,19 @@ impl<P: Protocol> EventLoop<P> {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         while !(self.stopping && self.connections.is_empty()) {
-            let patience = self.patience();
+            let mut patience = self.patience();
             // Requests of the last turn are not to lie on the stack while nobody asks anything.
             wipe_stack();
+            if !self.letters.may_sleep() {
+                patience = Some(Duration::ZERO);
+            }
             let polled = self.poll.poll(&mut events, patience);
+            self.letters.wake_up();
             self.now = Instant::now();
             match polled {
                 Ok(()) => {
-                    for event in &events {
-                        self.handle(translate(event));
+                    for event in events.iter().filter_map(translate) {
+                        self.handle(event);
                     }
                 }
                 // Only a signal can interrupt a poll of descriptors that are all ours.
@@ -153,6 +155,7 @@ impl<P: Protocol> EventLoop<P> {
             if self.accept_again {
                 self.handle(Event::Acceptable);
             }
+            self.take_mail();
             self.fire_timers();
             self.visit_ready();
             P::on_turn_end(&mut self.shared);
@@ -180,7 +183,6 @@ impl<P: Protocol> EventLoop<P> {
                     self.list(id);
                 }
             }
-            Event::Mail => self.take_mail(),
             Event::Timer(Timer::Deadline { id, at }) => self.expire(id, at),
             Event::Timer(Timer::Completion { to, completion }) => self.deliver(to, *completion),
             Event::Timer(Timer::AcceptRetry) => self.accept(),
@@ -369,10 +371,11 @@ impl<P: Protocol> EventLoop<P> {
     }
 }
 
-fn translate<C>(event: &mio::event::Event) -> Event<C> {
-    match event.token() {
+/// `None` for a wake: there is mail, which every turn looks at.
+fn translate<C>(event: &mio::event::Event) -> Option<Event<C>> {
+    Some(match event.token() {
+        TOKEN_WAKER => return None,
         TOKEN_LISTENER => Event::Acceptable,
-        TOKEN_WAKER => Event::Mail,
         token => {
             let edge = Edge {
                 readable: event.is_readable() || event.is_read_closed(),
@@ -382,7 +385,7 @@ fn translate<C>(event: &mio::event::Event) -> Event<C> {
             };
             Event::Socket(id_of(token), edge)
         }
-    }
+    })
 }
 
 /// Slot and generation travel through epoll together, so an event that was queued for a closed

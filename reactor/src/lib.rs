@@ -31,7 +31,7 @@ pub use buffer::{append, reserve};
 pub use counters::Counters;
 pub use event_loop::idle_connection_bytes;
 pub use listener::Listener;
-pub use mailbox::{Bells, Mailbox, Ticket};
+pub use mailbox::{Bundle, Mailbox, Ticket};
 pub use protocol::{ConnectionId, Io, Protocol};
 pub use running::{Limits, Reactor, start};
 pub use stack::wipe_stack;

@@ -1,9 +1,9 @@
 //! How workers hand answers to a loop.
 //!
-//! Posting never blocks a loop and never loses a letter. The loop is woken only by the post that
-//! finds it possibly asleep: a wake is a system call, and under load one of them serves a whole
-//! batch of completions. Who has a batch in hand posts it [quietly](Ticket::answer_quietly) and rings
-//! once, so that the loop does not wake for the first and find the others missing.
+//! Posting never blocks a loop and never loses a letter. A wake is a system call, and a loop that is at
+//! work does not need it: it looks at its letters before it sleeps, and only a post that finds it asleep,
+//! or about to be, wakes it. Who has a batch of answers in hand posts it as a [`Bundle`], so that the
+//! loop does not wake for the first and find the others missing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,9 +18,13 @@ use crate::protocol::ConnectionId;
 pub struct Mailbox<C>(Arc<Letterbox<C>>);
 
 struct Letterbox<C> {
-    /// Its lock is held for as long as it takes to append one letter, or to exchange the whole list.
+    /// Its lock is held for as long as it takes to move one letter or a bundle in, or to exchange the list.
     letters: Mutex<Vec<Letter<C>>>,
-    alarm: Arc<Alarm>,
+    /// Whether the list may hold any: spares a loop that has no letters the lock.
+    any: AtomicBool,
+    waker: mio::Waker,
+    /// The loop looks at its letters before it sleeps: it has not begun to, or has been woken.
+    awake: AtomicBool,
 }
 
 /// What can be posted to a loop.
@@ -30,18 +34,16 @@ pub(crate) enum Letter<C> {
     ShutDown { by: Instant },
 }
 
-/// Wakes the loop once, however many post before it looks.
-struct Alarm {
-    waker: mio::Waker,
-    ringing: AtomicBool,
-}
-
 impl<C> Mailbox<C> {
     /// The list has no bound of its own, because each letter answers work that was admitted under
     /// one: lanes and the loop's connections limit how many can be on their way.
     pub(crate) fn new(waker: mio::Waker) -> (Self, Letters<C>) {
-        let alarm = Arc::new(Alarm { waker, ringing: AtomicBool::new(false) });
-        let letterbox = Arc::new(Letterbox { letters: Mutex::default(), alarm });
+        let letterbox = Arc::new(Letterbox {
+            letters: Mutex::default(),
+            any: AtomicBool::new(false),
+            waker,
+            awake: AtomicBool::new(true),
+        });
         (Self(Arc::clone(&letterbox)), Letters(letterbox))
     }
 
@@ -61,20 +63,18 @@ impl<C> Mailbox<C> {
     }
 
     fn send(&self, letter: Letter<C>) {
-        self.put(letter);
-        self.0.alarm.ring();
+        self.put(|letters| letters.push(letter));
     }
 
-    fn put(&self, letter: Letter<C>) {
-        self.0.letters.lock().push(letter);
-    }
-}
-
-impl Alarm {
-    fn ring(&self) {
-        if !self.ringing.swap(true, Ordering::AcqRel) {
+    fn put(&self, put: impl FnOnce(&mut Vec<Letter<C>>)) {
+        let letterbox = &*self.0;
+        let mut letters = letterbox.letters.lock();
+        put(&mut letters);
+        letterbox.any.store(true, Ordering::Relaxed);
+        drop(letters);
+        if !letterbox.awake.swap(true, Ordering::AcqRel) {
             // Writing to an eventfd fails only if the loop's poll is gone.
-            let _ = self.waker.wake();
+            let _ = letterbox.waker.wake();
         }
     }
 }
@@ -97,46 +97,76 @@ impl<C> fmt::Debug for Mailbox<C> {
 pub(crate) struct Letters<C>(Arc<Letterbox<C>>);
 
 impl<C> Letters<C> {
-    /// Exchanges everything that has been posted for `mail`, which has to be empty. The alarm is reset
-    /// first, so a letter that is posted meanwhile either is taken now or rings again. The reset has
-    /// to be a swap: a plain store could be passed by the reads that follow it, and a letter posted
-    /// in between would neither be seen nor ring.
+    /// Exchanges everything that has been posted for `mail`, which has to be empty.
     pub(crate) fn take(&self, mail: &mut Vec<Letter<C>>) {
         debug_assert!(mail.is_empty());
-        self.0.alarm.ringing.swap(false, Ordering::AcqRel);
-        std::mem::swap(mail, &mut self.0.letters.lock());
-    }
-}
-
-/// Loops that were posted to and not rung for yet. Dropping it rings.
-#[derive(Default)]
-pub struct Bells(Vec<Arc<Alarm>>);
-
-impl Bells {
-    /// Wakes each of the loops that may sleep. A system call for each that does, none for the others.
-    pub fn ring(&mut self) {
-        for alarm in self.0.drain(..) {
-            alarm.ring();
+        if self.any() {
+            let mut letters = self.0.letters.lock();
+            std::mem::swap(mail, &mut letters);
+            self.0.any.store(false, Ordering::Relaxed);
         }
     }
 
-    fn add(&mut self, alarm: &Arc<Alarm>) {
+    /// The loop is about to sleep: whoever posts from now on wakes it. False if a letter is there
+    /// already, for which nobody will.
+    ///
+    /// A post marks its letter before it swaps, and this swaps before it looks. Of two swaps of one flag
+    /// one comes first: the post's, and its letter is seen here, or this one, and the post wakes.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.0.awake.swap(false, Ordering::AcqRel);
+        !self.any()
+    }
+
+    /// The loop is awake, and will look at its letters before it sleeps. A swap and no store, which would
+    /// hide from [`may_sleep`](Self::may_sleep) what a post did before it.
+    pub(crate) fn wake_up(&self) {
+        self.0.awake.swap(true, Ordering::AcqRel);
+    }
+
+    fn any(&self) -> bool {
+        self.0.any.load(Ordering::Relaxed)
+    }
+}
+
+/// Answers that leave together. Dropping it posts them.
+pub struct Bundle<C>(Vec<(Mailbox<C>, Vec<Letter<C>>)>);
+
+impl<C> Bundle<C> {
+    /// Posts what it holds: to each loop all of its letters at once, so that it wakes once, if it sleeps.
+    /// Does not block.
+    pub fn post(&mut self) {
+        for (mailbox, bundled) in &mut self.0 {
+            if !bundled.is_empty() {
+                mailbox.put(|letters| letters.append(bundled));
+            }
+        }
+    }
+
+    fn add(&mut self, mailbox: &Mailbox<C>, letter: Letter<C>) {
         // There are as many as loops: a few.
-        if !self.0.iter().any(|known| Arc::ptr_eq(known, alarm)) {
-            self.0.push(Arc::clone(alarm));
+        match self.0.iter_mut().find(|(known, _)| Arc::ptr_eq(&known.0, &mailbox.0)) {
+            Some((_, bundled)) => bundled.push(letter),
+            None => self.0.push((mailbox.clone(), vec![letter])),
         }
     }
 }
 
-impl Drop for Bells {
-    fn drop(&mut self) {
-        self.ring();
+impl<C> Default for Bundle<C> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
-impl fmt::Debug for Bells {
+impl<C> Drop for Bundle<C> {
+    fn drop(&mut self) {
+        self.post();
+    }
+}
+
+impl<C> fmt::Debug for Bundle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bells").field("owed", &self.0.len()).finish()
+        let letters = self.0.iter().map(|(_, bundled)| bundled.len()).sum::<usize>();
+        f.debug_struct("Bundle").field("letters", &letters).finish()
     }
 }
 
@@ -167,11 +197,10 @@ impl<C: Send + 'static> Ticket<C> {
         self.mailbox.post_at(at, self.to, completion);
     }
 
-    /// Posts the answer, and leaves it to `bells` to wake the loop: for who has more of them in hand.
-    pub fn answer_quietly(mut self, completion: C, bells: &mut Bells) {
+    /// Puts the answer into `bundle`, which posts it: for who has more of them in hand.
+    pub fn answer_with(mut self, completion: C, bundle: &mut Bundle<C>) {
         self.unanswered = None;
-        self.mailbox.put(Letter::Completion { to: self.to, completion });
-        bells.add(&self.mailbox.0.alarm);
+        bundle.add(&self.mailbox, Letter::Completion { to: self.to, completion });
     }
 
     /// Gives the duty up without posting: the caller answers on the loop itself, such as when a
@@ -197,40 +226,124 @@ impl<C: Send + 'static> fmt::Debug for Ticket<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
     use std::time::Duration;
 
     use super::*;
     use crate::testing::connection_id;
 
-    #[test]
-    fn a_loop_is_woken_once_for_a_batch_and_not_before() {
-        let mut poll = mio::Poll::new().expect("a descriptor for a test");
-        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("another");
-        let (mailbox, letters) = Mailbox::new(waker);
-        let ticket = || Ticket::new(mailbox.clone(), connection_id(0), 0);
-        let mut events = mio::Events::with_capacity(4);
-        let mut check = |woken: bool, posted: usize| {
-            poll.poll(&mut events, Some(Duration::ZERO)).expect("it can be polled");
-            assert_eq!(!events.is_empty(), woken);
+    /// A mailbox, and the poll that its waker belongs to.
+    struct Desk {
+        mailbox: Mailbox<u64>,
+        letters: Letters<u64>,
+        poll: mio::Poll,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let poll = mio::Poll::new().expect("a descriptor for a test");
+            let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("another");
+            let (mailbox, letters) = Mailbox::new(waker);
+            Self { mailbox, letters, poll }
+        }
+
+        fn ticket(&self) -> Ticket<u64> {
+            Ticket::new(self.mailbox.clone(), connection_id(0), 0)
+        }
+
+        fn is_woken(&mut self, patience: Duration) -> bool {
+            let mut events = mio::Events::with_capacity(4);
+            self.poll.poll(&mut events, Some(patience)).expect("it can be polled");
+            self.letters.wake_up();
+            !events.is_empty()
+        }
+
+        fn take(&self) -> usize {
             let mut mail = Vec::new();
-            letters.take(&mut mail);
-            assert_eq!(mail.len(), posted);
-        };
-        let mut bells = Bells::default();
-        ticket().answer_quietly(1, &mut bells);
-        ticket().answer_quietly(2, &mut bells);
-        check(false, 2);
-        ticket().answer_quietly(3, &mut bells);
-        bells.ring();
-        check(true, 1);
-        bells.ring();
-        check(false, 0);
-        ticket().answer_quietly(4, &mut bells);
-        drop(bells);
-        check(true, 1);
-        ticket().answer(5);
-        check(true, 1);
-        drop(ticket());
-        check(true, 1);
+            self.letters.take(&mut mail);
+            mail.len()
+        }
+    }
+
+    #[test]
+    fn a_loop_that_is_awake_is_not_woken() {
+        let mut desk = Desk::new();
+        desk.ticket().answer(1);
+        assert!(!desk.letters.may_sleep(), "nobody would wake it for the letter that is there");
+        assert!(!desk.is_woken(Duration::ZERO));
+        desk.ticket().answer(2);
+        assert!(!desk.is_woken(Duration::ZERO));
+        assert_eq!((desk.take(), desk.take()), (2, 0));
+        assert!(desk.letters.may_sleep());
+    }
+
+    #[test]
+    fn a_loop_that_sleeps_is_woken_once() {
+        let mut desk = Desk::new();
+        for _ in 0..2 {
+            assert!(desk.letters.may_sleep());
+            desk.ticket().answer(1);
+            drop(desk.ticket());
+            assert!(desk.is_woken(Duration::ZERO));
+            assert!(!desk.is_woken(Duration::ZERO));
+            assert_eq!(desk.take(), 2);
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_posted_whole_and_at_the_latest_when_it_is_dropped() {
+        let mut desk = Desk::new();
+        let mut bundle = Bundle::default();
+        assert!(desk.letters.may_sleep());
+        desk.ticket().answer_with(1, &mut bundle);
+        desk.ticket().answer_with(2, &mut bundle);
+        assert_eq!((desk.is_woken(Duration::ZERO), desk.take()), (false, 0));
+        assert!(desk.letters.may_sleep());
+        bundle.post();
+        assert_eq!((desk.is_woken(Duration::ZERO), desk.take()), (true, 2));
+        assert!(desk.letters.may_sleep());
+        bundle.post();
+        assert_eq!((desk.is_woken(Duration::ZERO), desk.take()), (false, 0));
+        desk.ticket().answer_with(3, &mut bundle);
+        drop(bundle);
+        assert_eq!(desk.take(), 1);
+    }
+
+    #[test]
+    fn a_bundle_keeps_the_loops_apart() {
+        let (one, other) = (Desk::new(), Desk::new());
+        let mut bundle = Bundle::default();
+        for desk in [&one, &other, &one] {
+            desk.ticket().answer_with(1, &mut bundle);
+        }
+        bundle.post();
+        assert_eq!((one.take(), other.take()), (2, 1));
+    }
+
+    #[test]
+    fn no_letter_is_slept_over() {
+        const LETTERS: usize = 50_000;
+        let mut desk = Desk::new();
+        let mailbox = desk.mailbox.clone();
+        // Each letter is waited for before the next is posted, so one that is missed ends the test.
+        let (taken, next) = std::sync::mpsc::channel();
+        let poster = thread::spawn(move || {
+            for letter in 0..LETTERS {
+                mailbox.post(connection_id(0), letter as u64);
+                next.recv().expect("the loop takes every letter");
+            }
+        });
+        let mut left = LETTERS;
+        while left > 0 {
+            if desk.letters.may_sleep() {
+                assert!(desk.is_woken(Duration::from_secs(20)), "{left} letters from the end");
+            }
+            desk.letters.wake_up();
+            for _ in 0..desk.take() {
+                left -= 1;
+                taken.send(()).expect("the poster waits");
+            }
+        }
+        poster.join().expect("all letters were taken");
     }
 }

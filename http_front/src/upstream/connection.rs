@@ -9,7 +9,7 @@ use framing::v2::{
     RequestMessage, negotiate,
 };
 use framing::{DecodeError, EncodeError, FrameError};
-use reactor::Bells;
+use reactor::Bundle;
 use zeroize::Zeroize;
 
 use super::messages;
@@ -28,8 +28,8 @@ pub(crate) struct Connection {
     opened_at: Instant,
     outgoing: Vec<u8>,
     inbox: Inbox,
-    /// Of the loops that wait for what has been answered.
-    bells: Bells,
+    /// Answers that are passed on together.
+    bundle: Bundle<Outcome>,
     encoder: Encoder,
     features: Features,
     in_flight_max: usize,
@@ -91,7 +91,7 @@ impl Connection {
             opened_at,
             outgoing: Vec::new(),
             inbox: Inbox::new(),
-            bells: Bells::default(),
+            bundle: Bundle::default(),
             encoder: Encoder::default(),
             features: Features::NONE,
             in_flight_max: 1,
@@ -165,7 +165,7 @@ impl Connection {
             let rest = jobs.split_off(jobs.len().min(self.in_flight_max));
             let mut waiting = Waiting::new(self.next_correlation, std::mem::replace(jobs, rest));
             let exchanged = self.exchange_batch(&mut waiting);
-            self.bells.ring();
+            self.bundle.post();
             self.used = true;
             if exchanged.is_err() {
                 self.broken = true;
@@ -192,12 +192,12 @@ impl Connection {
                 Some(frame) => {
                     heard = true;
                     if let Some(job) = waiting.take(frame.correlation) {
-                        messages::answer(job, &frame, sent_at, &mut self.bells);
+                        messages::answer(job, &frame, sent_at, &mut self.bundle);
                     }
                 }
                 None => {
                     // Replies that came together are passed on together, and before any wait.
-                    self.bells.ring();
+                    self.bundle.post();
                     self.read_some()?;
                     // Also when something came: a peer that sends byte after byte and no answer
                     // must not hold this thread.

@@ -8,7 +8,7 @@ use framing::v2::{
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
 use framing::{EncodeError, Secret};
-use reactor::Bells;
+use reactor::Bundle;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
@@ -93,8 +93,8 @@ fn secret<const BYTES_MAX: usize>(text: &SecretText<BYTES_MAX>) -> Secret<'_> {
     Secret::new(text.expose())
 }
 
-/// Answers `job` with its reply. `sent_at` is when its request left. The loop wakes when `bells` ring.
-pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bells: &mut Bells) {
+/// Answers `job` with its reply, in `bundle`. `sent_at` is when its request left.
+pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut Bundle<Outcome>) {
     let Job { work, ticket, .. } = job;
     // When no lease on a session that ended can run any more. The session is over in the store, but
     // other servers may still answer for it. The answer waits on a timer of its loop; this thread
@@ -147,7 +147,7 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bells: &mut 
     };
     match settled_at {
         Some(at) => ticket.answer_at(at, outcome),
-        None => ticket.answer_quietly(outcome, bells),
+        None => ticket.answer_with(outcome, bundle),
     }
 }
 

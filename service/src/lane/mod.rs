@@ -32,8 +32,8 @@
 //! # Few are woken
 //!
 //! An event loop has many jobs a turn, and waking a thread costs more than most of them. So it
-//! [queues](Lane::try_queue) them, and [calls](Lane::call) once, at the end of its turn. What then
-//! waits is taken by as few workers as it needs (`queue`).
+//! [queues](Lane::try_queue) them, and [calls](Lane::call) once, at the end of its turn. Workers find
+//! them from then on, and what waits is taken by as few of them as it needs (`queue`).
 //!
 //! # A job owns its answer
 //!
@@ -54,13 +54,9 @@ mod queue;
 mod stats;
 mod worker;
 
-use std::{
-    fmt, io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fmt, io, sync::Arc};
+
+use parking_lot::Mutex;
 
 pub use inbox::Inbox;
 pub use options::{LaneOptions, Niceness};
@@ -76,8 +72,9 @@ use stats::Counters;
 pub struct Lane<J> {
     entrance: Arc<Entrance<J>>,
     counters: Arc<Counters>,
-    /// Something was [queued](Self::try_queue) here since the last [call](Self::call).
-    calls_owed: AtomicBool,
+    /// What was [queued](Self::try_queue) here since the last [call](Self::call). A clone is used by one
+    /// loop, so nobody waits for the lock.
+    gathered: Mutex<Vec<J>>,
 }
 
 /// Shared by all clones of a lane. It closes behind the last.
@@ -113,7 +110,7 @@ impl<J: Send + 'static> Lane<J> {
 
 impl<J> Lane<J> {
     fn with(entrance: Arc<Entrance<J>>, counters: Arc<Counters>) -> Self {
-        Self { entrance, counters, calls_owed: AtomicBool::new(false) }
+        Self { entrance, counters, gathered: Mutex::default() }
     }
 
     /// Queues a job and has a worker take it. Never blocks.
@@ -125,34 +122,37 @@ impl<J> Lane<J> {
         self.try_queue(job).inspect(|()| self.call())
     }
 
-    /// Queues a job for the next [`call`](Self::call), which has to follow: for who has more of them,
-    /// and waits for none. Never blocks.
+    /// Queues a job. It has its place from now on, but no worker sees it before the next
+    /// [`call`](Self::call): for who has more of them, and waits for none. Never blocks.
     ///
     /// # Errors
     ///
     /// As for [`try_submit`](Self::try_submit).
     pub fn try_queue(&self, job: J) -> Result<(), Rejected<J>> {
-        // Counted before it is queued: a worker may take it before this thread goes on, and what is
-        // queued must not come out negative.
+        // Counted before it is queued, so that what is queued cannot come out negative.
         self.counters.submitting();
-        self.entrance.0.push(job).map_err(|refused| {
-            self.counters.rejected();
-            match refused {
-                Refused::Full(job) => Rejected::Full(job),
-                Refused::NoWorkers(job) => Rejected::Closed(job),
+        match self.entrance.0.reserve() {
+            Ok(()) => {
+                self.gathered.lock().push(job);
+                Ok(())
             }
-        })?;
-        self.calls_owed.store(true, Ordering::Relaxed);
-        Ok(())
+            Err(refused) => {
+                self.counters.rejected();
+                Err(match refused {
+                    Refused::Full => Rejected::Full(job),
+                    Refused::NoWorkers => Rejected::Closed(job),
+                })
+            }
+        }
     }
 
     /// Has workers take what was [queued](Self::try_queue) through this clone. Costs next to nothing
-    /// when nothing was, and a system call only when a worker has to be woken. Never blocks.
+    /// when nothing was, and a system call only when a worker has to be woken. Never blocks. Dropping
+    /// the clone does the same.
     pub fn call(&self) {
-        // A clone is used by one loop. Should two share it, one of them finds the other's jobs called for.
-        if self.calls_owed.load(Ordering::Relaxed) {
-            self.calls_owed.store(false, Ordering::Relaxed);
-            self.entrance.0.call();
+        let mut gathered = self.gathered.lock();
+        if !gathered.is_empty() {
+            self.entrance.0.hand_over(&mut gathered);
         }
     }
 
@@ -160,6 +160,12 @@ impl<J> Lane<J> {
     #[must_use]
     pub fn stats(&self) -> LaneStats {
         LaneStats::new(Arc::clone(&self.counters))
+    }
+}
+
+impl<J> Drop for Lane<J> {
+    fn drop(&mut self) {
+        self.call();
     }
 }
 

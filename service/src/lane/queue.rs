@@ -9,15 +9,26 @@
 //! Going to rest and being called back costs more than a look at the queue. So a worker that comes from a
 //! large batch first lets others run, who may have jobs for it: under a flood it then seldom rests.
 
-use std::{collections::VecDeque, thread};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::limits::{LANE_BUSY_BATCH_MIN, LANE_YIELDS};
 
 /// A queue of at most `capacity` jobs. Its lock is held for as long as it takes to move jobs in or out.
+///
+/// Whoever has a job [reserves](Self::reserve) a place for it, and hands it over later, with others: a
+/// worker that looks for jobs meanwhile finds all of them or none, and does not run off with the first.
 pub(super) struct Queue<J> {
     capacity: usize,
+    /// Places of jobs that are in the queue, or will be.
+    reserved: AtomicUsize,
+    /// The last worker has ended.
+    deserted: AtomicBool,
     state: Mutex<State<J>>,
     bell: Condvar,
 }
@@ -34,35 +45,47 @@ struct State<J> {
     closed: bool,
 }
 
-/// Why a job was not queued.
-pub(super) enum Refused<J> {
-    Full(J),
-    NoWorkers(J),
+/// Why there is no place.
+pub(super) enum Refused {
+    Full,
+    NoWorkers,
 }
 
 impl<J> Queue<J> {
     pub(super) fn new(capacity: usize) -> Self {
         let state =
             State { jobs: VecDeque::new(), resting: 0, called: false, workers: 0, closed: false };
-        Self { capacity, state: Mutex::new(state), bell: Condvar::new() }
+        Self {
+            capacity,
+            reserved: AtomicUsize::new(0),
+            deserted: AtomicBool::new(false),
+            state: Mutex::new(state),
+            bell: Condvar::new(),
+        }
     }
 
-    /// Queues a job and calls nobody.
-    pub(super) fn push(&self, job: J) -> Result<(), Refused<J>> {
+    /// Reserves the place of a job, which is to be [handed over](Self::hand_over).
+    pub(super) fn reserve(&self) -> Result<(), Refused> {
+        if self.deserted.load(Ordering::Relaxed) {
+            return Err(Refused::NoWorkers);
+        }
+        // The number orders nothing: jobs go through the lock.
+        let next = |reserved| (reserved < self.capacity).then_some(reserved + 1);
+        let reserved = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        reserved.map(drop).map_err(|_| Refused::Full)
+    }
+
+    /// Queues jobs that have places, and calls a worker if one rests and none is on its way. Without
+    /// workers the jobs are dropped.
+    pub(super) fn hand_over(&self, jobs: &mut Vec<J>) {
         let mut state = self.state.lock();
         if state.workers == 0 {
-            return Err(Refused::NoWorkers(job));
+            drop(state);
+            return jobs.clear();
         }
-        if state.jobs.len() >= self.capacity {
-            return Err(Refused::Full(job));
-        }
-        state.jobs.push_back(job);
-        Ok(())
-    }
-
-    /// Calls a worker if there are jobs, one rests, and none is on its way.
-    pub(super) fn call(&self) {
-        let calls = self.state.lock().calls();
+        state.jobs.extend(jobs.drain(..));
+        let calls = state.calls();
+        drop(state);
         self.ring(calls);
     }
 
@@ -115,6 +138,7 @@ impl<J> Queue<J> {
         }
         let calls = state.calls();
         drop(state);
+        self.vacate(batch.len() - begin);
         self.ring(calls);
         true
     }
@@ -125,6 +149,7 @@ impl<J> Queue<J> {
         let job = state.jobs.pop_front();
         let calls = state.calls();
         drop(state);
+        self.vacate(usize::from(job.is_some()));
         self.ring(calls);
         job
     }
@@ -139,6 +164,7 @@ impl<J> Queue<J> {
         let mut state = self.state.lock();
         state.workers -= 1;
         if state.workers == 0 {
+            self.deserted.store(true, Ordering::Relaxed);
             let jobs = std::mem::take(&mut state.jobs);
             // Their tickets answer for them, and may call on anything.
             drop(state);
@@ -155,6 +181,11 @@ impl<J> Queue<J> {
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.bell.notify_all();
+    }
+
+    /// Jobs have left their places.
+    fn vacate(&self, places: usize) {
+        self.reserved.fetch_sub(places, Ordering::Relaxed);
     }
 
     fn ring(&self, calls: bool) {

@@ -105,7 +105,7 @@ fn waiting_for_workers_ends_at_the_deadline() {
 fn a_batch_is_what_waits_and_no_more_than_its_maximum() {
     let (batches, taken) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();
-    let gate = parking_lot::Mutex::new(gate);
+    let gate = Mutex::new(gate);
     let (lane, workers) = Lane::start(options(1, 8), move |inbox: &mut Inbox<u32>| {
         let mut batch = Vec::new();
         while inbox.recv_batch(&mut batch, 4) {
@@ -134,7 +134,7 @@ fn a_batch_is_what_waits_and_no_more_than_its_maximum() {
 fn a_worker_can_look_for_more_without_waiting() {
     let (rows, taken) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();
-    let gate = parking_lot::Mutex::new(gate);
+    let gate = Mutex::new(gate);
     let (lane, workers) = Lane::start(options(1, 8), move |inbox: &mut Inbox<u32>| {
         while let Some(first) = inbox.recv() {
             let _ = gate.lock().recv_timeout(PATIENCE);
@@ -163,7 +163,7 @@ fn a_worker_can_look_for_more_without_waiting() {
 fn a_batch_leaves_jobs_of_another_kind_to_another_worker() {
     let (batches, taken) = mpsc::channel();
     let (open, gate) = mpsc::channel::<()>();
-    let gate = Arc::new(parking_lot::Mutex::new(gate));
+    let gate = Arc::new(Mutex::new(gate));
     let (lane, workers) = Lane::start(options(3, 8), move |inbox: &mut Inbox<&'static str>| {
         let mut batch = Vec::new();
         while inbox.recv_like(&mut batch, 4, |first, next| first == next) {
@@ -183,6 +183,37 @@ fn a_batch_leaves_jobs_of_another_kind_to_another_worker() {
     assert!(seen.iter().all(|batch| batch.iter().all(|job| *job == batch[0])), "{seen:?}");
     drop((open, lane));
     workers.join();
+}
+
+#[test]
+fn jobs_queued_together_are_seen_together() {
+    let (batches, taken) = mpsc::channel();
+    let (lane, workers) = Lane::start(options(2, 4), move |inbox: &mut Inbox<u32>| {
+        let mut batch = Vec::new();
+        while inbox.recv_batch(&mut batch, 4) {
+            let _ = batches.send(std::mem::take(&mut batch));
+        }
+    })
+    .expect("two threads");
+    let other = lane.clone();
+    (1..=3).for_each(|job| lane.try_queue(job).expect("room for four"));
+    other.try_submit(4).expect("room for one more");
+    assert_eq!(
+        taken.recv_timeout(PATIENCE).expect("a batch"),
+        [4],
+        "the others are not called for"
+    );
+    assert_eq!(lane.stats().snapshot().queued, 3);
+    other.try_submit(5).expect("one place is free again");
+    assert_eq!(taken.recv_timeout(PATIENCE).expect("a batch"), [5]);
+    other.try_queue(6).expect("one place is free again");
+    let rejected = other.try_queue(7).expect_err("jobs that nobody was called for have places too");
+    assert!(matches!(rejected, Rejected::Full(7)));
+    lane.call();
+    assert_eq!(taken.recv_timeout(PATIENCE).expect("a batch"), [1, 2, 3]);
+    drop((lane, other));
+    workers.join();
+    assert_eq!(taken.iter().collect::<Vec<_>>(), [[6]], "dropping a clone calls for what it has");
 }
 
 #[test]
@@ -209,7 +240,7 @@ fn check_none_is_left_behind(together: usize) {
     .expect("three threads");
     // Each submitter waits for what it has on its way, so a job that nobody is called for ends the test at
     // its patience.
-    let turn = Arc::new(parking_lot::Mutex::new(finished));
+    let turn = Arc::new(Mutex::new(finished));
     thread::scope(|scope| {
         for _ in 0..SUBMITTERS {
             let (lane, turn) = (lane.clone(), Arc::clone(&turn));
