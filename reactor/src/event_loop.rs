@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -13,7 +14,9 @@ use crate::accept::{Arrival, Gate};
 use crate::buffer::Spares;
 use crate::connection::{Connection, Edge, Verdict};
 use crate::counters::{Counters, count};
-use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, EVENTS_PER_POLL, READ_BYTES};
+use crate::limits::{
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_LETTERS_MIN, EVENTS_PER_POLL, READ_BYTES,
+};
 use crate::mailbox::{Letter, Letters, Mailbox};
 use crate::protocol::{ConnectionId, Protocol};
 use crate::running::Limits;
@@ -131,10 +134,15 @@ impl<P: Protocol> EventLoop<P> {
     /// Serves until a shutdown has closed the last connection.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        let mut letters = 0;
         while !(self.stopping && self.connections.is_empty()) {
             let mut patience = self.patience();
             // Requests of the last turn are not to lie on the stack while nobody asks anything.
             wipe_stack();
+            if letters >= BUSY_LETTERS_MIN && patience != Some(Duration::ZERO) {
+                // Under a flood, workers that wait for this core have the next answers.
+                thread::yield_now();
+            }
             if !self.letters.may_sleep() {
                 patience = Some(Duration::ZERO);
             }
@@ -155,7 +163,7 @@ impl<P: Protocol> EventLoop<P> {
             if self.accept_again {
                 self.handle(Event::Acceptable);
             }
-            self.take_mail();
+            letters = self.take_mail();
             self.fire_timers();
             self.visit_ready();
             P::on_turn_end(&mut self.shared);
@@ -229,9 +237,11 @@ impl<P: Protocol> EventLoop<P> {
         }
     }
 
-    fn take_mail(&mut self) {
+    /// Returns how many letters there were.
+    fn take_mail(&mut self) -> usize {
         let mut mail = std::mem::take(&mut self.mail);
         self.letters.take(&mut mail);
+        let count = mail.len();
         for letter in mail.drain(..) {
             match letter {
                 Letter::Completion { to, completion } => self.deliver(to, completion),
@@ -243,6 +253,7 @@ impl<P: Protocol> EventLoop<P> {
             }
         }
         self.mail = mail;
+        count
     }
 
     fn deliver(&mut self, to: ConnectionId, completion: P::Completion) {

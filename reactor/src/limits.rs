@@ -46,6 +46,10 @@ pub const BACKLOG: i32 = 4096;
 /// Events taken from one poll. What is left over comes with the next one.
 pub const EVENTS_PER_POLL: usize = 1024;
 
+/// A loop that had so many letters in a turn lets others run once before it sleeps: to sleep and to be woken
+/// costs more. Fewer letters are no flood, and where every core hashes a loop that gives way waits for a hash.
+pub const BUSY_LETTERS_MIN: usize = 8;
+
 /// Buffers kept for reuse per loop: as many as connections can be in the middle of a message at a
 /// time in ordinary use. More are allocated when needed, and freed instead of kept.
 pub const SPARE_BUFFERS: usize = 512;

@@ -82,6 +82,10 @@ impl<const DIGITS: usize> Hex<DIGITS> {
         Self(digits)
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn as_str(&self) -> &str {
         // Digits are ASCII, so the empty text never comes.
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -30,6 +30,10 @@ pub const FINISH_TIME: Duration = Duration::from_secs(1);
 /// writes at the most in that time, however busy it is, and it may end a tenth early.
 pub const NOTES_PER_IDLE_TIME: u32 = 10;
 
+/// Places for notes whose sessions are: with as many sessions in use, half find the right note and save a
+/// round trip. Half a mebibyte.
+pub const OWNERS: usize = 1 << 16;
+
 /// Shortest idle time that can be set.
 pub const IDLE_MIN: Duration = Duration::from_secs(1);
 

@@ -28,6 +28,7 @@ mod cache;
 mod generation;
 mod layout;
 pub mod limits;
+mod owners;
 #[cfg(test)]
 mod tests;
 

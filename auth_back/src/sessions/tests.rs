@@ -182,6 +182,40 @@ fn sessions_are_found_together_in_redis() {
 }
 
 #[test]
+fn sessions_of_several_users_are_found_together() {
+    let bench = Bench::new();
+    let others = ["bob", "cyd"].map(|name| bench.fixture.user(name, "correct horse"));
+    let users = [bench.user_id, others[0], others[1], bench.user_id];
+    // All these digests begin alike, so their sessions share one note of whose they are.
+    let digests = users.map(|user_id| bench.begin_for(user_id));
+    digests.iter().for_each(|digest| bench.until_cached(digest));
+    let check = |live: [bool; 4]| {
+        for server in [0, 1, 0, 1] {
+            let seen = bench.find_together(server, &digests);
+            for ((sighting, user_id), live) in seen.iter().zip(users).zip(live) {
+                match sighting {
+                    Sighting::Live(row) => assert!(live && row.user_id == user_id, "{seen:?}"),
+                    _ => assert!(!live, "{seen:?}"),
+                }
+            }
+        }
+    };
+    check([true; 4]);
+    // An epoch alone decides, whether it came with the sessions or after them: here it is raised behind the
+    // back of the index, from which an end of all sessions knows what to delete.
+    let mut redis = bench.redis.connect();
+    for (user_id, left) in
+        [(others[1], [true, true, false, true]), (bench.user_id, [false, true, false, false])]
+    {
+        let key = format!("{LAYOUT}:{}:u:{user_id:016x}", bench.servers[0].generation());
+        let _: () = redis.set(&key, format!("{:08x}", 9)).unwrap();
+        check(left);
+        let _: () = redis.del(&key).unwrap();
+        check(left);
+    }
+}
+
+#[test]
 fn without_redis_sessions_are_found_together_in_the_database() {
     let bench = Bench::new();
     let [live, ended] = [0; 2].map(|_| bench.begin());
