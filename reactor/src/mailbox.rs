@@ -226,6 +226,8 @@ impl<C: Send + 'static> fmt::Debug for Ticket<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::spin_loop;
+    use std::sync::atomic::AtomicUsize;
     use std::thread;
     use std::time::Duration;
 
@@ -325,24 +327,29 @@ mod tests {
         const LETTERS: usize = 50_000;
         let mut desk = Desk::new();
         let mailbox = desk.mailbox.clone();
-        // Each letter is waited for before the next is posted, so one that is missed ends the test.
-        let (taken, next) = std::sync::mpsc::channel();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&taken);
+        // A letter is posted as soon as the one before is taken, which is when the loop goes to sleep.
         let poster = thread::spawn(move || {
             for letter in 0..LETTERS {
-                mailbox.post(connection_id(0), letter as u64);
-                next.recv().expect("the loop takes every letter");
+                let mut looks = 0;
+                while seen.load(Ordering::Acquire) < letter {
+                    looks += 1;
+                    if looks % 256 == 0 { thread::yield_now() } else { spin_loop() }
+                }
+                // Somewhat later each time, to come between any two steps of the loop.
+                for _ in 0..letter % 64 {
+                    spin_loop();
+                }
+                mailbox.post(connection_id(0), 1);
             }
         });
-        let mut left = LETTERS;
-        while left > 0 {
+        while taken.load(Ordering::Relaxed) < LETTERS {
             if desk.letters.may_sleep() {
-                assert!(desk.is_woken(Duration::from_secs(20)), "{left} letters from the end");
+                assert!(desk.is_woken(Duration::from_secs(20)), "after {taken:?} letters");
             }
             desk.letters.wake_up();
-            for _ in 0..desk.take() {
-                left -= 1;
-                taken.send(()).expect("the poster waits");
-            }
+            taken.fetch_add(desk.take(), Ordering::Release);
         }
         poster.join().expect("all letters were taken");
     }
