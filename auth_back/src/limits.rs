@@ -89,6 +89,10 @@ pub const AUDIT_LINES_QUEUED_MAX: usize = 8_192;
 /// Bytes of the audit log that are written together.
 pub const AUDIT_BATCH_BYTES: usize = 64 << 10;
 
+/// How long the audit log rests after a batch of lines: to wake its thread costs a login more than to write its line.
+/// For so long, lines are in memory alone, and lost if the process is killed.
+pub const AUDIT_PAUSE: Duration = Duration::from_millis(20);
+
 /// Longest text of somebody's choice on a line of the audit log, in code points: twice the longest
 /// username, so that what is no username can still be told apart.
 pub const AUDIT_TEXT_CHARS_MAX: usize = 64;

@@ -177,3 +177,38 @@ fn a_full_disk_costs_lines_and_says_so() {
     assert_eq!(values(rest, "count"), ["1"]);
     assert_eq!(values(rest, "username"), ["kept"]);
 }
+
+/// Keeps what each write brought.
+struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_first_line_is_written_at_once_and_those_that_follow_together() {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let (audit, mut opened) = Audit::over(Sink::Other(Box::new(Writes(Arc::clone(&writes)))));
+    opened.pen.as_mut().unwrap().pause = Duration::from_secs(1);
+    let writer = opened.start().unwrap();
+    audit.record(&entry("first"));
+    until(|| audit.written_lines() == 1);
+    for name in ["second", "third", "fourth"] {
+        audit.record(&entry(name));
+    }
+    writer.stop(patient());
+    let lines: Vec<_> = writes
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|bytes| bytes.split(|byte| *byte == b'\n').count() - 1)
+        .collect();
+    assert_eq!(lines, [1, 3]);
+}

@@ -14,7 +14,9 @@ use service::log::Sparing;
 
 use super::line::render_gap;
 use super::{Audit, AuditTarget};
-use crate::limits::{AUDIT_BATCH_BYTES, AUDIT_COMPLAINT_INTERVAL, AUDIT_LINES_QUEUED_MAX};
+use crate::limits::{
+    AUDIT_BATCH_BYTES, AUDIT_COMPLAINT_INTERVAL, AUDIT_LINES_QUEUED_MAX, AUDIT_PAUSE,
+};
 
 /// The audit log cannot be opened. The operator is at fault who said where it is.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +71,7 @@ impl Queue {
 /// The audit log, open, and not written to yet.
 #[must_use = "the queue fills up and nothing is written"]
 pub struct OpenedAudit {
-    pen: Option<Pen>,
+    pub(super) pen: Option<Pen>,
 }
 
 /// The thread that writes.
@@ -222,10 +224,12 @@ impl Sink {
 }
 
 /// What the thread owns.
-struct Pen {
+pub(super) struct Pen {
     lines: Receiver<Box<str>>,
     queue: Arc<Queue>,
     sink: Sink,
+    /// Between two batches.
+    pub(super) pause: Duration,
     batch: String,
     /// Lost lines that a line in the log tells of.
     lost_told: u64,
@@ -237,7 +241,8 @@ struct Pen {
 impl Pen {
     fn new(lines: Receiver<Box<str>>, queue: Arc<Queue>, sink: Sink) -> Self {
         let batch = String::with_capacity(AUDIT_BATCH_BYTES);
-        Self { lines, queue, sink, batch, lost_told: 0, torn: false, complained_at: None }
+        let pause = AUDIT_PAUSE;
+        Self { lines, queue, sink, pause, batch, lost_told: 0, torn: false, complained_at: None }
     }
 
     fn run(mut self, orders: &Receiver<Control>) {
@@ -245,7 +250,11 @@ impl Pen {
         loop {
             select! {
                 recv(self.lines) -> line => match line {
-                    Ok(line) => self.write_with_what_waits(Some(line)),
+                    Ok(line) => {
+                        self.write_with_what_waits(Some(line));
+                        // What is recorded meanwhile is written together, and wakes nobody.
+                        thread::sleep(self.pause);
+                    }
                     // Nobody is left who could record anything.
                     Err(_) => break,
                 },
