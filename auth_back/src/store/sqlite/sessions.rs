@@ -327,12 +327,14 @@ impl<'a> Row<'a> {
         if !more {
             return Ok(Vec::new());
         }
+        // The newest stays wherever its id stands, so it is left out and `keep` is one less. In the order of the index
+        // nothing is sorted; to look at the rows takes long enough.
         let NewSession { token_digest, epoch, .. } = self.session;
         connection
             .prepare_cached(
                 "SELECT token_digest FROM session \
-                 WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
-                 ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?",
+                 WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? AND token_digest <> ? \
+                 ORDER BY id DESC LIMIT ? OFFSET ?",
             )?
             .query_map(
                 params![
@@ -341,7 +343,7 @@ impl<'a> Row<'a> {
                     self.created_at_ms,
                     token_digest,
                     PURGE_BATCH_MAX,
-                    keep
+                    keep.saturating_sub(1)
                 ],
                 |row| row.get(0),
             )?
