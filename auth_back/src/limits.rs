@@ -172,6 +172,10 @@ pub const CALIBRATE_TIME: Duration = Duration::from_millis(700);
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;
 
+/// Callers whose hashes are done that are called together while others wait: as many as are then committed together.
+/// The first waits for the others, less time than for its turn to be hashed.
+pub const HASHES_CALLED_TOGETHER: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
+
 /// Most hashes at a time that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 

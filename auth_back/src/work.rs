@@ -1,5 +1,6 @@
 //! What the event loop hands to a worker, and what comes back.
 
+use std::mem;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use reactor::Ticket;
 use zeroize::Zeroizing;
 
 use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
+use crate::company::Company;
 use crate::ids::UserId;
 use crate::store::Product;
 
@@ -155,6 +157,18 @@ pub enum Done {
     Revoked(Ended),
     /// The password is another, and so is the session.
     PasswordChanged(Changed),
+}
+
+impl Done {
+    /// Takes out with whom it is answered.
+    pub fn take_company(&mut self) -> Company {
+        match self {
+            Self::Authenticated(opened) | Self::PasswordChanged(Changed { opened, .. }) => {
+                mem::take(&mut opened.company)
+            }
+            _ => Company::default(),
+        }
+    }
 }
 
 impl Request {

@@ -70,7 +70,7 @@ impl Clerk {
         let began = Instant::now();
         // What has expired in the queue, or will before it is done, is not worth a hash.
         let mut whose = None;
-        let outcome = if self.admits(&job, began) {
+        let mut outcome = if self.admits(&job, began) {
             job.request.run(&self.accounts, job.deadline, &mut whose)
         } else {
             Err(AccountError::TimedOut)
@@ -84,7 +84,8 @@ impl Clerk {
         if let Some(entry) = Entry::of(&job.request, &outcome, whose) {
             self.audit.record(&entry);
         }
-        job.ticket.answer(Reply { call: job.call, outcome });
+        let company = outcome.as_mut().map(Done::take_company).unwrap_or_default();
+        company.answer(job.ticket, Reply { call: job.call, outcome });
     }
 
     /// Session checks, looked up together and answered together. All of them were read before any is

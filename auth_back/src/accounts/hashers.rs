@@ -8,7 +8,12 @@
 //! It also keeps its arena for as long. To wipe an arena is to write all of it once more, a tenth of what a hash takes;
 //! the next hash overwrites what the last one has left, at once. So an arena is wiped when no hash waits, before it goes
 //! back to its pool: one that lies there unused is always clean.
+//!
+//! While hashes wait, callers whose hash is done are called a few at a time. A thread that wakes on a busy core interrupts
+//! a hash, and finds the core's caches full of that hash's memory; those that run right after it find what they have in
+//! common.
 
+use std::mem;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -22,6 +27,7 @@ use service::lane::{Inbox, Lane, LaneError, LaneOptions, LaneStats, Niceness};
 use super::{AccountError, Answer, InternalError};
 use crate::credentials::argon2id::ArenaError;
 use crate::credentials::{Arena, ArenaManager};
+use crate::limits::HASHES_CALLED_TOGETHER;
 
 /// Hashes on threads of its own. They end when this is dropped and what was begun is done.
 pub struct Hashers {
@@ -46,13 +52,15 @@ impl Hashers {
         let options = LaneOptions::new("hash", threads, callers)?.niceness(niceness);
         let begun = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&begun);
+        let calls = Calls::default();
         // Nobody waits for these threads to end: whoever waits for a hash has a thread that is waited for.
-        let (lane, _) = Lane::start(options, move |inbox| hash(inbox, &arenas, &count))?;
+        let (lane, _) = Lane::start(options, move |inbox| hash(inbox, &arenas, &calls, &count))?;
         Ok(Self { lane, threads: threads.get(), wanted: AtomicUsize::new(0), begun })
     }
 
     /// Runs `work` in an arena, and blocks until it is done; or until `deadline`, if it has not begun by then. It gets
-    /// all that it needs as its own, because it runs on another thread.
+    /// all that it needs as its own, because it runs on another thread. While hashes wait, several return at once, when a
+    /// few are done; hence `length`.
     ///
     /// # Errors
     /// [`AccountError::TimedOut`] when it was not begun in time; [`InternalError::Arena`] when there is no arena;
@@ -60,15 +68,16 @@ impl Hashers {
     pub(super) fn run<T: Send + 'static>(
         &self,
         deadline: Instant,
+        length: Length,
         work: impl FnOnce(&mut Arena) -> T + Send + 'static,
     ) -> Answer<T> {
         let desk = Arc::new(Desk { outcome: Mutex::new(None), bell: Condvar::new() });
-        let clerk = Clerk(Arc::clone(&desk));
+        let clerk = Clerk(Some(Arc::clone(&desk)));
         let work = Box::new(move |arena: Answer<&mut Arena>| clerk.post(arena.map(work)));
         self.wanted.fetch_add(1, Ordering::Relaxed);
         // A clone, because each counts by itself whether it has called a worker for what it has queued. A task that
         // is refused answers from its drop.
-        if self.lane.clone().try_submit(Task { deadline, work }).is_err() {
+        if self.lane.clone().try_submit(Task { deadline, length, work }).is_err() {
             tracing::error!("more threads wait for hashes than were announced");
         }
         let outcome = desk.wait();
@@ -97,36 +106,83 @@ impl Hashers {
     }
 }
 
+/// How long a hash takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// As long as nearly all of them.
+    Usual,
+    /// Another system's or an old one, and perhaps many times as long.
+    Unknown,
+}
+
 /// A hash that waits for a thread.
 struct Task {
     /// It is not begun after this.
     deadline: Instant,
+    length: Length,
     /// Gets an arena, or why there is none. If it is dropped instead, whoever waits is told.
     work: Box<Work>,
 }
 
-type Work = dyn FnOnce(Answer<&mut Arena>) + Send;
+type Work = dyn FnOnce(Answer<&mut Arena>) -> Call + Send;
 
 /// What each of the threads does.
-fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, begun: &AtomicU64) {
+fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, begun: &AtomicU64) {
     let run = |task: Task, arena: &mut Arena| {
         // A hash that nobody waits for is not begun.
         if Instant::now() >= task.deadline {
             return (task.work)(Err(AccountError::TimedOut));
         }
         begun.fetch_add(1, Ordering::Relaxed);
-        (task.work)(Ok(arena));
+        (task.work)(Ok(arena))
     };
+    // A hash that panics ends this; nobody is to wait for the next one because of it.
+    let _left_behind = LeftBehind(calls);
     while let Some(task) = inbox.recv() {
         match Room::acquire(arenas, task.deadline) {
-            Err(error) => (task.work)(Err(error.into())),
+            Err(error) => drop((task.work)(Err(error.into()))),
             Ok(mut room) => {
-                run(task, &mut room);
-                while let Some(task) = inbox.try_recv() {
-                    run(task, &mut room);
+                let mut next = Some(task);
+                while let Some(task) = next {
+                    let call = run(task, &mut room);
+                    next = inbox.try_recv();
+                    calls.add(call, next.as_ref());
                 }
             }
         }
+    }
+}
+
+/// Callers whose hash is done and who have not been called yet.
+#[derive(Default)]
+struct Calls(Mutex<Vec<Call>>);
+
+impl Calls {
+    /// Adds one, and calls all if they are enough, or if the thread that adds it will not soon add another.
+    fn add(&self, call: Call, next: Option<&Task>) {
+        let mut calls = self.0.lock();
+        calls.push(call);
+        let adds_another = next.is_some_and(|next| next.length == Length::Usual);
+        let is_due = !adds_another || calls.len() >= HASHES_CALLED_TOGETHER;
+        drop(calls);
+        if is_due {
+            self.call();
+        }
+    }
+
+    /// Calls them.
+    fn call(&self) {
+        let due = mem::take(&mut *self.0.lock());
+        drop(due);
+    }
+}
+
+/// Calls who has not been called, whatever ends a thread.
+struct LeftBehind<'c>(&'c Calls);
+
+impl Drop for LeftBehind<'_> {
+    fn drop(&mut self) {
+        self.0.call();
     }
 }
 
@@ -188,18 +244,41 @@ impl<T> Desk<T> {
 }
 
 /// Puts the outcome on the desk, also if there is none.
-struct Clerk<T>(Arc<Desk<T>>);
+struct Clerk<T>(Option<Arc<Desk<T>>>);
 
-impl<T> Clerk<T> {
-    fn post(self, outcome: Answer<T>) {
-        *self.0.outcome.lock() = Some(outcome);
+impl<T: Send + 'static> Clerk<T> {
+    fn post(mut self, outcome: Answer<T>) -> Call {
+        let desk = self.0.take().expect("only this takes it");
+        *desk.outcome.lock() = Some(outcome);
+        Call(desk)
     }
 }
 
 impl<T> Drop for Clerk<T> {
     fn drop(&mut self) {
-        self.0.outcome.lock().get_or_insert(Err(InternalError::Dropped.into()));
-        self.0.bell.notify_one();
+        if let Some(desk) = &self.0 {
+            *desk.outcome.lock() = Some(Err(InternalError::Dropped.into()));
+            desk.bell.notify_one();
+        }
+    }
+}
+
+/// Calls whoever waits at a desk, which has an outcome, when it is dropped.
+struct Call(Arc<dyn Bell>);
+
+trait Bell: Send + Sync {
+    fn ring(&self);
+}
+
+impl<T: Send> Bell for Desk<T> {
+    fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.ring();
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
+use crate::company::Company;
 use crate::credentials::{
     DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username, Verdict,
 };
@@ -26,6 +27,8 @@ pub struct Opened {
     pub expires_in: Duration,
     /// What the user's program is known by from now on.
     pub device: Option<DeviceMarker>,
+    /// With whom it is answered.
+    pub company: Company,
 }
 
 impl Accounts {
@@ -62,9 +65,14 @@ impl Accounts {
             return Err(AccountError::AccountDisabled);
         }
         let device = self.token_keys.current().issue_device(&username, device.as_ref())?;
-        let opened = self.open_session(user_id, user.session_epoch, &request.origin, deadline)?;
+        let mut opened =
+            self.open_session(user_id, user.session_epoch, &request.origin, deadline)?;
         // Last: the session is there, whatever becomes of this.
-        self.upgrade(user_id, &user.password_record, &record, &password, deadline);
+        if self.is_outdated(&record) {
+            // It may take a hash, and the others are not to wait for that.
+            opened.company = Company::default();
+            self.upgrade(user_id, &user.password_record, &record, &password, deadline);
+        }
         Ok(Opened { device: Some(device), ..opened })
     }
 
@@ -133,7 +141,8 @@ impl Accounts {
         };
         // From here on nobody knows how far it has come, until it is told.
         attempt.begin();
-        let verdict = self.hashers.run(deadline, move |arena| -> Answer<Verdict> {
+        let length = self.length(record.params());
+        let verdict = self.hashers.run(deadline, length, move |arena| -> Answer<Verdict> {
             let Some(mut annex) = annex else {
                 return Ok(record.verify(user_id, &password, &peppers, arena)?);
             };
@@ -177,7 +186,7 @@ impl Accounts {
         };
         // Each thread that hashes will have another login done soon, without this one's client asking again.
         let more_to_come = self.hashers.is_busy();
-        self.sessions.keep(&session, more_to_come, deadline)?;
-        Ok(Opened { token, session_id, user_id, expires_in: lifetime, device: None })
+        let company = self.sessions.keep(&session, more_to_come, deadline)?;
+        Ok(Opened { token, session_id, user_id, expires_in: lifetime, device: None, company })
     }
 }

@@ -26,11 +26,13 @@ pub use change_password::Changed;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
 pub use hashers::Hashers;
+
 pub use login::Opened;
 pub use profile::{AgeError, NameError};
 pub use sessions::{Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
+use self::hashers::Length;
 use crate::credentials::{
     AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
     PepperKeyring, TokenDigest, TokenError, TokenKeyring,
@@ -100,10 +102,15 @@ impl Accounts {
     ) -> Answer<PasswordRecord> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
         let password = Arc::clone(password);
-        let record = self.hashers.run(deadline, move |arena| {
+        let record = self.hashers.run(deadline, Length::Usual, move |arena| {
             PasswordRecord::create(user_id, &password, params, &peppers, arena)
         })?;
         Ok(record?)
+    }
+
+    /// How long a hash of a record takes that has these parameters, if it is one of ours.
+    fn length(&self, params: Option<Params>) -> Length {
+        if params == Some(self.rules.params) { Length::Usual } else { Length::Unknown }
     }
 
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy

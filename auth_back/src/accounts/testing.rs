@@ -22,10 +22,10 @@ use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
-    CacheEra, Cause, Imported, ImportedUser, Inserted, ListedSession, Migrated, MigrationError,
-    NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product, RecordChange,
-    RecordRow, Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial, UserProfile,
-    UserRow, Users,
+    CacheEra, Cause, Imported, ImportedUser, Inserted, Kept, ListedSession, Migrated,
+    MigrationError, NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product,
+    RecordChange, RecordRow, Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial,
+    UserProfile, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -414,7 +414,7 @@ impl Sessions for Spy {
         keep: u32,
         more_to_come: bool,
         deadline: Instant,
-    ) -> Result<Vec<[u8; 32]>, StoreError> {
+    ) -> Result<Kept, StoreError> {
         self.call("keep_session", deadline, |store| {
             store.keep_session(new, keep, more_to_come, deadline)
         })

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use service::log::Sparing;
 
 use super::Accounts;
-use crate::credentials::{Password, PasswordRecord};
+use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring};
 use crate::ids::UserId;
 use crate::limits::REHASH_TIME_MIN;
 
@@ -84,6 +84,11 @@ impl Upgrades {
 type Renewed = Option<(PasswordRecord, Upgrade)>;
 
 impl Accounts {
+    /// Whether there is anything to bring up to date.
+    pub(super) fn is_outdated(&self, record: &PasswordRecord) -> bool {
+        is_outdated(record, self.rules.params, &self.peppers.current())
+    }
+
     /// Brings the record of a user who has just proved to know the password up to date. `stored` is its
     /// text in the store.
     pub(super) fn upgrade(
@@ -124,8 +129,7 @@ impl Accounts {
         deadline: Instant,
     ) -> Result<Renewed, Box<dyn Error>> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
-        // A record under a newer pepper than this server's is another server's affair.
-        if record.pepper_id() > peppers.active_id() || !record.needs_upgrade(params, &peppers) {
+        if !is_outdated(record, params, &peppers) {
             return Ok(None);
         }
         // Without this, every user whose record is longer than another system's function looks would
@@ -145,6 +149,11 @@ impl Accounts {
         }
         Ok(Some((record.reseal(user_id, &peppers)?, Upgrade::Resealed)))
     }
+}
+
+/// A record under a newer pepper than this server's is another server's affair.
+fn is_outdated(record: &PasswordRecord, params: Params, peppers: &PepperKeyring) -> bool {
+    record.pepper_id() <= peppers.active_id() && record.needs_upgrade(params, peppers)
 }
 
 fn tell_of_failure(user_id: u64, error: &dyn Error) {

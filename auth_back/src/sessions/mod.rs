@@ -38,10 +38,11 @@ use std::time::{Duration, Instant};
 use self::cache::{Cache, Found};
 use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
 use crate::accounts::millis;
+use crate::company::Company;
 use crate::limits::LEASE_MARGIN;
 use crate::redis_pool::RedisPool;
 use crate::store::{
-    ListedSession, NewSession, PasswordChange, Refresh, SessionRow, Store, StoreError,
+    Kept, ListedSession, NewSession, PasswordChange, Refresh, SessionRow, Store, StoreError,
 };
 
 /// How sessions are kept.
@@ -110,8 +111,8 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules.idle)).min(ends_at_ms)
     }
 
-    /// Keeps a new session; the oldest of its user make room. When this returns, it is durable. `more_to_come` is as in
-    /// [`keep_session`](crate::store::Sessions::keep_session).
+    /// Keeps a new session; the oldest of its user make room. When this returns, it is durable, and so are those of its
+    /// company. `more_to_come` is as in [`keep_session`](crate::store::Sessions::keep_session).
     ///
     /// # Errors
     /// [`StoreError`]. The session may have been kept; nobody has its token.
@@ -120,12 +121,18 @@ impl SessionKeeper {
         new: &NewSession<'_>,
         more_to_come: bool,
         deadline: Instant,
-    ) -> Result<(), StoreError> {
-        let gone = self.store.keep_session(new, self.rules.per_user, more_to_come, deadline)?;
+    ) -> Result<Company, StoreError> {
+        let Kept { gone, company } =
+            self.store.keep_session(new, self.rules.per_user, more_to_come, deadline)?;
+        if gone.is_empty() || self.cache.is_none() {
+            return Ok(company);
+        }
+        // Nobody else is to wait for Redis.
+        drop(company);
         for digest in gone {
             self.settle_one(&digest)?;
         }
-        Ok(())
+        Ok(Company::default())
     }
 
     /// The session with this digest if it is live, and the note that it was seen, when one is due.

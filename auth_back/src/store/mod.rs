@@ -43,7 +43,7 @@ pub use self::rows::{
     PepperRow, Product, RecordChange, RecordRow, Refresh, SessionRow, UserAgent, UserProfile,
     UserRow,
 };
-pub use self::sessions::Sessions;
+pub use self::sessions::{Kept, Sessions};
 pub use self::sqlite::SqliteStore;
 pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
 pub use self::users::Users;

@@ -3,6 +3,16 @@
 use std::time::Instant;
 
 use super::{CacheEra, ListedSession, NewSession, Refresh, SessionRow, StoreError};
+use crate::company::Company;
+
+/// A session that is durable.
+#[derive(Debug)]
+pub struct Kept {
+    /// The digests of those that made room.
+    pub gone: Vec<[u8; 32]>,
+    /// With whose sessions it was committed.
+    pub company: Company,
+}
 
 /// The sessions of a [`Store`](super::Store), which says what holds for every call.
 pub trait Sessions {
@@ -28,11 +38,12 @@ pub trait Sessions {
         keep: u32,
         more_to_come: bool,
         deadline: Instant,
-    ) -> Result<Vec<[u8; 32]>, StoreError> {
+    ) -> Result<Kept, StoreError> {
         // A database server that has many connections commits together by itself.
         let _ = more_to_come;
         self.insert_session(session, deadline)?;
-        self.trim_sessions(session, keep, deadline)
+        let gone = self.trim_sessions(session, keep, deadline)?;
+        Ok(Kept { gone, company: Company::default() })
     }
 
     /// Looks up the session with this digest if it is live: it expires after `now_ms`, it has

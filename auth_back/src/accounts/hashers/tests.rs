@@ -33,7 +33,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
     let (go, goes) = mpsc::channel();
     thread::scope(|scope| {
         let first = scope.spawn(|| {
-            hashers.run(patient(), move |arena| {
+            hashers.run(patient(), Length::Usual, move |arena| {
                 let was_clean = arena.is_wiped();
                 hash_a_password(arena);
                 begun.send(()).unwrap();
@@ -43,7 +43,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
         });
         begins.recv().unwrap();
         let second = scope.spawn(|| {
-            hashers.run(patient(), |arena| {
+            hashers.run(patient(), Length::Usual, |arena| {
                 let was_clean = arena.is_wiped();
                 hash_a_password(arena);
                 was_clean
@@ -67,7 +67,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
 fn a_hash_that_comes_too_late_is_not_begun() {
     let (hashers, arenas) = hashers();
     let check = |deadline| {
-        let outcome = hashers.run(deadline, |_| ());
+        let outcome = hashers.run(deadline, Length::Usual, |_| ());
         assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
     };
     check(Instant::now());
@@ -75,14 +75,14 @@ fn a_hash_that_comes_too_late_is_not_begun() {
     check(Instant::now() + Duration::from_millis(20));
     drop(only_one);
     assert_eq!(hashers.begun(), 0);
-    hashers.run(patient(), hash_a_password).unwrap();
+    hashers.run(patient(), Length::Usual, hash_a_password).unwrap();
 }
 
 #[test]
 fn a_panic_is_told_and_costs_its_hash_only() {
     let (hashers, arenas) = hashers();
     for _ in 0..3 {
-        let outcome = hashers.run(patient(), |arena| {
+        let outcome = hashers.run(patient(), Length::Usual, |arena| {
             hash_a_password(arena);
             panic!("of the test");
         });
@@ -90,6 +90,68 @@ fn a_panic_is_told_and_costs_its_hash_only() {
         let dropped = AccountError::Internal(InternalError::Dropped);
         assert_eq!(format!("{outcome:?}"), format!("{:?}", Err::<(), _>(dropped)));
     }
-    assert!(hashers.run(patient(), |arena| arena.is_wiped()).unwrap(), "another arena");
+    assert!(
+        hashers.run(patient(), Length::Usual, |arena| arena.is_wiped()).unwrap(),
+        "another arena"
+    );
     assert!(arenas.acquire(patient()).unwrap().is_wiped());
+}
+
+/// Counts how often it is rung.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Bell for Counter {
+    fn ring(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
+    let (bell, calls) = (Arc::new(Counter::default()), Calls::default());
+    let task = |length| Task {
+        deadline: patient(),
+        length,
+        work: Box::new(|_| unreachable!("it only waits")),
+    };
+    let (usual, unknown) = (task(Length::Usual), task(Length::Unknown));
+    let check = |next: Option<&Task>, rung: usize| {
+        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), next);
+        assert_eq!(bell.0.load(Ordering::Relaxed), rung);
+    };
+    let enough = HASHES_CALLED_TOGETHER;
+    (1..enough).for_each(|_| check(Some(&usual), 0));
+    check(Some(&usual), enough);
+    check(Some(&usual), enough);
+    check(None, enough + 2);
+    check(Some(&usual), enough + 2);
+    check(Some(&unknown), enough + 4);
+}
+
+#[test]
+fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
+    let (hashers, _arenas) = hashers();
+    let hashers = Arc::new(hashers);
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let (done, ends) = mpsc::channel();
+    // Not scoped threads: this is to fail, not to wait for ever.
+    let (first, second) = (Arc::clone(&hashers), Arc::clone(&hashers));
+    thread::spawn(move || {
+        let outcome = first.run(patient(), Length::Usual, move |_| {
+            begun.send(()).unwrap();
+            goes.recv().unwrap();
+        });
+        done.send(outcome.is_ok()).unwrap();
+    });
+    begins.recv().unwrap();
+    thread::spawn(move || {
+        second.run(patient(), Length::Usual, |_| -> () { panic!("of the test") })
+    });
+    while hashers.stats().snapshot().queued == 0 {
+        thread::yield_now();
+    }
+    go.send(()).unwrap();
+    assert_eq!(ends.recv_timeout(Duration::from_secs(20)), Ok(true));
 }

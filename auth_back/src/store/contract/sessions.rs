@@ -191,7 +191,7 @@ fn the_oldest_sessions_make_room(fixture: &dyn Fixture) {
     check_live(&*store, 20, 4_000, true);
     // Both in one; nobody else comes, whatever was said.
     let next = NewSession { session_id: late.session_id + 1, token_digest: [99; 32], ..late };
-    let gone = store.keep_session(&next, 1, true, patient()).unwrap();
+    let gone = store.keep_session(&next, 1, true, patient()).unwrap().gone;
     assert_eq!(gone, [late.token_digest]);
     let again = store.keep_session(&next, 1, false, patient());
     assert!(matches!(again, Err(StoreError::Internal(_))), "{again:?}");

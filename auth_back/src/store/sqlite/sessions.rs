@@ -8,7 +8,7 @@ use super::{SqliteStore, unsigned};
 use crate::store::limits::PURGE_BATCH_MAX;
 use crate::store::rows::{check_together, sql_integer};
 use crate::store::{
-    CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
+    CacheEra, Cause, Kept, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
 };
 
@@ -35,14 +35,15 @@ impl Sessions for SqliteStore {
         keep: u32,
         more_to_come: bool,
         deadline: Instant,
-    ) -> Result<Vec<[u8; 32]>, StoreError> {
+    ) -> Result<Kept, StoreError> {
         let session = Row::of(session)?;
-        self.write_together(more_to_come, deadline, |connection| {
+        let (gone, company) = self.write_together(more_to_come, deadline, |connection| {
             session.insert(connection)?;
             let surplus = session.surplus(connection, keep)?;
             delete(connection, &surplus)?;
             Ok(surplus)
-        })
+        })?;
+        Ok(Kept { gone, company })
     }
 
     fn session(

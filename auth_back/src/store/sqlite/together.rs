@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use super::connection::fault;
 use super::{SqliteStore, run};
+use crate::company::Company;
 use crate::store::limits::{COMMIT_TOGETHER_MAX, COMMIT_WAIT_MAX};
 use crate::store::{Cause, StoreError};
 
@@ -33,10 +34,11 @@ struct Open {
 }
 
 /// Where those who have written into a transaction wait until it is committed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
     outcome: Mutex<Option<Result<(), StoreError>>>,
     bell: Condvar,
+    company: Company,
 }
 
 /// For a commit that is overdue: it is done whatever the deadlines of those who wait for it.
@@ -44,8 +46,8 @@ const OVERDUE_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl SqliteStore {
     /// Runs `work`, which begins no transaction, and returns when what it wrote is durable. Several that run at about the
-    /// same time are committed together if `more_to_come` was said of all but the last: that others will call
-    /// this soon. If nobody does, it is committed after [`COMMIT_WAIT_MAX`].
+    /// same time are committed together, and get the same company, if `more_to_come` was said of all but the last: that
+    /// others will call this soon. If nobody does, it is committed after [`COMMIT_WAIT_MAX`].
     ///
     /// A statement that fails undoes itself and nothing else. When the commit fails, nothing of anybody was written.
     pub(super) fn write_together<T>(
@@ -53,8 +55,8 @@ impl SqliteStore {
         more_to_come: bool,
         deadline: Instant,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let (done, group) = run(&self.writer, deadline, |connection| {
+    ) -> Result<(T, Company), StoreError> {
+        let (done, group, company) = run(&self.writer, deadline, |connection| {
             let mut open = self.together.open.lock();
             let members = Together::join(&mut open, connection)?;
             let done = match work(connection) {
@@ -71,16 +73,17 @@ impl SqliteStore {
                 open.members += 1;
                 Arc::clone(&open.group)
             });
+            let company = group.as_ref().map(|group| group.company.clone()).unwrap_or_default();
             if more_to_come && members + 1 < COMMIT_TOGETHER_MAX {
-                return Ok((done, group));
+                return Ok((done, group, company));
             }
             Together::commit(&mut open, connection)?;
-            Ok((done, None))
+            Ok((done, None, company))
         })?;
-        match group {
-            None => Ok(done),
-            Some(group) => self.wait_for_commit(&group).map(|()| done),
+        if let Some(group) = group {
+            self.wait_for_commit(&group)?;
         }
+        Ok((done, company))
     }
 
     /// For a write that is not one of several: what is open is committed before it.
@@ -131,7 +134,7 @@ impl Together {
         }
         // The lock at once: a transaction that began with reading could not write if another process had meanwhile.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        *open = Some(Open { group: Arc::default(), members: 0 });
+        *open = Some(Open { group: Arc::new(Group::new()), members: 0 });
         Ok(0)
     }
 
@@ -169,6 +172,10 @@ impl Together {
 }
 
 impl Group {
+    fn new() -> Self {
+        Self { outcome: Mutex::default(), bell: Condvar::new(), company: Company::of_several() }
+    }
+
     fn tell(&self, outcome: &Result<(), StoreError>) {
         *self.outcome.lock() = Some(outcome.clone());
         self.bell.notify_all();

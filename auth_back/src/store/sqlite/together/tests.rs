@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::testing::patient;
-use crate::store::{Inserted, NewSession, NewUser, Sessions as _, Store as _, Users as _};
+use crate::store::{Inserted, Kept, NewSession, NewUser, Sessions as _, Store as _, Users as _};
 
 /// A store whose threads wait for each other as long as it takes.
 struct Desk {
@@ -41,7 +41,7 @@ impl Desk {
         directory.path().join("gatehouse.db")
     }
 
-    fn keep(&self, digest: u8, more_to_come: bool) -> Result<Vec<[u8; 32]>, StoreError> {
+    fn keep(&self, digest: u8, more_to_come: bool) -> Result<Kept, StoreError> {
         let session = NewSession {
             session_id: digest.into(),
             token_digest: [digest; 32],
@@ -69,7 +69,7 @@ impl Desk {
         scope: &'s thread::Scope<'s, '_>,
         digest: u8,
         members: usize,
-    ) -> ScopedJoinHandle<'s, Result<Vec<[u8; 32]>, StoreError>> {
+    ) -> ScopedJoinHandle<'s, Result<Kept, StoreError>> {
         let waiting = scope.spawn(move || self.keep(digest, true));
         while self.store.together.open.lock().as_ref().map_or(0, |open| open.members) != members {
             thread::yield_now();
@@ -85,9 +85,16 @@ fn whoever_expects_no_more_commits_for_all() {
         let waiting = [desk.keep_waiting(scope, 1, 1), desk.keep_waiting(scope, 2, 2)];
         assert!(waiting.iter().all(|thread| !thread.is_finished()), "nothing is durable yet");
         assert_eq!(desk.kept(), [0; 0]);
-        desk.keep(3, false).unwrap();
+        let last = desk.keep(3, false).unwrap();
         assert_eq!(desk.kept(), [1, 2, 3]);
-        waiting.into_iter().for_each(|thread| drop(thread.join().unwrap().unwrap()));
+        for thread in waiting {
+            let kept = thread.join().unwrap().unwrap();
+            assert!(kept.company.is_same(&last.company), "they go on together");
+        }
+        let next = desk.keep(4, false).unwrap();
+        assert!(!next.company.is_same(&last.company));
+        // Nobody but those who have it: the transaction has let go of it.
+        assert_eq!(last.company.len(), 1);
     });
 }
 
