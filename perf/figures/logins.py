@@ -33,6 +33,9 @@ three workers instead of four for each hash.
 """
 
 CONNECTIONS = 8
+# So many that none has as many sessions as it may (--sessions-per-user) when the last run ends. Beyond that each login ends
+# another session too.
+USERS = 128
 KEYCLOAK = {"ARGON2": "m=7168,t=5,p=1"}
 
 
@@ -42,7 +45,7 @@ def measure(bench):
     for settings, (memory, passes) in (({}, (19_456, 2)), (KEYCLOAK, (7_168, 5))):
         seconds = bench.seconds(3)
         with bench.system(auth=settings) as system:
-            system.populate(viewers=1)
+            system.populate(users=USERS, viewers=1)
             run = bench.pairs(
                 lambda: system.wrk("authenticate", connections=CONNECTIONS, seconds=seconds),
                 lambda: hashes(engine, cores, memory, passes, 1),
