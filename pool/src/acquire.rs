@@ -1,6 +1,5 @@
 //! The way to an item: take a permit or wait for one, check or connect, lend.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::manager::Manager;
 use crate::pool::Pool;
 use crate::shared::Shared;
 
-type Acquired<M, C> = Result<Lent<M, C>, AcquireError<<M as Manager>::Error>>;
+type Acquired<'pool, M, C> = Result<Lent<'pool, M, C>, AcquireError<<M as Manager>::Error>>;
 
 impl<M: Manager, C: Clock> Pool<M, C> {
     /// Borrows an item, the most recently used one first. Blocks until there is one, `deadline` at the
@@ -32,8 +31,8 @@ impl<M: Manager, C: Clock> Pool<M, C> {
     /// [`AcquireError::TimedOut`] at the deadline, [`AcquireError::Closed`] if the pool is closed or gets
     /// closed meanwhile, [`AcquireError::Connect`] if a new item was needed and could not be made. A
     /// failed connect frees its place for the next waiter.
-    pub fn acquire(&self, deadline: Instant) -> Acquired<M, C> {
-        let shared = &self.shared;
+    pub fn acquire(&self, deadline: Instant) -> Acquired<'_, M, C> {
+        let shared = &*self.shared;
         let mut yields_left = YIELDS_BEFORE_QUEUE;
         loop {
             let now = shared.now_if_timed();
@@ -68,8 +67,8 @@ impl<M: Manager, C: Clock> Pool<M, C> {
 
     /// Borrows an item if one is idle and needs no check. Never waits, checks or connects.
     #[must_use]
-    pub fn try_acquire(&self) -> Option<Lent<M, C>> {
-        let shared = &self.shared;
+    pub fn try_acquire(&self) -> Option<Lent<'_, M, C>> {
+        let shared = &*self.shared;
         let now = shared.now_if_timed();
         let mut ledger = shared.ledger.lock();
         match ledger.take(now) {
@@ -92,11 +91,11 @@ impl<M: Manager, C: Clock> Pool<M, C> {
 
 /// Stands in the queue until served, closed or too late.
 #[cold]
-fn wait<M: Manager, C: Clock>(
-    shared: &Arc<Shared<M, C>>,
+fn wait<'pool, M: Manager, C: Clock>(
+    shared: &'pool Shared<M, C>,
     mut ledger: MutexGuard<'_, Ledger<M::Item>>,
     deadline: Instant,
-) -> Acquired<M, C> {
+) -> Acquired<'pool, M, C> {
     let started = shared.clock.now();
     if started >= deadline {
         drop(ledger);
@@ -136,12 +135,12 @@ fn wait<M: Manager, C: Clock>(
 
 /// Lends the item of a permit that must be checked first, or made.
 #[cold]
-fn lend_after_work<M: Manager, C: Clock>(
-    shared: &Arc<Shared<M, C>>,
-    mut permit: Permit<M, C>,
+fn lend_after_work<'pool, M: Manager, C: Clock>(
+    shared: &'pool Shared<M, C>,
+    mut permit: Permit<'pool, M, C>,
     deadline: Instant,
     waited: Duration,
-) -> Acquired<M, C> {
+) -> Acquired<'pool, M, C> {
     if let Some(pooled) = permit.item_mut() {
         // By the exact time: what judged the item's age may be a little behind.
         if shared.clock.now() >= deadline {
@@ -184,7 +183,7 @@ fn needs_check<M: Manager, C: Clock>(
 /// Makes an item for a nil permit.
 pub(crate) fn connect<M: Manager, C: Clock>(
     shared: &Shared<M, C>,
-    permit: &mut Permit<M, C>,
+    permit: &mut Permit<'_, M, C>,
     deadline: Instant,
     waited: Duration,
 ) -> Result<(), AcquireError<M::Error>> {
@@ -215,17 +214,20 @@ pub(crate) fn connect<M: Manager, C: Clock>(
 }
 
 /// For an item that was there, and was counted while the ledger was locked.
-fn lent_at_once<M: Manager, C: Clock>(shared: &Shared<M, C>, permit: Permit<M, C>) -> Lent<M, C> {
+fn lent_at_once<'pool, M: Manager, C: Clock>(
+    shared: &Shared<M, C>,
+    permit: Permit<'pool, M, C>,
+) -> Lent<'pool, M, C> {
     let lent = Lent::new(permit);
     shared.emit(Event::Acquired { waited: Duration::ZERO });
     lent
 }
 
-fn lent<M: Manager, C: Clock>(
+fn lent<'pool, M: Manager, C: Clock>(
     shared: &Shared<M, C>,
-    permit: Permit<M, C>,
+    permit: Permit<'pool, M, C>,
     waited: Duration,
-) -> Lent<M, C> {
+) -> Lent<'pool, M, C> {
     let lent = Lent::new(permit);
     shared.counters.acquired.add_one();
     shared.emit(Event::Acquired { waited });

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -18,20 +17,32 @@ use crate::shared::Shared;
 /// [`Manager::is_broken`] says so, if it is past its lifetime, if the pool is closed, or if the thread is
 /// panicking: a borrow that a panic cut short may have left half a message behind. Its place in the pool
 /// is free in every case.
-pub struct Lent<M: Manager, C: Clock = SystemClock> {
-    permit: Permit<M, C>,
+///
+/// It borrows the handle that lent it, which is cheaper than to share in the ownership of the pool:
+///
+/// ```compile_fail,E0505
+/// # fn outlives<M: pool::Manager>(pool: pool::Pool<M>, deadline: std::time::Instant) {
+/// let lent = pool.acquire(deadline);
+/// drop(pool);
+/// drop(lent);
+/// # }
+/// ```
+///
+/// A thread that is to keep items for longer than its caller's handle lives gets a handle of its own.
+pub struct Lent<'pool, M: Manager, C: Clock = SystemClock> {
+    permit: Permit<'pool, M, C>,
 }
 
 /// One of the pool's permits, out with a thread. Dropping it gives it back with whatever it holds, so a
 /// panic anywhere loses none.
-pub(crate) struct Permit<M: Manager, C: Clock> {
-    shared: Arc<Shared<M, C>>,
+pub(crate) struct Permit<'pool, M: Manager, C: Clock> {
+    shared: &'pool Shared<M, C>,
     slot: Slot<M::Item>,
 }
 
-impl<M: Manager, C: Clock> Lent<M, C> {
+impl<'pool, M: Manager, C: Clock> Lent<'pool, M, C> {
     /// `permit` must hold an item.
-    pub(crate) fn new(permit: Permit<M, C>) -> Self {
+    pub(crate) fn new(permit: Permit<'pool, M, C>) -> Self {
         debug_assert!(permit.slot.is_some(), "only an item is lent");
         Self { permit }
     }
@@ -42,7 +53,7 @@ impl<M: Manager, C: Clock> Lent<M, C> {
     }
 }
 
-impl<M: Manager, C: Clock> Drop for Lent<M, C> {
+impl<M: Manager, C: Clock> Drop for Lent<'_, M, C> {
     fn drop(&mut self) {
         let Permit { shared, slot } = &mut self.permit;
         if let Some(pooled) = slot {
@@ -74,7 +85,7 @@ fn reason_to_discard<M: Manager, C: Clock>(
     }
 }
 
-impl<M: Manager, C: Clock> Deref for Lent<M, C> {
+impl<M: Manager, C: Clock> Deref for Lent<'_, M, C> {
     type Target = M::Item;
 
     fn deref(&self) -> &M::Item {
@@ -82,26 +93,26 @@ impl<M: Manager, C: Clock> Deref for Lent<M, C> {
     }
 }
 
-impl<M: Manager, C: Clock> DerefMut for Lent<M, C> {
+impl<M: Manager, C: Clock> DerefMut for Lent<'_, M, C> {
     fn deref_mut(&mut self) -> &mut M::Item {
         &mut self.permit.slot.as_mut().expect("an item is lent until it is dropped").item
     }
 }
 
 /// Names the type alone: an item may hold secrets.
-impl<M: Manager, C: Clock> fmt::Debug for Lent<M, C> {
+impl<M: Manager, C: Clock> fmt::Debug for Lent<'_, M, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lent").finish_non_exhaustive()
     }
 }
 
-impl<M: Manager, C: Clock> Permit<M, C> {
-    pub(crate) fn new(shared: &Arc<Shared<M, C>>, slot: Slot<M::Item>) -> Self {
-        Self { shared: Arc::clone(shared), slot }
+impl<'pool, M: Manager, C: Clock> Permit<'pool, M, C> {
+    pub(crate) fn new(shared: &'pool Shared<M, C>, slot: Slot<M::Item>) -> Self {
+        Self { shared, slot }
     }
 
     /// A nil permit, once the item that is past its time is closed.
-    pub(crate) fn of_closed(shared: &Arc<Shared<M, C>>, overdue: Overdue<M::Item>) -> Self {
+    pub(crate) fn of_closed(shared: &'pool Shared<M, C>, overdue: Overdue<M::Item>) -> Self {
         let mut permit = Self::new(shared, Some(overdue.item));
         permit.close_item(overdue.reason);
         permit
@@ -130,14 +141,14 @@ impl<M: Manager, C: Clock> Permit<M, C> {
     }
 }
 
-impl<M: Manager, C: Clock> Drop for Permit<M, C> {
+impl<M: Manager, C: Clock> Drop for Permit<'_, M, C> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.close_item(DiscardReason::Panicked);
         }
         if let Some(overdue) = self.shared.give(self.slot.take()) {
             // A nil permit finds no other that is overdue, so this ends here.
-            drop(Self::of_closed(&self.shared, overdue));
+            drop(Self::of_closed(self.shared, overdue));
         }
     }
 }

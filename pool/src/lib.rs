@@ -103,7 +103,8 @@
 //!
 //! It keeps no minimum of idle items ([`Pool::prefill`] makes some at the start), and does not retry a
 //! failed connect: how long to wait, and whether to try elsewhere, is for the caller to say. It
-//! serves threads, not futures.
+//! serves threads, not futures. Nothing that it lends outlives the handle that lent it; a thread that
+//! borrows by itself gets a clone of the handle.
 
 mod acquire;
 mod clock;

@@ -16,8 +16,8 @@ use crate::stats::Stats;
 
 /// Lends at most N items, made as they are needed. Handles are cheap to clone and share one pool.
 ///
-/// See the [crate documentation](crate) for how it behaves. When the last handle and the last lent item
-/// are gone, the idle items are dropped; [`close`](Self::close) drops them at once.
+/// See the [crate documentation](crate) for how it behaves. When the last handle is gone, the idle items
+/// are dropped; [`close`](Self::close) drops them at once.
 pub struct Pool<M: Manager, C: Clock = SystemClock> {
     pub(crate) shared: Arc<Shared<M, C>>,
 }
@@ -64,7 +64,7 @@ impl<M: Manager, C: Clock> Pool<M, C> {
     fn permit_to_prefill(
         &self,
         count: usize,
-    ) -> Result<Option<Permit<M, C>>, AcquireError<M::Error>> {
+    ) -> Result<Option<Permit<'_, M, C>>, AcquireError<M::Error>> {
         let mut ledger = self.shared.ledger.lock();
         if !ledger.is_open() {
             return Err(AcquireError::Closed);

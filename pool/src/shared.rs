@@ -1,4 +1,4 @@
-//! What all handles of a pool and everything lent from it have in common.
+//! What all handles of a pool share, and what is lent borrows.
 
 use std::time::Instant;
 

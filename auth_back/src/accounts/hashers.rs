@@ -187,12 +187,12 @@ impl Drop for LeftBehind<'_> {
 }
 
 /// An arena on loan for a row of hashes. It is wiped before it goes back to its pool.
-struct Room(Lent<ArenaManager>);
+struct Room<'pool>(Lent<'pool, ArenaManager>);
 
-impl Room {
+impl<'pool> Room<'pool> {
     /// Waits for an arena until `deadline`.
     fn acquire(
-        arenas: &Pool<ArenaManager>,
+        arenas: &'pool Pool<ArenaManager>,
         deadline: Instant,
     ) -> Result<Self, AcquireError<ArenaError>> {
         let mut lent = arenas.acquire(deadline)?;
@@ -201,7 +201,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Room<'_> {
     fn drop(&mut self) {
         // After a panic the pool drops the arena, which wipes itself.
         if !std::thread::panicking() {
@@ -211,7 +211,7 @@ impl Drop for Room {
     }
 }
 
-impl Deref for Room {
+impl Deref for Room<'_> {
     type Target = Arena;
 
     fn deref(&self) -> &Arena {
@@ -219,7 +219,7 @@ impl Deref for Room {
     }
 }
 
-impl DerefMut for Room {
+impl DerefMut for Room<'_> {
     fn deref_mut(&mut self) -> &mut Arena {
         &mut self.0
     }

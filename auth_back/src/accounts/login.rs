@@ -139,11 +139,13 @@ impl Accounts {
         } else {
             None
         };
+        // The loan stays with this thread: it waits for the hash, which gives its memory back before it is told.
+        let memory = annex.as_deref().copied();
         // From here on nobody knows how far it has come, until it is told.
         attempt.begin();
         let length = self.length(record.params());
         let verdict = self.hashers.run(deadline, length, move |arena| -> Answer<Verdict> {
-            let Some(mut annex) = annex else {
+            let Some(annex) = memory else {
                 return Ok(record.verify(user_id, &password, &peppers, arena)?);
             };
             // The arena stays unused: it stands for a core, so that no more hashes run than there are
@@ -151,6 +153,7 @@ impl Accounts {
             let mut room = annex.arena(need)?;
             Ok(record.verify(user_id, &password, &peppers, &mut room)?)
         });
+        drop(annex);
         let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
         verdict.flatten().inspect_err(|_| {
             if !has_panicked {

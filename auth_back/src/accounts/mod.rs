@@ -116,7 +116,7 @@ impl Accounts {
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy
     /// lane, and there are several of those for each arena: so few may wait that most of them stay free
     /// for logins that fit.
-    fn annex(&self, deadline: Instant) -> Answer<pool::Lent<AnnexManager>> {
+    fn annex(&self, deadline: Instant) -> Answer<pool::Lent<'_, AnnexManager>> {
         let waiters_max = (self.arenas.config().size() - 1).max(1);
         if self.annex.stats().waiting >= waiters_max {
             return Err(AccountError::TimedOut);

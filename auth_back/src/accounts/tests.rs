@@ -312,6 +312,27 @@ fn few_wait_for_the_annex() {
 }
 
 #[test]
+fn the_annex_is_lent_until_its_hash_is_done() {
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", WRONG);
+    import(&fixture, ada, LARGE[1]);
+    let Fixture { accounts, .. } = &fixture;
+    let only_arena = accounts.arenas.acquire(patient()).unwrap();
+    thread::scope(|scope| {
+        let login =
+            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
+        // The hash has a thread by now, and begins when it gets the arena.
+        while accounts.arenas.stats().waiting == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(accounts.annex.stats().lent, 1);
+        drop(only_arena);
+        login.join().unwrap().expect("it was only waiting");
+    });
+    assert_eq!(accounts.annex.stats().lent, 0);
+}
+
+#[test]
 fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
     let fixture = Fixture::new();
     fixture.user("ada", PASSWORD);

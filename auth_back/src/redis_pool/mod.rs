@@ -141,7 +141,7 @@ impl RedisPool {
         self.failures.load(Ordering::Relaxed)
     }
 
-    fn acquire(&self, deadline: Instant) -> Result<Lent<Connector>, Away> {
+    fn acquire(&self, deadline: Instant) -> Result<Lent<'_, Connector>, Away> {
         self.pool.acquire(deadline).map_err(|error| match error {
             AcquireError::Connect(error) => {
                 let error = Away::Connect(error);

@@ -46,7 +46,7 @@ impl Server {
     pub(crate) fn borrow(
         &self,
         deadline: Instant,
-    ) -> Result<Lent<Connector>, AcquireError<ConnectionError>> {
+    ) -> Result<Lent<'_, Connector>, AcquireError<ConnectionError>> {
         loop {
             let connection = self.pool.acquire(deadline)?;
             if !self.health.condemns(connection.opened_at()) {

@@ -8,7 +8,7 @@ use crate::support::{Gate, Outcome, SECOND, World, check, join};
 fn closing_wakes_every_waiter() {
     let world = World::untimed(1);
     let held = world.acquire();
-    let waiters: Vec<_> = (0..8).map(|_| world.queue(world.far(), Outcome::from)).collect();
+    let waiters: Vec<_> = (0..8).map(|_| world.queue(world.far(), Outcome::of_brief)).collect();
     world.pool.close();
     for waiter in waiters {
         assert_eq!(join(waiter), Outcome::Closed);
@@ -59,7 +59,7 @@ fn what_was_being_checked_is_not_lent() {
     world.clock.advance(SECOND);
     let pool = world.pool.clone();
     let far = world.far();
-    let caller = std::thread::spawn(move || Outcome::from(pool.acquire(far)));
+    let caller = std::thread::spawn(move || Outcome::of_brief(pool.acquire(far)));
     checking.recv().unwrap();
     world.pool.close();
     proceed.send(()).unwrap();
@@ -78,7 +78,7 @@ fn what_was_being_connected_is_not_lent() {
         .build();
     let pool = world.pool.clone();
     let far = world.far();
-    let caller = std::thread::spawn(move || Outcome::from(pool.acquire(far)));
+    let caller = std::thread::spawn(move || Outcome::of_brief(pool.acquire(far)));
     connecting.recv().unwrap();
     world.pool.close();
     proceed.send(()).unwrap();

@@ -12,7 +12,7 @@ fn handles_cross_threads() {
     fn assert_sync<T: Sync>() {}
     assert_send::<Pool<Factory>>();
     assert_sync::<Pool<Factory>>();
-    assert_send::<Lent<Factory>>();
+    assert_send::<Lent<'_, Factory>>();
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_slow_connect_blocks_nobody_else() {
     let first = world.acquire();
     let pool = world.pool.clone();
     let far = world.far();
-    let slow = std::thread::spawn(move || Outcome::from(pool.acquire(far)));
+    let slow = std::thread::spawn(move || Outcome::of_brief(pool.acquire(far)));
     connecting.recv().unwrap();
     drop(first);
     // All of this happens while the other thread stands in `connect`.
@@ -208,13 +208,14 @@ fn observers_hear_everything_in_order() {
 }
 
 #[test]
-fn an_item_may_outlive_the_handles() {
+fn items_end_with_the_last_handle() {
     let world = World::untimed(2);
-    let lent = world.acquire();
+    drop(world.acquire());
     let World { pool, census, .. } = world;
+    let other = pool.clone();
     drop(pool);
-    assert_eq!(lent.id, 0);
-    drop(lent);
+    assert_eq!(other.try_acquire().unwrap().id, 0);
+    drop(other);
     assert_eq!(census.alive(), 0);
 }
 

@@ -174,7 +174,7 @@ proptest! {
                     let after = if patient { HOUR } else { Duration::ZERO };
                     let got = world.pool.acquire(world.clock.deadline(after));
                     let expected = model.acquire(late);
-                    prop_assert_eq!(Outcome::from(&got), expected);
+                    prop_assert_eq!(Outcome::of(&got), expected);
                     lent.extend(got);
                 }
                 Step::TryAcquire => {

@@ -43,7 +43,7 @@ fn in_the_holder_and_then_nobody_asks_whether_the_item_is_broken() {
 fn in_the_holder_while_another_waits() {
     let world = World::untimed(1);
     let held = world.acquire();
-    let waiter = world.queue(world.far(), Outcome::from);
+    let waiter = world.queue(world.far(), Outcome::of_brief);
     panics(|| {
         let _held = held;
         panic!("half way through a message");

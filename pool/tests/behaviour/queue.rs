@@ -53,8 +53,8 @@ fn a_newcomer_does_not_overtake() {
 fn a_waiter_leaves_the_queue_at_its_deadline() {
     let world = World::untimed(1);
     let held = world.acquire();
-    let hasty = world.queue(world.clock.deadline(SECOND / 100), Outcome::from);
-    let patient = world.queue(world.far(), Outcome::from);
+    let hasty = world.queue(world.clock.deadline(SECOND / 100), Outcome::of_brief);
+    let patient = world.queue(world.far(), Outcome::of_brief);
     world.clock.advance(SECOND / 100);
     assert_eq!(join(hasty), Outcome::TimedOut);
     assert_eq!(world.pool.stats().waiting, 1);
@@ -69,8 +69,8 @@ fn an_item_that_comes_at_the_deadline_is_passed_on() {
     let world = World::untimed(1);
     let held = world.acquire();
     // In real time the first waiter would sleep for an hour, so it is the hand-off that wakes it.
-    let late = world.queue(world.clock.deadline(HOUR), Outcome::from);
-    let next = world.queue(world.clock.deadline(2 * HOUR), Outcome::from);
+    let late = world.queue(world.clock.deadline(HOUR), Outcome::of_brief);
+    let next = world.queue(world.clock.deadline(2 * HOUR), Outcome::of_brief);
     world.clock.advance(HOUR);
     drop(held);
     assert_eq!(join(late), Outcome::TimedOut);
@@ -86,7 +86,7 @@ fn an_item_that_comes_at_the_deadline_is_passed_on() {
 fn an_item_that_comes_too_late_for_everybody_is_kept() {
     let world = World::untimed(1);
     let held = world.acquire();
-    let late = world.queue(world.far(), Outcome::from);
+    let late = world.queue(world.far(), Outcome::of_brief);
     world.clock.advance(HOUR);
     drop(held);
     assert_eq!(join(late), Outcome::TimedOut);
@@ -108,9 +108,9 @@ fn a_failed_connect_passes_its_place_to_the_next_waiter() {
         .build();
     let pool = world.pool.clone();
     let far = world.far();
-    let failing = std::thread::spawn(move || Outcome::from(pool.acquire(far)));
+    let failing = std::thread::spawn(move || Outcome::of_brief(pool.acquire(far)));
     connecting.recv().unwrap();
-    let waiter = world.queue(far, Outcome::from);
+    let waiter = world.queue(far, Outcome::of_brief);
     proceed.send(()).unwrap();
     assert_eq!(join(failing), Outcome::Refused);
     assert_eq!(join(waiter), Outcome::Lent(1));
@@ -121,7 +121,7 @@ fn a_failed_connect_passes_its_place_to_the_next_waiter() {
 fn a_discard_passes_its_place_to_the_next_waiter() {
     let world = World::untimed(1);
     let held = world.acquire();
-    let waiter = world.queue(world.far(), Outcome::from);
+    let waiter = world.queue(world.far(), Outcome::of_brief);
     held.discard();
     assert_eq!(join(waiter), Outcome::Lent(1));
     world.check_all_home();
@@ -140,7 +140,7 @@ fn a_prefilled_item_goes_to_a_waiter_first() {
     let far = world.far();
     let filler = std::thread::spawn(move || pool.prefill(1, far).unwrap());
     connecting.recv().unwrap();
-    let waiter = world.queue(far, Outcome::from);
+    let waiter = world.queue(far, Outcome::of_brief);
     proceed.send(()).unwrap();
     join(filler);
     assert_eq!(join(waiter), Outcome::Lent(0));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use pool::{AcquireError, Clock, Config, Event, Lent, Manager, Observer, Pool};
 
 pub(crate) type TestPool = Pool<Factory, ManualClock>;
-pub(crate) type TestLent = Lent<Factory, ManualClock>;
+pub(crate) type TestLent<'pool> = Lent<'pool, Factory, ManualClock>;
 
 /// Stands still until told otherwise, and counts how often it is read.
 #[derive(Clone)]
@@ -202,7 +202,7 @@ impl World {
         self.clock.deadline(HOUR)
     }
 
-    pub(crate) fn acquire(&self) -> TestLent {
+    pub(crate) fn acquire(&self) -> TestLent<'_> {
         self.pool.acquire(self.far()).unwrap()
     }
 
@@ -214,7 +214,7 @@ impl World {
     pub(crate) fn queue<T: Send + 'static>(
         &self,
         deadline: Instant,
-        then: impl FnOnce(Result<TestLent, AcquireError<Refused>>) -> T + Send + 'static,
+        then: impl FnOnce(Result<TestLent<'_>, AcquireError<Refused>>) -> T + Send + 'static,
     ) -> thread::JoinHandle<T> {
         let waiting = self.pool.stats().waiting;
         let pool = self.pool.clone();
@@ -334,8 +334,8 @@ pub(crate) enum Outcome {
     Refused,
 }
 
-impl From<&Result<TestLent, AcquireError<Refused>>> for Outcome {
-    fn from(result: &Result<TestLent, AcquireError<Refused>>) -> Self {
+impl Outcome {
+    pub(crate) fn of(result: &Result<TestLent<'_>, AcquireError<Refused>>) -> Self {
         match result {
             Ok(lent) => Self::Lent(lent.id),
             Err(AcquireError::TimedOut) => Self::TimedOut,
@@ -343,16 +343,17 @@ impl From<&Result<TestLent, AcquireError<Refused>>> for Outcome {
             Err(AcquireError::Connect(Refused)) => Self::Refused,
         }
     }
-}
 
-impl From<Result<TestLent, AcquireError<Refused>>> for Outcome {
-    fn from(result: Result<TestLent, AcquireError<Refused>>) -> Self {
-        Self::from(&result)
+    /// Gives a borrowed item straight back.
+    pub(crate) fn of_brief(result: Result<TestLent<'_>, AcquireError<Refused>>) -> Self {
+        let outcome = Self::of(&result);
+        drop(result);
+        outcome
     }
 }
 
 /// Compares, and gives a borrowed item straight back.
 #[track_caller]
-pub(crate) fn check(result: Result<TestLent, AcquireError<Refused>>, expected: Outcome) {
-    assert_eq!(Outcome::from(result), expected);
+pub(crate) fn check(result: Result<TestLent<'_>, AcquireError<Refused>>, expected: Outcome) {
+    assert_eq!(Outcome::of_brief(result), expected);
 }

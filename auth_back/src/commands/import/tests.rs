@@ -81,7 +81,7 @@ impl Place {
         let profile = self.store.user_profile(username, patient()).unwrap().unwrap();
         let record: PasswordRecord = profile.password_record.parse().unwrap();
         let user_id = UserId::new(profile.user_id).unwrap();
-        let mut annex: Annex = AnnexManager::new(HashEngine::Reference).connect(patient()).unwrap();
+        let annex: Annex = AnnexManager::new(HashEngine::Reference).connect(patient()).unwrap();
         let mut arena = annex.arena(record.need()).unwrap();
         let password = Password::for_login(password).unwrap();
         record.verify(user_id, &password, &self.ring(), &mut arena).unwrap()

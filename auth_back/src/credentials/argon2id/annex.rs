@@ -16,8 +16,9 @@ use super::arena::Arena;
 use super::engine::{HashEngine, HashError};
 use super::params::Params;
 
-/// The permit to take memory for one hash at a time.
-#[derive(Debug)]
+/// The permit to take memory for one hash at a time. Threads that hash use a copy; whoever has borrowed it must keep
+/// the loan until they have given the memory back.
+#[derive(Debug, Clone, Copy)]
 pub struct Annex {
     engine: HashEngine,
 }
@@ -34,13 +35,13 @@ pub enum Need {
 }
 
 impl Annex {
-    /// Memory for a hash that needs `need`; given back when the arena is dropped, before the permit.
+    /// Memory for a hash that needs `need`; given back when the arena is dropped.
     ///
     /// # Errors
     ///
     /// [`HashError::ArenaTooSmall`] beyond [`ANNEX_KIB_MAX`], [`HashError::NoMemory`] when the
     /// allocator has no such room.
-    pub fn arena(&mut self, need: Need) -> Result<Arena, HashError> {
+    pub fn arena(self, need: Need) -> Result<Arena, HashError> {
         let kib = need.kib();
         if kib > ANNEX_KIB_MAX {
             let arena_kib = ANNEX_KIB_MAX as usize;
@@ -119,8 +120,8 @@ mod tests {
 
     #[test]
     fn it_gives_what_was_asked_for_up_to_its_bound() {
-        let mut annex = Annex { engine: HashEngine::Reference };
-        let kib = |need| Annex { engine: HashEngine::Reference }.arena(need).unwrap().kib();
+        let annex = Annex { engine: HashEngine::Reference };
+        let kib = |need| annex.arena(need).unwrap().kib();
         assert_eq!(kib(blocks(67)), 67);
         assert_eq!(kib(Need::Allocator(ANNEX_KIB_MAX)), ANNEX_KIB_MAX as usize);
         for need in [blocks(ANNEX_KIB_MAX + 1), Need::Allocator(ANNEX_KIB_MAX + 1)] {

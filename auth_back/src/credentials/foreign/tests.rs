@@ -42,7 +42,7 @@ fn record(hash: &str) -> PasswordRecord {
 }
 
 fn verify(record: &PasswordRecord, password: &str, engine: HashEngine) -> Verdict {
-    let mut annex = AnnexManager::new(engine).connect(Instant::now()).unwrap();
+    let annex = AnnexManager::new(engine).connect(Instant::now()).unwrap();
     let password = Password::for_login(password).unwrap();
     let mut arena = annex.arena(record.need()).unwrap();
     record.verify(user(), &password, &peppers(), &mut arena).unwrap()
