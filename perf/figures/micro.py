@@ -33,6 +33,9 @@ held anyway. Expected: 9 ns less; got 10. Two more were the count of the pool's 
 it could outlive the handle it was borrowed through. A loan borrows the handle now. Expected: 18 ns less, and with
 competing threads as much at least, because that count is one more thing that they write to; got 12 to 17 ns, and half
 as many borrows again with 8 threads on 4 items.
+The coarse time is moved from the boot now instead of from the first look, which spares a comparison each. Expected: 2 ns
+less for items that age; got 3. What is left of an item that ages is four atomic operations, 37 ns, and two calls of the
+kernel's clock, 7.
 
 **Framing.** Profiles of decoding showed copies of all slots of a body, twice, and 128-bit shifts for each field.
 Slots are filled in place now, and ascending known fields with one-byte keys, all that our encoder writes, go a

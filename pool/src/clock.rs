@@ -30,12 +30,12 @@ impl Clock for SystemClock {
     }
 
     fn now_roughly(&self) -> Instant {
-        /// One moment as an `Instant`, and the same or a later one as the system tells it: an `Instant`
-        /// is not made of numbers, it can only be moved along.
-        static START: LazyLock<(Instant, Duration)> =
-            LazyLock::new(|| (Instant::now(), since_boot(ClockId::Monotonic)));
-        let (start, start_since_boot) = *START;
-        start + since_boot(ClockId::MonotonicCoarse).saturating_sub(start_since_boot)
+        /// The boot, or a moment before it: an `Instant` is not made of numbers, it can only be moved.
+        static BOOT: LazyLock<Instant> = LazyLock::new(|| {
+            let now = Instant::now();
+            now - since_boot(ClockId::Monotonic)
+        });
+        *BOOT + since_boot(ClockId::MonotonicCoarse)
     }
 }
 

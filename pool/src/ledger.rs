@@ -41,7 +41,7 @@ pub(crate) struct Ledger<T> {
     /// Permits without an item.
     nil: usize,
     /// Most recently used last. Lending from that end keeps few items warm and lets the rest age.
-    idle: VecDeque<Box<Pooled<T>>>,
+    idle: Vec<Box<Pooled<T>>>,
     /// No idle item is overdue before this time; it may be earlier than needed. `None` is never.
     next_due: Option<Instant>,
     /// Longest waiter first.
@@ -126,7 +126,7 @@ impl<T> Ledger<T> {
             idle_timeout,
             open: true,
             nil: size,
-            idle: VecDeque::with_capacity(size),
+            idle: Vec::with_capacity(size),
             next_due: None,
             queue: VecDeque::new(),
             desks: Vec::new(),
@@ -144,7 +144,7 @@ impl<T> Ledger<T> {
         if let Some(now) = now.filter(|&now| self.is_any_due(now)) {
             return self.take_fresh(now);
         }
-        match self.idle.pop_back() {
+        match self.idle.pop() {
             Some(item) => Taken::Permit(Some(item)),
             None if self.take_nil() => Taken::Permit(None),
             None => Taken::Exhausted,
@@ -156,10 +156,8 @@ impl<T> Ledger<T> {
     fn take_fresh(&mut self, now: Instant) -> Taken<T> {
         let idle_timeout = self.idle_timeout;
         let fresh = self.idle.iter().rposition(|item| item.overdue(now, idle_timeout).is_none());
-        if let Some(index) = fresh
-            && let Some(item) = self.idle.remove(index)
-        {
-            return Taken::Permit(Some(item));
+        if let Some(index) = fresh {
+            return Taken::Permit(Some(self.idle.remove(index)));
         }
         if self.take_nil() {
             return Taken::Permit(None);
@@ -179,8 +177,8 @@ impl<T> Ledger<T> {
     fn take_overdue(&mut self, now: Instant) -> Option<Overdue<T>> {
         let found = (0..self.idle.len())
             .find_map(|index| Some((index, self.idle[index].overdue(now, self.idle_timeout)?)));
-        let overdue = found
-            .and_then(|(index, reason)| Some(Overdue { item: self.idle.remove(index)?, reason }));
+        let overdue =
+            found.map(|(index, reason)| Overdue { item: self.idle.remove(index), reason });
         self.next_due = self.idle.iter().filter_map(|item| item.due(self.idle_timeout)).min();
         overdue
     }
@@ -210,7 +208,7 @@ impl<T> Ledger<T> {
         if let Some(due) = item.due(self.idle_timeout) {
             self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
         }
-        self.idle.push_back(item);
+        self.idle.push(item);
         now.filter(|&now| self.is_any_due(now)).and_then(|now| self.take_overdue(now))
     }
 
@@ -251,7 +249,7 @@ impl<T> Ledger<T> {
 
     /// Closes the pool: what was idle is to be dropped, and the bells of all who wait are to be rung.
     /// Waiters that have been served keep what they were handed.
-    pub(crate) fn close(&mut self) -> (VecDeque<Box<Pooled<T>>>, Vec<Arc<Condvar>>) {
+    pub(crate) fn close(&mut self) -> (Vec<Box<Pooled<T>>>, Vec<Arc<Condvar>>) {
         self.open = false;
         self.next_due = None;
         self.nil += self.idle.len();
