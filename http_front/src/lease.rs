@@ -5,20 +5,22 @@
 //! what is in it is true for as long as it says. One table per loop, so no lock.
 //!
 //! Tokens themselves are not kept: an entry is found under 128 bits of a keyed hash of its token
-//! (SipHash-2-4, with a random key for each table), so that what an idle server has in memory opens
+//! (`lease/fingerprint.rs`, with a random key for each table), so that what an idle server has in memory opens
 //! nothing. Without the key, hitting an entry is a guess at 128 bits, however many tokens one may try.
 //! Whoever has an image of the memory, and so the key, could make up another text that hits an entry, for
 //! as long as that lease runs and on this loop alone; he does not learn the token, of which only 128
-//! of some 384 random bits are left in the hash. SHA-256 would refuse him that too, at more than twice
+//! of some 384 random bits are left in the hash. SHA-256 would refuse him that too, at many times
 //! the cost for each request; but an image that is younger than a lease also shows requests as they
 //! arrive, tokens and all.
+
+mod fingerprint;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
-use siphasher::sip128::SipHasher24;
-use zeroize::Zeroizing;
+
+use fingerprint::{Fingerprint, Fingerprints};
 
 use crate::limits::{LEASE_SWEEP_DELAY, LEASES_MAX};
 use crate::token::Token;
@@ -36,31 +38,10 @@ pub struct SessionFacts {
 
 /// One loop's leases.
 pub struct Leases {
-    keys: Keys,
-    by_token: HashMap<Key, Lease>,
-    /// The same keys in the order in which they came, which is nearly that of their ends.
-    order: VecDeque<(Instant, Key)>,
-}
-
-/// What an entry is found under: a keyed hash of its token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key(u128);
-
-/// Makes keys of tokens.
-struct Keys(SipHasher24);
-
-impl Keys {
-    /// With a secret of its own. The random generator of the system has served at start already, so it
-    /// does not fail here.
-    fn random() -> Self {
-        let mut secret = Zeroizing::new([0; 16]);
-        getrandom::fill(&mut secret[..]).expect("the system's random generator works");
-        Self(SipHasher24::new_with_key(&secret))
-    }
-
-    fn of(&self, token: &[u8]) -> Key {
-        Key(self.0.hash(token).as_u128())
-    }
+    fingerprints: Fingerprints,
+    by_token: HashMap<Fingerprint, Lease>,
+    /// The same tokens in the order in which they came, which is nearly that of their ends.
+    order: VecDeque<(Instant, Fingerprint)>,
 }
 
 struct Lease {
@@ -82,14 +63,18 @@ impl Leases {
     /// When the system has no random numbers.
     #[must_use]
     pub fn new() -> Self {
-        Self { keys: Keys::random(), by_token: HashMap::new(), order: VecDeque::new() }
+        Self {
+            fingerprints: Fingerprints::random(),
+            by_token: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// The session of a token, if its lease still runs. Takes any text, since one that is no token has no
     /// lease. Nothing is allocated.
     #[must_use]
     pub fn live(&self, token: &[u8], now: Instant) -> Option<&SessionFacts> {
-        let lease = self.by_token.get(&self.keys.of(token))?;
+        let lease = self.by_token.get(&self.fingerprints.of(token)?)?;
         (now < lease.until && now < lease.facts.expires_at).then_some(&lease.facts)
     }
 
@@ -100,19 +85,19 @@ impl Leases {
         if until <= now || self.order.len() >= LEASES_MAX {
             return;
         }
-        let key = self.keys.of(token.expose().as_bytes());
-        self.order.push_back((until, key));
-        self.by_token.insert(key, Lease { facts, until });
+        let Some(fingerprint) = self.fingerprint(token) else { return };
+        self.order.push_back((until, fingerprint));
+        self.by_token.insert(fingerprint, Lease { facts, until });
     }
 
     /// Forgets a session that this loop knows to have ended.
     pub fn remove(&mut self, token: &Token) {
-        self.by_token.remove(&self.keys.of(token.expose().as_bytes()));
+        self.take(token);
     }
 
     /// Forgets every session of the user whose token this is or was, as far as this loop knows.
     pub fn remove_all_of(&mut self, token: &Token) {
-        if let Some(lease) = self.by_token.remove(&self.keys.of(token.expose().as_bytes())) {
+        if let Some(lease) = self.take(token) {
             self.remove_user(lease.facts.user_id);
         }
     }
@@ -137,12 +122,21 @@ impl Leases {
         while let Some((until, _)) = self.order.front()
             && *until <= now
         {
-            let (until, key) = self.order.pop_front().expect("looked at above");
+            let (until, fingerprint) = self.order.pop_front().expect("looked at above");
             // A renewed lease ends later than the entry that is dropped here, and stays.
-            if self.by_token.get(&key).is_some_and(|lease| lease.until <= until) {
-                self.by_token.remove(&key);
+            if self.by_token.get(&fingerprint).is_some_and(|lease| lease.until <= until) {
+                self.by_token.remove(&fingerprint);
             }
         }
+    }
+
+    fn take(&mut self, token: &Token) -> Option<Lease> {
+        self.by_token.remove(&self.fingerprint(token)?)
+    }
+
+    /// Every token has one.
+    fn fingerprint(&self, token: &Token) -> Option<Fingerprint> {
+        self.fingerprints.of(token.expose().as_bytes())
     }
 }
 

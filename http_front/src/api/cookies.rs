@@ -4,6 +4,7 @@
 //! `Domain`, so that no other host, not even a subdomain, and nobody on the way can plant one.
 
 use http1::Head;
+use memchr::{memchr, memchr_iter};
 use zeroize::Zeroizing;
 
 use crate::limits::DEVICE_COOKIE_SECONDS;
@@ -26,10 +27,14 @@ pub(super) struct RepeatedCookie;
 pub(super) fn only<'a>(head: &Head<'a>, name: &str) -> Result<Option<&'a [u8]>, RepeatedCookie> {
     let mut found = None;
     for value in head.fields("Cookie") {
-        for pair in value.split(|&byte| byte == b';') {
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let (Some(key), Some(value)) = (halves.next(), halves.next()) else { continue };
-            if key.trim_ascii() == name.as_bytes() && found.replace(value.trim_ascii()).is_some() {
+        let mut start = 0;
+        for end in memchr_iter(b';', value).chain([value.len()]) {
+            let pair = &value[start..end];
+            start = end + 1;
+            let Some(equals) = memchr(b'=', pair) else { continue };
+            if pair[..equals].trim_ascii() == name.as_bytes()
+                && found.replace(pair[equals + 1..].trim_ascii()).is_some()
+            {
                 return Err(RepeatedCookie);
             }
         }

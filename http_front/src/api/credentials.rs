@@ -65,7 +65,9 @@ fn strip_scheme(value: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"Bearer";
     let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
     let blanks = rest.iter().take_while(|&&byte| byte == b' ').count();
-    (scheme.eq_ignore_ascii_case(SCHEME) && blanks > 0).then(|| &rest[blanks..])
+    // Most clients spell it as we do, and that is quicker to see.
+    let is_ours = scheme == SCHEME || scheme.eq_ignore_ascii_case(SCHEME);
+    (is_ours && blanks > 0).then(|| &rest[blanks..])
 }
 
 #[cfg(test)]
