@@ -31,13 +31,19 @@ impl DateCache {
 
     /// The field line for the time `now`, with its CRLF; empty when there is no sensible clock, since
     /// a server without one must not send `Date`.
+    #[inline]
     pub(crate) fn line(&mut self, now: Instant) -> &[u8] {
         if self.stale_at.is_none_or(|stale_at| stale_at <= now) {
-            let wall = (self.wall_clock)();
-            self.line = format_line(wall);
-            self.stale_at = Some(now + rest_of_second(wall));
+            self.renew(now);
         }
         self.line.as_ref().map_or(&[], |line| &line[..])
+    }
+
+    #[cold]
+    fn renew(&mut self, now: Instant) {
+        let wall = (self.wall_clock)();
+        self.line = format_line(wall);
+        self.stale_at = Some(now + rest_of_second(wall));
     }
 }
 

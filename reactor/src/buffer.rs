@@ -86,6 +86,7 @@ impl Buffer {
 
 /// Appends `bytes`. When the storage has to grow, the memory it grows out of is wiped, which
 /// `Vec::extend_from_slice` would not do. For whatever writes secrets to [`Io::output`](crate::Io).
+#[inline]
 pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     reserve(out, bytes.len());
     out.extend_from_slice(bytes);
@@ -93,14 +94,20 @@ pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Makes room for `additional` bytes, wiping the memory that the storage grows out of. The capacity
 /// doubles at least, as that of a `Vec` does, so that appending stays linear in all.
+#[inline]
 pub fn reserve(out: &mut Vec<u8>, additional: usize) {
     if out.capacity() - out.len() < additional {
-        let capacity = (out.len() + additional).max(out.capacity() * 2);
-        let mut grown = Vec::with_capacity(capacity);
-        grown.extend_from_slice(out);
-        out.zeroize();
-        *out = grown;
+        grow(out, additional);
     }
+}
+
+#[cold]
+fn grow(out: &mut Vec<u8>, additional: usize) {
+    let capacity = (out.len() + additional).max(out.capacity() * 2);
+    let mut grown = Vec::with_capacity(capacity);
+    grown.extend_from_slice(out);
+    out.zeroize();
+    *out = grown;
 }
 
 /// A loop's free list of buffer storage.

@@ -122,8 +122,10 @@ pub(crate) struct Control {
 /// A protocol's way to the outside during one call.
 pub struct Io<'a> {
     pub(crate) now: Instant,
-    pub(crate) id: ConnectionId,
-    pub(crate) peer: IpAddr,
+    /// Borrowed, as the next one: a protocol that copies what was copied a moment ago waits until the parts of
+    /// the first copy have left the processor's store buffer.
+    pub(crate) id: &'a ConnectionId,
+    pub(crate) peer: &'a IpAddr,
     pub(crate) output: &'a mut Buffer,
     pub(crate) control: &'a mut Control,
 }
@@ -141,13 +143,13 @@ impl Io<'_> {
     /// The name under which a worker posts the answer for this connection.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.id
+        *self.id
     }
 
     /// The address of the other side: a client, or a proxy before it.
     #[must_use]
     pub fn peer(&self) -> IpAddr {
-        self.peer
+        *self.peer
     }
 
     /// Bytes for the peer are appended here; the reactor writes them when the turn ends. What is

@@ -46,8 +46,13 @@ impl<P: Protocol> Session<P> {
         let mut output = Buffer::default();
         let mut control = Control { fate: Fate::Open, input_paused: false, deadline: None };
         output.lend_from(around.spares);
-        let mut io =
-            Io { now: around.now, id: around.id, peer, output: &mut output, control: &mut control };
+        let mut io = Io {
+            now: around.now,
+            id: &around.id,
+            peer: &peer,
+            output: &mut output,
+            control: &mut control,
+        };
         let protocol = P::open(around.shared, &mut io);
         output.return_if_empty(around.spares);
         Self {
@@ -226,8 +231,8 @@ impl<P: Protocol> Session<P> {
         let was_paused = self.control.input_paused;
         let mut io = Io {
             now: around.now,
-            id: around.id,
-            peer: self.peer,
+            id: &around.id,
+            peer: &self.peer,
             output: &mut self.output,
             control: &mut self.control,
         };

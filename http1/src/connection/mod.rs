@@ -100,13 +100,7 @@ impl<H: Handler> Protocol for Connection<H> {
     }
 
     fn on_input(&mut self, input: &[u8], shared: &mut Self::Shared, io: &mut Io<'_>) -> usize {
-        let mut consumed = 0;
-        self.step(shared, io, |turn, state| {
-            let (taken, next) = turn.receive(input, state);
-            consumed = taken;
-            next
-        });
-        consumed
+        self.step(shared, io, |turn, state| turn.receive(input, state))
     }
 
     fn on_completion(
@@ -172,17 +166,23 @@ impl<H: Handler> Protocol for Connection<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    /// Consumes the state and puts the next one in its place. If `transition` panics, the
-    /// connection is left closed.
+    /// Consumes the state and puts the next one in its place; returns how many bytes of input that has
+    /// taken. If `transition` panics, the connection is left closed.
     fn step(
         &mut self,
         shared: &mut Shared<H>,
         io: &mut Io<'_>,
         transition: impl FnOnce(&mut Turn<'_, '_, H>, State<H::Call>) -> State<H::Call>,
-    ) {
+    ) -> usize {
         let state = std::mem::replace(&mut self.state, State::Closed);
         let mut turn = Turn::new(shared, io, self.draining);
-        self.state = transition(&mut turn, state);
+        match transition(&mut turn, state) {
+            // Nearly every call ends here. A copy of the whole state would have to wait until its parts, which
+            // were written a moment ago, have left the processor's store buffer.
+            State::Idle { empty_lines } => self.state = State::Idle { empty_lines },
+            next => self.state = next,
+        }
+        turn.taken
     }
 }
 

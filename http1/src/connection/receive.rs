@@ -9,12 +9,10 @@ use crate::head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Ver
 use crate::limits::EMPTY_LINES_MAX;
 use crate::response::{Form, Persistence};
 
-/// How many bytes were taken from the front of the input, and what comes next. 0 bytes mean that
-/// more must arrive.
-type Received<C> = (usize, State<C>);
-
 impl<H: Handler> Turn<'_, '_, H> {
-    pub(super) fn receive(&mut self, input: &[u8], state: State<H::Call>) -> Received<H::Call> {
+    /// Goes on with input in any state, and notes in [`Turn::taken`] how much of it is done with; nothing
+    /// means that more must arrive.
+    pub(super) fn receive(&mut self, input: &[u8], state: State<H::Call>) -> State<H::Call> {
         match state {
             State::Idle { empty_lines } => self.receive_first(input, empty_lines),
             State::Head(scan) => self.receive_head(input, scan),
@@ -23,17 +21,18 @@ impl<H: Handler> Turn<'_, '_, H> {
             State::Discard(Discard::Exact { left }) => self.discard_exact(input, left),
             State::Discard(Discard::Chunks(decoder)) => self.discard_chunks(input, decoder),
             // Input is paused, or the connection is finishing.
-            waiting @ (State::InFlight(_) | State::Closed) => (0, waiting),
+            waiting @ (State::InFlight(_) | State::Closed) => waiting,
         }
     }
 
     /// Before a head: drops empty lines (RFC 9112 section 2.2). They are no head yet, so the time
     /// for the head does not run.
-    fn receive_first(&mut self, input: &[u8], empty_lines: u8) -> Received<H::Call> {
+    fn receive_first(&mut self, input: &[u8], empty_lines: u8) -> State<H::Call> {
         match input {
-            [] | [b'\r'] => (0, State::Idle { empty_lines }),
+            [] | [b'\r'] => State::Idle { empty_lines },
             [b'\r', b'\n', ..] if empty_lines < EMPTY_LINES_MAX => {
-                (2, State::Idle { empty_lines: empty_lines + 1 })
+                self.taken += 2;
+                State::Idle { empty_lines: empty_lines + 1 }
             }
             [b'\r', b'\n', ..] => self.refuse_head(HeadError::EmptyLines),
             [b'\n', ..] => self.refuse_head(HeadError::BareLineFeed),
@@ -50,15 +49,15 @@ impl<H: Handler> Turn<'_, '_, H> {
         }
     }
 
-    fn receive_head(&mut self, input: &[u8], mut scan: HeadScan) -> Received<H::Call> {
+    fn receive_head(&mut self, input: &[u8], mut scan: HeadScan) -> State<H::Call> {
         match scan.advance(input) {
-            Ok(None) => (0, State::Head(scan)),
+            Ok(None) => State::Head(scan),
             Ok(Some(length)) => self.take_head(input, length),
             Err(error) => self.refuse_head(error),
         }
     }
 
-    fn take_head(&mut self, input: &[u8], length: usize) -> Received<H::Call> {
+    fn take_head(&mut self, input: &[u8], length: usize) -> State<H::Call> {
         let mut slots = FieldSlots::new();
         match Head::parse(&input[..length], &mut slots) {
             Ok(head) => self.decide(&head, input, length),
@@ -67,13 +66,13 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     /// Asks the application about a head, which is the first `length` bytes of the input.
-    fn decide(&mut self, head: &Head<'_>, input: &[u8], length: usize) -> Received<H::Call> {
+    fn decide(&mut self, head: &Head<'_>, input: &[u8], length: usize) -> State<H::Call> {
+        self.taken += length;
         let outline = Outline::of(head);
-        let (taken, next) = match self.shared.handler.on_head(head, &self.exchange) {
+        match self.shared.handler.on_head(head, &self.exchange) {
             Ok(accepted) => self.accept(accepted, outline, &input[length..]),
-            Err(problem) => (0, self.refuse(&problem, outline)),
-        };
-        (length + taken, next)
+            Err(problem) => self.refuse(&problem, outline),
+        }
     }
 
     /// `rest` is what has come after the head.
@@ -82,18 +81,19 @@ impl<H: Handler> Turn<'_, '_, H> {
         accepted: Accepted<H::Call>,
         outline: Outline,
         rest: &[u8],
-    ) -> Received<H::Call> {
+    ) -> State<H::Call> {
         let bytes_max = accepted.body_bytes_max;
         let request = Arriving { call: accepted.call, form: outline.form };
         let next = match outline.body_length {
-            BodyLength::Exact(0) => return (0, self.request(request.call, &[], request.form)),
+            BodyLength::Exact(0) => return self.request(request.call, &[], request.form),
             BodyLength::Exact(length) => {
                 let Some(length) = usize::try_from(length).ok().filter(|&n| n <= bytes_max) else {
-                    return (0, self.refuse(&content_too_large(bytes_max), outline));
+                    return self.refuse(&content_too_large(bytes_max), outline);
                 };
                 // Most bodies come together with their heads, and nothing has to be kept for them.
                 if let Some(body) = rest.get(..length) {
-                    return (length, self.request(request.call, body, request.form));
+                    self.taken += length;
+                    return self.request(request.call, body, request.form);
                 }
                 State::Body(Box::new(Body { request, length }))
             }
@@ -107,62 +107,69 @@ impl<H: Handler> Turn<'_, '_, H> {
             self.io.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         self.limit_body_time();
-        (0, next)
+        next
     }
 
     /// Waits in the reactor's buffer for the whole body, so that it is never copied.
-    fn receive_body(&mut self, input: &[u8], body: Box<Body<H::Call>>) -> Received<H::Call> {
+    fn receive_body(&mut self, input: &[u8], body: Box<Body<H::Call>>) -> State<H::Call> {
         let length = body.length;
         match input.get(..length) {
-            None => (0, State::Body(body)),
+            None => State::Body(body),
             Some(content) => {
+                self.taken += length;
                 let Arriving { call, form } = body.request;
-                (length, self.request(call, content, form))
+                self.request(call, content, form)
             }
         }
     }
 
-    fn receive_chunks(
-        &mut self,
-        input: &[u8],
-        mut chunks: Box<Chunks<H::Call>>,
-    ) -> Received<H::Call> {
+    fn receive_chunks(&mut self, input: &[u8], mut chunks: Box<Chunks<H::Call>>) -> State<H::Call> {
         let Chunks { decoder, content, .. } = &mut *chunks;
         match decoder.decode(input, |piece| content.push(piece)) {
             Ok(decoded) if decoded.done => {
+                self.taken += decoded.consumed;
                 let Chunks { request, content, .. } = *chunks;
-                (decoded.consumed, self.request(request.call, &content, request.form))
+                self.request(request.call, &content, request.form)
             }
-            Ok(decoded) => (decoded.consumed, State::Chunks(chunks)),
+            Ok(decoded) => {
+                self.taken += decoded.consumed;
+                State::Chunks(chunks)
+            }
             Err(error) => {
-                (input.len(), self.fault_in_form(Fault::Chunk(error), chunks.request.form))
+                self.taken += input.len();
+                self.fault_in_form(Fault::Chunk(error), chunks.request.form)
             }
         }
     }
 
-    fn discard_exact(&mut self, input: &[u8], left: usize) -> Received<H::Call> {
+    fn discard_exact(&mut self, input: &[u8], left: usize) -> State<H::Call> {
         let taken = left.min(input.len());
+        self.taken += taken;
         match left - taken {
-            0 => (taken, self.idle()),
-            left => (taken, State::Discard(Discard::Exact { left })),
+            0 => self.idle(),
+            left => State::Discard(Discard::Exact { left }),
         }
     }
 
-    fn discard_chunks(
-        &mut self,
-        input: &[u8],
-        mut decoder: Box<ChunkDecoder>,
-    ) -> Received<H::Call> {
+    fn discard_chunks(&mut self, input: &[u8], mut decoder: Box<ChunkDecoder>) -> State<H::Call> {
         match decoder.decode(input, |_dropped| ()) {
-            Ok(decoded) if decoded.done => (decoded.consumed, self.idle()),
-            Ok(decoded) => (decoded.consumed, State::Discard(Discard::Chunks(decoder))),
-            Err(error) => (input.len(), self.fault_after_answer(Fault::Chunk(error))),
+            Ok(decoded) => {
+                self.taken += decoded.consumed;
+                match decoded.done {
+                    true => self.idle(),
+                    false => State::Discard(Discard::Chunks(decoder)),
+                }
+            }
+            Err(error) => {
+                self.taken += input.len();
+                self.fault_after_answer(Fault::Chunk(error))
+            }
         }
     }
 
     /// Where the next request starts is not known, so the rest of the input goes with the head.
-    fn refuse_head(&mut self, error: HeadError) -> Received<H::Call> {
-        (0, self.fault(Fault::Head(error)))
+    fn refuse_head(&mut self, error: HeadError) -> State<H::Call> {
+        self.fault(Fault::Head(error))
     }
 }
 

@@ -25,19 +25,20 @@ pub(super) struct Turn<'t, 'io, H: Handler> {
     pub(super) io: &'t mut Io<'io>,
     pub(super) exchange: Exchange,
     draining: bool,
+    /// Bytes from the front of the input that are done with.
+    pub(super) taken: usize,
 }
 
 impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
     pub(super) fn new(shared: &'t mut Shared<H>, io: &'t mut Io<'io>, draining: bool) -> Self {
         let exchange = Exchange { connection: io.id(), peer: io.peer(), now: io.now() };
-        Self { shared, io, exchange, draining }
+        Self { shared, io, exchange, draining, taken: 0 }
     }
 
     /// Hands a complete request to the application.
     pub(super) fn request(&mut self, call: H::Call, body: &[u8], form: Form) -> State<H::Call> {
-        let exchange = self.exchange;
-        let (handler, reply) = self.handler_and_reply(form);
-        match handler.on_request(call, body, &exchange, reply).0 {
+        let (handler, exchange, reply) = self.answering(form);
+        match handler.on_request(call, body, exchange, reply).0 {
             Step::Answered(answered) => self.after_answer(&answered),
             Step::Pending { deadline } => {
                 self.io.pause_input();
@@ -49,9 +50,8 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
 
     /// Hands a worker's answer to the application.
     pub(super) fn complete(&mut self, completion: H::Completion, form: Form) -> State<H::Call> {
-        let exchange = self.exchange;
-        let (handler, reply) = self.handler_and_reply(form);
-        let answered = handler.on_completion(completion, &exchange, reply);
+        let (handler, exchange, reply) = self.answering(form);
+        let answered = handler.on_completion(completion, exchange, reply);
         self.io.resume_input();
         self.after_answer(&answered)
     }
@@ -76,7 +76,7 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
         if has_body && discard.is_none() {
             form.persistence = Persistence::Close;
         }
-        let answered = self.handler_and_reply(form).1.problem(problem);
+        let answered = self.answering(form).2.problem(problem);
         match discard {
             Some(discard) if has_body && answered.persists => {
                 self.note(&answered);
@@ -95,7 +95,7 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
     /// Gives a request up, with an answer in its form, and closes.
     pub(super) fn fault_in_form(&mut self, fault: Fault, form: Form) -> State<H::Call> {
         self.shared.handler.on_fault(fault, &self.exchange);
-        let reply = self.handler_and_reply(form).1;
+        let (.., reply) = self.answering(form);
         let answered = reply.closing().problem(&fault.problem());
         self.after_answer(&answered)
     }
@@ -136,11 +136,12 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
         self.shared.handler.on_answered(answered.status, &self.exchange);
     }
 
-    fn handler_and_reply(&mut self, mut form: Form) -> (&mut H, Reply<'_>) {
+    /// What an answer takes: who knows it, what it is about, and the right to write it.
+    fn answering(&mut self, mut form: Form) -> (&mut H, &Exchange, Reply<'_>) {
         if self.draining {
             form.persistence = Persistence::Close;
         }
-        let Shared { handler, dates } = &mut *self.shared;
-        (handler, Reply::new(self.io.output(), dates, self.exchange.now, form))
+        let Self { shared: Shared { handler, dates }, io, exchange, .. } = self;
+        (handler, exchange, Reply::new(io.output(), dates, exchange.now, form))
     }
 }

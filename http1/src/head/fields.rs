@@ -8,8 +8,9 @@ use crate::head::{BodyLength, HeadError, Version};
 
 /// Whether a field has this name, without regard to case. Most clients spell it as we do, and that is
 /// quicker to see.
+#[inline]
 pub(super) fn is_called(field: &Header<'_>, name: &str) -> bool {
-    field.name == name || field.name.eq_ignore_ascii_case(name)
+    field.name.len() == name.len() && (field.name == name || field.name.eq_ignore_ascii_case(name))
 }
 
 /// What one pass over all fields finds out.

@@ -11,8 +11,8 @@ pub(super) fn is_host_and_port(value: &[u8]) -> bool {
             None => false,
         },
         _ => {
-            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            end > 0 && is_registered_name(&value[..end]) && is_port_suffix(&value[end..])
+            let suffix = after_registered_name(value);
+            suffix.len() < value.len() && is_port_suffix(suffix)
         }
     }
 }
@@ -21,32 +21,35 @@ fn is_ipv6(address: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
+const PORT_MAX: u32 = 65_535;
+
 /// Nothing, or a colon and a port; RFC 3986 lets the port be empty.
 fn is_port_suffix(suffix: &[u8]) -> bool {
     match suffix {
         [] | [b':'] => true,
         [b':', digits @ ..] => {
-            let add = |port: u16, digit: &u8| {
-                let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
-                port.checked_mul(10)?.checked_add(digit)
+            // One digit after what fits does not overflow yet.
+            let add = |port: u32, digit: &u8| {
+                let fits = digit.is_ascii_digit() && port <= PORT_MAX;
+                fits.then(|| port * 10 + u32::from(digit - b'0'))
             };
-            digits.iter().try_fold(0, add).is_some()
+            digits.iter().try_fold(0, add).is_some_and(|port| port <= PORT_MAX)
         }
         _ => false,
     }
 }
 
-/// `reg-name`, which IPv4 addresses are too: unreserved, percent-encoded, sub-delims.
-fn is_registered_name(mut name: &[u8]) -> bool {
-    while let Some(at) = name.iter().position(|&byte| !STANDS_FOR_ITSELF[usize::from(byte)]) {
-        name = match &name[at..] {
+/// What follows `reg-name`, which IPv4 addresses are too: unreserved, percent-encoded, sub-delims.
+fn after_registered_name(mut value: &[u8]) -> &[u8] {
+    loop {
+        let plain = value.iter().take_while(|&&byte| STANDS_FOR_ITSELF[usize::from(byte)]).count();
+        value = match &value[plain..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest
             }
-            _ => return false,
+            suffix => return suffix,
         };
     }
-    true
 }
 
 /// Whether a byte may stand in a name as it is. Each request has such a name, and a look at a table is

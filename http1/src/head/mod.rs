@@ -121,7 +121,9 @@ impl<'a> Head<'a> {
     pub fn parse(bytes: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Result<Self, HeadError> {
         let mut request = httparse::Request::new(&mut []);
         match request.parse_with_uninit_headers(bytes, &mut slots.0) {
-            Ok(httparse::Status::Complete(length)) if length == bytes.len() => Self::judge(request),
+            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {
+                Self::judge(request.method, request.path, request.version, request.headers)
+            }
             // Another end of the head than the scan has found, or none.
             Ok(_) => Err(HeadError::RequestLine),
             Err(error) => Err(HeadError::from_httparse(error, bytes)),
@@ -146,18 +148,20 @@ impl<'a> Head<'a> {
         if has_bare_line_feed(&input[..length]) {
             return None;
         }
-        Some((Self::judge(request).ok()?, length))
+        let head = Self::judge(request.method, request.path, request.version, request.headers);
+        Some((head.ok()?, length))
     }
 
-    /// Judges what httparse has taken apart.
-    fn judge(request: httparse::Request<'a, 'a>) -> Result<Self, HeadError> {
-        let httparse::Request {
-            method: Some(method),
-            path: Some(target),
-            version: Some(minor),
-            headers,
-        } = request
-        else {
+    /// Judges what httparse has taken apart. Inlined, since a head is so large that it would be copied from
+    /// where it was returned, right after it was written, and so wait for the processor's store buffer.
+    #[inline(always)]
+    fn judge(
+        method: Option<&'a str>,
+        target: Option<&'a str>,
+        minor_version: Option<u8>,
+        fields: &'a [Header<'a>],
+    ) -> Result<Self, HeadError> {
+        let (Some(method), Some(target), Some(minor)) = (method, target, minor_version) else {
             return Err(HeadError::RequestLine);
         };
         let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
@@ -165,13 +169,12 @@ impl<'a> Head<'a> {
             return Err(HeadError::Connect);
         }
         let method = Method::from_token(method);
-        let fields: &'a [Header<'a>] = headers;
         let seen = Seen::collect(fields);
         seen.check_host(version)?;
         Ok(Self {
             method,
             version,
-            target: Target::parse(target, method)?,
+            target: Target::parse(target, method).ok_or(HeadError::Target)?,
             body_length: seen.body_length(version)?,
             persists: seen.persists(version),
             expects_continue: seen.expects_continue(version)?,
@@ -224,6 +227,7 @@ impl<'a> Head<'a> {
 
     /// All values of the fields called `name`, in order, without blanks around them. Names compare
     /// without regard to case.
+    #[inline]
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
             .iter()
@@ -237,6 +241,7 @@ impl<'a> Head<'a> {
     ///
     /// When it is repeated. Taking the first or the last would be a guess, and a dangerous one for
     /// credentials.
+    #[inline]
     pub fn field(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedField> {
         let mut values = self.fields(name);
         let first = values.next();
@@ -255,12 +260,28 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Whether a line ends in LF without CR, which httparse takes. All bytes are looked at, whatever is found:
-/// without a way out the loop is done in vectors.
+/// Whether a line ends in LF without CR, which httparse takes. All bytes are looked at, whatever is found, and
+/// so many at a time: then it is done in vectors, down to the last byte.
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    let after = head.get(1..).unwrap_or_default();
-    let bare = |found, (&before, &byte)| found | ((byte == b'\n') & (before != b'\r'));
-    head.first() == Some(&b'\n') || head.iter().zip(after).fold(false, bare)
+    const LANES: usize = 32;
+    let is_bare = |before: u8, byte: u8| (byte == b'\n') & (before != b'\r');
+    let [first, after @ ..] = head else { return false };
+    let before = &head[..after.len()];
+    let mut found = [*first == b'\n'; LANES];
+    let mut look = |before: &[u8; LANES], after: &[u8; LANES]| {
+        for (found, (&before, &byte)) in found.iter_mut().zip(before.iter().zip(after)) {
+            *found |= is_bare(before, byte);
+        }
+    };
+    for (before, after) in before.as_chunks().0.iter().zip(after.as_chunks().0) {
+        look(before, after);
+    }
+    match (before.last_chunk(), after.last_chunk()) {
+        // What is left over, and some of what was looked at.
+        (Some(before), Some(after)) => look(before, after),
+        _ => found[0] |= before.iter().zip(after).any(|(&before, &byte)| is_bare(before, byte)),
+    }
+    found.contains(&true)
 }
 
 /// Fields and query are left out: they carry tokens.

@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
+use crate::head::Method;
 use crate::head::host::is_host_and_port;
-use crate::head::{HeadError, Method};
 
 /// Path and query of a target, not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,24 +15,21 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Takes a target apart. The authority of an absolute form is checked and dropped: there are
     /// no virtual hosts here. CONNECT's authority form never gets here.
-    pub(super) fn parse(text: &'a str, method: Method) -> Result<Self, HeadError> {
-        // A fragment never belongs to a target; controls, blanks and bytes over 0x7F would mean
-        // different things to different parsers on the way.
-        // All bytes are looked at, whatever is found: without a way out the loop is done in vectors.
-        let is_sound =
-            text.bytes().fold(true, |sound, byte| sound & byte.is_ascii_graphic() & (byte != b'#'));
-        if !is_sound {
-            return Err(HeadError::Target);
+    #[inline]
+    pub(super) fn parse(text: &'a str, method: Method) -> Option<Self> {
+        if !is_sound(text.as_bytes()) {
+            return None;
         }
         if text.starts_with('/') {
-            return Ok(Self::split(text));
+            return Some(Self::split(text));
         }
         if text == "*" && method == Method::Options {
-            return Ok(Self { path: text, query: None });
+            return Some(Self { path: text, query: None });
         }
-        Self::parse_absolute(text).ok_or(HeadError::Target)
+        Self::parse_absolute(text)
     }
 
+    #[inline(never)]
     fn parse_absolute(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
@@ -53,6 +50,21 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Whether there is nothing in a target that never belongs there: a fragment; controls, blanks and bytes over
+/// 0x7F, which would mean different things to different parsers on the way. So many bytes are looked at
+/// together, whatever is found, that it is done in vectors; the last ones perhaps twice.
+fn is_sound(target: &[u8]) -> bool {
+    const LANES: usize = 16;
+    let and = |sound, &byte: &u8| sound & byte.is_ascii_graphic() & (byte != b'#');
+    match target.last_chunk::<LANES>() {
+        None => target.iter().fold(true, and),
+        Some(last) => {
+            let pieces = target.as_chunks::<LANES>().0.iter().chain([last]);
+            pieces.fold(true, |sound, piece| piece.iter().fold(sound, and))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,7 +73,7 @@ mod tests {
     fn targets_are_taken_apart_by_their_form() {
         let check = |method, text: &str, expected: Option<(&str, Option<&str>)>| {
             let parsed = Target::parse(text, method).map(|target| (target.path, target.query));
-            assert_eq!(parsed, expected.ok_or(HeadError::Target), "{text:?}");
+            assert_eq!(parsed, expected, "{text:?}");
         };
         check(Method::Get, "/", Some(("/", None)));
         check(Method::Get, "/a/b?c=d?e", Some(("/a/b", Some("c=d?e"))));
@@ -88,6 +100,20 @@ mod tests {
             "example.com:80",
         ] {
             check(Method::Get, wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_never_belongs_there_is_found_wherever_it_stands() {
+        for length in 0..60 {
+            assert!(is_sound(&vec![b'~'; length]), "{length}");
+            for at in 0..length {
+                for byte in [b'#', b' ', b'\t', 0x7f, 0x80] {
+                    let mut target = vec![b'~'; length];
+                    target[at] = byte;
+                    assert!(!is_sound(&target), "{byte:#x} at {at} of {length}");
+                }
+            }
         }
     }
 }

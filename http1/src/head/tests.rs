@@ -409,3 +409,19 @@ fn only_so_much_is_looked_at_for_a_whole_head() {
     );
     assert_eq!(parse_whole(&of_length(REQUEST_LINE_BYTES_MAX + 1)), None);
 }
+
+#[test]
+fn a_bare_line_feed_is_found_wherever_it_stands() {
+    for length in 0..100 {
+        assert!(!has_bare_line_feed(&vec![b'a'; length]), "{length}");
+        for at in 0..length {
+            let mut head = vec![b'a'; length];
+            head[at] = b'\n';
+            assert!(has_bare_line_feed(&head), "{at} of {length}");
+            if let Some(before) = at.checked_sub(1) {
+                head[before] = b'\r';
+                assert!(!has_bare_line_feed(&head), "{at} of {length}, after CR");
+            }
+        }
+    }
+}

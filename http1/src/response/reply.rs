@@ -72,6 +72,7 @@ impl From<Answered> for Progress {
 }
 
 impl<'a> Reply<'a> {
+    #[inline]
     pub(crate) fn new(
         out: &'a mut Vec<u8>,
         dates: &'a mut DateCache,
