@@ -25,7 +25,7 @@ impl<const BYTES_MAX: usize> SecretText<BYTES_MAX> {
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
         let fits = !text.is_empty() && text.len() <= BYTES_MAX;
-        (fits && text.iter().all(is_token_byte)).then(|| Self(text.into()))
+        (fits && text.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])).then(|| Self(text.into()))
     }
 
     /// The text.
@@ -39,8 +39,18 @@ impl<const BYTES_MAX: usize> SecretText<BYTES_MAX> {
 /// b64token: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, and the prefix of our
 /// own tokens is within it. Where `=` may stand is left to whoever judges the token. All of these
 /// may stand in a cookie's value too (RFC 6265 section 4.1.1).
-fn is_token_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = is_token_byte(byte);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
 }
 
 impl<const BYTES_MAX: usize> Drop for SecretText<BYTES_MAX> {
