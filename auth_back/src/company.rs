@@ -20,9 +20,9 @@ impl Company {
         Self(Some(Arc::default()))
     }
 
-    /// Answers with the others, or at once if there are none. The reply must not hold this company, which would wait for
-    /// itself: [`Done::take_company`](crate::work::Done::take_company).
-    pub fn answer(self, ticket: Ticket<Reply>, reply: Reply) {
+    /// Answers with the others, or at once if there are none. The reply must not hold this company: it would wait for
+    /// itself ([`Reply::post`]).
+    pub(crate) fn answer(self, ticket: Ticket<Reply>, reply: Reply) {
         match &self.0 {
             Some(bundle) => ticket.answer_with(reply, &mut bundle.lock()),
             None => ticket.answer(reply),
@@ -43,20 +43,26 @@ impl Company {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use framing::v2::MessageType;
     use reactor::testing::{connection_id, mailbox};
 
     use super::*;
-    use crate::accounts::AccountError;
-    use crate::work::Call;
+    use crate::accounts::{AccountError, Changed, Opened};
+    use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
+    use crate::ids::{SessionId, UserId};
+    use crate::work::{Call, Done};
+
+    fn call(correlation: u64) -> Call {
+        Call { correlation, message_type: MessageType::Authenticate }
+    }
 
     #[test]
     fn answers_leave_with_the_last_of_a_company() {
         let (mailbox, post) = mailbox();
-        let reply = |correlation| Reply {
-            call: Call { correlation, message_type: MessageType::Authenticate },
-            outcome: Err(AccountError::TimedOut),
-        };
+        let reply =
+            |correlation| Reply { call: call(correlation), outcome: Err(AccountError::TimedOut) };
         let answer = |company: Company, with| {
             let ticket = Ticket::new(mailbox.clone(), connection_id(0), reply(0));
             company.answer(ticket, reply(with));
@@ -78,5 +84,28 @@ mod tests {
         check(&[1, 2]);
         answer(Company::default(), 4);
         check(&[4]);
+    }
+    #[test]
+    fn a_reply_does_not_wait_for_itself() {
+        let (mailbox, post) = mailbox();
+        let keys = TokenKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random().unwrap()));
+        let opened = |company| Opened {
+            token: keys.issue().unwrap(),
+            session_id: SessionId::new(8).unwrap(),
+            user_id: UserId::new(7).unwrap(),
+            expires_in: Duration::from_secs(5),
+            device: None,
+            company,
+        };
+        let company = Company::of_several();
+        let login = Done::Authenticated(opened(company.clone()));
+        let change = Changed { opened: opened(company), settles_in: Duration::ZERO };
+        for done in [login, Done::PasswordChanged(change)] {
+            let unanswered = Reply { call: call(0), outcome: Err(AccountError::TimedOut) };
+            let ticket = Ticket::new(mailbox.clone(), connection_id(0), unanswered);
+            assert!(post.take().is_empty(), "its company has not gone");
+            Reply { call: call(1), outcome: Ok(done) }.post(ticket);
+        }
+        assert_eq!(post.take().len(), 2);
     }
 }

@@ -159,9 +159,17 @@ pub enum Done {
     PasswordChanged(Changed),
 }
 
+impl Reply {
+    /// Posts it: at once, or with those that it has company with.
+    pub fn post(mut self, ticket: Ticket<Self>) {
+        // A reply that kept its company would wait there for itself.
+        let company = self.outcome.as_mut().map(Done::take_company).unwrap_or_default();
+        company.answer(ticket, self);
+    }
+}
+
 impl Done {
-    /// Takes out with whom it is answered.
-    pub fn take_company(&mut self) -> Company {
+    fn take_company(&mut self) -> Company {
         match self {
             Self::Authenticated(opened) | Self::PasswordChanged(Changed { opened, .. }) => {
                 mem::take(&mut opened.company)

@@ -70,7 +70,7 @@ impl Clerk {
         let began = Instant::now();
         // What has expired in the queue, or will before it is done, is not worth a hash.
         let mut whose = None;
-        let mut outcome = if self.admits(&job, began) {
+        let outcome = if self.admits(&job, began) {
             job.request.run(&self.accounts, job.deadline, &mut whose)
         } else {
             Err(AccountError::TimedOut)
@@ -84,8 +84,7 @@ impl Clerk {
         if let Some(entry) = Entry::of(&job.request, &outcome, whose) {
             self.audit.record(&entry);
         }
-        let company = outcome.as_mut().map(Done::take_company).unwrap_or_default();
-        company.answer(job.ticket, Reply { call: job.call, outcome });
+        Reply { call: job.call, outcome }.post(job.ticket);
     }
 
     /// Session checks, looked up together and answered together. All of them were read before any is

@@ -144,9 +144,10 @@ fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, beg
             Ok(mut room) => {
                 let mut next = Some(task);
                 while let Some(task) = next {
+                    let length = task.length;
                     let call = run(task, &mut room);
                     next = inbox.try_recv();
-                    calls.add(call, next.as_ref());
+                    calls.add(call, length, next.as_ref());
                 }
             }
         }
@@ -158,12 +159,14 @@ fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, beg
 struct Calls(Mutex<Vec<Call>>);
 
 impl Calls {
-    /// Adds one, and calls all if they are enough, or if the thread that adds it will not soon add another.
-    fn add(&self, call: Call, next: Option<&Task>) {
+    /// Adds one of a hash of this length, and calls all if they are enough; or if the thread that adds it will not soon
+    /// add another; or if it may hold the [annex](crate::credentials::Annex), for which others wait.
+    fn add(&self, call: Call, length: Length, next: Option<&Task>) {
         let mut calls = self.0.lock();
         calls.push(call);
         let adds_another = next.is_some_and(|next| next.length == Length::Usual);
-        let is_due = !adds_another || calls.len() >= HASHES_CALLED_TOGETHER;
+        let is_due =
+            !adds_another || length == Length::Unknown || calls.len() >= HASHES_CALLED_TOGETHER;
         drop(calls);
         if is_due {
             self.call();

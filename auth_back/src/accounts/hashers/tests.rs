@@ -117,7 +117,7 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
     };
     let (usual, unknown) = (task(Length::Usual), task(Length::Unknown));
     let check = |next: Option<&Task>, rung: usize| {
-        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), next);
+        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), Length::Usual, next);
         assert_eq!(bell.0.load(Ordering::Relaxed), rung);
     };
     let enough = HASHES_CALLED_TOGETHER;
@@ -127,6 +127,8 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
     check(None, enough + 2);
     check(Some(&usual), enough + 2);
     check(Some(&unknown), enough + 4);
+    calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), Length::Unknown, Some(&usual));
+    assert_eq!(bell.0.load(Ordering::Relaxed), enough + 5, "it may hold the annex");
 }
 
 #[test]
