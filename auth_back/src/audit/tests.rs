@@ -196,12 +196,14 @@ impl Write for Writes {
 fn the_first_line_is_written_at_once_and_those_that_follow_together() {
     let writes = Arc::new(Mutex::new(Vec::new()));
     let (audit, mut opened) = Audit::over(Sink::Other(Box::new(Writes(Arc::clone(&writes)))));
-    opened.pen.as_mut().unwrap().pause = Duration::from_secs(1);
+    opened.pen.as_mut().unwrap().pause = Duration::from_secs(3);
     let writer = opened.start().unwrap();
     audit.record(&entry("first"));
     until(|| audit.written_lines() == 1);
     for name in ["second", "third", "fourth"] {
         audit.record(&entry(name));
+        // Time in which a writer that does not rest writes the line.
+        thread::sleep(Duration::from_millis(20));
     }
     writer.stop(patient());
     let lines: Vec<_> = writes
