@@ -9,9 +9,9 @@
 //! the next hash overwrites what the last one has left, at once. So an arena is wiped when no hash waits, before it goes
 //! back to its pool: one that lies there unused is always clean.
 //!
-//! While hashes wait, callers whose hash is done are called a few at a time. A thread that wakes on a busy core interrupts
+//! While many hashes wait, callers whose hash is done are called a few at a time. A thread that wakes on a busy core interrupts
 //! a hash, and finds the core's caches full of that hash's memory; those that run right after it find what they have in
-//! common.
+//! common. When few wait, each is called at once: who is answered brings the next hash, before the queue is empty.
 
 use std::mem;
 use std::num::NonZeroUsize;
@@ -52,14 +52,14 @@ impl Hashers {
         let options = LaneOptions::new("hash", threads, callers)?.niceness(niceness);
         let begun = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&begun);
-        let calls = Calls::default();
+        let calls = Calls::among(threads.get() as u64);
         // Nobody waits for these threads to end: whoever waits for a hash has a thread that is waited for.
         let (lane, _) = Lane::start(options, move |inbox| hash(inbox, &arenas, &calls, &count))?;
         Ok(Self { lane, threads: threads.get(), wanted: AtomicUsize::new(0), begun })
     }
 
     /// Runs `work` in an arena, and blocks until it is done; or until `deadline`, if it has not begun by then. It gets
-    /// all that it needs as its own, because it runs on another thread. While hashes wait, several return at once, when a
+    /// all that it needs as its own, because it runs on another thread. While many hashes wait, several return at once, when a
     /// few are done; hence `length`.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, beg
                     let length = task.length;
                     let call = run(task, &mut room);
                     next = inbox.try_recv();
-                    calls.add(call, length, next.as_ref());
+                    calls.add(call, length, next.as_ref().map(|next| next.length), inbox.queued());
                 }
             }
         }
@@ -155,19 +155,28 @@ fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, beg
 }
 
 /// Callers whose hash is done and who have not been called yet.
-#[derive(Default)]
-struct Calls(Mutex<Vec<Call>>);
+struct Calls {
+    waiting: Mutex<Vec<Call>>,
+    /// Threads that hash.
+    threads: u64,
+}
 
 impl Calls {
-    /// Adds one of a hash of this length, and calls all if they are enough; or if the thread that adds it will not soon
-    /// add another; or if it may hold the [annex](crate::credentials::Annex), for which others wait.
-    fn add(&self, call: Call, length: Length, next: Option<&Task>) {
-        let mut calls = self.0.lock();
-        calls.push(call);
-        let adds_another = next.is_some_and(|next| next.length == Length::Usual);
-        let is_due =
-            !adds_another || length == Length::Unknown || calls.len() >= HASHES_CALLED_TOGETHER;
-        drop(calls);
+    fn among(threads: u64) -> Self {
+        Self { waiting: Mutex::default(), threads }
+    }
+
+    /// Adds one of a hash of this length, and calls all if they are enough. So it does if the thread that adds it will not
+    /// soon add another; if there are not hashes `queued` for all threads, which would soon have nothing to do; or if the
+    /// one may hold the [annex](crate::credentials::Annex), for which others wait.
+    fn add(&self, call: Call, length: Length, next: Option<Length>, queued: u64) {
+        let mut waiting = self.waiting.lock();
+        waiting.push(call);
+        let is_due = next != Some(Length::Usual)
+            || queued < self.threads
+            || length == Length::Unknown
+            || waiting.len() >= HASHES_CALLED_TOGETHER;
+        drop(waiting);
         if is_due {
             self.call();
         }
@@ -175,7 +184,7 @@ impl Calls {
 
     /// Calls them.
     fn call(&self) {
-        let due = mem::take(&mut *self.0.lock());
+        let due = mem::take(&mut *self.waiting.lock());
         drop(due);
     }
 }

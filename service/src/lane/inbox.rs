@@ -78,6 +78,12 @@ impl<J> Inbox<J> {
         true
     }
 
+    /// Jobs that wait for a worker. Others may take and bring some at any moment. Does not block.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.counters.queued()
+    }
+
     /// Whether a job was ever taken from here.
     pub(super) const fn taken_any(&self) -> bool {
         self.taken_any

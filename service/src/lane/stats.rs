@@ -58,6 +58,15 @@ impl Counters {
         self.finished.fetch_add(jobs, Ordering::Relaxed);
     }
 
+    /// Jobs that wait for a worker. What follows is read first, so that a difference cannot come out negative by a job
+    /// that moves on in between.
+    pub(super) fn queued(&self) -> u64 {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let rejected = self.rejected.load(Ordering::Relaxed);
+        let submitted = self.submitted.load(Ordering::Relaxed);
+        submitted.saturating_sub(rejected).saturating_sub(taken)
+    }
+
     pub(super) fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }

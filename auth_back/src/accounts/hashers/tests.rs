@@ -109,26 +109,25 @@ impl Bell for Counter {
 
 #[test]
 fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
-    let (bell, calls) = (Arc::new(Counter::default()), Calls::default());
-    let task = |length| Task {
-        deadline: patient(),
-        length,
-        work: Box::new(|_| unreachable!("it only waits")),
-    };
-    let (usual, unknown) = (task(Length::Usual), task(Length::Unknown));
-    let check = |next: Option<&Task>, rung: usize| {
-        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), Length::Usual, next);
+    const THREADS: u64 = 3;
+    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(THREADS));
+    let add = |length, next, queued, rung: usize| {
+        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), length, next, queued);
         assert_eq!(bell.0.load(Ordering::Relaxed), rung);
     };
+    let (usual, unknown) = (Length::Usual, Length::Unknown);
     let enough = HASHES_CALLED_TOGETHER;
-    (1..enough).for_each(|_| check(Some(&usual), 0));
-    check(Some(&usual), enough);
-    check(Some(&usual), enough);
-    check(None, enough + 2);
-    check(Some(&usual), enough + 2);
-    check(Some(&unknown), enough + 4);
-    calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), Length::Unknown, Some(&usual));
-    assert_eq!(bell.0.load(Ordering::Relaxed), enough + 5, "it may hold the annex");
+    (1..enough).for_each(|_| add(usual, Some(usual), THREADS, 0));
+    add(usual, Some(usual), THREADS, enough);
+    add(usual, Some(usual), THREADS, enough);
+    add(usual, None, 0, enough + 2);
+    add(usual, Some(usual), THREADS, enough + 2);
+    add(usual, Some(unknown), THREADS, enough + 4);
+    // It may hold the annex.
+    add(unknown, Some(usual), THREADS, enough + 5);
+    add(usual, Some(usual), THREADS, enough + 5);
+    // A thread would soon have nothing to do.
+    add(usual, Some(usual), THREADS - 1, enough + 7);
 }
 
 #[test]
@@ -139,7 +138,7 @@ fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
     let (go, goes) = mpsc::channel::<()>();
     let (done, ends) = mpsc::channel();
     // Not scoped threads: this is to fail, not to wait for ever.
-    let (first, second) = (Arc::clone(&hashers), Arc::clone(&hashers));
+    let [first, second, third] = [(); 3].map(|()| Arc::clone(&hashers));
     thread::spawn(move || {
         let outcome = first.run(patient(), Length::Usual, move |_| {
             begun.send(()).unwrap();
@@ -152,6 +151,11 @@ fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
         second.run(patient(), Length::Usual, |_| -> () { panic!("of the test") })
     });
     while hashers.stats().snapshot().queued == 0 {
+        thread::yield_now();
+    }
+    // One more, so that the first need not be called to bring the next.
+    thread::spawn(move || third.run(patient(), Length::Usual, |_| ()));
+    while hashers.stats().snapshot().queued == 1 {
         thread::yield_now();
     }
     go.send(()).unwrap();
