@@ -153,8 +153,9 @@ fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
     while hashers.stats().snapshot().queued == 0 {
         thread::yield_now();
     }
-    // One more, so that the first need not be called to bring the next.
-    thread::spawn(move || third.run(patient(), Length::Usual, |_| ()));
+    // One more, so that the first need not be called to bring the next; and it ends after the test.
+    let (_hold, held) = mpsc::channel::<()>();
+    thread::spawn(move || third.run(patient(), Length::Usual, move |_| held.recv().is_ok()));
     while hashers.stats().snapshot().queued == 1 {
         thread::yield_now();
     }
