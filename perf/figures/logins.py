@@ -51,6 +51,10 @@ would take it to 30, and was not worth a migration.
 `fdatasync` instead of `fsync` gave nothing here, where the file system has no journal: two writes and a flush a commit either way.
 On ext4 with a journal it is two writes and one flush instead of three and two, 2.4 to 3.0 ms instead of 4.9 to 5.5.
 
+In this table the ratio is 0.90, and was 0.905 an hour before, with pairs from 0.79 to 1.02: the engine alone varies by a
+tenth between runs, and five to nine pairs do not average that out. What does not vary is CPU time outside the hashes, and by
+that 0.94 to 0.95 is what there is to reach.
+
 What is left at 0.94: workers and SQLite 2.9% (a fourth of that is handing three requests a commit to the virtual disk), the front
 1.0%, the loop 0.5%, wrk 0.4%, the kernel's threads 0.3%, the audit log 0.2%. Threads pinned to cores from outside (hashes one to a core, or all
 others on one core) gave nothing that could be told from noise; nor did two or three workers instead of four for each hash.

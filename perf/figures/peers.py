@@ -42,6 +42,11 @@ FINDINGS = """
   and no longer on RustCrypto's `argon2`, which the axum peer has and which takes nearly twice as long. Gatehouse had
   that engine too, and was then 1.16 (1.15 to 1.21) times as fast as Node.js and 1.68 (1.65 to 1.84) times as fast as axum. The
   rest is `argon2_simd`, threads that only hash, and sessions committed together.
+- **Why Node.js falls short of 1.8.** The ratio was 1.85 and 1.81 in two runs of one day, 1.67 and 1.73 in two of the next on
+  a processor of the same kind. Both servers use 96 to 99% of the cores each time, so it is the ratio of their CPU times, 7.1
+  to 8.0 ms a login here and 11.2 to 13.0 there. Of ours, 6.3 to 7.2 are the hash (the engine alone, two threads), so no more
+  than a tenth could be gained around it. The first of the last two runs called callers together also when only four were
+  under way, and then used 97% of the cores; the second does not, and used 99%.
 - Memory that is kept between hashes gives the axum peer 3 to 7%: mimalloc does not give 19 MiB back at once.
 - One thread for hashing in each worker of Node.js gives as many logins as two, and a p99 of 60 ms instead of 80 to 110.
 - Products without leases cost Gatehouse a hop between its two programs, which the peers do not have.
