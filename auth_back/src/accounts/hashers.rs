@@ -75,9 +75,8 @@ impl Hashers {
         let clerk = Clerk(Some(Arc::clone(&desk)));
         let work = Box::new(move |arena: Answer<&mut Arena>| clerk.post(arena.map(work)));
         self.wanted.fetch_add(1, Ordering::Relaxed);
-        // A clone, because each counts by itself whether it has called a worker for what it has queued. A task that
-        // is refused answers from its drop.
-        if self.lane.clone().try_submit(Task { deadline, length, work }).is_err() {
+        // A task that is refused answers from its drop.
+        if self.lane.try_submit(Task { deadline, length, work }).is_err() {
             tracing::error!("more threads wait for hashes than were announced");
         }
         let outcome = desk.wait();

@@ -30,8 +30,8 @@ pub const FINISH_TIME: Duration = Duration::from_secs(1);
 /// writes at the most in that time, however busy it is, and it may end a tenth early.
 pub const NOTES_PER_IDLE_TIME: u32 = 10;
 
-/// Places for notes whose sessions are: with as many sessions in use, half find the right note and save a
-/// round trip. Half a mebibyte.
+/// Places for notes whose sessions are. With as many sessions in use, looked at in random order, 1 - 1/e of the looks
+/// find the right note and save a round trip. Half a mebibyte.
 pub const OWNERS: usize = 1 << 16;
 
 /// Shortest idle time that can be set.
