@@ -19,9 +19,11 @@
 //! - Blocks lie in memory as the vector registers want them, so no word is shuffled into place before and after
 //!   each block: `isa/avx512.rs` has 48 shuffles a block where the reference implementation has 144.
 //! - The word that says which block comes next is computed first. That block is on its way to the cache while the
-//!   rest of the block at hand is computed.
+//!   rest of the block at hand is computed. So are the places that will be written.
 //! - Instructions of independent chains alternate. The compiler would put one chain after the other, and the
 //!   processor does not look that far ahead.
+//! - Two hashes of one cost can be computed by one thread, a block of each in turn ([`Memory::hash_two`]): each block
+//!   waits for the one before it and for memory, and the other hash's does not wait for the same.
 //! - The memory is on huge pages, and stays: the first pass writes each block before it reads it, so memory that
 //!   goes on to the next hash need not be wiped in between. When it is wiped is the caller's to say.
 //!

@@ -82,11 +82,54 @@ impl Memory {
         tag: &mut [u8],
     ) -> Result<(), HashError> {
         let geometry = Geometry::new(*cost)?;
-        let len = geometry.blocks();
+        let isa = self.isa;
+        let blocks = self.begin(&geometry, input, tag.len())?;
+        isa.fill([blocks], &geometry);
+        self.end(&geometry, tag);
+        Ok(())
+    }
+
+    /// Two hashes of one cost in two memories, by this thread, as [`hash`](Self::hash) computes them. It may take less
+    /// than one after the other ([`Isa::gains_from_two`]): while one waits for memory, the other is computed.
+    ///
+    /// # Errors
+    /// [`HashError`], of either; then there is neither tag.
+    ///
+    /// # Panics
+    /// When the memories are for two instruction sets.
+    pub fn hash_two(
+        cost: &Cost,
+        memories: [&mut Self; 2],
+        inputs: [&Input<'_>; 2],
+        tags: [&mut [u8]; 2],
+    ) -> Result<(), HashError> {
+        let geometry = Geometry::new(*cost)?;
+        let [one, other] = memories;
+        assert_eq!(one.isa, other.isa, "memories for one instruction set");
+        let isa = one.isa;
+        let blocks = [
+            one.begin(&geometry, inputs[0], tags[0].len())?,
+            other.begin(&geometry, inputs[1], tags[1].len())?,
+        ];
+        isa.fill(blocks, &geometry);
+        let [tag, other_tag] = tags;
+        one.end(&geometry, tag);
+        other.end(&geometry, other_tag);
+        Ok(())
+    }
+
+    /// The blocks of a hash, with those that come from the password (RFC 9106, section 3.2, steps 1 to 4).
+    fn begin(
+        &mut self,
+        geometry: &Geometry,
+        input: &Input<'_>,
+        tag_len: usize,
+    ) -> Result<&mut [Block], HashError> {
+        let (cost, len) = (&geometry.cost, geometry.blocks());
         if cost.m_kib as usize > self.blocks {
             return Err(HashError::TooSmall { needed: cost.m_kib, there: self.blocks });
         }
-        let mut seed = seed(cost, input, tag.len())?;
+        let mut seed = seed(cost, input, tag_len)?;
         self.used = self.used.max(len);
         let blocks = &mut self.mapping.blocks_mut()[..len];
         let mut bytes = Zeroizing::new([0; size_of::<Block>()]);
@@ -99,9 +142,14 @@ impl Memory {
                 blocks[geometry.position(lane, index)] = self.isa.arranged(&words(&bytes));
             }
         }
-        self.isa.fill(blocks, &geometry);
+        Ok(blocks)
+    }
+
+    /// The tag, from the last block of each lane (RFC 9106, section 3.2, steps 7 and 8).
+    fn end(&self, geometry: &Geometry, tag: &mut [u8]) {
+        let blocks = self.mapping.blocks();
         let mut last = Zeroizing::new([0; WORDS]);
-        for lane in 0..cost.lanes {
+        for lane in 0..geometry.cost.lanes {
             let of_lane = Zeroizing::new(
                 self.isa.plain(&blocks[geometry.position(lane, geometry.lane_len - 1)]),
             );
@@ -109,11 +157,11 @@ impl Memory {
                 *sum ^= word;
             }
         }
-        for (bytes, word) in bytes.chunks_exact_mut(8).zip(last.iter()) {
-            bytes.copy_from_slice(&word.to_le_bytes());
+        let mut bytes = Zeroizing::new([0; size_of::<Block>()]);
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(last.iter()) {
+            *bytes = word.to_le_bytes();
         }
         stretch(&*bytes, tag);
-        Ok(())
     }
 
     /// Lends the memory to somebody who computes in blocks of another kind, `count` times `value` to begin with, and

@@ -11,7 +11,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Hashes in fresh memory and in memory that is larger and has been used.
+/// Hashes in fresh memory and in memory that is larger and has been used; alone, and together with another hash.
 #[track_caller]
 fn check(cost: &Cost, input: &Input<'_>, expected: &[u8]) {
     for isa in isas() {
@@ -26,6 +26,16 @@ fn check(cost: &Cost, input: &Input<'_>, expected: &[u8]) {
             assert_eq!(hex(&tag), hex(expected), "{isa:?} {cost:?}");
             memory.wipe();
             assert!(memory.is_wiped(), "{isa:?} {cost:?}");
+            let mut beside = Memory::new(isa, cost.m_kib).expect("within its bounds");
+            let (mut first, mut second) = (vec![0; expected.len()], vec![0; expected.len()]);
+            for _ in 0..2 {
+                let memories = [&mut memory, &mut beside];
+                let tags = [first.as_mut_slice(), second.as_mut_slice()];
+                Memory::hash_two(cost, memories, [input, &other], tags).expect("within its bounds");
+                assert_eq!(hex(&first), hex(expected), "{isa:?} {cost:?}, with another");
+            }
+            beside.hash(cost, &other, &mut tag).expect("within its bounds");
+            assert_eq!(hex(&second), hex(&tag), "{isa:?} {cost:?}, with another");
         }
     }
 }
@@ -118,6 +128,27 @@ fn what_cannot_be_hashed() {
             hash(&Cost { passes: 0, ..cost }, &input, &mut [0; 4]),
             Err(HashError::Cost(_))
         ));
+
+        // Of two, either.
+        let mut other = Memory::new(isa, 9).unwrap();
+        let mut two = |cost: &Cost, swap: bool, inputs: [&Input<'_>; 2]| {
+            let (memories, mut tags) = ([&mut memory, &mut other], [[0; 4]; 2]);
+            let memories = if swap {
+                {
+                    let [a, b] = memories;
+                    [b, a]
+                }
+            } else {
+                memories
+            };
+            Memory::hash_two(cost, memories, inputs, tags.each_mut().map(|tag| &mut tag[..]))
+        };
+        assert_eq!(two(&cost, false, [&input, &input]), Ok(()));
+        for swap in [false, true] {
+            assert_eq!(two(&larger, swap, [&input, &input]), Err(too_small));
+        }
+        assert!(matches!(two(&cost, false, [&input, &Input::default()]), Err(HashError::Tag(_))));
+        assert!(matches!(two(&cost, false, [&Input::default(), &input]), Err(HashError::Tag(_))));
     }
 }
 

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_srli_epi64, _mm256_xor_si256,
 };
 
-use super::segment::{fill, prefetch};
+use super::segment::{fill, prefetch, prefetch_place};
 use crate::geometry::{Geometry, SLICES, Segment};
 use crate::memory::{Block, WORDS};
 
@@ -22,12 +22,6 @@ fill!("avx2");
 /// Where word `index` of a block is.
 const fn place(index: usize) -> usize {
     index
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn word(state: &State) -> u64 {
-    first(state[0])
 }
 
 #[inline]
@@ -174,13 +168,13 @@ fn behind(low: __m256i, high: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step<const ADDED: bool>(
-    state: &mut State,
     blocks: &mut [Block],
+    before: usize,
     reference: usize,
     at: usize,
     ahead: impl FnOnce(u64) -> usize,
 ) -> usize {
-    let mut sum = *state;
+    let mut sum = *vectors(&blocks[before]);
     for (sum, vector) in sum.iter_mut().zip(vectors(&blocks[reference])) {
         *sum = _mm256_xor_si256(*sum, *vector);
     }
@@ -198,6 +192,7 @@ fn step<const ADDED: bool>(
     columns!(sum, 0);
     let next = ahead(first(_mm256_xor_si256(sum[0], feed[0])));
     prefetch(&blocks[next]);
+    prefetch_place(blocks, at);
     columns!(sum, 1);
     columns!(sum, 2);
     columns!(sum, 3);
@@ -205,6 +200,5 @@ fn step<const ADDED: bool>(
         *sum = _mm256_xor_si256(*sum, *feed);
     }
     *vectors_mut(&mut blocks[at]) = sum;
-    *state = sum;
     next
 }

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
-use super::segment::{fill, prefetch};
+use super::segment::{fill, prefetch, prefetch_place};
 use crate::geometry::{Geometry, SLICES, Segment};
 use crate::memory::{Block, WORDS};
 
@@ -25,13 +25,6 @@ fill!("avx512f");
 pub(super) const fn place(index: usize) -> usize {
     let (row, column) = (index / 16, index % 16);
     (column / 4 * 4 + row / 2) * 8 + row % 2 * 4 + column % 4
-}
-
-/// The first word is in the first place.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn word(state: &State) -> u64 {
-    first(state[0])
 }
 
 #[inline]
@@ -65,9 +58,9 @@ macro_rules! in_this_order {
     };
 }
 
-/// G on several vectors of four columns each.
+/// Half of G on each of these sets of vectors, which alternate; each says how far its half rotates.
 macro_rules! mix {
-    ($first:literal, $second:literal; $([$a:ident, $b:ident, $c:ident, $d:ident]),*) => {
+    ($($first:literal $second:literal [$a:ident, $b:ident, $c:ident, $d:ident]),*) => {
         $($a = add($a, $b);)*
         $($d = _mm512_ror_epi64::<$first>(_mm512_xor_si512($d, $a));)*
         in_this_order!($($a, $b, $c, $d),*);
@@ -77,19 +70,12 @@ macro_rules! mix {
     };
 }
 
-/// A round on several sets of vectors; `left!`, `across!` and `right!` rotate four columns by one, two and three.
-macro_rules! round {
-    ($left:ident $across:ident $right:ident; $([$a:ident, $b:ident, $c:ident, $d:ident]),*) => {
-        mix!(32, 24; $([$a, $b, $c, $d]),*);
-        mix!(16, 63; $([$a, $b, $c, $d]),*);
+/// Rotates four columns by one, two and three, so that a round goes on with its diagonals; or back.
+macro_rules! turn {
+    ($left:ident $across:ident $right:ident $([$a:ident, $b:ident, $c:ident, $d:ident]),*) => {
         $($b = $left($b);)*
         $($c = $across($c);)*
         $($d = $right($d);)*
-        mix!(32, 24; $([$a, $b, $c, $d]),*);
-        mix!(16, 63; $([$a, $b, $c, $d]),*);
-        $($b = $right($b);)*
-        $($c = $across($c);)*
-        $($d = $left($d);)*
     };
 }
 
@@ -131,27 +117,21 @@ fn column_right(vector: __m512i) -> __m512i {
     _mm512_permutexvar_epi64(_mm512_setr_epi64(5, 0, 7, 2, 1, 4, 3, 6), vector)
 }
 
-/// One block. The columns that give the first word are computed before the others.
+/// One block. The columns that give the first word are half a G ahead of the others.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn step<const ADDED: bool>(
-    state: &mut State,
     blocks: &mut [Block],
+    before: usize,
     reference: usize,
     at: usize,
     ahead: impl FnOnce(u64) -> usize,
 ) -> usize {
-    let mut sum = *state;
+    let mut sum = *vectors(&blocks[before]);
     for (sum, vector) in sum.iter_mut().zip(vectors(&blocks[reference])) {
         *sum = _mm512_xor_si512(*sum, *vector);
     }
-    // What is added at the end.
-    let mut feed = sum;
-    if ADDED {
-        for (feed, vector) in feed.iter_mut().zip(vectors(&blocks[at])) {
-            *feed = _mm512_xor_si512(*feed, *vector);
-        }
-    }
+    let feed = sum;
     let [
         mut a0,
         mut a1,
@@ -170,17 +150,39 @@ fn step<const ADDED: bool>(
         mut d2,
         mut d3,
     ] = sum;
-    round!(row_left row_across row_right;
+    let added = |sum: __m512i, index: usize, blocks: &[Block]| {
+        let sum = _mm512_xor_si512(sum, feed[index]);
+        if ADDED { _mm512_xor_si512(sum, vectors(&blocks[at])[index]) } else { sum }
+    };
+
+    // Rows.
+    mix!(32 24 [a0, b0, c0, d0], 32 24 [a1, b1, c1, d1], 32 24 [a2, b2, c2, d2], 32 24 [a3, b3, c3, d3]);
+    mix!(16 63 [a0, b0, c0, d0], 16 63 [a1, b1, c1, d1], 16 63 [a2, b2, c2, d2], 16 63 [a3, b3, c3, d3]);
+    turn!(row_left row_across row_right
         [a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]);
-    round!(column_left column_across column_right; [a0, a1, a2, a3], [b0, b1, b2, b3]);
-    let next = ahead(first(_mm512_xor_si512(a0, feed[0])));
+    mix!(32 24 [a0, b0, c0, d0], 32 24 [a1, b1, c1, d1], 32 24 [a2, b2, c2, d2], 32 24 [a3, b3, c3, d3]);
+    mix!(16 63 [a0, b0, c0, d0], 16 63 [a1, b1, c1, d1], 16 63 [a2, b2, c2, d2], 16 63 [a3, b3, c3, d3]);
+    turn!(row_right row_across row_left
+        [a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]);
+
+    // Columns.
+    mix!(32 24 [a0, a1, a2, a3], 32 24 [b0, b1, b2, b3]);
+    mix!(16 63 [a0, a1, a2, a3], 16 63 [b0, b1, b2, b3], 32 24 [c0, c1, c2, c3], 32 24 [d0, d1, d2, d3]);
+    turn!(column_left column_across column_right [a0, a1, a2, a3], [b0, b1, b2, b3]);
+    mix!(32 24 [a0, a1, a2, a3], 32 24 [b0, b1, b2, b3], 16 63 [c0, c1, c2, c3], 16 63 [d0, d1, d2, d3]);
+    turn!(column_left column_across column_right [c0, c1, c2, c3], [d0, d1, d2, d3]);
+    mix!(16 63 [a0, a1, a2, a3], 16 63 [b0, b1, b2, b3], 32 24 [c0, c1, c2, c3], 32 24 [d0, d1, d2, d3]);
+    turn!(column_right column_across column_left [a0, a1, a2, a3], [b0, b1, b2, b3]);
+    let next = ahead(first(added(a0, 0, blocks)));
     prefetch(&blocks[next]);
-    round!(column_left column_across column_right; [c0, c1, c2, c3], [d0, d1, d2, d3]);
+    prefetch_place(blocks, at);
+    mix!(16 63 [c0, c1, c2, c3], 16 63 [d0, d1, d2, d3]);
+    turn!(column_right column_across column_left [c0, c1, c2, c3], [d0, d1, d2, d3]);
+
     sum = [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3];
-    for (sum, feed) in sum.iter_mut().zip(&feed) {
-        *sum = _mm512_xor_si512(*sum, *feed);
+    for (index, sum) in sum.iter_mut().enumerate() {
+        *sum = added(*sum, index, blocks);
     }
     *vectors_mut(&mut blocks[at]) = sum;
-    *state = sum;
     next
 }
