@@ -39,8 +39,9 @@ impl<H: Handler> Turn<'_, '_, H> {
             _ => {
                 let mut slots = FieldSlots::new();
                 match Head::parse_whole(input, &mut slots) {
-                    Some((head, length)) => self.decide(&head, input, length),
-                    None => {
+                    // Borrowed: it stays where it was written.
+                    Ok(Some((ref head, length))) => self.decide(head, input, length),
+                    Ok(None) | Err(_) => {
                         self.limit_head_time();
                         self.receive_head(input, HeadScan::default())
                     }
@@ -82,10 +83,10 @@ impl<H: Handler> Turn<'_, '_, H> {
         outline: Outline,
         rest: &[u8],
     ) -> State<H::Call> {
-        let bytes_max = accepted.body_bytes_max;
-        let request = Arriving { call: accepted.call, form: outline.form };
+        let Accepted { call, body_bytes_max: bytes_max } = accepted;
+        let form = outline.form;
         let next = match outline.body_length {
-            BodyLength::Exact(0) => return self.request(request.call, &[], request.form),
+            BodyLength::Exact(0) => return self.request(call, &[], form),
             BodyLength::Exact(length) => {
                 let Some(length) = usize::try_from(length).ok().filter(|&n| n <= bytes_max) else {
                     return self.refuse(&content_too_large(bytes_max), outline);
@@ -93,12 +94,14 @@ impl<H: Handler> Turn<'_, '_, H> {
                 // Most bodies come together with their heads, and nothing has to be kept for them.
                 if let Some(body) = rest.get(..length) {
                     self.taken += length;
-                    return self.request(request.call, body, request.form);
+                    return self.request(call, body, form);
                 }
+                let request = Arriving { call, form };
                 State::Body(Box::new(Body { request, length }))
             }
             BodyLength::Chunked => {
                 let decoder = ChunkDecoder::new(bytes_max);
+                let request = Arriving { call, form };
                 State::Chunks(Box::new(Chunks { request, decoder, content: Content::default() }))
             }
         };

@@ -7,10 +7,38 @@ use crate::head::host::is_host_and_port;
 use crate::head::{BodyLength, HeadError, Version};
 
 /// Whether a field has this name, without regard to case. Most clients spell it as we do, and that is
-/// quicker to see.
-#[inline]
+/// quicker to see; that it is another name, its first letter tells nearly always.
+#[inline(always)]
 pub(super) fn is_called(field: &Header<'_>, name: &str) -> bool {
-    field.name.len() == name.len() && (field.name == name || field.name.eq_ignore_ascii_case(name))
+    let letter = |name: &str| name.as_bytes().first().map(|first| first | CASE);
+    field.name.len() == name.len()
+        && letter(field.name) == letter(name)
+        && (field.name == name || field.name.eq_ignore_ascii_case(name))
+}
+
+/// The bit in which the cases of a letter differ.
+const CASE: u8 = b'a' ^ b'A';
+
+/// Which lengths the names of a head have: what is not there is seldom looked for among what is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NameLengths(u64);
+
+impl NameLengths {
+    fn note(&mut self, name: &str) {
+        self.0 |= Self::bit(name);
+    }
+
+    /// Whether there may be a field of this name.
+    #[inline]
+    pub(super) fn may_have(self, name: &str) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    /// The highest stands for all that are longer.
+    #[inline]
+    fn bit(name: &str) -> u64 {
+        1 << name.len().min(63)
+    }
 }
 
 /// What one pass over all fields finds out.
@@ -25,6 +53,7 @@ pub(super) struct Seen<'a> {
     keep_alive: bool,
     expects_continue: bool,
     expects_other: bool,
+    name_lengths: NameLengths,
 }
 
 /// `Transfer-Encoding`, all its lines together.
@@ -50,6 +79,7 @@ impl<'a> Seen<'a> {
 
     /// The length of the name decides most fields without comparing it.
     fn note(&mut self, field: &Header<'a>) {
+        self.name_lengths.note(field.name);
         let is = |name: &str| is_called(field, name);
         match field.name.len() {
             4 if is("Host") => {
@@ -97,10 +127,14 @@ impl<'a> Seen<'a> {
 
     /// Where the message ends (RFC 9112 section 6.3). Whatever another parser on the way could
     /// read differently is refused, because that is how requests are smuggled (section 11.2).
+    /// Inlined, since what it returns would be read back from memory right after it was written in parts.
+    #[inline(always)]
     pub(super) fn body_length(&self, version: Version) -> Result<BodyLength, HeadError> {
         let has_length = self.content_lengths > 0;
         match self.coding {
-            Coding::None if has_length => self.exact_length(),
+            Coding::None if has_length => {
+                self.exact_length().map(BodyLength::Exact).ok_or(HeadError::ContentLength)
+            }
             Coding::None => Ok(BodyLength::Exact(0)),
             _ if has_length => Err(HeadError::LengthAndCoding),
             Coding::Malformed => Err(HeadError::TransferEncoding),
@@ -112,18 +146,14 @@ impl<'a> Seen<'a> {
 
     /// One field, digits only. A list of equal numbers may be accepted by RFC 9110 section 8.6;
     /// nobody honest sends one.
-    fn exact_length(&self) -> Result<BodyLength, HeadError> {
+    fn exact_length(&self) -> Option<u64> {
         if self.content_lengths > 1 || self.content_length.is_empty() {
-            return Err(HeadError::ContentLength);
+            return None;
         }
-        self.content_length
-            .iter()
-            .try_fold(0_u64, |length, &byte| {
-                let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-                length.checked_mul(10)?.checked_add(digit)
-            })
-            .map(BodyLength::Exact)
-            .ok_or(HeadError::ContentLength)
+        self.content_length.iter().try_fold(0_u64, |length, &byte| {
+            let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+            length.checked_mul(10)?.checked_add(digit)
+        })
     }
 
     /// Whether the client waits for `100 Continue`; an HTTP/1.0 client never does (RFC 9110
@@ -133,6 +163,10 @@ impl<'a> Seen<'a> {
             return Ok(false);
         }
         if self.expects_other { Err(HeadError::Expectation) } else { Ok(self.expects_continue) }
+    }
+
+    pub(super) fn name_lengths(&self) -> NameLengths {
+        self.name_lengths
     }
 
     /// Whether the client wants the connection to go on (RFC 9112 section 9.3).

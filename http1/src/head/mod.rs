@@ -26,7 +26,7 @@ pub use scan::HeadScan;
 
 use crate::grammar::is_token_byte;
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
-use fields::Seen;
+use fields::{NameLengths, Seen};
 use target::Target;
 
 /// A request head that is well formed and whose framing is sound.
@@ -39,6 +39,7 @@ pub struct Head<'a> {
     persists: bool,
     expects_continue: bool,
     fields: &'a [Header<'a>],
+    name_lengths: NameLengths,
 }
 
 /// The method, as far as this system tells them apart.
@@ -119,37 +120,52 @@ impl<'a> Head<'a> {
     /// # Ok::<(), http1::HeadError>(())
     /// ```
     pub fn parse(bytes: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Result<Self, HeadError> {
-        let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(bytes, &mut slots.0) {
-            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {
-                Self::judge(request.method, request.path, request.version, request.headers)
-            }
+        match Self::take_apart(bytes, slots)? {
+            Some((head, length)) if length == bytes.len() => Ok(head),
             // Another end of the head than the scan has found, or none.
-            Ok(_) => Err(HeadError::RequestLine),
-            Err(error) => Err(HeadError::from_httparse(error, bytes)),
+            _ => Err(HeadError::RequestLine),
         }
     }
 
-    /// Parses the head that `input` starts with, if there is nothing to say against it and it has come
-    /// whole; tells how long it is. Nearly all have, and are gone through once instead of twice. What is
-    /// wrong with another, or that more must arrive, is for [`HeadScan`] and [`Head::parse`] to tell.
-    #[must_use]
-    pub fn parse_whole(input: &'a [u8], slots: &'a mut FieldSlots<'a>) -> Option<(Self, usize)> {
-        // httparse would skip empty lines. A request line in so much is never too long.
-        let input = &input[..input.len().min(REQUEST_LINE_BYTES_MAX)];
+    /// Parses the head that `input` starts with, if it has come whole, and tells how long it is. Nearly all
+    /// have, and are gone through once instead of twice.
+    ///
+    /// # Errors
+    ///
+    /// There is something to say against it. What that is, or that more must arrive, is for [`HeadScan`] and
+    /// [`Head::parse`] to tell, which look at limits first.
+    pub fn parse_whole(
+        input: &'a [u8],
+        slots: &'a mut FieldSlots<'a>,
+    ) -> Result<Option<(Self, usize)>, HeadError> {
+        // A request line in so much is never too long.
+        Self::take_apart(&input[..input.len().min(REQUEST_LINE_BYTES_MAX)], slots)
+    }
+
+    /// The head that `input` starts with, and its length; `None` if it does not end there.
+    ///
+    /// The one place that calls httparse, which is compiled into it for that: what it returns step by step stays
+    /// in registers. For the same reason both callers get the same type: a head that becomes part of another
+    /// result is copied right after it was written, and the copy waits for the processor's store buffer.
+    fn take_apart(
+        input: &'a [u8],
+        slots: &'a mut FieldSlots<'a>,
+    ) -> Result<Option<(Self, usize)>, HeadError> {
+        // httparse would skip empty lines.
         if !input.first().is_some_and(|&first| is_token_byte(first)) {
-            return None;
+            return Err(HeadError::RequestLine);
         }
         let mut request = httparse::Request::new(&mut []);
         let length = match request.parse_with_uninit_headers(input, &mut slots.0) {
             Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) | Err(_) => return None,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(error) => return Err(HeadError::from_httparse(error, input)),
         };
-        if has_bare_line_feed(&input[..length]) {
-            return None;
+        if !lines_end_in_crlf(&input[..length], request.headers) {
+            return Err(HeadError::BareLineFeed);
         }
-        let head = Self::judge(request.method, request.path, request.version, request.headers);
-        Some((head.ok()?, length))
+        let head = Self::judge(request.method, request.path, request.version, request.headers)?;
+        Ok(Some((head, length)))
     }
 
     /// Judges what httparse has taken apart. Inlined, since a head is so large that it would be copied from
@@ -171,14 +187,19 @@ impl<'a> Head<'a> {
         let method = Method::from_token(method);
         let seen = Seen::collect(fields);
         seen.check_host(version)?;
+        // A target within a `Result` would be copied, as said above.
+        let Some(target) = Target::parse(target, method) else {
+            return Err(HeadError::Target);
+        };
         Ok(Self {
             method,
             version,
-            target: Target::parse(target, method).ok_or(HeadError::Target)?,
+            target,
             body_length: seen.body_length(version)?,
             persists: seen.persists(version),
             expects_continue: seen.expects_continue(version)?,
             fields,
+            name_lengths: seen.name_lengths(),
         })
     }
 
@@ -229,10 +250,8 @@ impl<'a> Head<'a> {
     /// without regard to case.
     #[inline]
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| fields::is_called(field, name))
-            .map(|field| field.value)
+        let fields = if self.name_lengths.may_have(name) { self.fields } else { &[] };
+        fields.iter().filter(move |field| fields::is_called(field, name)).map(|field| field.value)
     }
 
     /// The value of the field called `name`, of which there must not be two.
@@ -241,11 +260,18 @@ impl<'a> Head<'a> {
     ///
     /// When it is repeated. Taking the first or the last would be a guess, and a dangerous one for
     /// credentials.
-    #[inline]
+    // Inlined, since a name that is known is compared in a few instructions.
+    #[inline(always)]
     pub fn field(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedField> {
-        let mut values = self.fields(name);
-        let first = values.next();
-        if values.next().is_some() { Err(RepeatedField) } else { Ok(first) }
+        let mut found = None;
+        if self.name_lengths.may_have(name) {
+            for field in self.fields {
+                if fields::is_called(field, name) && found.replace(field.value).is_some() {
+                    return Err(RepeatedField);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether the content is of the type `media_type`, such as `application/json`; parameters do
@@ -260,28 +286,14 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Whether a line ends in LF without CR, which httparse takes. All bytes are looked at, whatever is found, and
-/// so many at a time: then it is done in vectors, down to the last byte.
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    const LANES: usize = 32;
-    let is_bare = |before: u8, byte: u8| (byte == b'\n') & (before != b'\r');
-    let [first, after @ ..] = head else { return false };
-    let before = &head[..after.len()];
-    let mut found = [*first == b'\n'; LANES];
-    let mut look = |before: &[u8; LANES], after: &[u8; LANES]| {
-        for (found, (&before, &byte)) in found.iter_mut().zip(before.iter().zip(after)) {
-            *found |= is_bare(before, byte);
-        }
+/// Whether each line ends in CRLF; httparse takes LF alone. It takes neither within a line, so they have to be
+/// looked for in two places only: before each name, and at the end.
+fn lines_end_in_crlf(head: &[u8], fields: &[Header<'_>]) -> bool {
+    let starts_line = |field: &Header<'_>| {
+        let first = field.name.as_bytes().first().and_then(|first| head.element_offset(first));
+        first.is_some_and(|at| head[..at].ends_with(b"\r\n"))
     };
-    for (before, after) in before.as_chunks().0.iter().zip(after.as_chunks().0) {
-        look(before, after);
-    }
-    match (before.last_chunk(), after.last_chunk()) {
-        // What is left over, and some of what was looked at.
-        (Some(before), Some(after)) => look(before, after),
-        _ => found[0] |= before.iter().zip(after).any(|(&before, &byte)| is_bare(before, byte)),
-    }
-    found.contains(&true)
+    head.ends_with(b"\r\n\r\n") && fields.iter().all(starts_line)
 }
 
 /// Fields and query are left out: they carry tokens.

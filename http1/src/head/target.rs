@@ -15,52 +15,64 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// Takes a target apart. The authority of an absolute form is checked and dropped: there are
     /// no virtual hosts here. CONNECT's authority form never gets here.
-    #[inline]
+    ///
+    /// Inlined, and put together of parts that fit into registers: whatever is written to memory in parts and
+    /// copied as a whole waits for the processor's store buffer.
+    #[inline(always)]
     pub(super) fn parse(text: &'a str, method: Method) -> Option<Self> {
-        if !is_sound(text.as_bytes()) {
+        let Bytes { sound, query } = look_at(text.as_bytes());
+        if !sound {
             return None;
         }
-        if text.starts_with('/') {
-            return Some(Self::split(text));
-        }
-        if text == "*" && method == Method::Options {
-            return Some(Self { path: text, query: None });
-        }
-        Self::parse_absolute(text)
-    }
-
-    #[inline(never)]
-    fn parse_absolute(text: &'a str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-            return None;
-        }
-        let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(authority_end);
-        is_host_and_port(authority.as_bytes()).then(|| Self::split(rest))
-    }
-
-    fn split(text: &'a str) -> Self {
-        let (path, query) = match memchr(b'?', text.as_bytes()) {
-            None => (text, None),
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
+        let is_origin_or_asterisk =
+            text.starts_with('/') || (text == "*" && method == Method::Options);
+        let rest = if is_origin_or_asterisk { text } else { after_authority(text)? };
+        let query_at = if query { memchr(b'?', rest.as_bytes()) } else { None };
+        let (path, query) = match query_at {
+            None => (rest, None),
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
         };
         // `http://host` and `http://host?query` name the root.
-        Self { path: if path.is_empty() { "/" } else { path }, query }
+        Some(Self { path: if path.is_empty() { "/" } else { path }, query })
     }
 }
 
-/// Whether there is nothing in a target that never belongs there: a fragment; controls, blanks and bytes over
-/// 0x7F, which would mean different things to different parsers on the way. So many bytes are looked at
-/// together, whatever is found, that it is done in vectors; the last ones perhaps twice.
-fn is_sound(target: &[u8]) -> bool {
+/// What follows the authority of an absolute form.
+#[inline(never)]
+fn after_authority(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return None;
+    }
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(authority_end);
+    is_host_and_port(authority.as_bytes()).then_some(rest)
+}
+
+/// What the bytes of a target tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bytes {
+    /// There is nothing among them that never belongs there: a fragment; controls, blanks and bytes over 0x7F,
+    /// which would mean different things to different parsers on the way.
+    sound: bool,
+    /// There is a `?`.
+    query: bool,
+}
+
+/// So many bytes are looked at together, whatever is found, that it is done in vectors; the last ones perhaps
+/// twice.
+fn look_at(target: &[u8]) -> Bytes {
     const LANES: usize = 16;
-    let and = |sound, &byte: &u8| sound & byte.is_ascii_graphic() & (byte != b'#');
+    let and = |Bytes { sound, query }: Bytes, &byte: &u8| Bytes {
+        sound: sound & byte.is_ascii_graphic() & (byte != b'#'),
+        query: query | (byte == b'?'),
+    };
+    let nothing = Bytes { sound: true, query: false };
     match target.last_chunk::<LANES>() {
-        None => target.iter().fold(true, and),
+        None => target.iter().fold(nothing, and),
         Some(last) => {
             let pieces = target.as_chunks::<LANES>().0.iter().chain([last]);
-            pieces.fold(true, |sound, piece| piece.iter().fold(sound, and))
+            pieces.fold(nothing, |found, piece| piece.iter().fold(found, and))
         }
     }
 }
@@ -104,15 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn what_never_belongs_there_is_found_wherever_it_stands() {
+    fn a_byte_is_found_wherever_it_stands() {
+        let check = |target: &[u8], sound: bool, query: bool| {
+            assert_eq!(look_at(target), Bytes { sound, query }, "{target:x?}");
+        };
         for length in 0..60 {
-            assert!(is_sound(&vec![b'~'; length]), "{length}");
+            check(&vec![b'~'; length], true, false);
             for at in 0..length {
+                let mut target = vec![b'~'; length];
                 for byte in [b'#', b' ', b'\t', 0x7f, 0x80] {
-                    let mut target = vec![b'~'; length];
                     target[at] = byte;
-                    assert!(!is_sound(&target), "{byte:#x} at {at} of {length}");
+                    check(&target, false, false);
                 }
+                target[at] = b'?';
+                check(&target, true, true);
             }
         }
     }
