@@ -6,7 +6,7 @@
 //!
 //! Tokens themselves are not kept: an entry is found under 128 bits of a keyed hash of its token
 //! (`lease/fingerprint.rs`, with a random key for each table), so that what an idle server has in memory opens
-//! nothing. Without the key, hitting an entry is a guess at 128 bits, however many tokens one may try.
+//! nothing. Without the key, hitting an entry is a guess at 126 bits, however many tokens one may try.
 //! Whoever has an image of the memory, and so the key, could make up another text that hits an entry, for
 //! as long as that lease runs and on this loop alone; he does not learn the token, of which only 128
 //! of some 384 random bits are left in the hash. SHA-256 would refuse him that too, at many times
