@@ -8,6 +8,23 @@ use httpdate::HttpDate;
 /// Length of the field line: `Date: `, an IMF-fixdate of always 29 bytes, CRLF.
 const LINE_BYTES: usize = 6 + 29 + 2;
 
+/// The field line, and the empty line that ends most heads after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DateLine([u8; LINE_BYTES + 2]);
+
+impl DateLine {
+    /// The field line, with its CRLF.
+    pub(crate) fn line(&self) -> &[u8; LINE_BYTES] {
+        self.0.first_chunk().expect("it is shorter")
+    }
+
+    /// The same as the last line of a head. In one piece, and of a length that the compiler knows, since nearly
+    /// every answer copies it.
+    pub(crate) fn and_end_of_head(&self) -> &[u8; LINE_BYTES + 2] {
+        &self.0
+    }
+}
+
 /// Tells the wall-clock time.
 pub type WallClock = fn() -> SystemTime;
 
@@ -16,7 +33,7 @@ pub type WallClock = fn() -> SystemTime;
 pub struct DateCache {
     wall_clock: WallClock,
     /// `None` while the wall clock is not to be believed.
-    line: Option<[u8; LINE_BYTES]>,
+    line: Option<DateLine>,
     /// When the wall clock's second ends; `None` before the first reading.
     stale_at: Option<Instant>,
 }
@@ -29,14 +46,14 @@ impl DateCache {
         Self { wall_clock, line: None, stale_at: None }
     }
 
-    /// The field line for the time `now`, with its CRLF; empty when there is no sensible clock, since
-    /// a server without one must not send `Date`.
+    /// The field line for the time `now`; `None` when there is no sensible clock, since a server without one
+    /// must not send `Date`.
     #[inline]
-    pub(crate) fn line(&mut self, now: Instant) -> &[u8] {
+    pub(crate) fn line(&mut self, now: Instant) -> Option<&DateLine> {
         if self.stale_at.is_none_or(|stale_at| stale_at <= now) {
             self.renew(now);
         }
-        self.line.as_ref().map_or(&[], |line| &line[..])
+        self.line.as_ref()
     }
 
     #[cold]
@@ -66,16 +83,16 @@ fn rest_of_second(wall: SystemTime) -> Duration {
 }
 
 /// `None` before 1970 and after 9999, which the format cannot say.
-fn format_line(wall: SystemTime) -> Option<[u8; LINE_BYTES]> {
+fn format_line(wall: SystemTime) -> Option<DateLine> {
     let year_10000 = UNIX_EPOCH + Duration::from_secs(253_402_300_800);
     if !(UNIX_EPOCH..year_10000).contains(&wall) {
         return None;
     }
-    let mut line = [0; LINE_BYTES];
+    let mut line = [0; LINE_BYTES + 2];
     let mut rest = &mut line[..];
-    std::io::Write::write_fmt(&mut rest, format_args!("Date: {}\r\n", HttpDate::from(wall)))
+    std::io::Write::write_fmt(&mut rest, format_args!("Date: {}\r\n\r\n", HttpDate::from(wall)))
         .expect("an IMF-fixdate always has 29 bytes");
-    Some(line)
+    Some(DateLine(line))
 }
 
 #[cfg(test)]
@@ -95,7 +112,9 @@ mod tests {
     #[test]
     fn the_line_is_an_imf_fixdate() {
         let mut dates = DateCache::new(example_clock);
-        assert_eq!(dates.line(any_instant()), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        let line = dates.line(any_instant()).expect("there is a clock");
+        assert_eq!(line.line(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        assert_eq!(line.and_end_of_head(), b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n");
     }
 
     #[test]
@@ -114,7 +133,7 @@ mod tests {
     fn a_clock_outside_what_the_format_can_say_is_not_believed() {
         let check = |wall: SystemTime, expected: Option<&[u8]>| {
             let line = format_line(wall);
-            assert_eq!(line.as_ref().map(|line| &line[..]), expected);
+            assert_eq!(line.as_ref().map(|line| &line.line()[..]), expected);
         };
         let year_10000 = UNIX_EPOCH + Duration::from_secs(253_402_300_800);
         check(UNIX_EPOCH, Some(b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
@@ -126,6 +145,6 @@ mod tests {
         check(year_10000, None);
 
         let mut dates = DateCache::new(|| UNIX_EPOCH - Duration::from_secs(1));
-        assert_eq!(dates.line(any_instant()), b"");
+        assert_eq!(dates.line(any_instant()), None);
     }
 }

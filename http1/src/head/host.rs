@@ -41,8 +41,15 @@ fn is_port_suffix(suffix: &[u8]) -> bool {
 
 /// What follows `reg-name`, which IPv4 addresses are too: unreserved, percent-encoded, sub-delims.
 fn after_registered_name(mut value: &[u8]) -> &[u8] {
+    let is_plain = |byte: &u8| STANDS_FOR_ITSELF[usize::from(*byte)];
     loop {
-        let plain = value.iter().take_while(|&&byte| STANDS_FOR_ITSELF[usize::from(byte)]).count();
+        // Eight at a time as long as it goes, without a branch for each.
+        while let Some((eight, rest)) = value.split_first_chunk::<8>()
+            && eight.iter().fold(true, |plain, byte| plain & is_plain(byte))
+        {
+            value = rest;
+        }
+        let plain = value.iter().take_while(|byte| is_plain(byte)).count();
         value = match &value[plain..] {
             [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest
@@ -125,5 +132,23 @@ mod tests {
             check(invalid.as_bytes(), false);
         }
         check(b"caf\xc3\xa9.example", false);
+    }
+
+    #[test]
+    fn a_byte_that_is_in_no_name_is_found_wherever_it_stands() {
+        for length in 1..40 {
+            let name = vec![b'a'; length];
+            assert!(is_host_and_port(&name), "{length}");
+            for at in 0..length {
+                let mut name = name.clone();
+                for byte in [b'/', b'@', b' ', b'%', 0x80] {
+                    name[at] = byte;
+                    assert!(!is_host_and_port(&name), "{byte:#x} at {at} of {length}");
+                }
+                // An empty port, or a name where one should be, or no name.
+                name[at] = b':';
+                assert_eq!(is_host_and_port(&name), at > 0 && at + 1 == length, "{at} of {length}");
+            }
+        }
     }
 }

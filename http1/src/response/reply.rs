@@ -7,7 +7,7 @@ use reactor::{append, reserve};
 use zeroize::Zeroize;
 
 use super::{PreparedResponse, Response, append_decimal};
-use crate::date::DateCache;
+use crate::date::{DateCache, DateLine};
 use crate::problem::Problem;
 use crate::status::Status;
 
@@ -42,7 +42,7 @@ pub(crate) struct Form {
 #[must_use = "a request has to be answered"]
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
-    date: &'a [u8],
+    date: Option<&'a DateLine>,
     form: Form,
 }
 
@@ -156,8 +156,14 @@ impl<'a> Reply<'a> {
         Progress(Step::Pending { deadline })
     }
 
+    #[inline]
     fn append_end_of_head(&mut self) {
-        append(self.out, self.date);
+        if let (Some(date), Persistence::Implied) = (self.date, self.form.persistence) {
+            return append(self.out, date.and_end_of_head());
+        }
+        if let Some(date) = self.date {
+            append(self.out, date.line());
+        }
         let end = match self.form.persistence {
             Persistence::Close => CLOSE_AND_END,
             Persistence::Implied => b"\r\n",
