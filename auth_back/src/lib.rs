@@ -8,7 +8,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`rpc`] | v1 and v2 on the reactor |
-//! | [`work`], [`worker`], [`pace`], [`company`] | what passes between loop and workers, and the workers |
+//! | [`work`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
 //! | [`accounts`] | register, authenticate, check, log out: straight-line code |
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
 //! | [`keyrings`] | keys that change while the server runs |
@@ -27,7 +27,6 @@
 pub mod accounts;
 pub mod audit;
 pub mod commands;
-pub mod company;
 pub mod credentials;
 pub mod guard;
 pub mod ids;

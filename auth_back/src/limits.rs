@@ -172,15 +172,15 @@ pub const CALIBRATE_TIME: Duration = Duration::from_millis(700);
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
 pub const HASHING_NICENESS: u8 = 10;
 
-/// Callers whose hashes are done that are called together while others wait: as many as are then committed together.
-/// The first waits for the others, less time than for its turn to be hashed.
+/// Hashes that are done before somebody is called for them while others wait: as many logins as are then committed
+/// together. The first waits for the others, less time than for its turn to be hashed.
 pub const HASHES_CALLED_TOGETHER: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
 
 /// Most hashes at a time that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
-/// Threads of the heavy lane for each hash at a time: while one request is hashed and the next waits for that, two
-/// others may wait for the store.
+/// Threads of the heavy lane for each hash at a time, and logins in flight: while one request is hashed and the next waits
+/// for that, two others may wait for the store.
 pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
 /// Most threads of the light lane that can be set: twice the most connections of a store.

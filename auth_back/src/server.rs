@@ -39,7 +39,7 @@ use crate::opening;
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::worker::{LaneSize, start_lane};
+use crate::worker::{LaneSize, start_heavy, start_lane};
 
 /// Serves until a signal says to stop.
 ///
@@ -63,12 +63,12 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     tracing::info!(to = %settings.audit, "audit log");
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
-    let start =
-        |name, size| start_lane(name, size, Arc::clone(&accounts), metrics.clone(), audit.clone());
-    let (heavy, heavy_workers) = start("heavy", heavy_size)?;
-    let (light, light_workers) = start("light", settings.light)?;
+    let heavy = start_heavy(heavy_size, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
+    let (light, light_workers) =
+        start_lane("light", settings.light, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
     registry.observe_lane(&accounts.hashers.stats());
-    registry.observe_lane(&heavy.stats());
+    registry.observe_lane(&heavy.lane.stats());
+    registry.observe_lane(&heavy.finish);
     registry.observe_lane(&light.stats());
     observe_pools(&mut registry, &accounts);
     observe_keys(&mut registry, &accounts);
@@ -81,7 +81,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         // All connections are of fronts, and there may be one front only.
         connections_per_address_max: settings.connections_max,
     };
-    let lanes = Lanes { heavy, light };
+    let lanes = Lanes { heavy: heavy.lane, light };
     let accept_v1 = settings.accept_v1;
     let rpc = reactor::start::<Conversation, _>("rpc", listener, limits, move |_, mailbox| Desk {
         mailbox,
@@ -112,7 +112,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     probe.stop();
     let cut_at = Instant::now() + settings.grace;
     rpc.shut_down(settings.grace);
-    for workers in [heavy_workers, light_workers] {
+    for workers in heavy.workers.into_iter().chain([light_workers]) {
         let by = cut_at.max(Instant::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
             tracing::warn!("a worker still waits for the store and is left behind");
@@ -176,7 +176,9 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         None
     };
     let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
-    let hashers = Hashers::start(arenas.clone(), heavy_threads(settings), nice)?;
+    // As many logins are in flight as the heavy lane has threads, while other requests wait on each of these.
+    let callers = heavy_threads(settings).saturating_mul(NonZeroUsize::new(2).expect("not zero"));
+    let hashers = Hashers::start(arenas.clone(), callers, nice)?;
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
@@ -185,7 +187,7 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         annex,
         peppers: Arc::new(peppers),
         token_keys: Arc::new(token_keys),
-        guard,
+        guard: Arc::new(guard),
         decoy,
         ids,
         passwords: opening::password_rules(settings)?,

@@ -1,6 +1,5 @@
 //! What the event loop hands to a worker, and what comes back.
 
-use std::mem;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -9,7 +8,6 @@ use reactor::Ticket;
 use zeroize::Zeroizing;
 
 use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
-use crate::company::Company;
 use crate::ids::UserId;
 use crate::store::Product;
 
@@ -157,26 +155,6 @@ pub enum Done {
     Revoked(Ended),
     /// The password is another, and so is the session.
     PasswordChanged(Changed),
-}
-
-impl Reply {
-    /// Posts it: at once, or with those that it has company with.
-    pub fn post(mut self, ticket: Ticket<Self>) {
-        // A reply that kept its company would wait there for itself.
-        let company = self.outcome.as_mut().map(Done::take_company).unwrap_or_default();
-        company.answer(ticket, self);
-    }
-}
-
-impl Done {
-    fn take_company(&mut self) -> Company {
-        match self {
-            Self::Authenticated(opened) | Self::PasswordChanged(Changed { opened, .. }) => {
-                mem::take(&mut opened.company)
-            }
-            _ => Company::default(),
-        }
-    }
 }
 
 impl Request {

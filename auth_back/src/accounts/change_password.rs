@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::login::{Claim, Trial};
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
 use crate::guard::{Attempt, Known};
@@ -62,7 +63,8 @@ impl Accounts {
             let address = request.origin.client_address;
             let attempt = Attempt { username: &username, address, known };
             let mut attempt = self.guard.reserve_login(&attempt, Instant::now())?;
-            match self.verify(user_id, &record, &peppers, &current, &mut attempt, deadline)? {
+            let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };
+            match self.verify(&trial, &mut attempt, deadline)? {
                 Verdict::Match => attempt.clear(),
                 // Whoever has a session knows that there is such a user: no need for other words.
                 Verdict::Mismatch => {
@@ -78,8 +80,10 @@ impl Accounts {
             };
             if let Some(settles_in) = self.sessions.change_password(&change, deadline)? {
                 let epoch = session.epoch + 1;
-                let opened = self.open_session(user_id, epoch, &request.origin, deadline)?;
-                return Ok(Changed { opened, settles_in });
+                let claim = Claim { user_id, epoch, origin: &request.origin };
+                let opening = self.open_sessions(&[claim], deadline).remove(0)?;
+                self.sessions.settle(&opening.gone)?;
+                return Ok(Changed { opened: opening.opened, settles_in });
             }
             // The record was sealed anew, or all sessions have ended: another look tells which.
         }

@@ -9,7 +9,7 @@
 //! the next hash overwrites what the last one has left, at once. So an arena is wiped when no hash waits, before it goes
 //! back to its pool: one that lies there unused is always clean.
 //!
-//! While many hashes wait, callers whose hash is done are called a few at a time. A thread that wakes on a busy core interrupts
+//! While many hashes wait, those who go on with one that is done are called for a few at a time. A thread that wakes on a busy core interrupts
 //! a hash, and finds the core's caches full of that hash's memory; those that run right after it find what they have in
 //! common. When few wait, each is called at once: who is answered brings the next hash, before the queue is empty.
 
@@ -33,13 +33,13 @@ use crate::limits::HASHES_CALLED_TOGETHER;
 pub struct Hashers {
     lane: Lane<Task>,
     threads: usize,
-    /// Callers of [`run`](Self::run) that have not been answered.
-    wanted: AtomicUsize,
+    /// Hashes that were submitted and have not come to anything.
+    wanted: Arc<AtomicUsize>,
     begun: Arc<AtomicU64>,
 }
 
 impl Hashers {
-    /// Starts a thread for each arena of the pool; for `callers` threads that may wait for a hash at the same time.
+    /// Starts a thread for each arena of the pool; for as many as `callers` that may want a hash at the same time.
     ///
     /// # Errors
     /// When the system gives no more threads.
@@ -55,7 +55,7 @@ impl Hashers {
         let calls = Calls::among(threads.get() as u64);
         // Nobody waits for these threads to end: whoever waits for a hash has a thread that is waited for.
         let (lane, _) = Lane::start(options, move |inbox| hash(inbox, &arenas, &calls, &count))?;
-        Ok(Self { lane, threads: threads.get(), wanted: AtomicUsize::new(0), begun })
+        Ok(Self { lane, threads: threads.get(), wanted: Arc::default(), begun })
     }
 
     /// Runs `work` in an arena, and blocks until it is done; or until `deadline`, if it has not begun by then. It gets
@@ -72,21 +72,34 @@ impl Hashers {
         work: impl FnOnce(&mut Arena) -> T + Send + 'static,
     ) -> Answer<T> {
         let desk = Arc::new(Desk { outcome: Mutex::new(None), bell: Condvar::new() });
-        let clerk = Clerk(Some(Arc::clone(&desk)));
-        let work = Box::new(move |arena: Answer<&mut Arena>| clerk.post(arena.map(work)));
-        self.wanted.fetch_add(1, Ordering::Relaxed);
-        // A task that is refused answers from its drop.
-        if self.lane.try_submit(Task { deadline, length, work }).is_err() {
-            tracing::error!("more threads wait for hashes than were announced");
-        }
-        let outcome = desk.wait();
-        self.wanted.fetch_sub(1, Ordering::Relaxed);
-        outcome
+        let posted_to = Arc::clone(&desk);
+        self.submit(deadline, length, work, move |outcome| {
+            *posted_to.outcome.lock() = Some(outcome);
+            Call(posted_to)
+        });
+        desk.wait()
     }
 
-    /// Whether each thread has a hash that waits for it beside the one that it is at, as far as can be seen.
-    pub(super) fn is_busy(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) >= 2 * self.threads
+    /// The same, but nobody waits: `then` gets what it came to, also if that is an error. It runs on the thread that
+    /// hashes, so it only puts the outcome somewhere; the [`Call`] is for whoever takes it from there.
+    pub(super) fn submit<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        length: Length,
+        work: impl FnOnce(&mut Arena) -> T + Send + 'static,
+        then: impl FnOnce(Answer<T>) -> Call + Send + 'static,
+    ) {
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let wanted = Arc::clone(&self.wanted);
+        let clerk = Clerk(Some(Box::new(move |outcome| {
+            wanted.fetch_sub(1, Ordering::Relaxed);
+            then(outcome)
+        })));
+        let work = Box::new(move |arena: Answer<&mut Arena>| clerk.post(arena.map(work)));
+        // A task that is refused answers from its drop.
+        if self.lane.try_submit(Task { deadline, length, work }).is_err() {
+            tracing::error!("more want hashes than were announced");
+        }
     }
 
     /// Whether a hash would begin at once, as far as can be seen.
@@ -153,7 +166,7 @@ fn hash(inbox: &mut Inbox<Task>, arenas: &Pool<ArenaManager>, calls: &Calls, beg
     }
 }
 
-/// Callers whose hash is done and who have not been called yet.
+/// Calls that are due for hashes that are done.
 struct Calls {
     waiting: Mutex<Vec<Call>>,
     /// Threads that hash.
@@ -188,7 +201,7 @@ impl Calls {
     }
 }
 
-/// Calls who has not been called, whatever ends a thread.
+/// Makes the calls that are left, whatever ends a thread.
 struct LeftBehind<'c>(&'c Calls);
 
 impl Drop for LeftBehind<'_> {
@@ -254,31 +267,44 @@ impl<T> Desk<T> {
     }
 }
 
-/// Puts the outcome on the desk, also if there is none.
-struct Clerk<T>(Option<Arc<Desk<T>>>);
+/// Hands the outcome on, also if there is none.
+struct Clerk<T>(Option<Box<Then<T>>>);
 
-impl<T: Send + 'static> Clerk<T> {
+type Then<T> = dyn FnOnce(Answer<T>) -> Call + Send;
+
+impl<T> Clerk<T> {
     fn post(mut self, outcome: Answer<T>) -> Call {
-        let desk = self.0.take().expect("only this takes it");
-        *desk.outcome.lock() = Some(outcome);
-        Call(desk)
+        let then = self.0.take().expect("only this takes it");
+        then(outcome)
     }
 }
 
 impl<T> Drop for Clerk<T> {
     fn drop(&mut self) {
-        if let Some(desk) = &self.0 {
-            *desk.outcome.lock() = Some(Err(InternalError::Dropped.into()));
-            desk.bell.notify_one();
+        if let Some(then) = self.0.take() {
+            drop(then(Err(InternalError::Dropped.into())));
         }
     }
 }
 
-/// Calls whoever waits at a desk, which has an outcome, when it is dropped.
-struct Call(Arc<dyn Bell>);
+/// Calls, when it is dropped, whoever is to go on with an outcome.
+pub(crate) struct Call(Arc<dyn Bell>);
+
+impl Call {
+    /// Calls a worker of this lane for all that was queued there, however many of these are dropped.
+    pub(crate) fn on<J: Send + 'static>(lane: Arc<Lane<J>>) -> Self {
+        Self(lane)
+    }
+}
 
 trait Bell: Send + Sync {
     fn ring(&self);
+}
+
+impl<J: Send> Bell for Lane<J> {
+    fn ring(&self) {
+        self.call();
+    }
 }
 
 impl<T: Send> Bell for Desk<T> {

@@ -1,12 +1,22 @@
 //! Trading a username and a password for a session.
+//!
+//! In three steps, so that nobody waits while the password is hashed, and those whose hash is done go on together:
+//!
+//! 1. [`Accounts::candidate`]: the attempt is reserved, the user found.
+//! 2. [`Accounts::prove`]: the password is hashed, on another thread.
+//! 3. [`Accounts::judge`], and [`Accounts::admit`] for several: their sessions become durable with one commit.
+//!    What takes longer than that, [`Accounts::settle`] does.
+//!
+//! [`Accounts::authenticate`] takes them all.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::hashers::{Call, Length};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
-use crate::company::Company;
 use crate::credentials::{
-    DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username, Verdict,
+    Arena, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
+    Verdict,
 };
 use crate::guard::{Attempt, Known, Reservation};
 use crate::ids::{SessionId, UserId};
@@ -27,53 +37,212 @@ pub struct Opened {
     pub expires_in: Duration,
     /// What the user's program is known by from now on.
     pub device: Option<DeviceMarker>,
-    /// With whom it is answered.
-    pub company: Company,
+}
+
+/// Somebody who wants to log in, before the password is proved.
+pub struct Candidate {
+    /// None where it must not be told that there is none by that name.
+    user: Option<User>,
+    trial: Trial,
+    username: Username,
+    /// On the heap, so that no move leaves a copy.
+    device: Option<Box<DeviceMarker>>,
+    origin: Origin,
+    attempt: Reservation,
+}
+
+/// What is known of a candidate beside the record.
+struct User {
+    epoch: u32,
+    is_disabled: bool,
+    /// The record as it is in the store.
+    stored: String,
+}
+
+/// A password, and the record that it is compared with.
+pub(super) struct Trial {
+    pub(super) user_id: UserId,
+    pub(super) record: PasswordRecord,
+    pub(super) peppers: Arc<PepperKeyring>,
+    pub(super) password: Arc<Password>,
+}
+
+/// A candidate whose password was hashed, and what came of it.
+pub struct Proved {
+    candidate: Candidate,
+    verdict: Answer<Verdict>,
+}
+
+/// A user who has proved who they are.
+pub struct Admitted {
+    epoch: u32,
+    stored: String,
+    trial: Trial,
+    username: Username,
+    device: Option<Box<DeviceMarker>>,
+    origin: Origin,
+}
+
+/// Whom a session is made for.
+pub(super) struct Claim<'a> {
+    pub(super) user_id: UserId,
+    /// Was read before the proof.
+    pub(super) epoch: u32,
+    pub(super) origin: &'a Origin,
+}
+
+/// A session that is durable, and what has to be done before it is told of.
+pub struct Opening {
+    pub(super) opened: Opened,
+    /// The digests of sessions that have made room, to be settled.
+    pub(super) gone: Vec<[u8; 32]>,
 }
 
 impl Accounts {
-    /// Trades a username and a password for a session. When this returns, it is durable.
+    /// Trades a username and a password for a session. When this returns, it is durable. Blocks until then.
     ///
     /// # Errors
     /// [`AccountError`] as its variants say.
     pub fn authenticate(&self, request: &Login, deadline: Instant) -> Answer<Opened> {
+        let mut candidate = self.candidate(request, deadline)?;
+        let verdict = self.verify(&candidate.trial, &mut candidate.attempt, deadline);
+        let admitted = self.judge(Proved { candidate, verdict }, deadline)?;
+        let (admitted, opening) = self.admit(vec![admitted], deadline).remove(0);
+        self.settle(admitted, opening?, deadline)
+    }
+
+    /// Who wants to log in, if they may try now.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn candidate(&self, request: &Login, deadline: Instant) -> Answer<Candidate> {
         let username = Username::new(&request.username)?;
         let password = Arc::new(Password::for_login(&request.password)?);
 
         let device = request.device.as_ref().and_then(|text| self.device(text, &username));
+        let device = device.map(Box::new);
         let address = request.origin.client_address;
-        let known = device.as_ref().map(Known::Device);
+        let known = device.as_deref().map(Known::Device);
         let attempt = Attempt { username: &username, address, known };
-        let mut attempt = self.guard.reserve_login(&attempt, Instant::now())?;
+        let attempt = self.guard.reserve_login(&attempt, Instant::now())?;
 
-        let user = self.store.user_by_name(username.as_str(), deadline)?;
-        let Some(user) = user else {
-            return Err(self.refuse_stranger(&password, attempt, deadline));
+        let row = self.store.user_by_name(username.as_str(), deadline)?;
+        let (user, trial) = match row {
+            Some(row) => {
+                let user_id = UserId::new(row.user_id)?;
+                let record: PasswordRecord = row.password_record.parse()?;
+                let peppers = self.peppers_with(record.pepper_id())?;
+                let user = User {
+                    epoch: row.session_epoch,
+                    is_disabled: row.is_disabled,
+                    stored: row.password_record,
+                };
+                (Some(user), Trial { user_id, record, peppers, password })
+            }
+            None => match &self.decoy {
+                // It costs them the hash that a wrong password would have cost.
+                Some(decoy) => {
+                    let (user_id, record) = decoy.read()?;
+                    let peppers = Arc::clone(decoy.peppers());
+                    (None, Trial { user_id, record, peppers, password })
+                }
+                None => {
+                    // The answer tells that there is no such name.
+                    attempt.keep();
+                    return Err(AccountError::UserUnknown);
+                }
+            },
         };
-        let user_id = UserId::new(user.user_id)?;
-        let record: PasswordRecord = user.password_record.parse()?;
-        let peppers = self.peppers_with(record.pepper_id())?;
-        match self.verify(user_id, &record, &peppers, &password, &mut attempt, deadline)? {
-            Verdict::Match => attempt.clear(),
-            Verdict::Mismatch => {
+        let origin = request.origin.clone();
+        Ok(Candidate { user, trial, username, device, origin, attempt })
+    }
+
+    /// Has the candidate's password hashed. `then` gets what came of it, whatever that is, on a thread that must not be kept
+    /// waiting; the [`Call`] is for who goes on from there. Blocks only for a hash that fits no arena.
+    pub(crate) fn prove(
+        &self,
+        mut candidate: Candidate,
+        deadline: Instant,
+        then: impl FnOnce(Proved) -> Call + Send + 'static,
+    ) {
+        if self.needs_annex(&candidate.trial) {
+            let verdict = self.verify(&candidate.trial, &mut candidate.attempt, deadline);
+            return drop(then(Proved { candidate, verdict }));
+        }
+        candidate.attempt.begin();
+        let (work, length) = (candidate.trial.in_arena(), self.length(&candidate.trial));
+        self.hashers.submit(deadline, length, work, move |verdict| {
+            let verdict = settle(&mut candidate.attempt, verdict);
+            then(Proved { candidate, verdict })
+        });
+    }
+
+    /// Lets the candidate in, or says why not.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn judge(&self, proved: Proved, deadline: Instant) -> Answer<Admitted> {
+        let Proved { candidate, verdict } = proved;
+        let Candidate { user, trial, username, device, origin, attempt } = candidate;
+        let user = match (verdict?, user) {
+            (Verdict::Match, Some(user)) => {
+                attempt.clear();
+                user
+            }
+            // Whatever the verdict: nobody logs in as the decoy.
+            (Verdict::Match, None) | (Verdict::Mismatch, _) => {
                 attempt.keep();
                 return Err(self.password_wrong());
             }
-        }
+        };
         // Said to the owner alone: whoever does not know the password learns nothing.
         if user.is_disabled {
             return Err(AccountError::AccountDisabled);
         }
-        let device = self.token_keys.current().issue_device(&username, device.as_ref())?;
-        let mut opened =
-            self.open_session(user_id, user.session_epoch, &request.origin, deadline)?;
-        // Last: the session is there, whatever becomes of this.
-        if self.is_outdated(&record) {
-            // It may take a hash, and the others are not to wait for that.
-            opened.company = Company::default();
-            self.upgrade(user_id, &user.password_record, &record, &password, deadline);
+        if Instant::now() >= deadline {
+            return Err(AccountError::TimedOut);
         }
-        Ok(Opened { device: Some(device), ..opened })
+        let User { epoch, stored, .. } = user;
+        Ok(Admitted { epoch, stored, trial, username, device, origin })
+    }
+
+    /// Makes a session for each of these users. When this returns, they are durable, and no more has to be done for those
+    /// who are [settled](Self::is_settled).
+    pub fn admit(
+        &self,
+        admitted: Vec<Admitted>,
+        deadline: Instant,
+    ) -> Vec<(Admitted, Answer<Opening>)> {
+        let claims: Vec<_> = admitted
+            .iter()
+            .map(|user| Claim {
+                user_id: user.trial.user_id,
+                epoch: user.epoch,
+                origin: &user.origin,
+            })
+            .collect();
+        let openings = self.open_sessions(&claims, deadline);
+        admitted.into_iter().zip(openings).collect()
+    }
+
+    /// Whether a user can be told of the session now: [`settle`](Self::settle) has nothing to do that takes time.
+    pub fn is_settled(&self, user: &Admitted, opening: &Opening) -> bool {
+        opening.gone.is_empty() && !self.is_outdated(&user.trial.record)
+    }
+
+    /// Does what has to be done before a user is told of the session. May take a round trip to Redis, or a hash.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn settle(&self, user: Admitted, opening: Opening, deadline: Instant) -> Answer<Opened> {
+        let Admitted { stored, trial, username, device, .. } = user;
+        let device = self.token_keys.current().issue_device(&username, device.as_deref())?;
+        self.sessions.settle(&opening.gone)?;
+        // Last: the session is there, whatever becomes of this.
+        if self.is_outdated(&trial.record) {
+            self.upgrade(trial.user_id, &stored, &trial.record, &trial.password, deadline);
+        }
+        Ok(Opened { device: Some(device), ..opening.opened })
     }
 
     /// The program that shows this marker, if it has logged in to this account before.
@@ -87,7 +256,7 @@ impl Accounts {
         }
     }
 
-    /// What a wrong password is called here.
+    /// What a wrong password is called here, and, where it is a secret which names there are, an unknown name.
     fn password_wrong(&self) -> AccountError {
         match self.decoy {
             None => AccountError::PasswordWrong,
@@ -95,101 +264,104 @@ impl Accounts {
         }
     }
 
-    /// What somebody is told who gives a name that nobody has. Where that is a secret, it costs them
-    /// the hash that a wrong password would have cost.
-    fn refuse_stranger(
-        &self,
-        password: &Arc<Password>,
-        mut attempt: Reservation<'_>,
-        deadline: Instant,
-    ) -> AccountError {
-        let Some(decoy) = &self.decoy else {
-            // The answer tells that there is no such name.
-            attempt.keep();
-            return AccountError::UserUnknown;
-        };
-        let verdict = decoy.read().and_then(|(user_id, record)| {
-            self.verify(user_id, &record, decoy.peppers(), password, &mut attempt, deadline)
-        });
-        match verdict {
-            // Whatever it is: nobody logs in as the decoy.
-            Ok(Verdict::Match | Verdict::Mismatch) => {
-                attempt.keep();
-                self.password_wrong()
-            }
-            Err(error) => error,
-        }
+    fn needs_annex(&self, trial: &Trial) -> bool {
+        trial.record.need().exceeds(self.rules.params.m_kib())
     }
 
-    /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory.
+    /// How long it takes to hash, if the record is one of ours.
+    fn length(&self, trial: &Trial) -> Length {
+        let is_usual = trial.record.params() == Some(self.rules.params);
+        if is_usual { Length::Usual } else { Length::Unknown }
+    }
+
+    /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory. Blocks until it is done.
     pub(super) fn verify(
         &self,
-        user_id: UserId,
-        record: &PasswordRecord,
-        peppers: &Arc<PepperKeyring>,
-        password: &Arc<Password>,
-        attempt: &mut Reservation<'_>,
+        trial: &Trial,
+        attempt: &mut Reservation,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        let need = record.need();
-        let (record, peppers) = (record.clone(), Arc::clone(peppers));
-        let password = Arc::clone(password);
-        let annex = if need.exceeds(self.rules.params.m_kib()) {
-            Some(self.annex(deadline)?)
-        } else {
-            None
-        };
+        let length = self.length(trial);
+        if !self.needs_annex(trial) {
+            attempt.begin();
+            let verdict = self.hashers.run(deadline, length, trial.in_arena());
+            return settle(attempt, verdict);
+        }
         // The loan stays with this thread: it waits for the hash, which gives its memory back before it is told.
-        let memory = annex.as_deref().copied();
-        // From here on nobody knows how far it has come, until it is told.
+        let annex = self.annex(deadline)?;
+        let (memory, work, need) = (*annex, trial.in_arena(), trial.record.need());
         attempt.begin();
-        let length = self.length(record.params());
-        let verdict = self.hashers.run(deadline, length, move |arena| -> Answer<Verdict> {
-            let Some(annex) = memory else {
-                return Ok(record.verify(user_id, &password, &peppers, arena)?);
-            };
+        let verdict = self.hashers.run(deadline, length, move |_| {
             // The arena stays unused: it stands for a core, so that no more hashes run than there are
             // cores. It is waited for last, because nobody waits for the annex who has one.
-            let mut room = annex.arena(need)?;
-            Ok(record.verify(user_id, &password, &peppers, &mut room)?)
+            let mut room = memory.arena(need)?;
+            work(&mut room)
         });
         drop(annex);
-        let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
-        verdict.flatten().inspect_err(|_| {
-            if !has_panicked {
-                attempt.undo();
-            }
-        })
+        settle(attempt, verdict)
     }
 
-    /// Makes a session for a user who has proved who they are. `epoch` was read before the proof.
-    pub(super) fn open_session(
+    /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
+    pub(super) fn open_sessions(
         &self,
-        user_id: UserId,
-        epoch: u32,
-        origin: &Origin,
+        claims: &[Claim<'_>],
         deadline: Instant,
-    ) -> Answer<Opened> {
+    ) -> Vec<Answer<Opening>> {
+        let drafts: Vec<_> = claims.iter().map(|claim| self.draft(claim)).collect();
+        let sessions: Vec<_> = drafts.iter().flatten().map(|(_, session)| *session).collect();
+        let mut kept = self.sessions.keep(&sessions, deadline).into_iter();
+        let open = |(claim, draft): (&Claim<'_>, Answer<(Token, NewSession<'_>)>)| {
+            let (token, session) = draft?;
+            let gone = kept.next().expect("what became of each session is told")?;
+            let opened = Opened {
+                token,
+                session_id: SessionId::new(session.session_id)?,
+                user_id: claim.user_id,
+                expires_in: self.sessions.rules().lifetime,
+                device: None,
+            };
+            Ok(Opening { opened, gone })
+        };
+        claims.iter().zip(drafts).map(open).collect()
+    }
+
+    fn draft<'a>(&self, claim: &Claim<'a>) -> Answer<(Token, NewSession<'a>)> {
         let token = self.token_keys.current().issue()?;
         let now = SystemTime::now();
         let created_at_ms = unix_ms(now);
-        let lifetime = self.sessions.rules().lifetime;
-        let ends_at_ms = created_at_ms + millis(lifetime);
-        let session_id = SessionId::from(self.ids.next(now)?);
+        let ends_at_ms = created_at_ms + millis(self.sessions.rules().lifetime);
         let session = NewSession {
-            session_id: session_id.get(),
+            session_id: SessionId::from(self.ids.next(now)?).get(),
             token_digest: token.digest().as_bytes().to_owned(),
-            user_id: user_id.get(),
-            epoch,
+            user_id: claim.user_id.get(),
+            epoch: claim.epoch,
             created_at_ms,
             expires_at_ms: self.sessions.expiry(created_at_ms, ends_at_ms),
             ends_at_ms,
-            client_address: origin.client_address,
-            user_agent: origin.user_agent.as_deref().map(UserAgent::clip),
+            client_address: claim.origin.client_address,
+            user_agent: claim.origin.user_agent.as_deref().map(UserAgent::clip),
         };
-        // Each thread that hashes will have another login done soon, without this one's client asking again.
-        let more_to_come = self.hashers.is_busy();
-        let company = self.sessions.keep(&session, more_to_come, deadline)?;
-        Ok(Opened { token, session_id, user_id, expires_in: lifetime, device: None, company })
+        Ok((token, session))
     }
+}
+
+impl Trial {
+    /// What is to be done in memory that is large enough. It gets all that it needs as its own, since it runs on another
+    /// thread.
+    fn in_arena(&self) -> impl FnOnce(&mut Arena) -> Answer<Verdict> + Send + use<> {
+        let (user_id, record) = (self.user_id, self.record.clone());
+        let (peppers, password) = (Arc::clone(&self.peppers), Arc::clone(&self.password));
+        move |arena| Ok(record.verify(user_id, &password, &peppers, arena)?)
+    }
+}
+
+/// The verdict of a hash that was begun. If it came to none, the attempt does not count; unless it panicked: nobody knows
+/// how far it had come.
+fn settle(attempt: &mut Reservation, verdict: Answer<Answer<Verdict>>) -> Answer<Verdict> {
+    let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
+    verdict.flatten().inspect_err(|_| {
+        if !has_panicked {
+            attempt.undo();
+        }
+    })
 }

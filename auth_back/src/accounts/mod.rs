@@ -27,7 +27,8 @@ pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
 pub use hashers::Hashers;
 
-pub use login::Opened;
+pub(crate) use hashers::Call;
+pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
 pub use sessions::{Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
@@ -60,7 +61,7 @@ pub struct Accounts {
     /// Keys that tokens are signed with.
     pub token_keys: Arc<LiveRing<TokenKeyring>>,
     /// Who may try a password now.
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     /// Where it must not be told which users there are: what their passwords are compared with who
     /// name nobody.
     pub decoy: Option<Decoy>,
@@ -106,11 +107,6 @@ impl Accounts {
             PasswordRecord::create(user_id, &password, params, &peppers, arena)
         })?;
         Ok(record?)
-    }
-
-    /// How long a hash of a record takes that has these parameters, if it is one of ours.
-    fn length(&self, params: Option<Params>) -> Length {
-        if params == Some(self.rules.params) { Length::Usual } else { Length::Unknown }
     }
 
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy

@@ -131,7 +131,7 @@ impl Fixture {
             ),
             peppers: Arc::new(LiveRing::fixed(PepperKeyring::new(key()))),
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
-            guard: Guard::new(guard_rules()).unwrap(),
+            guard: Arc::new(Guard::new(guard_rules()).unwrap()),
             decoy: None,
             ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
             passwords: PasswordRules::default(),
@@ -408,16 +408,14 @@ impl Operators for Spy {
 }
 
 impl Sessions for Spy {
-    fn keep_session(
-        &self,
-        new: &NewSession<'_>,
-        keep: u32,
-        more_to_come: bool,
-        deadline: Instant,
-    ) -> Result<Kept, StoreError> {
-        self.call("keep_session", deadline, |store| {
-            store.keep_session(new, keep, more_to_come, deadline)
-        })
+    fn keep_sessions(&self, new: &[NewSession<'_>], keep: u32, deadline: Instant) -> Vec<Kept> {
+        let kept = self
+            .call("keep_sessions", deadline, |store| Ok(store.keep_sessions(new, keep, deadline)));
+        kept.unwrap_or_else(|error| new.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    fn kept_together_max(&self) -> usize {
+        self.store.kept_together_max()
     }
 
     fn insert_session(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {

@@ -94,7 +94,7 @@ fn wrong_passwords_and_unknown_users() {
     check_refused!(authenticate("ada", "x"), AccountError::PasswordWrong);
     check_refused!(authenticate("bob", PASSWORD), AccountError::UserUnknown);
     let calls = fixture.store.take_calls();
-    assert!(!calls.contains(&"keep_session"), "{calls:?}");
+    assert!(!calls.contains(&"keep_sessions"), "{calls:?}");
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod time;
 
 use std::hash::Hasher as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -231,14 +232,14 @@ impl Guard {
     /// # Errors
     /// [`TooManyAttempts`]: nothing is to be looked up or hashed.
     pub fn reserve_login(
-        &self,
+        self: &Arc<Self>,
         attempt: &Attempt<'_>,
         now: Instant,
-    ) -> Result<Reservation<'_>, TooManyAttempts> {
+    ) -> Result<Reservation, TooManyAttempts> {
         let tick = self.clock.tick(now);
         let Attempt { username, address, known } = *attempt;
         let source = Source::of(address);
-        let mut reservation = Reservation::new(self, tick);
+        let mut reservation = Reservation::new(Arc::clone(self), tick);
         let is_known = match known.map(|known| (known, self.known_key(username, known))) {
             Some((known, key)) if self.is_trusted(key, tick) => {
                 self.charge_pair(Bucket::AccountDevice, key, tick, &mut reservation)?;
@@ -280,12 +281,12 @@ impl Guard {
     /// # Errors
     /// [`TooManyAttempts`]: nothing is to be looked up or hashed.
     pub fn reserve_registration(
-        &self,
+        self: &Arc<Self>,
         address: Option<IpAddr>,
         now: Instant,
-    ) -> Result<Reservation<'_>, TooManyAttempts> {
+    ) -> Result<Reservation, TooManyAttempts> {
         let tick = self.clock.tick(now);
-        let mut reservation = Reservation::new(self, tick);
+        let mut reservation = Reservation::new(Arc::clone(self), tick);
         if self.charge_network(address, tick, &mut reservation)? {
             let buckets = || Buckets::default().network(Source::of(address));
             self.share(buckets, &mut reservation)?;
@@ -311,7 +312,7 @@ impl Guard {
         bucket: Bucket,
         key: u64,
         now: Tick,
-        reservation: &mut Reservation<'_>,
+        reservation: &mut Reservation,
     ) -> Result<bool, TooManyAttempts> {
         let (known, charged) = self.pairs.visit(key, now, |entry| {
             (self.pair.is_known(entry, now), self.pair.charge(entry, now))
@@ -325,7 +326,7 @@ impl Guard {
         &self,
         address: Option<IpAddr>,
         now: Tick,
-        reservation: &mut Reservation<'_>,
+        reservation: &mut Reservation,
     ) -> Result<bool, TooManyAttempts> {
         let Some(address) = address else { return Ok(false) };
         if self.rules.exempt.iter().any(|network| network.contains(address)) {
@@ -341,7 +342,7 @@ impl Guard {
     fn share(
         &self,
         buckets: impl FnOnce() -> Buckets,
-        reservation: &mut Reservation<'_>,
+        reservation: &mut Reservation,
     ) -> Result<Standing, TooManyAttempts> {
         let Some(shared) = &self.shared else { return Ok(Standing::Stranger) };
         match shared.reserve(buckets()) {

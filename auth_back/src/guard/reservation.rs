@@ -1,5 +1,7 @@
 //! An attempt that was let through, until it is known what came of it.
 
+use std::sync::Arc;
+
 use super::bucket::{Charge, Pair, give_back};
 use super::shared::Ticket;
 use super::time::Tick;
@@ -16,8 +18,8 @@ use super::{Bucket, Guard};
 /// | a hash was begun ([`begin`](Self::begin)) and no verdict came: a panic | drop | it stays counted: who can make the server stumble must not get guesses for it |
 #[derive(Debug)]
 #[must_use = "dropping it gives the attempt back"]
-pub struct Reservation<'g> {
-    guard: &'g Guard,
+pub struct Reservation {
+    guard: Arc<Guard>,
     now: Tick,
     charges: [Option<(Bucket, u64, Charge)>; 3],
     /// The network that becomes known when a device logs in from it.
@@ -37,8 +39,8 @@ enum Stage {
     Right,
 }
 
-impl<'g> Reservation<'g> {
-    pub(super) fn new(guard: &'g Guard, now: Tick) -> Self {
+impl Reservation {
+    pub(super) fn new(guard: Arc<Guard>, now: Tick) -> Self {
         Self {
             guard,
             now,
@@ -87,7 +89,7 @@ impl<'g> Reservation<'g> {
     }
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let (Some(shared), Some(ticket)) = (&self.guard.shared, &self.shared)
             && self.stage != Stage::Begun

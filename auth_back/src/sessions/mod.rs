@@ -38,7 +38,6 @@ use std::time::{Duration, Instant};
 use self::cache::{Cache, Found};
 use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
 use crate::accounts::millis;
-use crate::company::Company;
 use crate::limits::LEASE_MARGIN;
 use crate::redis_pool::RedisPool;
 use crate::store::{
@@ -111,28 +110,36 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules.idle)).min(ends_at_ms)
     }
 
-    /// Keeps a new session; the oldest of its user make room. When this returns, it is durable, and so are those of its
-    /// company. `more_to_come` is as in [`keep_session`](crate::store::Sessions::keep_session).
+    /// Keeps new sessions; the oldest of their users make room. When this returns, they are durable. For each there are the
+    /// digests of those that made room and are to be [settled](Self::settle): none without Redis.
     ///
     /// # Errors
     /// [`StoreError`]. The session may have been kept; nobody has its token.
-    pub fn keep(
-        &self,
-        new: &NewSession<'_>,
-        more_to_come: bool,
-        deadline: Instant,
-    ) -> Result<Company, StoreError> {
-        let Kept { gone, company } =
-            self.store.keep_session(new, self.rules.per_user, more_to_come, deadline)?;
-        if gone.is_empty() || self.cache.is_none() {
-            return Ok(company);
+    pub fn keep(&self, new: &[NewSession<'_>], deadline: Instant) -> Vec<Kept> {
+        // None is left when nobody who logged in is let in.
+        if new.is_empty() {
+            return Vec::new();
         }
-        // Nobody else is to wait for Redis.
-        drop(company);
-        for digest in gone {
-            self.settle_one(&digest)?;
+        let mut kept = self.store.keep_sessions(new, self.rules.per_user, deadline);
+        debug_assert_eq!(kept.len(), new.len());
+        if self.cache.is_none() {
+            kept.iter_mut().flatten().for_each(Vec::clear);
         }
-        Ok(Company::default())
+        kept
+    }
+
+    /// How many new sessions are better [kept](Self::keep) by one call than by as many at the same time.
+    #[must_use]
+    pub fn kept_together_max(&self) -> usize {
+        self.store.kept_together_max()
+    }
+
+    /// Ends sessions that have made room, in Redis too.
+    ///
+    /// # Errors
+    /// As for [`end`](Self::end).
+    pub fn settle(&self, gone: &[[u8; 32]]) -> Result<(), StoreError> {
+        gone.iter().try_for_each(|digest| self.settle_one(digest).map(drop))
     }
 
     /// The session with this digest if it is live, and the note that it was seen, when one is due.

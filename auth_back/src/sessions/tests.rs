@@ -62,7 +62,8 @@ impl Bench {
             client_address: None,
             user_agent: None,
         };
-        self.servers[0].keep(&new, false, patient()).unwrap();
+        let gone = self.servers[0].keep(&[new], patient()).remove(0).unwrap();
+        self.servers[0].settle(&gone).unwrap();
         token_digest
     }
 

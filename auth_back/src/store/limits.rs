@@ -81,13 +81,9 @@ pub const SESSIONS_TOGETHER_MAX: usize = 64;
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 
-/// Threads whose writes are committed together at the most. With more, those who wait would be missing where the next
+/// Sessions that are committed together at the most. With more, those who wait would be missing where the next
 /// hash is waited for, and what one commit costs is little beside the hashes already.
 pub const COMMIT_TOGETHER_MAX: usize = 4;
-
-/// How long one of them waits for the others at the most: a few hashes. It is used up only when those that were to come
-/// come to nothing.
-pub const COMMIT_WAIT_MAX: Duration = Duration::from_millis(10);
 
 /// Longest wait between two tries to switch a new SQLite file to write-ahead logging while another
 /// process does the same.

@@ -3,16 +3,9 @@
 use std::time::Instant;
 
 use super::{CacheEra, ListedSession, NewSession, Refresh, SessionRow, StoreError};
-use crate::company::Company;
 
-/// A session that is durable.
-#[derive(Debug)]
-pub struct Kept {
-    /// The digests of those that made room.
-    pub gone: Vec<[u8; 32]>,
-    /// With whose sessions it was committed.
-    pub company: Company,
-}
+/// What keeping a session came to: the digests of those that made room.
+pub type Kept = Result<Vec<[u8; 32]>, StoreError>;
 
 /// The sessions of a [`Store`](super::Store), which says what holds for every call.
 pub trait Sessions {
@@ -24,26 +17,30 @@ pub trait Sessions {
     fn insert_session(&self, session: &NewSession<'_>, deadline: Instant)
     -> Result<(), StoreError>;
 
-    /// [Inserts](Self::insert_session) a session and [trims](Self::trim_sessions) those of its user. When this returns, the
-    /// row is durable. `more_to_come` says that others are likely to call this within milliseconds: a store may
-    /// wait for them, to commit once for all, for
-    /// [`limits::COMMIT_WAIT_MAX`](super::limits::COMMIT_WAIT_MAX) at the most.
+    /// [Inserts](Self::insert_session) each of these sessions and [trims](Self::trim_sessions) those of its user. When
+    /// this returns, the rows are durable. What each came to, in their order; one that is refused leaves the others as they
+    /// are.
     ///
     /// # Errors
     ///
     /// As for both. The session may be there.
-    fn keep_session(
+    fn keep_sessions(
         &self,
-        session: &NewSession<'_>,
+        sessions: &[NewSession<'_>],
         keep: u32,
-        more_to_come: bool,
         deadline: Instant,
-    ) -> Result<Kept, StoreError> {
-        // A database server that has many connections commits together by itself.
-        let _ = more_to_come;
-        self.insert_session(session, deadline)?;
-        let gone = self.trim_sessions(session, keep, deadline)?;
-        Ok(Kept { gone, company: Company::default() })
+    ) -> Vec<Kept> {
+        let keep_one = |session| {
+            self.insert_session(session, deadline)?;
+            self.trim_sessions(session, keep, deadline)
+        };
+        sessions.iter().map(keep_one).collect()
+    }
+
+    /// How many sessions are better kept by one call than by as many calls at the same time. A database server commits
+    /// together by itself what comes through several connections.
+    fn kept_together_max(&self) -> usize {
+        1
     }
 
     /// Looks up the session with this digest if it is live: it expires after `now_ms`, it has

@@ -97,6 +97,31 @@ fn a_panic_is_told_and_costs_its_hash_only() {
     assert!(arenas.acquire(patient()).unwrap().is_wiped());
 }
 
+#[test]
+fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
+    let (hashers, _arenas) = hashers();
+    let bell = Arc::new(Counter::default());
+    let check = |deadline, work: fn(&mut Arena), expected: &str| {
+        let (told, tells) = mpsc::channel();
+        let call = Call(Arc::clone(&bell) as Arc<dyn Bell>);
+        let rung = bell.0.load(Ordering::Relaxed);
+        hashers.submit(deadline, Length::Usual, work, move |outcome| {
+            told.send(outcome).unwrap();
+            call
+        });
+        let outcome: Answer<()> = tells.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(format!("{outcome:?}"), expected);
+        while bell.0.load(Ordering::Relaxed) == rung {
+            thread::yield_now();
+        }
+        assert!(hashers.is_free(), "it is not wanted any more");
+    };
+    check(patient(), hash_a_password, "Ok(())");
+    check(Instant::now(), hash_a_password, "Err(TimedOut)");
+    check(patient(), |_| panic!("of the test"), "Err(Internal(Dropped))");
+    check(patient(), hash_a_password, "Ok(())");
+}
+
 /// Counts how often it is rung.
 #[derive(Default)]
 struct Counter(AtomicUsize);

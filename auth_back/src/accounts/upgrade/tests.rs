@@ -50,7 +50,7 @@ fn a_record_that_is_up_to_date_stays() {
     fixture.user("ada", PASSWORD);
     let before = record(&fixture, "ada");
     assert_eq!(upgrades(&fixture, "ada", patient()), []);
-    assert_eq!(fixture.store.take_calls(), ["user_by_name", "keep_session"]);
+    assert_eq!(fixture.store.take_calls(), ["user_by_name", "keep_sessions"]);
     assert!(record(&fixture, "ada") == before);
 }
 

@@ -13,7 +13,6 @@ use framing::v2::{
 use super::super::testing::{Bench, frames, hello, request};
 use super::super::*;
 use crate::accounts::{Changed, Ended, Listed, Opened};
-use crate::company::Company;
 use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use crate::ids::{SessionId, UserId};
 use crate::store::{ListedSession, SessionRow};
@@ -89,7 +88,6 @@ fn ended_sessions_settle() {
         user_id: UserId::new(7).unwrap(),
         expires_in: Duration::from_secs(5),
         device: None,
-        company: Company::default(),
     };
     let change = ChangePassword {
         token: TOKEN,

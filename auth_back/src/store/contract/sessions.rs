@@ -189,12 +189,17 @@ fn the_oldest_sessions_make_room(fixture: &dyn Fixture) {
     insert(&*store, &late);
     assert_eq!(store.trim_sessions(&late, 1, patient()).unwrap().len(), 4);
     check_live(&*store, 20, 4_000, true);
-    // Both in one; nobody else comes, whatever was said.
+    // Both in one, and several in one; who is refused leaves the others as they are.
     let next = NewSession { session_id: late.session_id + 1, token_digest: [99; 32], ..late };
-    let gone = store.keep_session(&next, 1, true, patient()).unwrap().gone;
-    assert_eq!(gone, [late.token_digest]);
-    let again = store.keep_session(&next, 1, false, patient());
+    let last = NewSession { session_id: late.session_id + 2, token_digest: [98; 32], ..late };
+    let mut kept = store.keep_sessions(&[next, next, last], 1, patient()).into_iter();
+    assert_eq!(kept.next().unwrap().unwrap(), [late.token_digest]);
+    let again = kept.next().unwrap();
     assert!(matches!(again, Err(StoreError::Internal(_))), "{again:?}");
+    assert_eq!(kept.next().unwrap().unwrap(), [next.token_digest]);
+    check_live(&*store, 99, 4_000, false);
+    check_live(&*store, 98, 4_000, true);
+    assert!(store.keep_sessions(&[], 1, patient()).is_empty());
 }
 
 fn many_logins_at_once_leave_no_more_than_the_cap(fixture: &dyn Fixture) {

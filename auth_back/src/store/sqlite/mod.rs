@@ -5,8 +5,6 @@
 //! that writes (a command of the operator's) is waited for with SQLite's busy timeout, which is set to what
 //! is left of the deadline at each call.
 //!
-//! Sessions that begin at about the same time are committed together ([`together`]).
-//!
 //! A statement of one row is a read of a few pages and cannot be interrupted. A commit waits for the disk
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
@@ -16,7 +14,6 @@ mod peppers;
 mod sessions;
 #[cfg(test)]
 mod tests;
-mod together;
 mod users;
 
 use std::path::Path;
@@ -26,7 +23,6 @@ use pool::{Config, Lent, Pool};
 use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 
 use self::connection::{Access, Opener, fault, prepare_file};
-use self::together::Together;
 use super::limits::SQLITE_WRITERS;
 use super::migrations::{self, Applied, now_ms};
 use super::{Migrated, MigrationError, Product, Store, StoreError, check_deadline};
@@ -39,7 +35,6 @@ use super::{Migrated, MigrationError, Product, Store, StoreError, check_deadline
 pub struct SqliteStore {
     readers: Pool<Opener>,
     writer: Pool<Opener>,
-    together: Together,
 }
 
 impl SqliteStore {
@@ -62,7 +57,6 @@ impl SqliteStore {
         Ok(Self {
             readers: pool(readers, Access::Read)?,
             writer: pool(SQLITE_WRITERS, Access::Write)?,
-            together: Together::default(),
         })
     }
 
@@ -79,10 +73,7 @@ impl SqliteStore {
         deadline: Instant,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        run(&self.writer, deadline, |connection| {
-            self.commit_open(connection)?;
-            work(connection)
-        })
+        run(&self.writer, deadline, work)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, TransactionBehavior, params};
 
+use super::connection::fault;
 use super::{SqliteStore, unsigned};
-use crate::store::limits::PURGE_BATCH_MAX;
+use crate::store::limits::{COMMIT_TOGETHER_MAX, PURGE_BATCH_MAX};
 use crate::store::rows::{check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, Kept, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
@@ -29,21 +30,40 @@ impl Sessions for SqliteStore {
         self.write(deadline, |connection| session.insert(connection))
     }
 
-    fn keep_session(
+    fn keep_sessions(
         &self,
-        session: &NewSession<'_>,
+        sessions: &[NewSession<'_>],
         keep: u32,
-        more_to_come: bool,
         deadline: Instant,
-    ) -> Result<Kept, StoreError> {
-        let session = Row::of(session)?;
-        let (gone, company) = self.write_together(more_to_come, deadline, |connection| {
-            session.insert(connection)?;
-            let surplus = session.surplus(connection, keep)?;
-            delete(connection, &surplus)?;
-            Ok(surplus)
-        })?;
-        Ok(Kept { gone, company })
+    ) -> Vec<Kept> {
+        let rows: Vec<_> = sessions.iter().map(Row::of).collect();
+        let kept = self.write(deadline, |connection| {
+            // The lock at once: a transaction that began with reading could not write if another process had meanwhile.
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let keep_one = |row: &Result<Row<'_>, StoreError>| match row {
+                Err(error) => Ok(Err(error.clone())),
+                Ok(row) => match row.keep(&transaction, keep) {
+                    // Then nothing can be committed.
+                    Err(error)
+                        if transaction.is_autocommit() || fault(&error).spoils_connection() =>
+                    {
+                        Err(error)
+                    }
+                    // A statement that fails undoes itself and nothing else.
+                    Err(error) => Ok(Err(fault(&error).into())),
+                    Ok(gone) => Ok(Ok(gone)),
+                },
+            };
+            let kept = rows.iter().map(keep_one).collect::<rusqlite::Result<Vec<_>>>()?;
+            transaction.commit()?;
+            Ok(kept)
+        });
+        kept.unwrap_or_else(|error| sessions.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    fn kept_together_max(&self) -> usize {
+        COMMIT_TOGETHER_MAX
     }
 
     fn session(
@@ -315,6 +335,14 @@ impl<'a> Row<'a> {
                 self.session.user_agent.map(UserAgent::as_str),
             ])
             .map(drop)
+    }
+
+    /// Inserts it, and deletes what the user has beyond `keep`. Returns that.
+    fn keep(&self, connection: &Connection, keep: u32) -> rusqlite::Result<Vec<[u8; 32]>> {
+        self.insert(connection)?;
+        let surplus = self.surplus(connection, keep)?;
+        delete(connection, &surplus)?;
+        Ok(surplus)
     }
 
     /// What the user has beyond `keep` sessions, as [`Sessions::trim_sessions`] has it.

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::SqliteStore;
 use crate::store::testing::{Fixture as _, SqliteFixture, patient};
-use crate::store::{Inserted, NewUser, Store as _, StoreError, Users as _};
+use crate::store::{Inserted, NewSession, NewUser, Store as _, StoreError, Users as _};
 
 fn user(user_id: u64, username: &str) -> NewUser<'_> {
     NewUser {
@@ -141,6 +141,45 @@ fn another_process_that_writes_is_waited_for_until_the_deadline() {
 
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(store.insert_user(&user(1, "ada"), patient()).unwrap(), Inserted::Created);
+}
+
+#[test]
+fn a_commit_that_fails_is_told_to_all() {
+    let fixture = SqliteFixture::new();
+    let store = fixture.store();
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    let other = Connection::open(fixture.path()).unwrap();
+    // A reference to nobody, which is found at the commit.
+    other
+        .execute_batch(
+            "CREATE TABLE late (user_id INTEGER REFERENCES user (id) DEFERRABLE INITIALLY DEFERRED); \
+             CREATE TRIGGER late AFTER INSERT ON session WHEN NEW.id = 9 \
+             BEGIN INSERT INTO late VALUES (99); END",
+        )
+        .unwrap();
+    let session = |id: u8| NewSession {
+        session_id: id.into(),
+        token_digest: [id; 32],
+        user_id: 1,
+        epoch: 0,
+        created_at_ms: 1_000,
+        expires_at_ms: 5_000,
+        ends_at_ms: 5_000,
+        client_address: None,
+        user_agent: None,
+    };
+    let keep = |ids: &[u8]| {
+        let sessions: Vec<_> = ids.iter().copied().map(session).collect();
+        store.keep_sessions(&sessions, 100, patient())
+    };
+    let kept = || -> i64 {
+        other.query_row("SELECT count(*) FROM session", [], |row| row.get(0)).unwrap()
+    };
+    let failed = keep(&[1, 9]);
+    assert!(failed.len() == 2 && failed.iter().all(Result::is_err), "{failed:?}");
+    assert_eq!(kept(), 0);
+    assert!(keep(&[1, 2]).iter().all(Result::is_ok));
+    assert_eq!(kept(), 2);
 }
 
 /// The environment variable that makes the next test play the process that gets killed.
