@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_byte_that_is_in_no_name_is_found_wherever_it_stands() {
         for length in 1..40 {
-            let name = vec![b'a'; length];
+            let name = vec![b'g'; length];
             assert!(is_host_and_port(&name), "{length}");
             for at in 0..length {
                 let mut name = name.clone();
