@@ -21,21 +21,19 @@ fn is_ipv6(address: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-const PORT_MAX: u32 = 65_535;
-
-/// Nothing, or a colon and a port; RFC 3986 lets the port be empty.
+/// Nothing, or a colon and a port; RFC 3986 lets the port be empty, and begin with zeros.
 fn is_port_suffix(suffix: &[u8]) -> bool {
-    match suffix {
-        [] | [b':'] => true,
-        [b':', digits @ ..] => {
-            // One digit after what fits does not overflow yet.
-            let add = |port: u32, digit: &u8| {
-                let fits = digit.is_ascii_digit() && port <= PORT_MAX;
-                fits.then(|| port * 10 + u32::from(digit - b'0'))
-            };
-            digits.iter().try_fold(0, add).is_some_and(|port| port <= PORT_MAX)
-        }
-        _ => false,
+    const PORT_MAX: &[u8; 5] = b"65535";
+    let [b':', port @ ..] = suffix else { return suffix.is_empty() };
+    let mut port = port;
+    while let [b'0', rest @ ..] = port {
+        port = rest;
+    }
+    let are_digits = |port: &[u8]| port.iter().fold(true, |all, byte| all & byte.is_ascii_digit());
+    match port.as_array() {
+        // Of numbers of the same length, the texts are ordered as the numbers are.
+        Some(five) => five <= PORT_MAX && are_digits(five),
+        None => port.len() < PORT_MAX.len() && are_digits(port),
     }
 }
 
@@ -93,6 +91,9 @@ mod tests {
             "example.com",
             "example.com:",
             "example.com:65535",
+            "example.com:0000065535",
+            "example.com:59999",
+            "a:00",
             "127.0.0.1:8080",
             "[::1]",
             "[::1]:80",
@@ -114,6 +115,13 @@ mod tests {
             "a:b",
             "a:80:80",
             "a:65536",
+            "a:065536",
+            "a:70000",
+            "a:100000",
+            "a:0x50",
+            "a:6553/",
+            "a:655:5",
+            "a:6553a",
             "a:+80",
             "a:-1",
             "[::1",

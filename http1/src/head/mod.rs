@@ -314,6 +314,7 @@ impl fmt::Debug for Head<'_> {
 pub struct RepeatedField;
 
 impl Method {
+    #[inline]
     fn from_token(token: &str) -> Self {
         match token {
             "GET" => Self::Get,

@@ -63,18 +63,22 @@ struct Bytes {
 /// twice.
 fn look_at(target: &[u8]) -> Bytes {
     const LANES: usize = 16;
-    let and = |Bytes { sound, query }: Bytes, &byte: &u8| Bytes {
-        sound: sound & byte.is_ascii_graphic() & (byte != b'#'),
-        query: query | (byte == b'?'),
+    let mut found = Bytes { sound: true, query: false };
+    let mut look = |piece: &[u8]| {
+        for &byte in piece {
+            found.sound &= byte.is_ascii_graphic() & (byte != b'#');
+            found.query |= byte == b'?';
+        }
     };
-    let nothing = Bytes { sound: true, query: false };
     match target.last_chunk::<LANES>() {
-        None => target.iter().fold(nothing, and),
+        None => look(target),
         Some(last) => {
-            let pieces = target.as_chunks::<LANES>().0.iter().chain([last]);
-            pieces.fold(nothing, |found, piece| piece.iter().fold(found, and))
+            for piece in target.as_chunks::<LANES>().0.iter().chain([last]) {
+                look(piece);
+            }
         }
     }
+    found
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ impl<'a> Reply<'a> {
         Progress(Step::Pending { deadline })
     }
 
-    #[inline]
+    #[inline(always)]
     fn append_end_of_head(&mut self) {
         if let (Some(date), Persistence::Implied) = (self.date, self.form.persistence) {
             return append(self.out, date.and_end_of_head());
