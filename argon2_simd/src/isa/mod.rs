@@ -49,8 +49,8 @@ impl Isa {
         None
     }
 
-    /// Whether two hashes together take less than one after the other: 0.89 of it with AVX-512. With AVX2 a block takes
-    /// so long that there is no waiting left to fill.
+    /// Whether two hashes together take less than one after the other: 0.9 of it or a little more with AVX-512. With AVX2 a
+    /// block takes so long that there is no waiting left to fill.
     #[must_use]
     pub fn gains_from_two(self) -> bool {
         match self.0 {

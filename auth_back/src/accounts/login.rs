@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::hashers::{Call, Length};
+use super::hashers::{Call, HashOutcome, Work};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
 use crate::credentials::{
     Arena, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
@@ -169,9 +169,12 @@ impl Accounts {
             let verdict = self.verify(&candidate.trial, &mut candidate.attempt, deadline);
             return drop(then(Proved { candidate, verdict }));
         }
+        let work = match self.work(&candidate.trial) {
+            Ok(work) => work,
+            Err(error) => return drop(then(Proved { candidate, verdict: Err(error) })),
+        };
         candidate.attempt.begin();
-        let (work, length) = (candidate.trial.in_arena(), self.length(&candidate.trial));
-        self.hashers.submit(deadline, length, work, move |verdict| {
+        self.hashers.submit(deadline, work, move |verdict| {
             let verdict = settle(&mut candidate.attempt, verdict);
             then(Proved { candidate, verdict })
         });
@@ -268,10 +271,21 @@ impl Accounts {
         trial.record.need().exceeds(self.rules.params.m_kib())
     }
 
-    /// How long it takes to hash, if the record is one of ours.
-    fn length(&self, trial: &Trial) -> Length {
-        let is_usual = trial.record.params() == Some(self.rules.params);
-        if is_usual { Length::Usual } else { Length::Unknown }
+    /// What has to be hashed, in an arena.
+    ///
+    /// # Errors
+    /// [`AccountError::Internal`] when the record does not open.
+    fn work(&self, trial: &Trial) -> Answer<Work<Answer<Verdict>>> {
+        let Some((salt, params)) = trial.record.recipe() else {
+            return Ok(Work::Unknown(Box::new(trial.in_arena())));
+        };
+        if params != self.rules.params {
+            return Ok(Work::Unknown(Box::new(trial.in_arena())));
+        }
+        let stored = trial.record.open(trial.user_id, &trial.peppers)?;
+        let after = move |tag: HashOutcome| Ok(Verdict::on(&tag?, &stored));
+        let password = Arc::clone(&trial.password);
+        Ok(Work::Usual { password, salt, params, after: Box::new(after) })
     }
 
     /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory. Blocks until it is done.
@@ -281,22 +295,22 @@ impl Accounts {
         attempt: &mut Reservation,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        let length = self.length(trial);
         if !self.needs_annex(trial) {
+            let work = self.work(trial)?;
             attempt.begin();
-            let verdict = self.hashers.run(deadline, length, trial.in_arena());
-            return settle(attempt, verdict);
+            return settle(attempt, self.hashers.run(deadline, work));
         }
         // The loan stays with this thread: it waits for the hash, which gives its memory back before it is told.
         let annex = self.annex(deadline)?;
         let (memory, work, need) = (*annex, trial.in_arena(), trial.record.need());
         attempt.begin();
-        let verdict = self.hashers.run(deadline, length, move |_| {
+        let work = Box::new(move |_: &mut Arena| {
             // The arena stays unused: it stands for a core, so that no more hashes run than there are
             // cores. It is waited for last, because nobody waits for the annex who has one.
             let mut room = memory.arena(need)?;
             work(&mut room)
         });
+        let verdict = self.hashers.run(deadline, Work::Unknown(work));
         drop(annex);
         settle(attempt, verdict)
     }

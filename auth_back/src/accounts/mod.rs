@@ -33,10 +33,10 @@ pub use profile::{AgeError, NameError};
 pub use sessions::{Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
-use self::hashers::Length;
+use self::hashers::{HashOutcome, Work};
 use crate::credentials::{
     AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
-    PepperKeyring, TokenDigest, TokenError, TokenKeyring,
+    PepperKeyring, Salt, TokenDigest, TokenError, TokenKeyring,
 };
 use crate::guard::Guard;
 use crate::ids::{Snowflakes, UserId};
@@ -103,17 +103,19 @@ impl Accounts {
     ) -> Answer<PasswordRecord> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
         let password = Arc::clone(password);
-        let record = self.hashers.run(deadline, Length::Usual, move |arena| {
-            PasswordRecord::create(user_id, &password, params, &peppers, arena)
-        })?;
-        Ok(record?)
+        let salt = Salt::random()?;
+        let after = move |tag: HashOutcome| -> Answer<_> {
+            Ok(PasswordRecord::of_tag(user_id, &tag?, salt, params, &peppers)?)
+        };
+        self.hashers
+            .run(deadline, Work::Usual { password, salt, params, after: Box::new(after) })?
     }
 
     /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy
     /// lane, and there are several of those for each arena: so few may wait that most of them stay free
     /// for logins that fit.
     fn annex(&self, deadline: Instant) -> Answer<pool::Lent<'_, AnnexManager>> {
-        let waiters_max = (self.arenas.config().size() - 1).max(1);
+        let waiters_max = (self.hashers.threads() - 1).max(1);
         if self.annex.stats().waiting >= waiters_max {
             return Err(AccountError::TimedOut);
         }

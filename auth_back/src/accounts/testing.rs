@@ -167,7 +167,8 @@ fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     let manager = ArenaManager::new(HashEngine::default(), rules.params);
     let arenas = Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check());
     let callers = NonZeroUsize::new(64).unwrap();
-    let hashers = Hashers::start(arenas.clone(), callers, Niceness::default()).unwrap();
+    let hashers =
+        Hashers::start(arenas.clone(), NonZeroUsize::MIN, callers, Niceness::default()).unwrap();
     (arenas, hashers)
 }
 

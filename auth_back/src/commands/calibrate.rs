@@ -3,8 +3,10 @@
 //! OWASP's sets are equally strong and not equally fast: with less memory and more passes, more of a hash
 //! stays in the processor's caches. Which one serves most logins depends on the machine, so this measures
 //! all of them, with both engines: the time of one hash alone, which a user waits for, and how many a second
-//! all threads of `--hash-threads` compute together, which bounds the logins a second.
+//! all threads of `--hash-threads` compute together, which bounds the logins a second; two at a time, where they would
+//! (`--hashes-per-thread`).
 
+use std::num::NonZeroUsize;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ use crate::memory::Needs;
 use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+
+const SALT: Salt = Salt([7; 16]);
 
 fn command() -> Command {
     Command::new("calibrate")
@@ -57,11 +61,14 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let memory = usable_memory();
     let mut measured = Vec::new();
     for params in Params::owasp_sets() {
-        let needs = Needs::of(settings, params);
-        let fits = needs.check(memory).is_ok();
+        let per_thread = Needs::per_thread(settings, params, memory);
         for engine in HashEngine::ALL {
+            let per_thread = if engine.gains_from_two() { per_thread } else { NonZeroUsize::MIN };
+            let in_twos = per_thread > NonZeroUsize::MIN;
+            let needs = Needs::of(settings, params, per_thread);
+            let fits = needs.check(memory).is_ok();
             if engine == HashEngine::Simd
-                && let Err(fault) = HashEngine::fastest_correct(params, 0)
+                && let Err(fault) = HashEngine::fastest_correct(params, 0, in_twos)
             {
                 tell(&format!("{params}: the simd engine is left out: {fault}"));
                 continue;
@@ -70,7 +77,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
                 argon2: params.to_string(),
                 engine: name(engine),
                 milliseconds: alone(engine, params)?.as_secs_f64() * 1_000.0,
-                hashes_per_second: together(engine, params, threads)?,
+                hashes_per_second: together(engine, params, threads, in_twos)?,
                 memory_bytes: needs.arenas_bytes,
                 fits,
             });
@@ -142,27 +149,31 @@ fn alone(engine: HashEngine, params: Params) -> Result<Duration, Box<dyn std::er
     Ok(times[CALIBRATE_HASHES_ALONE / 2])
 }
 
-/// Hashes a second of so many threads, each with an arena of its own.
+/// Hashes a second of so many threads, each with an arena of its own, or two.
 fn together(
     engine: HashEngine,
     params: Params,
     threads: usize,
+    in_twos: bool,
 ) -> Result<f64, Box<dyn std::error::Error>> {
     let mut arenas = Vec::new();
     for _ in 0..threads {
-        arenas.push(Arena::new(engine, params)?);
+        let second = if in_twos { Some(Arena::new(engine, params)?) } else { None };
+        arenas.push((Arena::new(engine, params)?, second));
     }
     let start = Barrier::new(threads);
     let rates = thread::scope(|scope| {
-        let hasher = |mut arena: Arena| {
+        let hasher = |(mut arena, mut second): (Arena, Option<Arena>)| {
             let start = &start;
             scope.spawn(move || {
                 start.wait();
                 let began = Instant::now();
                 let mut count = 0.0;
                 while began.elapsed() < CALIBRATE_TIME {
-                    hash(&mut arena, params)?;
-                    count += 1.0;
+                    count += match &mut second {
+                        None => hash(&mut arena, params).map(|()| 1.0)?,
+                        Some(second) => hash_two([&mut arena, second], params).map(|()| 2.0)?,
+                    };
                 }
                 // By its own clock, since its last hash ends after the time is up.
                 Ok::<f64, HashError>(count / began.elapsed().as_secs_f64())
@@ -178,8 +189,16 @@ fn together(
 }
 
 fn hash(arena: &mut Arena, params: Params) -> Result<(), HashError> {
-    let password = Password::for_login("correct horse battery").expect("a password");
-    arena.hash(&password, &Salt([7; 16]), params).map(drop)
+    arena.hash(&password(), &SALT, params).map(drop)
+}
+
+fn hash_two(arenas: [&mut Arena; 2], params: Params) -> Result<(), HashError> {
+    let password = password();
+    Arena::hash_two(arenas, [(&password, &SALT); 2], params).map(drop)
+}
+
+fn password() -> Password {
+    Password::for_login("correct horse battery").expect("a password")
 }
 
 #[cfg(test)]
@@ -211,7 +230,9 @@ mod tests {
         let params = Params::in_record(8, 1, 1).unwrap();
         for engine in HashEngine::ALL {
             assert!(alone(engine, params).unwrap() > Duration::ZERO);
-            assert!(together(engine, params, 2).unwrap() > 2.0);
+            for in_twos in [false, true] {
+                assert!(together(engine, params, 2, in_twos).unwrap() > 2.0);
+            }
         }
     }
 }

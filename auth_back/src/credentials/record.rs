@@ -92,6 +92,19 @@ pub enum Verdict {
     Mismatch,
 }
 
+impl Verdict {
+    /// Compares what a password gave with what it has to give, in constant time.
+    pub fn on(offered: &Tag, stored: &Tag) -> Self {
+        Self::from(bool::from(offered.ct_eq(stored)))
+    }
+}
+
+impl From<bool> for Verdict {
+    fn from(matches: bool) -> Self {
+        if matches { Self::Match } else { Self::Mismatch }
+    }
+}
+
 /// Why no record was made. The server is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
@@ -167,23 +180,26 @@ impl PasswordRecord {
         peppers: &PepperKeyring,
         arena: &mut Arena,
     ) -> Result<Self, CreateError> {
-        let function = Function::Ours { params, salt: Salt::random()? };
-        let header = Header { function, pepper: peppers.active_id() };
-        Ok(Self::assemble(user, password, header, Nonce::random()?, peppers, arena)?)
+        let salt = Salt::random()?;
+        let tag = arena.hash(password, &salt, params)?;
+        Ok(Self::of_tag(user, &tag, salt, params, peppers)?)
     }
 
-    /// The part of [`create`](Self::create) that is a function of its arguments. `header` names the
-    /// active pepper.
-    fn assemble(
+    /// The same for a tag that [`Arena::hash`] gave for that salt and these parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] when there is no nonce.
+    pub fn of_tag(
         user: UserId,
-        password: &Password,
-        header: Header,
-        nonce: Nonce,
+        tag: &Tag,
+        salt: Salt,
+        params: Params,
         peppers: &PepperKeyring,
-        arena: &mut Arena,
-    ) -> Result<Self, HashError> {
-        let tag = header.function.hash(password.expose(), TAG_LEN, arena)?;
-        Ok(Self::seal(user, &tag, header, nonce, peppers))
+    ) -> Result<Self, RandomError> {
+        let header =
+            Header { function: Function::Ours { params, salt }, pepper: peppers.active_id() };
+        Ok(Self::seal(user, tag, header, Nonce::random()?, peppers))
     }
 
     /// Seals a hash that another system made of the password of `user` under the active pepper.
@@ -232,8 +248,12 @@ impl PasswordRecord {
         Self { header, nonce, sealed }
     }
 
-    /// The tag, if everything is as it was sealed for `user`.
-    fn open(&self, user: UserId, peppers: &PepperKeyring) -> Result<Tag, VerifyError> {
+    /// The tag that the password of `user` has to give, if everything is as it was sealed for them.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] when it does not open.
+    pub fn open(&self, user: UserId, peppers: &PepperKeyring) -> Result<Tag, VerifyError> {
         let id = self.header.pepper;
         let pepper = peppers.pepper(id).ok_or(VerifyError::UnknownPepper(id))?;
         pepper
@@ -322,7 +342,7 @@ impl PasswordRecord {
         {
             matches = same(typed)?;
         }
-        Ok(if matches { Verdict::Match } else { Verdict::Mismatch })
+        Ok(Verdict::from(matches))
     }
 
     /// The memory that verifying takes.
@@ -331,6 +351,15 @@ impl PasswordRecord {
         match &self.header.function {
             Function::Ours { params, .. } => Need::Blocks(*params),
             Function::Foreign { function, .. } => function.need(),
+        }
+    }
+
+    /// The salt and the parameters of [`Arena::hash`], if that is what made the tag.
+    #[must_use]
+    pub fn recipe(&self) -> Option<(Salt, Params)> {
+        match self.header.function {
+            Function::Ours { params, salt } => Some((salt, params)),
+            Function::Foreign { .. } => None,
         }
     }
 

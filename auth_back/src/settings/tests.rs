@@ -17,7 +17,7 @@ fn raw(flags: &[&str]) -> Raw {
     }
 }
 
-fn read(flags: &[&str]) -> Result<Settings, String> {
+pub(crate) fn read(flags: &[&str]) -> Result<Settings, String> {
     raw(flags).check(Settings::read).map_err(|errors| errors.to_string())
 }
 
@@ -36,6 +36,7 @@ fn defaults_are_valid() {
     assert_eq!(settings.passwords.service_names, ["gatehouse"]);
     assert_eq!(settings.store_connections, CONNECTIONS_DEFAULT);
     assert_eq!(settings.hash_threads, available_cores());
+    assert_eq!(settings.hashes_per_thread, None);
     assert_eq!(settings.store.to_string(), "sqlite:./data/users.sqlite");
     assert!(!settings.accept_v1);
     assert!(!settings.uniform_auth_errors);
@@ -101,6 +102,7 @@ fn the_ends_of_ranges_are_allowed() {
     read(&[
         "--store-connections=128",
         "--hash-threads=256",
+        "--hashes-per-thread=2",
         "--rehash-rate=10000",
         "--password-chars-min=64",
         "--password-chars-max=64",
@@ -117,6 +119,7 @@ fn the_ends_of_ranges_are_allowed() {
     read(&[
         "--store-connections=1",
         "--hash-threads=1",
+        "--hashes-per-thread=1",
         "--rehash-rate=0",
         "--password-chars-min=8",
         "--password-chars-max=256",
@@ -173,6 +176,10 @@ fn bad_values_are_refused_with_what_is_allowed() {
     for threads in ["0", "257", "+1", "all", ""] {
         let want = "auto or a whole number from 1 to 256";
         check_refused(&format!("--hash-threads={threads}"), want);
+    }
+    for count in ["0", "3", "+1", "all", ""] {
+        let want = "auto or a whole number from 1 to 2";
+        check_refused(&format!("--hashes-per-thread={count}"), want);
     }
     for node in ["0", "0.32", "32.0", "0.0.0", "+1.0", "1.", "a.b"] {
         let want = "DATACENTER.MACHINE, each from 0 to 31, such as 0.7";

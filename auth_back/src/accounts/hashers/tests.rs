@@ -2,6 +2,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use subtle::ConstantTimeEq as _;
+
 use super::*;
 use crate::credentials::{HashEngine, Params, Password, Salt};
 
@@ -15,10 +17,35 @@ fn params() -> Params {
 
 /// One thread, and its arena.
 fn hashers() -> (Hashers, Pool<ArenaManager>) {
-    let config = pool::Config::new(1).unwrap().without_liveness_check();
+    hashers_with(1)
+}
+
+/// One thread, and its arenas.
+fn hashers_with(arenas: usize) -> (Hashers, Pool<ArenaManager>) {
+    let config = pool::Config::new(arenas).unwrap().without_liveness_check();
     let arenas = Pool::new(ArenaManager::new(HashEngine::Simd, params()), config);
     let callers = NonZeroUsize::new(8).unwrap();
-    (Hashers::start(arenas.clone(), callers, Niceness::default()).unwrap(), arenas)
+    (
+        Hashers::start(arenas.clone(), NonZeroUsize::MIN, callers, Niceness::default()).unwrap(),
+        arenas,
+    )
+}
+
+fn unknown<T>(work: impl FnOnce(&mut Arena) -> T + Send + 'static) -> Work<T> {
+    Work::Unknown(Box::new(work))
+}
+
+fn usual<T>(after: impl FnOnce(HashOutcome) -> T + Send + 'static) -> Work<T> {
+    of("correct horse", params(), after)
+}
+
+fn of<T>(
+    password: &str,
+    params: Params,
+    after: impl FnOnce(HashOutcome) -> T + Send + 'static,
+) -> Work<T> {
+    let password = Arc::new(Password::for_login(password).unwrap());
+    Work::Usual { password, salt: Salt([7; 16]), params, after: Box::new(after) }
 }
 
 fn hash_a_password(arena: &mut Arena) {
@@ -33,21 +60,23 @@ fn an_arena_is_clean_unless_a_hash_waits() {
     let (go, goes) = mpsc::channel();
     thread::scope(|scope| {
         let first = scope.spawn(|| {
-            hashers.run(patient(), Length::Usual, move |arena| {
+            let work = unknown(move |arena| {
                 let was_clean = arena.is_wiped();
                 hash_a_password(arena);
                 begun.send(()).unwrap();
                 goes.recv().unwrap();
                 (was_clean, !arena.is_wiped())
-            })
+            });
+            hashers.run(patient(), work)
         });
         begins.recv().unwrap();
         let second = scope.spawn(|| {
-            hashers.run(patient(), Length::Usual, |arena| {
+            let work = unknown(|arena| {
                 let was_clean = arena.is_wiped();
                 hash_a_password(arena);
                 was_clean
-            })
+            });
+            hashers.run(patient(), work)
         });
         while hashers.stats().snapshot().queued == 0 {
             thread::yield_now();
@@ -67,7 +96,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
 fn a_hash_that_comes_too_late_is_not_begun() {
     let (hashers, arenas) = hashers();
     let check = |deadline| {
-        let outcome = hashers.run(deadline, Length::Usual, |_| ());
+        let outcome = hashers.run(deadline, unknown(|_| ()));
         assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
     };
     check(Instant::now());
@@ -75,25 +104,23 @@ fn a_hash_that_comes_too_late_is_not_begun() {
     check(Instant::now() + Duration::from_millis(20));
     drop(only_one);
     assert_eq!(hashers.begun(), 0);
-    hashers.run(patient(), Length::Usual, hash_a_password).unwrap();
+    hashers.run(patient(), unknown(hash_a_password)).unwrap();
 }
 
 #[test]
 fn a_panic_is_told_and_costs_its_hash_only() {
     let (hashers, arenas) = hashers();
     for _ in 0..3 {
-        let outcome = hashers.run(patient(), Length::Usual, |arena| {
+        let work = unknown(|arena| {
             hash_a_password(arena);
             panic!("of the test");
         });
+        let outcome = hashers.run(patient(), work);
         let outcome: Answer<()> = outcome;
         let dropped = AccountError::Internal(InternalError::Dropped);
         assert_eq!(format!("{outcome:?}"), format!("{:?}", Err::<(), _>(dropped)));
     }
-    assert!(
-        hashers.run(patient(), Length::Usual, |arena| arena.is_wiped()).unwrap(),
-        "another arena"
-    );
+    assert!(hashers.run(patient(), unknown(|arena| arena.is_wiped())).unwrap(), "another arena");
     assert!(arenas.acquire(patient()).unwrap().is_wiped());
 }
 
@@ -105,7 +132,7 @@ fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
         let (told, tells) = mpsc::channel();
         let call = Call(Arc::clone(&bell) as Arc<dyn Bell>);
         let rung = bell.0.load(Ordering::Relaxed);
-        hashers.submit(deadline, Length::Usual, work, move |outcome| {
+        hashers.submit(deadline, unknown(work), move |outcome| {
             told.send(outcome).unwrap();
             call
         });
@@ -134,25 +161,155 @@ impl Bell for Counter {
 
 #[test]
 fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
-    const THREADS: u64 = 3;
-    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(THREADS));
-    let add = |length, next, queued, rung: usize| {
-        calls.add(Call(Arc::clone(&bell) as Arc<dyn Bell>), length, next, queued);
-        assert_eq!(bell.0.load(Ordering::Relaxed), rung);
+    const AT_A_TIME: u64 = 3;
+    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(AT_A_TIME));
+    let job = |is_usual| {
+        let post = |bell| Call(bell);
+        let bell: Arc<Counter> = Arc::default();
+        if is_usual {
+            let password = Arc::new(Password::for_login("correct horse").unwrap());
+            let post = Box::new(move |_: Answer<HashOutcome>| post(bell));
+            Job::Usual(Usual { password, salt: Salt([7; 16]), params: params(), post })
+        } else {
+            Job::Unknown(Box::new(move |_: Answer<&mut Arena>| post(bell)))
+        }
     };
-    let (usual, unknown) = (Length::Usual, Length::Unknown);
+    let call = || Call(Arc::clone(&bell) as Arc<dyn Bell>);
+    let has_rung = |rung: usize| assert_eq!(bell.0.load(Ordering::Relaxed), rung);
+    let (usual, unknown) = (job(true), job(false));
+    let add = |is_usual, next: Option<&Job>, queued, rung: usize| {
+        calls.add([call()], is_usual, next, queued);
+        has_rung(rung);
+    };
     let enough = HASHES_CALLED_TOGETHER;
-    (1..enough).for_each(|_| add(usual, Some(usual), THREADS, 0));
-    add(usual, Some(usual), THREADS, enough);
-    add(usual, Some(usual), THREADS, enough);
-    add(usual, None, 0, enough + 2);
-    add(usual, Some(usual), THREADS, enough + 2);
-    add(usual, Some(unknown), THREADS, enough + 4);
+    (1..enough).for_each(|_| add(true, Some(&usual), AT_A_TIME, 0));
+    add(true, Some(&usual), AT_A_TIME, enough);
+    add(true, Some(&usual), AT_A_TIME, enough);
+    add(true, None, 0, enough + 2);
+    add(true, Some(&usual), AT_A_TIME, enough + 2);
+    add(true, Some(&unknown), AT_A_TIME, enough + 4);
     // It may hold the annex.
-    add(unknown, Some(usual), THREADS, enough + 5);
-    add(usual, Some(usual), THREADS, enough + 5);
+    add(false, Some(&usual), AT_A_TIME, enough + 5);
+    add(true, Some(&usual), AT_A_TIME, enough + 5);
     // A thread would soon have nothing to do.
-    add(usual, Some(usual), THREADS - 1, enough + 7);
+    add(true, Some(&usual), AT_A_TIME - 1, enough + 7);
+    // Two that were hashed together.
+    calls.add([call(), call()], true, Some(&usual), AT_A_TIME);
+    has_rung(enough + 7);
+    calls.add([call(), call()], true, Some(&usual), AT_A_TIME);
+    has_rung(enough + 11);
+}
+
+/// Has the only thread of `hashers` busy until these wait for it, in this order, and gives what they come to.
+fn in_a_row<T: Send + 'static>(hashers: &Hashers, works: Vec<Work<T>>) -> Vec<Answer<T>> {
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let work = unknown(move |_| {
+                begun.send(()).unwrap();
+                goes.recv().unwrap();
+            });
+            hashers.run(patient(), work).unwrap();
+        });
+        begins.recv().unwrap();
+        let mut threads = Vec::new();
+        for (before, work) in works.into_iter().enumerate() {
+            threads.push(scope.spawn(move || hashers.run(patient(), work)));
+            while hashers.stats().snapshot().queued <= before as u64 {
+                thread::yield_now();
+            }
+        }
+        go.send(()).unwrap();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn expected(password: &str, params: Params) -> Tag {
+    let mut arena = Arena::new(HashEngine::Reference, params).unwrap();
+    arena.hash(&Password::for_login(password).unwrap(), &Salt([7; 16]), params).unwrap()
+}
+
+/// Hashes so, with two arenas; so many of them are to be computed together.
+#[track_caller]
+fn check_row(row: &[(&'static str, Params)], together: u64) {
+    let (hashers, arenas) = hashers_with(2);
+    let works = row.iter().map(|(password, params)| of(password, *params, |tag| tag.unwrap()));
+    for (tag, (password, params)) in in_a_row(&hashers, works.collect()).iter().zip(row) {
+        let is_right = tag.as_ref().unwrap().ct_eq(&expected(password, *params));
+        assert!(bool::from(is_right), "{password} {params}");
+    }
+    assert_eq!(hashers.together(), together);
+    assert_eq!(hashers.begun(), 1 + row.len() as u64);
+    let deadline = patient();
+    let both = [arenas.acquire(deadline).unwrap(), arenas.acquire(deadline).unwrap()];
+    assert!(both.iter().all(|arena| arena.is_wiped()));
+}
+
+#[test]
+fn two_that_wait_are_hashed_together() {
+    let usual = params();
+    check_row(&[("ada", usual), ("bob", usual)], 2);
+    // The last has nobody to go with.
+    check_row(&[("ada", usual), ("bob", usual), ("cyd", usual)], 2);
+    check_row(&[("ada", usual), ("bob", usual), ("cyd", usual), ("dan", usual)], 4);
+    let other = Params::in_record(32, 2, 1).unwrap();
+    check_row(&[("ada", usual), ("bob", other), ("cyd", other), ("dan", usual)], 2);
+}
+
+#[test]
+fn what_is_not_usual_is_hashed_alone() {
+    let (hashers, _arenas) = hashers_with(2);
+    let works = vec![
+        usual(|tag| tag.is_ok()),
+        unknown(|_| true),
+        unknown(|_| true),
+        usual(|tag| tag.is_ok()),
+    ];
+    assert!(in_a_row(&hashers, works).into_iter().all(|outcome| outcome.unwrap()));
+    assert_eq!(hashers.together(), 0);
+    assert_eq!(hashers.begun(), 5);
+}
+
+#[test]
+fn one_arena_for_each_thread_is_for_one_hash() {
+    let (hashers, _arenas) = hashers();
+    let works = vec![usual(|tag| tag.is_ok()), usual(|tag| tag.is_ok())];
+    assert!(in_a_row(&hashers, works).into_iter().all(|outcome| outcome.unwrap()));
+    assert_eq!(hashers.together(), 0);
+}
+
+/// A thread that is always busy leaves no arena with what a hash has left for longer than the next two take.
+#[test]
+fn arenas_take_turns() {
+    let (hashers, _arenas) = hashers_with(2);
+    let works = (0..4).map(|_| {
+        unknown(|arena| {
+            let was_clean = arena.is_wiped();
+            hash_a_password(arena);
+            (was_clean, arena.is_wiped())
+        })
+    });
+    let outcomes = in_a_row(&hashers, works.collect());
+    let (were_clean, are_clean): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().map(Result::unwrap).unzip();
+    assert_eq!(were_clean, [true, true, are_clean[0], are_clean[1]]);
+}
+
+#[test]
+fn a_panic_takes_with_it_only_what_is_hashed_together() {
+    let (hashers, arenas) = hashers_with(2);
+    let works = vec![
+        usual(|_| -> bool { panic!("of the test") }),
+        usual(|tag| tag.is_ok()),
+        usual(|tag| tag.is_ok()),
+    ];
+    let outcomes = in_a_row(&hashers, works);
+    let told: Vec<_> = outcomes.into_iter().map(|outcome| outcome.is_ok()).collect();
+    assert_eq!(told, [false, false, true]);
+    let deadline = patient();
+    let both = [arenas.acquire(deadline).unwrap(), arenas.acquire(deadline).unwrap()];
+    assert!(both.iter().all(|arena| arena.is_wiped()));
 }
 
 #[test]
@@ -165,22 +322,21 @@ fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
     // Not scoped threads: this is to fail, not to wait for ever.
     let [first, second, third] = [(); 3].map(|()| Arc::clone(&hashers));
     thread::spawn(move || {
-        let outcome = first.run(patient(), Length::Usual, move |_| {
+        let work = usual(move |_| {
             begun.send(()).unwrap();
             goes.recv().unwrap();
         });
+        let outcome = first.run(patient(), work);
         done.send(outcome.is_ok()).unwrap();
     });
     begins.recv().unwrap();
-    thread::spawn(move || {
-        second.run(patient(), Length::Usual, |_| -> () { panic!("of the test") })
-    });
+    thread::spawn(move || second.run(patient(), usual(|_| -> () { panic!("of the test") })));
     while hashers.stats().snapshot().queued == 0 {
         thread::yield_now();
     }
     // One more, so that the first need not be called to bring the next; and it ends after the test.
     let (_hold, held) = mpsc::channel::<()>();
-    thread::spawn(move || third.run(patient(), Length::Usual, move |_| held.recv().is_ok()));
+    thread::spawn(move || third.run(patient(), usual(move |_| held.recv().is_ok())));
     while hashers.stats().snapshot().queued == 1 {
         thread::yield_now();
     }

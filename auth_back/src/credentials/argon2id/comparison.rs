@@ -1,6 +1,5 @@
 //! Whether the fast engine gives the tags of the reference, found out at every start.
 
-use std::iter;
 use std::thread;
 
 use subtle::{Choice, ConstantTimeEq as _};
@@ -21,9 +20,11 @@ impl HashEngine {
     /// with a few smaller parameters, for each flavour that a record may have, on random passwords
     /// and salts, in a fresh arena and in one that another hash has used.
     ///
-    /// Computes for about as long as a hash of the reference and three of the other engine take, or as the longer of
-    /// the two where there is a second core. There are never more than two arenas meanwhile. Up to `arenas` of them,
-    /// as good as new, come with the answer, so that a server need not make them again.
+    /// With `in_twos` also two hashes together, which takes one arena more.
+    ///
+    /// Computes for about as long as a hash of the reference and three or four of the other engine take, or as the longer
+    /// of the two where there is a second core. There are never more than two arenas meanwhile, or three. Up to `arenas`
+    /// of them, as good as new, come with the answer, so that a server need not make them again.
     ///
     /// # Errors
     ///
@@ -31,8 +32,9 @@ impl HashEngine {
     pub fn fastest_correct(
         params: Params,
         arenas: usize,
+        in_twos: bool,
     ) -> Result<(Self, Vec<Arena>), EngineFault> {
-        Ok((Self::Simd, compare(Self::Simd, params, arenas)?))
+        Ok((Self::Simd, compare(Self::Simd, params, arenas, in_twos)?))
     }
 }
 
@@ -48,7 +50,12 @@ pub enum EngineFault {
 }
 
 /// Compares an engine with the reference, side by side: no server starts before it knows.
-fn compare(engine: HashEngine, params: Params, arenas: usize) -> Result<Vec<Arena>, EngineFault> {
+fn compare(
+    engine: HashEngine,
+    params: Params,
+    arenas: usize,
+    in_twos: bool,
+) -> Result<Vec<Arena>, EngineFault> {
     let case = Case::random(params, Flavour::OURS).ok_or(EngineFault::Failed)?;
     // The kernel takes as long to clear memory as half a hash takes, so it had better be memory that is needed
     // later: the reference computes in an arena of the other engine, where that lends it.
@@ -60,17 +67,22 @@ fn compare(engine: HashEngine, params: Params, arenas: usize) -> Result<Vec<Aren
                 let tag = case.expected(&mut arena)?;
                 Some((tag, Some(arena).filter(|_| lender == engine)))
             });
-        let fast = Arena::new(engine, params).ok().and_then(|mut arena| {
-            let tags = case.given(&mut arena)?;
+        let fast = || {
+            let mut arenas = vec![Arena::new(engine, params).ok()?];
+            if in_twos {
+                arenas.push(Arena::new(engine, params).ok()?);
+            }
+            let tags = case.given(&mut arenas)?;
             // On this thread, since the reference takes about twice as long.
-            Some((agree_on_small(engine)?, tags, arena))
-        });
+            Some((agree_on_small(engine)?, tags, arenas))
+        };
+        let fast = fast();
         (reference.ok().and_then(|thread| thread.join().ok()).flatten(), fast)
     });
     let (expected, another) = reference.ok_or(EngineFault::Failed)?;
-    let (small, given, arena) = fast.ok_or(EngineFault::Failed)?;
+    let (small, given, made) = fast.ok_or(EngineFault::Failed)?;
     if bool::from(small & agree(&expected, &given)) {
-        Ok(iter::once(arena).chain(another).take(arenas).collect())
+        Ok(made.into_iter().chain(another).take(arenas).collect())
     } else {
         Err(EngineFault::Differs)
     }
@@ -82,18 +94,23 @@ fn agree_on_small(engine: HashEngine) -> Option<Choice> {
     for (m_kib, t, p) in SMALL {
         let params = Params::in_record(m_kib, t, p).ok()?;
         let mut reference = Arena::new(HashEngine::Reference, params).ok()?;
-        let mut arena = Arena::new(engine, params).ok()?;
+        let mut arenas = [Arena::new(engine, params).ok()?, Arena::new(engine, params).ok()?];
         for flavour in Flavour::ALL {
             let case = Case::random(params, flavour)?;
-            agreed &= agree(&case.expected(&mut reference)?, &case.given(&mut arena)?);
+            agreed &= agree(&case.expected(&mut reference)?, &case.given(&mut arenas)?);
+        }
+        let cases = [Case::random(params, Flavour::OURS)?, Case::random(params, Flavour::OURS)?];
+        let [one, other] = &mut arenas;
+        let given = Case::together([one, other], cases.each_ref())?;
+        for (case, given) in cases.iter().zip(&given) {
+            agreed &= case.expected(&mut reference)?.ct_eq(given);
         }
     }
     Some(agreed)
 }
 
-fn agree(expected: &Tag, given: &[Tag; 2]) -> Choice {
-    let [fresh, used] = given;
-    expected.ct_eq(fresh) & expected.ct_eq(used)
+fn agree(expected: &Tag, given: &[Tag]) -> Choice {
+    given.iter().fold(Choice::from(1), |agreed, tag| agreed & expected.ct_eq(tag))
 }
 
 /// Random input, and what to make of it.
@@ -118,22 +135,36 @@ impl Case {
         arena.hash_by_reference(*flavour, password, &salt.0, *params).ok()
     }
 
-    /// What the arena's engine makes of it, in an arena as it is when it is new and in one that was used. Leaves no
-    /// traces.
-    fn given(&self, arena: &mut Arena) -> Option<[Tag; 2]> {
+    /// What the arenas' engine makes of it, in the first as it is when it is new and as it is when it was used; there, if
+    /// there is a second, together with another hash of the same in that. Leaves no traces.
+    fn given(&self, arenas: &mut [Arena]) -> Option<Vec<Tag>> {
         // It takes no more than a single pass to leave a trace in every block.
         let single_pass = Params::in_record(self.params.m_kib(), 1, self.params.p()).ok()?;
         let hash = |arena: &mut Arena, password: &[u8], params| {
             arena.hash_as(self.flavour, password, &self.salt.0, params, TAG_LEN).ok()
         };
         // As logins that queue find it: the third hash has the traces of the second below it.
-        arena.keep_traces(true);
+        arenas.iter_mut().for_each(|arena| arena.keep_traces(true));
+        let (arena, beside) = arenas.split_first_mut()?;
         let fresh = hash(arena, &self.password, self.params);
         let traces = hash(arena, &self.another, single_pass);
-        let used = hash(arena, &self.password, self.params);
-        arena.keep_traces(false);
-        arena.wipe();
-        traces.and(Some([fresh?, used?]))
+        let used = match beside {
+            [] => hash(arena, &self.password, self.params).map(|tag| vec![tag]),
+            [beside, ..] => Self::together([arena, beside], [self, self]).map(Vec::from),
+        };
+        for arena in arenas {
+            arena.keep_traces(false);
+            arena.wipe();
+        }
+        let (mut tags, fresh) = (used?, fresh?);
+        tags.push(fresh);
+        traces.and(Some(tags))
+    }
+
+    /// Two, which have parameters and flavour in common.
+    fn together(arenas: [&mut Arena; 2], cases: [&Self; 2]) -> Option<[Tag; 2]> {
+        let inputs = cases.map(|case| (case.password.as_slice(), case.salt.0.as_slice()));
+        Arena::hash_two_as(cases[0].flavour, arenas, inputs, cases[0].params).ok()
     }
 }
 
@@ -147,10 +178,10 @@ mod tests {
 
     #[test]
     fn engines_agree_and_their_arenas_are_as_new() {
-        for wanted in [0, 1, 2, 3] {
-            let (engine, arenas) = HashEngine::fastest_correct(params(), wanted).unwrap();
+        for (wanted, in_twos) in (0..5).flat_map(|wanted| [(wanted, false), (wanted, true)]) {
+            let (engine, arenas) = HashEngine::fastest_correct(params(), wanted, in_twos).unwrap();
             assert_eq!(engine, HashEngine::Simd);
-            let there_are = if Arena::lends(engine) { 2 } else { 1 };
+            let there_are = 1 + usize::from(in_twos) + usize::from(Arena::lends(engine));
             assert_eq!(arenas.len(), wanted.min(there_are));
             for arena in arenas {
                 assert!(arena.is_wiped() && !arena.keeps_traces);
@@ -165,9 +196,12 @@ mod tests {
         let case = Case::random(params(), Flavour::OURS).unwrap();
         let expected =
             case.expected(&mut Arena::new(HashEngine::Reference, params()).unwrap()).unwrap();
-        let mut given = case.given(&mut Arena::new(HashEngine::Simd, params()).unwrap()).unwrap();
+        let arena = || Arena::new(HashEngine::Simd, params()).unwrap();
+        assert_eq!(case.given(&mut [arena()]).unwrap().len(), 2);
+        let mut given = case.given(&mut [arena(), arena()]).unwrap();
         assert!(bool::from(agree(&expected, &given)));
-        for which in [0, 1] {
+        assert_eq!(given.len(), 3);
+        for which in 0..3 {
             given[which].expose_mut()[TAG_LEN - 1] ^= 1;
             assert!(!bool::from(agree(&expected, &given)), "tag {which}");
             given[which].expose_mut()[TAG_LEN - 1] ^= 1;

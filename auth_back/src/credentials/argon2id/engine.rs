@@ -3,6 +3,7 @@
 use std::fmt;
 
 use argon2::{Argon2, Block};
+use argon2_simd::Isa;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::ZeroizeOnDrop;
 
@@ -27,6 +28,12 @@ pub enum HashEngine {
 impl HashEngine {
     /// Every engine.
     pub const ALL: [Self; 2] = [Self::Reference, Self::Simd];
+
+    /// Whether two hashes by one thread take less together than one after the other ([`Arena::hash_two`]).
+    #[must_use]
+    pub fn gains_from_two(self) -> bool {
+        self == Self::Simd && Isa::best().is_some_and(Isa::gains_from_two)
+    }
 }
 
 /// 16 bytes, drawn anew for each password and kept in its record. Not a secret.
@@ -138,7 +145,64 @@ impl Arena {
         self.hash_as(Flavour::OURS, password.expose(), &salt.0, params, TAG_LEN)
     }
 
-    /// The same for any flavour, any salt of at least 8 bytes and a tag of `tag_len` bytes.
+    /// Two passwords, each with its salt, in two arenas: the same tags as [`hash`](Self::hash), but computed together where
+    /// the engine can do that.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::ArenaTooSmall`] when the parameters need more memory than either arena has; then there is neither tag.
+    pub fn hash_two(
+        arenas: [&mut Self; 2],
+        inputs: [(&Password, &Salt); 2],
+        params: Params,
+    ) -> Result<[Tag; 2], HashError> {
+        let inputs = inputs.map(|(password, salt)| (password.expose(), salt.0.as_slice()));
+        Self::hash_two_as(Flavour::OURS, arenas, inputs, params)
+    }
+
+    /// The same for any flavour.
+    pub(super) fn hash_two_as(
+        flavour: Flavour,
+        [one, other]: [&mut Self; 2],
+        inputs: [(&[u8], &[u8]); 2],
+        params: Params,
+    ) -> Result<[Tag; 2], HashError> {
+        let fits = one.kib().min(other.kib()) >= params.m_kib() as usize;
+        match (&mut one.memory, &mut other.memory) {
+            (Memory::Simd(first), Memory::Simd(second)) if fits => {
+                let inputs = inputs.map(|(password, salt)| argon2_simd::Input {
+                    password,
+                    salt,
+                    ..Default::default()
+                });
+                let mut tags = [(); 2].map(|()| Tag::blank(TAG_LEN));
+                let done = argon2_simd::Memory::hash_two(
+                    &flavour.costs(params),
+                    [&mut *first, &mut *second],
+                    inputs.each_ref(),
+                    tags.each_mut().map(Tag::expose_mut),
+                );
+                for (memory, keeps_traces) in
+                    [(first, one.keeps_traces), (second, other.keeps_traces)]
+                {
+                    if !keeps_traces {
+                        memory.wipe();
+                    }
+                }
+                done.map_err(HashError::Simd)?;
+                Ok(tags)
+            }
+            _ => {
+                let [first, second] = inputs;
+                Ok([
+                    one.hash_as(flavour, first.0, first.1, params, TAG_LEN)?,
+                    other.hash_as(flavour, second.0, second.1, params, TAG_LEN)?,
+                ])
+            }
+        }
+    }
+
+    /// One password, for any flavour, any salt of at least 8 bytes and a tag of `tag_len` bytes.
     pub(in super::super) fn hash_as(
         &mut self,
         flavour: Flavour,

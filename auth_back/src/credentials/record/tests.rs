@@ -54,15 +54,10 @@ fn known_record_is_made() {
     let header = Header { function, pepper: key_id(7) };
     let nonce = Nonce(std::array::from_fn(|index| 64 + u8::try_from(index).unwrap()));
     let (peppers, mut arena) = (peppers(&[(7, 0x42)]), arena());
-    let made = PasswordRecord::assemble(
-        user(USER),
-        &password(STAPLE),
-        header,
-        nonce,
-        &peppers,
-        &mut arena,
-    );
-    assert_eq!(made.unwrap().to_text(), KNOWN);
+    let tag = arena.hash(&password(STAPLE), &salt, params(64, 3)).unwrap();
+    let made = PasswordRecord::seal(user(USER), &tag, header, nonce, &peppers);
+    assert_eq!(made.to_text(), KNOWN);
+    assert_eq!(made.recipe(), Some((salt, params(64, 3))));
 }
 
 #[track_caller]
@@ -72,7 +67,15 @@ fn check_verify(
     keys: &[(u16, u8)],
     expected: Result<Verdict, VerifyError>,
 ) {
-    let verdict = record.verify(user(id), &password(text), &peppers(keys), &mut arena());
+    let (user, offered, peppers) = (user(id), password(text), peppers(keys));
+    let verdict = record.verify(user, &offered, &peppers, &mut arena());
+    assert_eq!(verdict, expected);
+    // The same in steps.
+    let Some((salt, params)) = record.recipe() else { return };
+    let verdict = record.open(user, &peppers).and_then(|stored| {
+        let tag = arena().hash(&offered, &salt, params)?;
+        Ok(Verdict::on(&tag, &stored))
+    });
     assert_eq!(verdict, expected);
 }
 

@@ -29,6 +29,51 @@ fn check(text: &str, (m, t, p): (u32, u32, u32), expected: &str) {
             assert_eq!(hex(tag.expose()), expected, "{engine:?} {text:?} {params}");
             assert!(arena.is_wiped(), "{params}");
         }
+        check_two(engine, text, params, expected);
+    }
+}
+
+/// The same as the first and as the second of two.
+#[track_caller]
+fn check_two(engine: HashEngine, text: &str, params: Params, expected: &str) {
+    let (mine, other) = (password(text), password("somebody else's"));
+    let (mut one, mut beside) = (arena(engine, params.m_kib()), arena(engine, params.m_kib() + 3));
+    let alone = one.hash(&other, &SALT, params).unwrap();
+    let mut two = |inputs: [(&Password, &Salt); 2]| {
+        let tags = Arena::hash_two([&mut one, &mut beside], inputs, params).unwrap();
+        assert!(one.is_wiped() && beside.is_wiped(), "{engine:?} {params}");
+        tags.map(|tag| hex(tag.expose()))
+    };
+    let expected = [expected, &hex(alone.expose())];
+    assert_eq!(two([(&mine, &SALT), (&other, &SALT)]), expected, "{engine:?} {text:?} {params}");
+    let [second, first] = two([(&other, &SALT), (&mine, &SALT)]);
+    assert_eq!([first, second].each_ref(), expected.each_ref(), "{engine:?} {text:?} {params}");
+}
+
+#[test]
+fn two_keep_the_traces_that_they_are_told_to_keep() {
+    let params = Params::in_record(64, 1, 1).unwrap();
+    let password = password("correct horse");
+    for keeps in [[false, true], [true, false]] {
+        let mut arenas = [arena(HashEngine::Simd, 64), arena(HashEngine::Simd, 64)];
+        arenas.iter_mut().zip(keeps).for_each(|(arena, keeps)| arena.keep_traces(keeps));
+        Arena::hash_two(arenas.each_mut(), [(&password, &SALT); 2], params).unwrap();
+        let traces = arenas.each_ref().map(|arena| !arena.is_wiped());
+        assert_eq!(traces, keeps.map(|keeps| keeps && Isa::best().is_some()));
+    }
+}
+
+#[test]
+fn two_need_room_each() {
+    let password = password("correct horse");
+    for engine in HashEngine::ALL {
+        for (sizes, arena_kib) in [([64, 63], 63), ([63, 64], 63)] {
+            let [mut one, mut other] = sizes.map(|kib| arena(engine, kib));
+            let params = Params::in_record(64, 1, 1).unwrap();
+            let done =
+                Arena::hash_two([&mut one, &mut other], [(&password, &SALT); 2], params).map(drop);
+            assert_eq!(done, Err(HashError::ArenaTooSmall { needed_kib: 64, arena_kib }));
+        }
     }
 }
 
