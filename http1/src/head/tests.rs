@@ -332,6 +332,22 @@ fn fields_are_found_by_name_and_repetition_is_an_error() {
 }
 
 #[test]
+fn fields_are_found_however_long_their_names_are() {
+    for length in (1..=130).filter(|&length| length != "Host".len()) {
+        let name = "x".repeat(length);
+        let input = with_lines(&format!("{}: a\r\n", name.to_uppercase()));
+        let mut slots = FieldSlots::new();
+        let head = Head::parse(&input, &mut slots).unwrap();
+        assert_eq!(head.field(&name), Ok(Some(&b"a"[..])), "{length}");
+        assert_eq!(head.fields(&name).count(), 1, "{length}");
+        for other in ["x".repeat(length + 1), "y".repeat(length)] {
+            assert_eq!(head.field(&other), Ok(None), "{length}");
+            assert_eq!(head.fields(&other).count(), 0, "{length}");
+        }
+    }
+}
+
+#[test]
 fn media_types_compare_without_case_and_parameters() {
     let check = |lines: &str, expected: bool| {
         let input = with_lines(lines);
