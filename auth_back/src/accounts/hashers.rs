@@ -237,9 +237,9 @@ impl Thread {
             match Rooms::acquire(&self.arenas, self.in_twos, task.deadline) {
                 Err(error) => drop(task.refuse(error.into())),
                 Ok(mut rooms) => {
-                    let mut next = self.unless_late(task).or_else(|| self.next(inbox));
-                    while let Some(job) = next {
-                        next = self.hash_one_or_two(job, inbox, &mut rooms);
+                    let mut next = Some(task);
+                    while let Some(task) = next {
+                        next = self.hash_one_or_two(task, inbox, &mut rooms);
                     }
                 }
             }
@@ -249,20 +249,23 @@ impl Thread {
     /// Gives what comes next, if there is anything.
     fn hash_one_or_two(
         &self,
-        job: Job,
+        task: Task,
         inbox: &mut Inbox<Task>,
         rooms: &mut Rooms<'_>,
-    ) -> Option<Job> {
+    ) -> Option<Task> {
+        let Some(Task { job, .. }) = unless_late(task) else { return inbox.try_recv() };
         // Where another thread is free, that takes it.
         let is_crowded = self.wanted.load(Ordering::Relaxed) > self.threads;
-        let beside =
-            if self.in_twos && is_crowded && job.is_usual() { self.next(inbox) } else { None };
+        let may_be_two = self.in_twos && is_crowded && job.is_usual();
+        let beside = if may_be_two { inbox.try_recv().and_then(unless_late) } else { None };
         match (job, beside, rooms.two()) {
-            (Job::Usual(one), Some(Job::Usual(other)), Some(two)) if one.params == other.params => {
+            (Job::Usual(one), Some(Task { job: Job::Usual(other), .. }), Some(two))
+                if one.params == other.params =>
+            {
                 self.begun.fetch_add(2, Ordering::Relaxed);
                 self.together.fetch_add(2, Ordering::Relaxed);
                 let calls = together([one, other], two);
-                let next = self.next(inbox);
+                let next = inbox.try_recv();
                 self.calls.add(calls, true, next.as_ref(), inbox.queued());
                 next
             }
@@ -270,31 +273,21 @@ impl Thread {
                 self.begun.fetch_add(1, Ordering::Relaxed);
                 let is_usual = job.is_usual();
                 let call = job.alone(rooms.one());
-                let next = beside.or_else(|| self.next(inbox));
+                let next = beside.or_else(|| inbox.try_recv());
                 self.calls.add([call], is_usual, next.as_ref(), inbox.queued());
                 next
             }
         }
     }
+}
 
-    /// The next that waits and is not late.
-    fn next(&self, inbox: &mut Inbox<Task>) -> Option<Job> {
-        loop {
-            match self.unless_late(inbox.try_recv()?) {
-                None => {}
-                job => return job,
-            }
-        }
+/// A hash that nobody waits for is not begun.
+fn unless_late(task: Task) -> Option<Task> {
+    if Instant::now() < task.deadline {
+        return Some(task);
     }
-
-    /// A hash that nobody waits for is not begun.
-    fn unless_late(&self, task: Task) -> Option<Job> {
-        if Instant::now() < task.deadline {
-            return Some(task.job);
-        }
-        drop(task.refuse(AccountError::TimedOut));
-        None
-    }
+    drop(task.refuse(AccountError::TimedOut));
+    None
 }
 
 /// Calls that are due for hashes that are done.
@@ -316,12 +309,12 @@ impl Calls {
         &self,
         calls: [Call; N],
         are_usual: bool,
-        next: Option<&Job>,
+        next: Option<&Task>,
         queued: u64,
     ) {
         let mut waiting = self.waiting.lock();
         waiting.extend(calls);
-        let is_due = !next.is_some_and(Job::is_usual)
+        let is_due = !next.is_some_and(|next| next.job.is_usual())
             || queued < self.at_a_time
             || !are_usual
             || waiting.len() >= HASHES_CALLED_TOGETHER;

@@ -163,21 +163,22 @@ impl Bell for Counter {
 fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
     const AT_A_TIME: u64 = 3;
     let (bell, calls) = (Arc::new(Counter::default()), Calls::among(AT_A_TIME));
-    let job = |is_usual| {
+    let task = |is_usual| {
         let post = |bell| Call(bell);
         let bell: Arc<Counter> = Arc::default();
-        if is_usual {
+        let job = if is_usual {
             let password = Arc::new(Password::for_login("correct horse").unwrap());
             let post = Box::new(move |_: Answer<HashOutcome>| post(bell));
             Job::Usual(Usual { password, salt: Salt([7; 16]), params: params(), post })
         } else {
             Job::Unknown(Box::new(move |_: Answer<&mut Arena>| post(bell)))
-        }
+        };
+        Task { deadline: patient(), job }
     };
     let call = || Call(Arc::clone(&bell) as Arc<dyn Bell>);
     let has_rung = |rung: usize| assert_eq!(bell.0.load(Ordering::Relaxed), rung);
-    let (usual, unknown) = (job(true), job(false));
-    let add = |is_usual, next: Option<&Job>, queued, rung: usize| {
+    let (usual, unknown) = (task(true), task(false));
+    let add = |is_usual, next: Option<&Task>, queued, rung: usize| {
         calls.add([call()], is_usual, next, queued);
         has_rung(rung);
     };
@@ -255,6 +256,40 @@ fn two_that_wait_are_hashed_together() {
     check_row(&[("ada", usual), ("bob", usual), ("cyd", usual), ("dan", usual)], 4);
     let other = Params::in_record(32, 2, 1).unwrap();
     check_row(&[("ada", usual), ("bob", other), ("cyd", other), ("dan", usual)], 2);
+}
+
+#[test]
+fn who_is_too_late_is_hashed_neither_alone_nor_beside() {
+    let (hashers, _arenas) = hashers_with(2);
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let hashers = &hashers;
+        scope.spawn(move || {
+            let work = unknown(move |_| {
+                begun.send(()).unwrap();
+                goes.recv().unwrap();
+            });
+            hashers.run(patient(), work).unwrap();
+        });
+        begins.recv().unwrap();
+        let soon = Instant::now() + Duration::from_millis(20);
+        let row = [(patient(), true), (soon, false), (soon, false), (patient(), true)];
+        let mut threads = Vec::new();
+        for (before, (deadline, is_done)) in row.into_iter().enumerate() {
+            let hash = move || hashers.run(deadline, usual(|tag| tag.is_ok()));
+            threads.push((scope.spawn(hash), is_done));
+            while hashers.stats().snapshot().queued <= before as u64 {
+                thread::yield_now();
+            }
+        }
+        thread::sleep(soon.saturating_duration_since(Instant::now()));
+        go.send(()).unwrap();
+        for (thread, is_done) in threads {
+            assert_eq!(thread.join().unwrap().is_ok_and(|is_hashed| is_hashed), is_done);
+        }
+    });
+    assert_eq!((hashers.begun(), hashers.together()), (3, 0));
 }
 
 #[test]
