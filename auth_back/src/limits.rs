@@ -185,9 +185,13 @@ pub const HASHES_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("not
 /// Most threads that hash that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
-/// Threads of the heavy lane for each hash at a time, and logins in flight: while one request is hashed and the next waits
-/// for that, two others may wait for the store.
+/// Threads of the heavy lane for each hash at a time: while one request is hashed and the next waits for that, two
+/// others may wait for the store.
 pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+
+/// Logins in flight for each thread that hashes. As many wait for each other and for the disk as are committed together, and
+/// others have to be there to be hashed meanwhile.
+pub const LOGINS_IN_FLIGHT_PER_THREAD: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// Most threads of the light lane that can be set: twice the most connections of a store.
 pub const LIGHT_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
@@ -236,6 +240,7 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= service::limits::LANE_THREADS_MAX
 );
+const _: () = assert!(LOGINS_IN_FLIGHT_PER_THREAD.get() > HASHES_CALLED_TOGETHER);
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);

@@ -30,8 +30,8 @@ use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
-    AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL, PROBE_TIME_MAX,
-    PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
+    AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, LOGINS_IN_FLIGHT_PER_THREAD,
+    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -63,7 +63,13 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     tracing::info!(to = %settings.audit, "audit log");
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
-    let heavy = start_heavy(heavy_size, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
+    let heavy = start_heavy(
+        heavy_size,
+        logins_in_flight(settings),
+        Arc::clone(&accounts),
+        metrics.clone(),
+        audit.clone(),
+    )?;
     let (light, light_workers) =
         start_lane("light", settings.light, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
     registry.observe_lane(&accounts.hashers.stats());
@@ -183,8 +189,8 @@ fn open_accounts(
         None
     };
     let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
-    // As many logins are in flight as the heavy lane has threads, while other requests wait on each of these.
-    let callers = heavy_threads(settings).saturating_mul(NonZeroUsize::new(2).expect("not zero"));
+    // Logins wait for hashes without a thread, other requests on theirs.
+    let callers = logins_in_flight(settings).saturating_add(heavy_threads(settings).get());
     let hashers = Hashers::start(arenas.clone(), threads, callers, nice)?;
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
@@ -201,6 +207,10 @@ fn open_accounts(
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })
+}
+
+fn logins_in_flight(settings: &Settings) -> NonZeroUsize {
+    settings.hash_threads.saturating_mul(LOGINS_IN_FLIGHT_PER_THREAD)
 }
 
 fn heavy_threads(settings: &Settings) -> NonZeroUsize {

@@ -69,13 +69,14 @@ pub struct Heavy {
     pub workers: [Workers; 2],
 }
 
-/// Starts the lane of what hashes, and the one where logins are finished, which has as many threads. So many logins are in
-/// flight at a time.
+/// Starts the lane of what hashes, and the one where logins are finished, which has as many threads. At most `in_flight`
+/// logins are between the two.
 ///
 /// # Errors
 /// When the system gives no more threads.
 pub fn start_heavy(
     size: LaneSize,
+    in_flight: NonZeroUsize,
     accounts: Arc<Accounts>,
     metrics: Metrics,
     audit: Audit,
@@ -83,7 +84,7 @@ pub fn start_heavy(
     let together_max = accounts.sessions.kept_together_max();
     let clerk = Arc::new(Clerk { accounts, pace: Pace::default(), metrics, audit });
     let finisher = Arc::clone(&clerk);
-    let options = LaneOptions::new("finish", size.threads, size.threads)?;
+    let options = LaneOptions::new("finish", size.threads, in_flight)?;
     let (finish, finish_workers) = Lane::start(options, move |inbox| {
         let mut batch = Vec::with_capacity(together_max);
         while inbox.recv_batch(&mut batch, together_max) {
@@ -91,7 +92,7 @@ pub fn start_heavy(
         }
     })?;
     let finish_stats = finish.stats();
-    let (finish, places) = (Arc::new(finish), Arc::new(Places::new(size.threads)));
+    let (finish, places) = (Arc::new(finish), Arc::new(Places::new(in_flight)));
     let options = LaneOptions::new("heavy", size.threads, size.queue)?;
     let (lane, workers) = Lane::start(options, move |inbox: &mut Inbox<Job>| {
         while let Some(job) = inbox.recv() {

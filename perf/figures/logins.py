@@ -57,10 +57,15 @@ that 0.94 to 0.95 is what there is to reach.
 
 Then a login became steps instead of a thread that waits: nobody waits for its hash, and those whose hash is done are judged,
 committed and answered by one thread, four at a time, where four were woken, met at the connection that writes, and waited for
-each other's commit. Expected were 50 to 80 us a login; in turn with the servers from before, six pairs, it was 40 (421 and
-381 outside the hash threads, 0.88), all of it at auth_back's workers (203 and 162). They switch 1.9 times a login instead of 4.3, hashes are
-interrupted 2.5 times instead of 3.5, and 1.4 interrupts go from core to core instead of 2.2. Two thirds of what is left of the
-workers' time after the hash is the commit, and of that more than half the file system's sync.
+each other's commit. Expected were 50 to 80 us a login. In turn with the servers from before, in four runs of six to eleven pairs,
+time outside the hash threads was 0.88, 0.89, 0.92 and 1.03 in the medians (421 and 381 us in the quietest run, 45 of these the
+measuring program), all of it at auth_back's workers: 0.76 to 0.92, 203 and 162 us. They switch 1.9 times a login instead of
+4.3, hashes are interrupted 2.5 times instead of 3.5, 1.4 interrupts go from core to core instead of 2.2. Logins a second: 1.00, 1.04, 0.98
+and 0.98, too little to be told from noise; on MariaDB 1.00 (time outside 0.95), one login after the other 1.12. With 32 connections
+it was 0.92 and 0.98 with four logins in flight for each hash, because the queue ran low while four of them were committed; with
+eight, 1.00. Of the workers' time after the hash, the commit is two thirds, and more than half of that the file system's
+sync: without a journal ext4 writes the inode at each, for its time of change, whatever `fdatasync` asks for. A pair of runs loses
+0.3% because what is in flight when wrk ends is not counted.
 
 What was left at 0.94, before that: workers and SQLite 2.9% (a fourth of that is handing three requests a commit to the virtual disk), the front
 1.0%, the loop 0.5%, wrk 0.4%, the kernel's threads 0.3%, the audit log 0.2%. Threads pinned to cores from outside (hashes one to a core, or all

@@ -337,7 +337,7 @@ fn logins_go_through_both_lanes_and_give_their_place_back() {
     let size = LaneSize { threads: NonZeroUsize::MIN, queue: NonZeroUsize::new(8).unwrap() };
     let metrics = Metrics::new(&mut Registry::new("auth_back"));
     let accounts = Arc::clone(&logins.fixture.accounts);
-    let heavy = start_heavy(size, accounts, metrics, Audit::off()).unwrap();
+    let heavy = start_heavy(size, NonZeroUsize::MIN, accounts, metrics, Audit::off()).unwrap();
     let submit = |number, request, deadline| {
         heavy.lane.try_submit(logins.job(number, request, deadline)).expect("there is room");
     };
