@@ -58,12 +58,11 @@ impl Hashers {
         let threads = threads.get();
         let (wanted, begun, together) = (Arc::default(), Arc::default(), Arc::default());
         let in_twos = arenas.config().size() >= 2 * threads;
-        let at_a_time = if in_twos { 2 * threads } else { threads };
         let thread = Thread {
             arenas,
             in_twos,
             threads,
-            calls: Calls::among(at_a_time as u64),
+            calls: Calls::among(threads as u64),
             wanted: Arc::clone(&wanted),
             begun: Arc::clone(&begun),
             together: Arc::clone(&together),
@@ -293,13 +292,13 @@ fn unless_late(task: Task) -> Option<Task> {
 /// Calls that are due for hashes that are done.
 struct Calls {
     waiting: Mutex<Vec<Call>>,
-    /// Hashes at a time, of all threads.
-    at_a_time: u64,
+    /// Threads that hash.
+    threads: u64,
 }
 
 impl Calls {
-    fn among(at_a_time: u64) -> Self {
-        Self { waiting: Mutex::default(), at_a_time }
+    fn among(threads: u64) -> Self {
+        Self { waiting: Mutex::default(), threads }
     }
 
     /// Adds those of hashes that are done, usual ones or not, and makes all calls if they are enough. So it does if the
@@ -315,7 +314,7 @@ impl Calls {
         let mut waiting = self.waiting.lock();
         waiting.extend(calls);
         let is_due = !next.is_some_and(|next| next.job.is_usual())
-            || queued < self.at_a_time
+            || queued < self.threads
             || !are_usual
             || waiting.len() >= HASHES_CALLED_TOGETHER;
         drop(waiting);

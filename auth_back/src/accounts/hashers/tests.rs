@@ -161,8 +161,8 @@ impl Bell for Counter {
 
 #[test]
 fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
-    const AT_A_TIME: u64 = 3;
-    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(AT_A_TIME));
+    const THREADS: u64 = 3;
+    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(THREADS));
     let task = |is_usual| {
         let post = |bell| Call(bell);
         let bell: Arc<Counter> = Arc::default();
@@ -183,21 +183,21 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
         has_rung(rung);
     };
     let enough = HASHES_CALLED_TOGETHER;
-    (1..enough).for_each(|_| add(true, Some(&usual), AT_A_TIME, 0));
-    add(true, Some(&usual), AT_A_TIME, enough);
-    add(true, Some(&usual), AT_A_TIME, enough);
+    (1..enough).for_each(|_| add(true, Some(&usual), THREADS, 0));
+    add(true, Some(&usual), THREADS, enough);
+    add(true, Some(&usual), THREADS, enough);
     add(true, None, 0, enough + 2);
-    add(true, Some(&usual), AT_A_TIME, enough + 2);
-    add(true, Some(&unknown), AT_A_TIME, enough + 4);
+    add(true, Some(&usual), THREADS, enough + 2);
+    add(true, Some(&unknown), THREADS, enough + 4);
     // It may hold the annex.
-    add(false, Some(&usual), AT_A_TIME, enough + 5);
-    add(true, Some(&usual), AT_A_TIME, enough + 5);
+    add(false, Some(&usual), THREADS, enough + 5);
+    add(true, Some(&usual), THREADS, enough + 5);
     // A thread would soon have nothing to do.
-    add(true, Some(&usual), AT_A_TIME - 1, enough + 7);
+    add(true, Some(&usual), THREADS - 1, enough + 7);
     // Two that were hashed together.
-    calls.add([call(), call()], true, Some(&usual), AT_A_TIME);
+    calls.add([call(), call()], true, Some(&usual), THREADS);
     has_rung(enough + 7);
-    calls.add([call(), call()], true, Some(&usual), AT_A_TIME);
+    calls.add([call(), call()], true, Some(&usual), THREADS);
     has_rung(enough + 11);
 }
 
