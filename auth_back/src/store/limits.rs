@@ -81,9 +81,9 @@ pub const SESSIONS_TOGETHER_MAX: usize = 64;
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 
-/// Sessions that are committed together at the most. With more, those who wait would be missing where the next
-/// hash is waited for, and what one commit costs is little beside the hashes already.
-pub const COMMIT_TOGETHER_MAX: usize = 4;
+/// Sessions that are committed together at the most. Four cost each login a third more time outside its hash; with more,
+/// the first would wait for long, and what one commit costs is little beside the hashes already.
+pub const COMMIT_TOGETHER_MAX: usize = 8;
 
 /// Longest wait between two tries to switch a new SQLite file to write-ahead logging while another
 /// process does the same.

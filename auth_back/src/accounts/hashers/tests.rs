@@ -195,10 +195,12 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
     // A thread would soon have nothing to do.
     add(true, Some(&usual), THREADS - 1, enough + 7);
     // Two that were hashed together.
+    for _ in 2..=enough / 2 {
+        calls.add([call(), call()], true, Some(&usual), THREADS);
+        has_rung(enough + 7);
+    }
     calls.add([call(), call()], true, Some(&usual), THREADS);
-    has_rung(enough + 7);
-    calls.add([call(), call()], true, Some(&usual), THREADS);
-    has_rung(enough + 11);
+    has_rung(2 * enough + 7);
 }
 
 /// Has the only thread of `hashers` busy until these wait for it, in this order, and gives what they come to.
