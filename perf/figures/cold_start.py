@@ -31,6 +31,10 @@ left, not each on a thread of its own, and a fresh arena is touched and not fill
 page faults to 1,300. In a profile of a step on the way, 4 ms are the program's own start, 3 the clearing of arenas, 27 the hash of the
 reference while the other core is busy too, and 2 the rest. Less would mean to compare less.
 
+Where two hashes are computed together there are four arenas on two cores instead of two, and that way is compared too, on the
+thread of the fast engine: one hash more. It was expected to cost 6 ms and cost 25 in runs hours apart (52 ms warm before); memory to
+be cleared is what varies most. `--hashes-per-thread 1` is as before.
+
 Of what is resident beside the arenas, 8 MiB are pages of the program's file. The limiter's tables are not: they are
 asked for as zeroed pages and touched when somebody guesses. That was so only in the plan: in pieces of just below 128
 KiB they came from the heap of glibc, which writes to about half of them, 20 MiB at the default `--throttle-memory`.

@@ -276,16 +276,16 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::Internal`] when the record does not open.
     fn work(&self, trial: &Trial) -> Answer<Work<Answer<Verdict>>> {
-        let Some((salt, params)) = trial.record.recipe() else {
-            return Ok(Work::Unknown(Box::new(trial.in_arena())));
-        };
-        if params != self.rules.params {
-            return Ok(Work::Unknown(Box::new(trial.in_arena())));
+        match trial.record.recipe() {
+            Some((salt, params)) if params == self.rules.params => {
+                // On the heap, so that no move leaves a copy: what the threads that hash are handed moves several times.
+                let stored = Box::new(trial.record.open(trial.user_id, &trial.peppers)?);
+                let after = move |tag: HashOutcome| Ok(Verdict::on(&tag?, &stored));
+                let password = Arc::clone(&trial.password);
+                Ok(Work::Usual { password, salt, params, after: Box::new(after) })
+            }
+            _ => Ok(Work::Unknown(Box::new(trial.in_arena()))),
         }
-        let stored = trial.record.open(trial.user_id, &trial.peppers)?;
-        let after = move |tag: HashOutcome| Ok(Verdict::on(&tag?, &stored));
-        let password = Arc::clone(&trial.password);
-        Ok(Work::Usual { password, salt, params, after: Box::new(after) })
     }
 
     /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory. Blocks until it is done.

@@ -205,6 +205,16 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
 
 /// Has the only thread of `hashers` busy until these wait for it, in this order, and gives what they come to.
 fn in_a_row<T: Send + 'static>(hashers: &Hashers, works: Vec<Work<T>>) -> Vec<Answer<T>> {
+    let works = works.into_iter().map(|work| (patient(), work)).collect();
+    in_a_row_from(Instant::now(), hashers, works)
+}
+
+/// The same, each with its deadline, and the thread goes on no sooner than then.
+fn in_a_row_from<T: Send + 'static>(
+    then: Instant,
+    hashers: &Hashers,
+    works: Vec<(Instant, Work<T>)>,
+) -> Vec<Answer<T>> {
     let (begun, begins) = mpsc::channel();
     let (go, goes) = mpsc::channel();
     thread::scope(|scope| {
@@ -217,12 +227,13 @@ fn in_a_row<T: Send + 'static>(hashers: &Hashers, works: Vec<Work<T>>) -> Vec<An
         });
         begins.recv().unwrap();
         let mut threads = Vec::new();
-        for (before, work) in works.into_iter().enumerate() {
-            threads.push(scope.spawn(move || hashers.run(patient(), work)));
+        for (before, (deadline, work)) in works.into_iter().enumerate() {
+            threads.push(scope.spawn(move || hashers.run(deadline, work)));
             while hashers.stats().snapshot().queued <= before as u64 {
                 thread::yield_now();
             }
         }
+        thread::sleep(then.saturating_duration_since(Instant::now()));
         go.send(()).unwrap();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
@@ -263,34 +274,12 @@ fn two_that_wait_are_hashed_together() {
 #[test]
 fn who_is_too_late_is_hashed_neither_alone_nor_beside() {
     let (hashers, _arenas) = hashers_with(2);
-    let (begun, begins) = mpsc::channel();
-    let (go, goes) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        let hashers = &hashers;
-        scope.spawn(move || {
-            let work = unknown(move |_| {
-                begun.send(()).unwrap();
-                goes.recv().unwrap();
-            });
-            hashers.run(patient(), work).unwrap();
-        });
-        begins.recv().unwrap();
-        let soon = Instant::now() + Duration::from_millis(20);
-        let row = [(patient(), true), (soon, false), (soon, false), (patient(), true)];
-        let mut threads = Vec::new();
-        for (before, (deadline, is_done)) in row.into_iter().enumerate() {
-            let hash = move || hashers.run(deadline, usual(|tag| tag.is_ok()));
-            threads.push((scope.spawn(hash), is_done));
-            while hashers.stats().snapshot().queued <= before as u64 {
-                thread::yield_now();
-            }
-        }
-        thread::sleep(soon.saturating_duration_since(Instant::now()));
-        go.send(()).unwrap();
-        for (thread, is_done) in threads {
-            assert_eq!(thread.join().unwrap().is_ok_and(|is_hashed| is_hashed), is_done);
-        }
-    });
+    let soon = Instant::now() + Duration::from_millis(20);
+    let deadlines = [patient(), soon, soon, patient()];
+    let works = deadlines.map(|deadline| (deadline, usual(|tag| tag.is_ok()))).into();
+    let outcomes = in_a_row_from(soon, &hashers, works);
+    let are_hashed: Vec<_> = outcomes.into_iter().map(|outcome| outcome.is_ok()).collect();
+    assert_eq!(are_hashed, [true, false, false, true]);
     assert_eq!((hashers.begun(), hashers.together()), (3, 0));
 }
 
