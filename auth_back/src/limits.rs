@@ -191,7 +191,7 @@ pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("no
 
 /// Logins in flight for each thread that hashes. As many wait for each other and for the disk as are committed together, and
 /// others have to be there to be hashed meanwhile.
-pub const LOGINS_IN_FLIGHT_PER_THREAD: NonZeroUsize = NonZeroUsize::new(12).expect("not zero");
+pub const LOGINS_IN_FLIGHT_PER_THREAD: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
 
 /// Most threads of the light lane that can be set: twice the most connections of a store.
 pub const LIGHT_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");

@@ -50,7 +50,7 @@ Of the servers, nine pairs with 16 pipelined, twice: user time 0.49 and 0.51 µs
 Tried and not taken: reading all connections of a turn before writing to any, so that the client is woken once. It gave
 nothing that could be told from noise: 0.96 to 1.04 of the CPU with one request at a time, 0.92 and then 1.06 with 16 pipelined.
 
-**Why 16 pipelined fall short.** On a machine that does nothing else, the kernel takes 0.45 µs a request for http_front and
+**16 pipelined hold by little**, and not in each run: 0.98, 0.99, 1.05 on a machine that does little else. On a machine that does nothing else, the kernel takes 0.45 µs a request for http_front and
 0.49 for may_minihttp. Our own code takes 0.35 µs, theirs 0.29, which is httparse and an answer that is put together. Of ours, by
 the profile, a third is httparse, 13% the hash of the token and the look into the table, 5% the host, 5% the credentials; copying and
 wiping are 8%, the loop with its system calls 6%. No stall is left that a profile by instructions would show: what remains are

@@ -73,7 +73,7 @@ fewer than four hashes were queued, which with eight connections is always: comm
 threads. Four at a time it is 445, in turn, where the servers before both steps took 500. The faster the hash, the larger is
 the part of the rest: 445 us are 6.8% of a login that takes 6.5 ms of CPU, and were 6.1% of one that took 7.3.
 
-So up to eight are finished together now, and twelve logins are in flight for each thread that hashes. With sixteen
+So up to eight are finished together now, and ten logins are in flight for each thread that hashes (twelve when this was measured). With sixteen
 connections, in turn with four together, seven pairs: 294 us outside the hash threads instead of 419 (0.67), of which 60 are the
 measuring program, 100 finish logins (145), 31 begin them (45), 21 are the loop (37), 44 the front (67), 28 wrk. With eight connections there are never eight that are done
 while others wait, and nothing changed (429 and 450). Those runs before had eight connections, these sixteen: while four are
