@@ -58,7 +58,8 @@ impl Needs {
         }
     }
 
-    /// How many hashes at a time each thread computes that `auto` stands for: two, where that is faster and fits.
+    /// How many hashes at a time each thread computes: as set, or, where that is left to us, two where that is faster
+    /// and fits.
     #[must_use]
     pub fn per_thread(
         settings: &Settings,
@@ -151,7 +152,6 @@ mod tests {
             let memory = bytes.map(|bytes| UsableMemory { bytes, source: "memory.max" });
             let per_thread = Needs::per_thread(&settings, settings.rules.params, memory);
             assert_eq!(per_thread.get(), expected, "{flags:?} {bytes:?}");
-            per_thread
         };
         let faster = if HashEngine::Simd.gains_from_two() { 2 } else { 1 };
         let needs = |flags: &[&str], per_thread| {

@@ -81,8 +81,8 @@ pub const SESSIONS_TOGETHER_MAX: usize = 64;
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 
-/// Sessions that are committed together at the most. Four cost each login a third more time outside its hash; with more,
-/// the first would wait for long, and what one commit costs is little beside the hashes already.
+/// Sessions that are committed together at the most. Eight take a third of a login's time outside its hash less than
+/// four; with more the first would wait for long, and what one commit costs is little beside the hashes already.
 pub const COMMIT_TOGETHER_MAX: usize = 8;
 
 /// Longest wait between two tries to switch a new SQLite file to write-ahead logging while another
