@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -30,9 +30,8 @@ impl Janitor {
     /// When the system gives no thread.
     pub fn start(store: Arc<dyn Store>, interval: Duration) -> io::Result<Self> {
         let (running, stopped) = bounded(0);
-        let thread = thread::Builder::new()
-            .name("janitor".to_owned())
-            .spawn(move || tidy(&*store, interval, &stopped))?;
+        let thread = thread::Builder::new().name("janitor".to_owned());
+        let thread = clock::spawn(thread, move || tidy(&*store, interval, &stopped))?;
         Ok(Self { running, thread })
     }
 
@@ -49,13 +48,13 @@ fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
     let mut patience = interval;
     let mut deleted_in_all = 0_u64;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-        let (limit, began) = (tempo.limit, Instant::now());
+        let (limit, began) = (tempo.limit, clock::now());
         let deleted = purge_batch(store, limit);
         patience = match deleted {
             // More may be left.
             Ok(deleted) if deleted >= limit => {
                 deleted_in_all += u64::from(deleted);
-                tempo.pause_after(began.elapsed())
+                tempo.pause_after(clock::since(began))
             }
             Ok(deleted) => {
                 deleted_in_all += u64::from(deleted);
@@ -102,8 +101,8 @@ impl Tempo {
 }
 
 fn purge_batch(store: &dyn Store, limit: u32) -> Result<u32, StoreError> {
-    let now_ms = unix_ms(SystemTime::now());
-    store.delete_expired_sessions(now_ms, limit, Instant::now() + PURGE_TIME_MAX)
+    let now_ms = unix_ms(clock::wall());
+    store.delete_expired_sessions(now_ms, limit, clock::now() + PURGE_TIME_MAX)
 }
 
 #[cfg(test)]

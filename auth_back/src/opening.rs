@@ -36,7 +36,7 @@ pub fn store(
                 return Ok(store);
             }
             Err(MigrationError::Store(StoreError::Unavailable(cause)))
-                if Instant::now() + STORE_RETRY < deadline =>
+                if clock::now() + STORE_RETRY < deadline =>
             {
                 on_wait(&cause);
                 thread::sleep(STORE_RETRY);

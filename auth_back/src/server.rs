@@ -8,7 +8,7 @@ use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use pool::Pool;
 use reactor::Limits;
@@ -101,7 +101,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
     let probe = Probe::start("probe", PROBE_INTERVAL, move || {
-        accounts.health(Instant::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
+        accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
     })?;
     let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;
 
@@ -116,15 +116,15 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     }
     tracing::info!("stopping");
     probe.stop();
-    let cut_at = Instant::now() + settings.grace;
+    let cut_at = clock::now() + settings.grace;
     rpc.shut_down(settings.grace);
     for workers in heavy.workers.into_iter().chain([light_workers]) {
-        let by = cut_at.max(Instant::now() + Duration::from_millis(100));
+        let by = cut_at.max(clock::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
             tracing::warn!("a worker still waits for the store and is left behind");
         }
     }
-    audit_writer.stop(Instant::now() + AUDIT_STOP_TIME_MAX);
+    audit_writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
     // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
     janitor.stop();
     refresher.stop();
@@ -138,7 +138,7 @@ fn open_accounts(
     per_thread: NonZeroUsize,
     bell: &Bell,
 ) -> Result<Accounts, Box<dyn Error>> {
-    let deadline = Instant::now() + STORE_PATIENCE;
+    let deadline = clock::now() + STORE_PATIENCE;
     let Rules { params, .. } = settings.rules;
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
@@ -154,7 +154,7 @@ fn open_accounts(
     let peppers = opening::peppers(settings, &*store, deadline)?;
     let known = Arc::clone(&store);
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
-        Ok(register::admit(ring, &*known, Instant::now() + STORE_CALL_TIME_MAX)?)
+        Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
     });
     let token_keys = opening::token_keys(settings)?;
     let token_keys =
@@ -182,7 +182,7 @@ fn open_accounts(
     };
     let ids = Snowflakes::new(settings.node);
     let decoy = if settings.uniform_auth_errors {
-        let user_id = UserId::from(ids.next(SystemTime::now())?);
+        let user_id = UserId::from(ids.next(clock::wall())?);
         let mut arena = arenas.acquire(deadline)?;
         Some(Decoy::new(user_id, params, &mut arena)?)
     } else {

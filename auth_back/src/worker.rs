@@ -132,7 +132,7 @@ struct Clerk {
 
 impl Clerk {
     fn serve(&self, job: Job) {
-        let began = Instant::now();
+        let began = clock::now();
         // What has expired in the queue, or will before it is done, is not worth a hash.
         let mut whose = None;
         let outcome = if self.admits(&job, began) {
@@ -146,7 +146,7 @@ impl Clerk {
 
     /// Begins a login, and leaves it to be finished when its password is hashed. Blocks for a look into the store.
     fn begin_login(&self, job: Job, place: Place, finish: &Arc<Lane<Ending>>) {
-        let login = InFlight { job, began: Instant::now(), place };
+        let login = InFlight { job, began: clock::now(), place };
         let deadline = login.job.deadline;
         let candidate = match &login.job.request {
             Request::Authenticate(request) if self.admits(&login.job, login.began) => {
@@ -231,7 +231,7 @@ impl Clerk {
         whose: Option<u64>,
         began: Instant,
     ) {
-        let took = began.elapsed();
+        let took = clock::since(began);
         if outcome.is_ok() {
             self.pace.served(took);
         }
@@ -245,7 +245,7 @@ impl Clerk {
     /// Session checks, looked up together and answered together. All of them were read before any is
     /// looked up, so each is told what was so after it was asked.
     fn serve_checks(&self, batch: &mut Vec<Job>) {
-        let began = Instant::now();
+        let began = clock::now();
         let mut bundle = Bundle::default();
         for job in batch.extract_if(.., |job| !self.admits(job, began)) {
             self.answer_check(job, Err(AccountError::TimedOut), began, &mut bundle);
@@ -268,7 +268,7 @@ impl Clerk {
         bundle.post();
         // As for one: how long a store takes to be away says nothing.
         if any_was_found_out {
-            self.pace.served(began.elapsed());
+            self.pace.served(clock::since(began));
         }
         alone.into_iter().for_each(|job| self.serve(job));
     }
@@ -281,7 +281,7 @@ impl Clerk {
         began: Instant,
         bundle: &mut Bundle<Reply>,
     ) {
-        self.note(job.call, &outcome, began.elapsed());
+        self.note(job.call, &outcome, clock::since(began));
         job.ticket.answer_with(Reply { call: job.call, outcome }, bundle);
     }
 

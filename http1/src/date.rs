@@ -74,7 +74,7 @@ impl fmt::Debug for DateCache {
 #[must_use]
 pub fn wall_clock() -> SystemTime {
     #[expect(clippy::disallowed_methods, reason = "the one named place, see clippy.toml")]
-    SystemTime::now()
+    clock::wall()
 }
 
 fn rest_of_second(wall: SystemTime) -> Duration {
@@ -106,7 +106,7 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "a test needs some point in time to start from")]
     fn any_instant() -> Instant {
-        Instant::now()
+        clock::now()
     }
 
     #[test]

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn one_request_fetches_a_stale_list_and_the_others_go_on() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut catalog = Catalog::default();
         assert!(!is_current(&mut catalog, now), "there is nothing to go on with");
         assert!(!is_current(&mut catalog, now), "nor for a second request");
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_fetch_that_never_comes_back_is_made_again() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut catalog = Catalog::default();
         catalog.update(rendered(b"[1]", now));
         let stale = now + Duration::from_secs(1);
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_too_old_serves_nobody() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut catalog = Catalog::default();
         catalog.update(rendered(b"[1]", now));
         let old = now + Duration::from_secs(1) + CATALOG_STALE_MAX;
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_overtaken_is_dropped() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut catalog = Catalog::default();
         let (old, new) = (rendered(b"[1]", now), rendered(b"[2]", now + Duration::from_millis(5)));
         catalog.update(new.clone());

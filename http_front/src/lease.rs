@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_lease_ends_at_its_instant() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         assert_eq!(leases.live(token(1).expose().as_bytes(), now), Some(&facts(now + HOUR)));
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_lease_does_not_outlive_its_session() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         leases.insert(&token(1), facts(now + LEASE / 2), now + LEASE, now);
         assert!(leases.live(token(1).expose().as_bytes(), now).is_some());
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_renewed_lease_survives_the_end_of_the_first() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         let later = now + LEASE / 2;
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn ended_leases_are_dropped_and_the_table_is_bounded() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         for number in 0..LEASES_MAX + 10 {
             leases.insert(&token(number), facts(now + HOUR), now + LEASE, now);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_has_run_is_swept_without_a_request() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         assert_eq!(leases.sweep_at(), None);
         leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_removed_lease_is_gone() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut leases = Leases::new();
         leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         leases.remove(&token(1));
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn all_leases_of_a_user_are_forgotten_together() {
-        let now = Instant::now();
+        let now = clock::now();
         let other = SessionFacts { user_id: 8, ..facts(now + HOUR) };
         let fill = || {
             let mut leases = Leases::new();

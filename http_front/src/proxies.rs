@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use service::network::Network;
+use addresses::Network;
 
 /// The proxies between users and this server.
 #[derive(Clone, Debug, Default)]

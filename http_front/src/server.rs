@@ -8,7 +8,7 @@ use std::error::Error;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http1::{Connection, Shared};
 use reactor::Limits;
@@ -87,10 +87,10 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     while signals.wait() != Signal::Stop {}
     tracing::info!("stopping");
     probe.stop();
-    let cut_at = Instant::now() + settings.grace;
+    let cut_at = clock::now() + settings.grace;
     api.shut_down(settings.grace);
     for workers in [heavy_workers, light_workers] {
-        let by = cut_at.max(Instant::now() + Duration::from_millis(100));
+        let by = cut_at.max(clock::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
             tracing::warn!("a worker still waits for an auth server and is left behind");
         }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use addresses::Network;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
-use service::network::Network;
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 

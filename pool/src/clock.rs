@@ -1,9 +1,6 @@
 //! The time, as an argument, so that tests need not wait for it.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
-
-use rustix::time::{ClockId, clock_gettime};
+use std::time::Instant;
 
 /// Tells the pool the time. Time must not run backwards.
 ///
@@ -26,43 +23,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
-        Instant::now()
+        ::clock::now()
     }
 
     fn now_roughly(&self) -> Instant {
-        /// The boot, or a moment before it: an `Instant` is not made of numbers, it can only be moved.
-        static BOOT: LazyLock<Instant> = LazyLock::new(|| {
-            let now = Instant::now();
-            now - since_boot(ClockId::Monotonic)
-        });
-        *BOOT + since_boot(ClockId::MonotonicCoarse)
-    }
-}
-
-/// Zero for what no such clock shows, a time before the boot.
-fn since_boot(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn roughly_is_never_ahead_and_follows() {
-        let begin = SystemClock.now();
-        let mut last = SystemClock.now_roughly();
-        // Until two ticks have come: nothing but a clock that stands still keeps it from ending.
-        while last < begin + Duration::from_millis(20) {
-            let roughly = SystemClock.now_roughly();
-            assert!(roughly <= SystemClock.now(), "ahead");
-            assert!(last <= roughly, "backwards");
-            last = roughly;
-            thread::yield_now();
-        }
+        ::clock::roughly()
     }
 }

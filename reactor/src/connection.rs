@@ -174,7 +174,7 @@ impl<P: Protocol> Connection<P> {
                     // that told of the peer's FIN as well is not repeated, so it is remembered.
                     self.readable = count == want || self.peer_closed;
                     // Never earlier than the bytes: see `Io::now`.
-                    around.now = Instant::now();
+                    around.now = clock::now();
                     self.session.receive(&scratch[..count], around);
                     // Requests carry secrets, and the scratch buffer lives as long as the loop.
                     scratch[..count].fill(0);

@@ -110,7 +110,7 @@ const TOKEN_WAKER: Token = Token(usize::MAX - 1);
 
 impl<P: Protocol> EventLoop<P> {
     pub(crate) fn new(prepared: Prepared<P::Completion>, shared: P::Shared) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         Self {
             poll: prepared.poll,
             gate: prepared.gate,
@@ -148,7 +148,7 @@ impl<P: Protocol> EventLoop<P> {
             }
             let polled = self.poll.poll(&mut events, patience);
             self.letters.wake_up();
-            self.now = Instant::now();
+            self.now = clock::now();
             match polled {
                 Ok(()) => {
                     for event in events.iter().filter_map(translate) {
@@ -178,7 +178,7 @@ impl<P: Protocol> EventLoop<P> {
         }
         let next = self.wheel.next_expiry()?;
         // mio rounds up to whole milliseconds, so the wheel's tick has come when poll returns.
-        Some(next.saturating_duration_since(Instant::now()))
+        Some(next.saturating_duration_since(clock::now()))
     }
 
     fn handle(&mut self, event: Event<P::Completion>) {

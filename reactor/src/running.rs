@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::counters::Counters;
 use crate::event_loop::{EventLoop, Prepared};
@@ -62,12 +62,12 @@ where
         let (prepared, mailbox) = Prepared::new(socket, per_loop, Arc::clone(&reactor.counters))?;
         let shared = Arc::clone(&shared);
         let its_mailbox = mailbox.clone();
-        let thread =
-            std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
-                let guard = AbortOnPanic;
-                EventLoop::<P>::new(prepared, shared(number, its_mailbox)).run();
-                drop(guard);
-            })?;
+        let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
+        let thread = clock::spawn(thread, move || {
+            let guard = AbortOnPanic;
+            EventLoop::<P>::new(prepared, shared(number, its_mailbox)).run();
+            drop(guard);
+        })?;
         reactor.mailboxes.push(mailbox);
         reactor.threads.push(thread);
     }
@@ -88,7 +88,7 @@ impl<P: Protocol> Reactor<P> {
     /// Stops accepting, tells every connection, waits until what is in flight was answered or
     /// `grace` has passed, closes what is left and joins the threads. Blocks that long.
     pub fn shut_down(self, grace: Duration) {
-        let by = Instant::now() + grace;
+        let by = clock::now() + grace;
         for mailbox in &self.mailboxes {
             mailbox.shut_down(by);
         }

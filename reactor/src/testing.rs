@@ -23,7 +23,7 @@ impl<P: Protocol> Harness<P> {
     /// Opens a connection from 127.0.0.1 on a loop whose shared state is `shared`.
     pub fn new(mut shared: P::Shared) -> Self {
         let mut spares = Spares::default();
-        let now = Instant::now();
+        let now = clock::now();
         let id = ConnectionId { slot: 0, generation: 0 };
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut around = Surroundings { now, id, shared: &mut shared, spares: &mut spares };

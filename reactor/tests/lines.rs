@@ -159,7 +159,7 @@ fn serve_exempting(limits: Limits, exempt: bool) -> Server {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = Listener::bind(address, NonZeroUsize::MIN).unwrap();
     let (sender, jobs) = channel();
-    let (hold, epoch) = (Arc::new(Barrier::new(2)), Instant::now());
+    let (hold, epoch) = (Arc::new(Barrier::new(2)), clock::now());
     let its_hold = Arc::clone(&hold);
     let reactor = reactor::start::<Lines, _>("test", listener, limits, move |_, mailbox| Shared {
         mailbox,
@@ -257,7 +257,7 @@ fn the_time_that_a_loop_tells_is_not_before_what_it_offers_was_sent() {
     server.hold.wait();
     // In that turn the loop is held by the second; the third sends more, which is read in it too.
     server.hold.wait();
-    third.send(&format!("age {}\n", server.epoch.elapsed().as_nanos()));
+    third.send(&format!("age {}\n", clock::since(server.epoch).as_nanos()));
     server.hold.wait();
     assert_eq!([third.line(), third.line()], ["once\n", "yes\n"]);
     server.stop();
@@ -290,10 +290,10 @@ fn an_answer_can_be_held_back_until_a_time() {
     let server = serve(ROOMY);
     let mut peer = server.connect();
     peer.send("work a\n");
-    let at = Instant::now() + Duration::from_millis(30);
+    let at = clock::now() + Duration::from_millis(30);
     server.jobs.recv().unwrap().ticket.answer_at(at, "later\n".to_owned());
     assert_eq!(peer.line(), "later\n");
-    assert!(Instant::now() >= at);
+    assert!(clock::now() >= at);
     server.stop();
 }
 

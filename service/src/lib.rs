@@ -11,7 +11,6 @@ pub mod lane;
 pub mod limits;
 pub mod log;
 pub mod metrics;
-pub mod network;
 pub mod ops;
 pub mod process;
 pub mod ready;

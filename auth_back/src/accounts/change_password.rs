@@ -1,7 +1,7 @@
 //! A user's new password.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::login::{Claim, Trial};
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
@@ -42,7 +42,7 @@ impl Accounts {
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Changed> {
-        let session = self.live_session(&request.token, unix_ms(SystemTime::now()), deadline)?;
+        let session = self.live_session(&request.token, unix_ms(clock::wall()), deadline)?;
         *whose = Some(session.user_id);
         let username = Username::new(&session.username)?;
         let current = Arc::new(Password::for_login(&request.current_password)?);
@@ -62,7 +62,7 @@ impl Accounts {
             let known = Some(Known::Session(session.session_id));
             let address = request.origin.client_address;
             let attempt = Attempt { username: &username, address, known };
-            let mut attempt = self.guard.reserve_login(&attempt, Instant::now())?;
+            let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
             let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };
             match self.verify(&trial, &mut attempt, deadline)? {
                 Verdict::Match => attempt.clear(),

@@ -282,7 +282,7 @@ impl Thread {
 
 /// A hash that nobody waits for is not begun.
 fn unless_late(task: Task) -> Option<Task> {
-    if Instant::now() < task.deadline {
+    if clock::now() < task.deadline {
         return Some(task);
     }
     drop(task.refuse(AccountError::TimedOut));

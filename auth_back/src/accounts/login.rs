@@ -10,7 +10,7 @@
 //! [`Accounts::authenticate`] takes them all.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::hashers::{Call, HashOutcome, Work};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
@@ -124,7 +124,7 @@ impl Accounts {
         let address = request.origin.client_address;
         let known = device.as_deref().map(Known::Device);
         let attempt = Attempt { username: &username, address, known };
-        let attempt = self.guard.reserve_login(&attempt, Instant::now())?;
+        let attempt = self.guard.reserve_login(&attempt, clock::now())?;
 
         let row = self.store.user_by_name(username.as_str(), deadline)?;
         let (user, trial) = match row {
@@ -202,7 +202,7 @@ impl Accounts {
         if user.is_disabled {
             return Err(AccountError::AccountDisabled);
         }
-        if Instant::now() >= deadline {
+        if clock::now() >= deadline {
             return Err(AccountError::TimedOut);
         }
         let User { epoch, stored, .. } = user;
@@ -341,7 +341,7 @@ impl Accounts {
 
     fn draft<'a>(&self, claim: &Claim<'a>) -> Answer<(Token, NewSession<'a>)> {
         let token = self.token_keys.current().issue()?;
-        let now = SystemTime::now();
+        let now = clock::wall();
         let created_at_ms = unix_ms(now);
         let ends_at_ms = created_at_ms + millis(self.sessions.rules().lifetime);
         let session = NewSession {

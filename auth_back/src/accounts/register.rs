@@ -1,7 +1,7 @@
 //! Making an account.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::{AccountError, Accounts, Answer, profile, unix_ms};
 use crate::credentials::{Password, Username};
@@ -23,8 +23,8 @@ impl Accounts {
         let age = profile::age(request.age)?;
 
         let address = request.origin.client_address;
-        let attempt = self.guard.reserve_registration(address, Instant::now())?;
-        let now = SystemTime::now();
+        let attempt = self.guard.reserve_registration(address, clock::now())?;
+        let now = clock::wall();
         let user_id = UserId::from(self.ids.next(now)?);
         let record = self.hash(user_id, &password, deadline)?.to_text();
         let user = NewUser {

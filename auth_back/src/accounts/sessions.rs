@@ -1,6 +1,6 @@
 //! What can be done with the token of a session.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::{AccountError, Accounts, Answer, unix_ms};
 use crate::sessions::Sighting;
@@ -45,7 +45,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::SessionNotLive`] is a definite no; all others mean that it is not known.
     pub fn check_session(&self, token: &str, deadline: Instant) -> Answer<Live> {
-        let now_ms = unix_ms(SystemTime::now());
+        let now_ms = unix_ms(clock::wall());
         let session = self.live_session(token, now_ms, deadline)?;
         Ok(self.live(session, now_ms))
     }
@@ -63,7 +63,7 @@ impl Accounts {
         tokens: impl Iterator<Item = &'a str>,
         deadline: Instant,
     ) -> Vec<Option<Answer<Live>>> {
-        let now_ms = unix_ms(SystemTime::now());
+        let now_ms = unix_ms(clock::wall());
         let mut digests = Vec::with_capacity(SESSIONS_TOGETHER_MAX);
         let mut answers: Vec<_> = tokens
             .map(|token| match self.digest(token) {
@@ -102,8 +102,7 @@ impl Accounts {
     pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Ended> {
         let digest = self.digest(token)?;
         // Only to tell whose it was: the audit log would otherwise say that somebody has logged out.
-        let user_id =
-            self.sessions.owner(digest.as_bytes(), unix_ms(SystemTime::now()), deadline)?;
+        let user_id = self.sessions.owner(digest.as_bytes(), unix_ms(clock::wall()), deadline)?;
         let settles_in = self.sessions.end(digest.as_bytes(), deadline)?;
         Ok(Ended { settles_in, user_id })
     }
@@ -114,7 +113,7 @@ impl Accounts {
     /// [`AccountError::SessionNotLive`] if it is not live: also when it was this that ended it, and
     /// only the answer was lost.
     pub fn log_out_everywhere(&self, token: &str, deadline: Instant) -> Answer<Ended> {
-        let session = self.live_session(token, unix_ms(SystemTime::now()), deadline)?;
+        let session = self.live_session(token, unix_ms(clock::wall()), deadline)?;
         let settles_in = self.sessions.end_all(session.user_id, deadline)?;
         // A user who is gone has no session left.
         let settles_in = settles_in.ok_or(AccountError::SessionNotLive)?;
@@ -126,7 +125,7 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::check_session`].
     pub fn list_sessions(&self, token: &str, deadline: Instant) -> Answer<Listed> {
-        let at_ms = unix_ms(SystemTime::now());
+        let at_ms = unix_ms(clock::wall());
         let current = self.live_session(token, at_ms, deadline)?;
         let sessions = self.sessions.list(current.user_id, at_ms, LISTED_MAX, deadline)?;
         Ok(Listed { current, sessions, at_ms })
@@ -143,7 +142,7 @@ impl Accounts {
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Ended> {
-        let session = self.live_session(token, unix_ms(SystemTime::now()), deadline)?;
+        let session = self.live_session(token, unix_ms(clock::wall()), deadline)?;
         *whose = Some(session.user_id);
         let settles_in = self.sessions.end_by_id(session.user_id, session_id, deadline)?;
         let settles_in = settles_in.ok_or(AccountError::SessionUnknown)?;

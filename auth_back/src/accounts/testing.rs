@@ -34,7 +34,7 @@ pub(crate) const REHASH_RATE: u32 = 2;
 
 /// A deadline that only a fault lets pass.
 pub(crate) fn patient() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    clock::now() + Duration::from_secs(60)
 }
 
 /// Rules as a deployment has them, but for the work factor.
@@ -243,8 +243,8 @@ impl Spy {
             Some(Fault::Corrupt) => Err(StoreError::Corrupt(broken())),
             Some(Fault::Late) => {
                 let done = work(&self.store);
-                while Instant::now() < deadline {
-                    thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                while clock::now() < deadline {
+                    thread::sleep(deadline.saturating_duration_since(clock::now()));
                 }
                 done
             }

@@ -147,7 +147,7 @@ fn nothing_is_hashed_after_the_deadline() {
     let Fixture { accounts, store, .. } = &fixture;
     fixture.user("ada", PASSWORD);
 
-    let over = Instant::now();
+    let over = clock::now();
     check_refused!(accounts.register(&registration("bob", PASSWORD), over), AccountError::TimedOut);
     assert_eq!(store.take_calls(), [""; 0], "the insert comes after the hash");
 
@@ -155,7 +155,7 @@ fn nothing_is_hashed_after_the_deadline() {
     assert_eq!(store.take_calls(), ["user_by_name"]);
 
     store.set_fault(Some(Fault::Late));
-    let soon = Instant::now() + Duration::from_millis(100);
+    let soon = clock::now() + Duration::from_millis(100);
     check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon), AccountError::TimedOut);
     assert_eq!(store.take_calls(), ["user_by_name"], "a session comes after the hash");
 }
@@ -166,7 +166,7 @@ fn arenas_that_stay_lent_time_out() {
     fixture.user("ada", PASSWORD);
     let Fixture { accounts, store, .. } = &fixture;
     let only_one = accounts.arenas.acquire(patient()).unwrap();
-    let soon = || Instant::now() + Duration::from_millis(20);
+    let soon = || clock::now() + Duration::from_millis(20);
     check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon()), AccountError::TimedOut);
     check_refused!(
         accounts.register(&registration("bob", PASSWORD), soon()),
@@ -343,9 +343,9 @@ fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
 /// A session of `ada` that ends `ends_in_ms` from now, or ended as long ago.
 fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token {
     let token = fixture.accounts.token_keys.current().issue().unwrap();
-    let now_ms = unix_ms(SystemTime::now());
+    let now_ms = unix_ms(clock::wall());
     let session = NewSession {
-        session_id: fixture.accounts.ids.next(SystemTime::now()).unwrap().get(),
+        session_id: fixture.accounts.ids.next(clock::wall()).unwrap().get(),
         token_digest: *token.digest().as_bytes(),
         user_id,
         epoch: 0,
@@ -494,7 +494,7 @@ fn nothing_counts_while_the_store_is_away_or_time_is_short() {
     }
     fixture.store.set_fault(None);
     for _ in 0..2 * free {
-        let outcome = fixture.accounts.authenticate(&login("ada", WRONG), Instant::now());
+        let outcome = fixture.accounts.authenticate(&login("ada", WRONG), clock::now());
         check_refused!(outcome, AccountError::TimedOut);
     }
     fixture.execute("UPDATE user SET password_record = 'not a record' WHERE username = 'ada'");

@@ -66,7 +66,7 @@ impl Upgrades {
     /// At most `rate` new hashes a second; 0 for none.
     #[must_use]
     pub fn new(rate: u32) -> Self {
-        Self { budget: Budget::new(rate, Instant::now()), counts: Default::default() }
+        Self { budget: Budget::new(rate, clock::now()), counts: Default::default() }
     }
 
     /// How often that has happened.
@@ -136,7 +136,7 @@ impl Accounts {
         // count as postponed for ever.
         let is_old_hash = record.params() != Some(params) && record.proves(password);
         if is_old_hash {
-            let now = Instant::now();
+            let now = clock::now();
             let is_time_left = deadline.saturating_duration_since(now) >= REHASH_TIME_MIN;
             if is_time_left && self.hashers.is_free() && self.upgrades.budget.take(now) {
                 let new = self.hash(user_id, password, deadline)?;

@@ -135,7 +135,7 @@ mod tests {
         #[test]
         fn any_text_makes_one_honest_line(name in "(?s).{0,90}", agent in "(?s).{0,300}") {
             let origin = Origin { client_address: None, user_agent: Some(agent.clone()) };
-            let line = render(&Entry::new("register", "ok").username(&*name).origin(&origin), SystemTime::now());
+            let line = render(&Entry::new("register", "ok").username(&*name).origin(&origin), clock::wall());
             let body = line.strip_suffix('\n').expect("a line has an end");
             prop_assert!(body.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{body}");
             let value: serde_json::Value = serde_json::from_str(body).expect("it is JSON");

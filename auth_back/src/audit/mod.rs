@@ -77,7 +77,7 @@ impl Audit {
     /// Takes an entry. Never blocks: when the queue is full, the entry is lost and counted.
     pub fn record(&self, entry: &Entry<'_>) {
         if let Some(queue) = &self.queue {
-            queue.push(line::render(entry, std::time::SystemTime::now()));
+            queue.push(line::render(entry, clock::wall()));
         }
     }
 

@@ -13,14 +13,14 @@ use super::*;
 use crate::limits::AUDIT_LINES_QUEUED_MAX;
 
 fn patient() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    clock::now() + Duration::from_secs(60)
 }
 
 /// Waits for what the thread does in its own time.
 fn until(seen: impl Fn() -> bool) {
     let give_up = patient();
     while !seen() {
-        assert!(Instant::now() < give_up, "the thread hangs");
+        assert!(clock::now() < give_up, "the thread hangs");
         thread::yield_now();
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use service::log::Sparing;
@@ -134,8 +134,8 @@ impl OpenedAudit {
         let Some(pen) = self.pen else { return Ok(AuditWriter { running: None }) };
         // One of each may wait; a second request to open the file anew is the same request.
         let (control, orders) = bounded(2);
-        let thread =
-            thread::Builder::new().name("audit".to_owned()).spawn(move || pen.run(&orders))?;
+        let name = thread::Builder::new().name("audit".to_owned());
+        let thread = clock::spawn(name, move || pen.run(&orders))?;
         Ok(AuditWriter { running: Some((control, thread)) })
     }
 }
@@ -298,7 +298,7 @@ impl Pen {
             bytes.push('\n');
         }
         if lost > self.lost_told {
-            bytes.push_str(&render_gap(lost - self.lost_told, SystemTime::now()));
+            bytes.push_str(&render_gap(lost - self.lost_told, clock::wall()));
         }
         bytes.push_str(&self.batch);
         self.batch.clear();
@@ -319,9 +319,9 @@ impl Pen {
     }
 
     fn complain(&mut self, error: &io::Error) {
-        let silent: Option<Duration> = self.complained_at.map(|at| at.elapsed());
+        let silent: Option<Duration> = self.complained_at.map(clock::since);
         if silent.is_none_or(|silent| silent >= AUDIT_COMPLAINT_INTERVAL) {
-            self.complained_at = Some(Instant::now());
+            self.complained_at = Some(clock::now());
             tracing::error!(%error, lost = self.queue.lost(), "the audit log is LOSING LINES");
         }
     }

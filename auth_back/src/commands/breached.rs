@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
-use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -54,7 +53,7 @@ fn run(arguments: &ArgMatches, _: &Settings) -> Done {
     let path = |name| arguments.get_one::<PathBuf>(name).expect("the parser requires it");
     let (from, to) = (path(FROM), path(TO));
     let min_count = *arguments.get_one(MIN_COUNT).expect("it has a default");
-    let began = Instant::now();
+    let began = clock::now();
 
     let (list, bytes) = open(from)?;
     let mut builder = Builder::new(to, min_count)?;
@@ -74,7 +73,7 @@ fn run(arguments: &ArgMatches, _: &Settings) -> Done {
         built.bytes,
         built.lines,
         built.left_out,
-        began.elapsed().as_secs_f64(),
+        clock::since(began).as_secs_f64(),
         file.one_in(),
     ))?;
     Ok(())

@@ -9,7 +9,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use serde::Serialize;
@@ -141,9 +141,9 @@ fn alone(engine: HashEngine, params: Params) -> Result<Duration, Box<dyn std::er
     // Once unmeasured: the first one meets cold caches.
     hash(&mut arena, params)?;
     for time in &mut times {
-        let began = Instant::now();
+        let began = clock::now();
         hash(&mut arena, params)?;
-        *time = began.elapsed();
+        *time = clock::since(began);
     }
     times.sort_unstable();
     Ok(times[CALIBRATE_HASHES_ALONE / 2])
@@ -167,16 +167,16 @@ fn together(
             let start = &start;
             scope.spawn(move || {
                 start.wait();
-                let began = Instant::now();
+                let began = clock::now();
                 let mut count = 0.0;
-                while began.elapsed() < CALIBRATE_TIME {
+                while clock::since(began) < CALIBRATE_TIME {
                     count += match &mut second {
                         None => hash(&mut arena, params).map(|()| 1.0)?,
                         Some(second) => hash_two([&mut arena, second], params).map(|()| 2.0)?,
                     };
                 }
                 // By its own clock, since its last hash ends after the time is up.
-                Ok::<f64, HashError>(count / began.elapsed().as_secs_f64())
+                Ok::<f64, HashError>(count / clock::since(began).as_secs_f64())
             })
         };
         let hashers: Vec<_> = arenas.into_iter().map(hasher).collect();

@@ -1,7 +1,7 @@
 //! What the commands about peppers and about token keys have in common.
 
 use std::error::Error;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches};
 
@@ -112,6 +112,6 @@ pub(super) fn rfc3339(unix_ms: u64) -> String {
 
 /// How long ago that was, in milliseconds; 0 if it is to come.
 pub(super) fn ms_since(unix_ms: u64) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(unix_ms)
 }

@@ -92,7 +92,7 @@ fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     let uid = rustix::process::getuid().as_raw();
     let outcome = if done.is_ok() { "ok" } else { "failed" };
     audit.record(&Entry::command(&words(name, arguments), uid, outcome));
-    writer.stop(Instant::now() + AUDIT_STOP_TIME_MAX);
+    writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
     done
 }
 
@@ -138,16 +138,16 @@ fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Box<dyn Error>> {
 
 /// When a command stops waiting for the store to come up.
 fn store_deadline() -> Instant {
-    Instant::now() + STORE_PATIENCE
+    clock::now() + STORE_PATIENCE
 }
 
 /// Calls the store, and again for a while when it is away. For calls that may be made twice.
 fn patiently<T>(mut call: impl FnMut(Instant) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let deadline = Instant::now() + COMMAND_STORE_PATIENCE;
+    let deadline = clock::now() + COMMAND_STORE_PATIENCE;
     loop {
         match call(deadline) {
             Err(StoreError::Unavailable(cause))
-                if Instant::now() + COMMAND_STORE_RETRY < deadline =>
+                if clock::now() + COMMAND_STORE_RETRY < deadline =>
             {
                 tell(&format!("the store is away, trying again: {cause}"));
                 thread::sleep(COMMAND_STORE_RETRY);

@@ -55,9 +55,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use addresses::Network;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
-use service::network::Network;
 
 pub use reservation::Reservation;
 
@@ -187,7 +187,7 @@ impl Guard {
         let first = Span::whole(DELAY_FIRST);
         let minute = Span::whole(Duration::from_secs(60));
         Ok(Self {
-            clock: Clock::starting(Instant::now()),
+            clock: Clock::starting(clock::now()),
             seed: (u64::from_ne_bytes(hasher), SharedSeed::from_u64(u64::from_ne_bytes(shared))),
             pair: Pair {
                 ladder: Ladder {

@@ -18,7 +18,7 @@
 //! So a flood of names takes memory for ten minutes, about 400 bytes a name. A Redis whose memory is
 //! full refuses to write; then it counts as away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::Script;
 
@@ -105,7 +105,7 @@ impl Shared {
         if buckets.keys.is_empty() {
             return Answer::Away;
         }
-        let answer = self.redis.run(Instant::now() + SHARED_TIME_MAX, |connection| {
+        let answer = self.redis.run(clock::now() + SHARED_TIME_MAX, |connection| {
             let mut call = self.reserve.prepare_invoke();
             for key in &buckets.keys {
                 call.key(key);
@@ -136,7 +136,7 @@ impl Shared {
     pub(super) fn settle(&self, ticket: &Ticket, is_right: bool) {
         let Ticket { buckets, at_ms, before_ms } = ticket;
         // Nobody waits for more than this, and the log tells of a Redis that is away.
-        let _ = self.redis.run(Instant::now() + SHARED_TIME_MAX, |connection| {
+        let _ = self.redis.run(clock::now() + SHARED_TIME_MAX, |connection| {
             let mut call = self.settle.prepare_invoke();
             for key in buckets.keys.iter().chain(&buckets.network_of_device) {
                 call.key(key);

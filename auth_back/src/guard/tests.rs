@@ -26,7 +26,7 @@ impl Bench {
     fn new(change: impl FnOnce(&mut GuardRules)) -> Self {
         let mut rules = guard_rules();
         change(&mut rules);
-        Self { guard: Arc::new(Guard::new(rules).unwrap()), now: Instant::now() }
+        Self { guard: Arc::new(Guard::new(rules).unwrap()), now: clock::now() }
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -394,7 +394,7 @@ mod shared {
         }
         assert_eq!(through, [6, 4]);
         let register =
-            servers[0].guard.reserve_registration(Some(GUESSER.parse().unwrap()), Instant::now());
+            servers[0].guard.reserve_registration(Some(GUESSER.parse().unwrap()), clock::now());
         assert_eq!(register.unwrap_err().bucket, Bucket::Network);
     }
 

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn ticks_are_tenths_of_a_second_and_never_zero() {
-        let start = Instant::now();
+        let start = clock::now();
         let clock = Clock::starting(start);
         let check = |after_ms: u64, expected: u32| {
             assert_eq!(clock.tick(start + Duration::from_millis(after_ms)), Tick(expected));

@@ -31,7 +31,7 @@ fn wait_for_calls(fixture: &Fixture, count: usize) {
     let deadline = patient();
     let mut seen = 0;
     while seen < count {
-        assert!(Instant::now() < deadline, "the store is not asked any more");
+        assert!(clock::now() < deadline, "the store is not asked any more");
         seen += fixture.store.take_calls().len();
         thread::yield_now();
     }

@@ -96,7 +96,7 @@ impl<R: Ring> LiveRing<R> {
     }
 
     fn with(ring: R, origin: Option<Origin<R>>) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         Self {
             current: RwLock::new(Arc::new(ring)),
             origin,
@@ -145,7 +145,7 @@ impl<R: Ring> LiveRing<R> {
         if ring.keys().has(id) {
             return Lookup::Has(ring);
         }
-        if reading.began.elapsed() < KEY_LOOKUP_INTERVAL && reading.succeeded.is_none() {
+        if clock::since(reading.began) < KEY_LOOKUP_INTERVAL && reading.succeeded.is_none() {
             return Lookup::Unsure;
         }
         let is_read = self.read(origin, &mut reading);
@@ -163,10 +163,10 @@ impl<R: Ring> LiveRing<R> {
         if ring.keys().has(id) {
             return Lookup::Has(ring);
         }
-        if reading.succeeded.is_some_and(|at| at.elapsed() < KEY_ABSENT_FOR) {
+        if reading.succeeded.is_some_and(|at| clock::since(at) < KEY_ABSENT_FOR) {
             return Lookup::Lacks(ring);
         }
-        if reading.began.elapsed() >= KEY_LOOKUP_INTERVAL {
+        if clock::since(reading.began) >= KEY_LOOKUP_INTERVAL {
             origin.bell.ring();
         }
         Lookup::Unsure
@@ -182,7 +182,7 @@ impl<R: Ring> LiveRing<R> {
             KeySource::Command(_) => KEY_COMMAND_INTERVAL,
         };
         let mut reading = self.reading.lock();
-        if reading.began.elapsed() >= interval {
+        if clock::since(reading.began) >= interval {
             self.read(origin, &mut reading);
         }
     }
@@ -194,7 +194,7 @@ impl<R: Ring> LiveRing<R> {
     }
 
     fn read(&self, origin: &Origin<R>, reading: &mut MutexGuard<'_, Reading>) -> bool {
-        let began = Instant::now();
+        let began = clock::now();
         reading.began = began;
         match self.try_read(origin) {
             Ok(()) => {
@@ -209,12 +209,12 @@ impl<R: Ring> LiveRing<R> {
                 reading.succeeded = None;
                 let text = fault.to_string();
                 let known = reading.logged.as_ref().is_some_and(|(logged, at)| {
-                    *logged == text && at.elapsed() < KEY_FAULT_LOG_INTERVAL
+                    *logged == text && clock::since(*at) < KEY_FAULT_LOG_INTERVAL
                 });
                 if !known {
                     let ring = self.current();
                     tracing::error!(%fault, ?ring, "the keys could not be read again; the old ones stay");
-                    reading.logged = Some((text, Instant::now()));
+                    reading.logged = Some((text, clock::now()));
                 }
                 false
             }

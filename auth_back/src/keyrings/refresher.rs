@@ -54,7 +54,7 @@ impl Refresher {
         peppers: Arc<LiveRing<PepperKeyring>>,
         token_keys: Arc<LiveRing<TokenKeyring>>,
     ) -> io::Result<Self> {
-        let thread = thread::Builder::new().name("keys".to_owned()).spawn(move || {
+        let thread = clock::spawn(thread::Builder::new().name("keys".to_owned()), move || {
             loop {
                 match ear.0.recv_timeout(KEY_REREAD_INTERVAL) {
                     Ok(Call::Reread) => {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use crate::accounts::unix_ms;
 use crate::credentials::{
@@ -127,7 +127,7 @@ fn insert(
     let Some((_, check_value)) = peppers.check_values().find(|(known, _)| *known == id) else {
         return Ok(());
     };
-    let since_ms = unix_ms(SystemTime::now());
+    let since_ms = unix_ms(clock::wall());
     store.insert_pepper(&PepperRow { id: id.get(), since_ms, check_value }, deadline)
 }
 
@@ -151,7 +151,7 @@ fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), PepperFault> {
         }
     }
     for id in found.keys() {
-        insert(peppers, *id, store, Instant::now() + STORE_CALL_TIME_MAX)?;
+        insert(peppers, *id, store, clock::now() + STORE_CALL_TIME_MAX)?;
     }
     tracing::info!(peppers = ?found.keys(), "the store's list of peppers was made");
     Ok(())
@@ -165,7 +165,7 @@ pub fn walk(store: &dyn Store, mut visit: impl FnMut(&RecordRow)) -> Result<(), 
     let mut after = 0;
     loop {
         let page =
-            store.password_records(after, RECORD_PAGE, Instant::now() + STORE_CALL_TIME_MAX)?;
+            store.password_records(after, RECORD_PAGE, clock::now() + STORE_CALL_TIME_MAX)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.user_id;
         page.iter().for_each(&mut visit);

@@ -8,7 +8,7 @@
 //! Nothing is remembered: a pass skips what is done, so one that was killed is resumed by another.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::register;
 use crate::credentials::{PasswordRecord, PepperKeyring};
@@ -43,14 +43,14 @@ pub fn pass(
     let mut waiting = Vec::new();
     let mut fault = None;
     let mut flush = |waiting: &mut Vec<RecordChange>, pass: &mut Pass| {
-        let began = Instant::now();
+        let began = clock::now();
         let changed = store.replace_password_records(waiting, began + STORE_CALL_TIME_MAX)?;
         let count = waiting.len();
         pass.resealed += u64::from(changed);
         pass.overtaken += u64::try_from(count).unwrap_or(u64::MAX) - u64::from(changed);
         waiting.clear();
         watch(count);
-        thread::sleep(pause(count, began.elapsed(), rate));
+        thread::sleep(pause(count, clock::since(began), rate));
         Ok::<_, StoreError>(())
     };
     register::walk(store, |row| {

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_broken_circuit_admits_one_a_time() {
         let circuit = Circuit::default();
-        let start = Instant::now();
+        let start = clock::now();
         let check = |after_ms, expected: [bool; 2]| {
             let now = start + Duration::from_millis(after_ms);
             assert_eq!([circuit.admits(now), circuit.admits(now)], expected, "after {after_ms} ms");

@@ -125,7 +125,7 @@ impl Manager for Connector {
 
     fn connect(&self, _deadline: Instant) -> Result<Connection, ConnectError> {
         let round = self.round.load(Ordering::Relaxed);
-        let connected_at = Instant::now();
+        let connected_at = clock::now();
         let mut conn = Client::open(self.url.connection_info())?
             .get_connection_with_timeout(CONNECT_TIMEOUT)?;
         conn.set_read_timeout(Some(IO_TIMEOUT))?;

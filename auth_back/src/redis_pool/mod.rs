@@ -94,7 +94,7 @@ impl RedisPool {
         deadline: Instant,
         work: impl FnOnce(&mut Connection) -> RedisResult<T>,
     ) -> Result<T, Away> {
-        let now = Instant::now();
+        let now = clock::now();
         if now >= deadline {
             return Err(Away::Busy);
         }
@@ -154,7 +154,7 @@ impl RedisPool {
 
     fn failed(&self, error: &Away) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        if self.circuit.breaks(Instant::now()) {
+        if self.circuit.breaks(clock::now()) {
             tracing::warn!(%error, "Redis is away; it is done without");
         }
     }

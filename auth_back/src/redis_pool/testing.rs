@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{io, thread};
 
 use tempfile::TempDir;
@@ -82,7 +82,7 @@ impl Redis {
         let mut child = child.unwrap_or_else(|error| {
             panic!("cannot start redis-server ({error}): install the package redis-tools")
         });
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = clock::now() + PATIENCE;
         let answers = loop {
             if child.try_wait().unwrap().is_some() {
                 break false;
@@ -92,7 +92,7 @@ impl Redis {
             if conn.is_ok_and(|mut conn| redis::cmd("PING").exec(&mut conn).is_ok()) {
                 break true;
             }
-            assert!(Instant::now() < give_up, "redis-server does not answer");
+            assert!(clock::now() < give_up, "redis-server does not answer");
             thread::sleep(Duration::from_millis(2));
         };
         *self.process.lock().unwrap() = answers.then_some(child);

@@ -7,7 +7,7 @@ use super::testing::Redis;
 use super::*;
 
 fn patient() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    clock::now() + Duration::from_secs(60)
 }
 
 fn ping(pool: &RedisPool) -> Result<(), Away> {
@@ -18,7 +18,7 @@ fn ping(pool: &RedisPool) -> Result<(), Away> {
 fn until_up(pool: &RedisPool) {
     let give_up = patient();
     while ping(pool).is_err() {
-        assert!(Instant::now() < give_up, "Redis does not come back");
+        assert!(clock::now() < give_up, "Redis does not come back");
         std::thread::sleep(REST / 20);
     }
 }
@@ -71,9 +71,9 @@ fn a_silent_server_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let pool = RedisPool::new(format!("redis://127.0.0.1:{port}").parse().unwrap(), 1).unwrap();
-    let started = Instant::now();
+    let started = clock::now();
     assert!(matches!(ping(&pool), Err(Away::Connect(_))));
-    assert!(started.elapsed() >= IO_TIMEOUT, "gave up early");
+    assert!(clock::since(started) >= IO_TIMEOUT, "gave up early");
     assert!(matches!(ping(&pool), Err(Away::Resting)));
 }
 
@@ -81,7 +81,7 @@ fn a_silent_server_is_given_up() {
 fn a_passed_deadline_sends_nothing() {
     let redis = Redis::start();
     let pool = RedisPool::new(redis.url(), 1).unwrap();
-    assert!(matches!(pool.run(Instant::now(), |_| Ok(())), Err(Away::Busy)));
+    assert!(matches!(pool.run(clock::now(), |_| Ok(())), Err(Away::Busy)));
     assert_eq!(pool.stats().connected, 0);
     assert!(pool.is_up());
 }

@@ -44,10 +44,10 @@ impl PostOffice {
 
     /// The next letter. Waits for it.
     pub(crate) fn next(&self) -> Posted<Reply> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = clock::now() + PATIENCE;
         let mut waiting = self.waiting.borrow_mut();
         while waiting.is_empty() {
-            assert!(Instant::now() < deadline, "nothing was posted");
+            assert!(clock::now() < deadline, "nothing was posted");
             thread::yield_now();
             waiting.extend(self.post.take());
         }

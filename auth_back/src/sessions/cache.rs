@@ -241,7 +241,7 @@ impl Cache {
     ) -> Result<Duration, StoreError> {
         let known = self.generations.current()?;
         let keys = Keys::of(known.generation);
-        let deadline = Instant::now() + FINISH_TIME;
+        let deadline = clock::now() + FINISH_TIME;
         let told = self.run(&known, deadline, |connection| script(&keys, connection));
         // Redis has it, or nobody reads any more what Redis has.
         let known = if told.is_some() { known } else { self.generations.raise()? };

@@ -43,7 +43,7 @@ impl Known {
     /// How long another server may still read under an earlier generation.
     pub(super) fn settles_in(&self) -> Duration {
         let settled_at = self.learned_at + GENERATION_LEASE + GENERATION_MARGIN;
-        settled_at.saturating_duration_since(Instant::now())
+        settled_at.saturating_duration_since(clock::now())
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -78,7 +78,7 @@ impl Generations {
     /// The generation to read and write under now. `None` when it is not known: then Redis is done
     /// without. Of those who find it stale one asks the database, and the others do not wait.
     pub(super) fn fresh(&self, deadline: Instant) -> Option<Known> {
-        let now = Instant::now();
+        let now = clock::now();
         let known = self.known.lock().clone();
         let known = known.filter(|known| known.is_fresh(now) && !self.owes());
         if known.as_ref().is_some_and(|known| now < known.asked_at + GENERATION_RENEW) {
@@ -92,7 +92,7 @@ impl Generations {
                 known
             }
         };
-        known.filter(|known| known.is_fresh(Instant::now()))
+        known.filter(|known| known.is_fresh(clock::now()))
     }
 
     /// The last that this server has learned, 0 for none.
@@ -102,7 +102,7 @@ impl Generations {
 
     /// The generation as it is now, for somebody who has just written to the database. Blocks.
     pub(super) fn current(&self) -> Result<Known, StoreError> {
-        self.ask(Instant::now() + FINISH_TIME).inspect_err(|_| {
+        self.ask(clock::now() + FINISH_TIME).inspect_err(|_| {
             self.owed.fetch_add(1, Ordering::AcqRel);
         })
     }
@@ -111,13 +111,13 @@ impl Generations {
     /// server uses Redis no more until it has made up for it.
     pub(super) fn raise(&self) -> Result<Known, StoreError> {
         self.owed.fetch_add(1, Ordering::AcqRel);
-        self.ask(Instant::now() + FINISH_TIME)
+        self.ask(clock::now() + FINISH_TIME)
     }
 
     /// Redis is `instance`, which is not what `known` says; the connection that showed it was made
     /// after `known` was asked for. Begins a generation with it, unless somebody else has.
     pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
-        let asked_at = Instant::now();
+        let asked_at = clock::now();
         let instance = in_our_layout(instance);
         match self.store.begin_cache_era(known.generation, &instance, deadline) {
             Ok(true) => {
@@ -145,7 +145,7 @@ impl Generations {
             self.store.end_cache_era(deadline)?;
             self.paid.fetch_max(owed, Ordering::AcqRel);
         }
-        let asked_at = Instant::now();
+        let asked_at = clock::now();
         let era = self.store.cache_era(deadline)?;
         Ok(self.learn(&era, asked_at))
     }
@@ -171,7 +171,7 @@ impl Generations {
                 instance: Arc::new(of_our_layout(&era.instance)),
                 asked_at,
                 fresh_until,
-                learned_at: Instant::now(),
+                learned_at: clock::now(),
             },
         };
         known.insert(newer).clone()

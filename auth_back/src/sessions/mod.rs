@@ -293,7 +293,7 @@ impl SessionKeeper {
             None => Duration::ZERO,
         };
         // They are dead; this is only tidiness, and what is left goes as it expires.
-        let deadline = Instant::now() + limits::FINISH_TIME;
+        let deadline = clock::now() + limits::FINISH_TIME;
         let tidied =
             self.store.delete_superseded_sessions(user_id, epoch, SUPERSEDED_BATCH, deadline);
         if let Err(error) = tidied {

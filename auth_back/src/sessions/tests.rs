@@ -4,7 +4,6 @@ mod together;
 
 use std::collections::{HashMap, HashSet};
 use std::thread;
-use std::time::SystemTime;
 
 use redis::Commands as _;
 
@@ -104,7 +103,7 @@ impl Bench {
                 if !self.fixture.store.take_calls().contains(&"session") {
                     break;
                 }
-                assert!(Instant::now() < give_up, "Redis is not used");
+                assert!(clock::now() < give_up, "Redis is not used");
                 thread::sleep(Duration::from_millis(5));
             }
         }
@@ -114,7 +113,7 @@ impl Bench {
     fn slow_fill(&self, digest: &Digest) -> (Ticket, SessionRow) {
         let give_up = patient();
         let ticket = loop {
-            assert!(Instant::now() < give_up, "Redis is not used");
+            assert!(clock::now() < give_up, "Redis is not used");
             match self.cache(1).find(digest, patient()) {
                 Found::Missing(ticket) => break ticket,
                 Found::Session(_) => panic!("it was not missing"),
@@ -144,7 +143,7 @@ fn is_live(seen: &Sighting) -> bool {
 }
 
 fn now_ms() -> u64 {
-    unix_ms(SystemTime::now())
+    unix_ms(clock::wall())
 }
 
 #[test]
@@ -262,9 +261,9 @@ fn a_fill_of_an_earlier_generation_is_never_seen() {
 /// The other server may go by the old generation for a while, but no longer than was said.
 #[track_caller]
 fn check_gone_within(bench: &Bench, digest: &Digest, settles_in: Duration) {
-    let settled_at = Instant::now() + settles_in;
+    let settled_at = clock::now() + settles_in;
     loop {
-        let asked_at = Instant::now();
+        let asked_at = clock::now();
         let found = bench.find(1, digest);
         assert!(!found || asked_at < settled_at, "found after it was settled");
         if asked_at >= settled_at {

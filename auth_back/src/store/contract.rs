@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::limits::{
     NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, RECORD_CHANGES_MAX,
@@ -435,7 +435,7 @@ fn products_are_listed(fixture: &dyn Fixture) {
 fn a_passed_deadline_is_unavailable_at_once(fixture: &dyn Fixture) {
     let store = fixture.store();
     check_insert(&*store, &user(1, "ada"), Inserted::Created);
-    let passed = Instant::now();
+    let passed = clock::now();
     let results = [
         store.insert_user(&user(2, "bob"), passed).map(drop),
         store.user_by_name("ada", passed).map(drop),
@@ -514,7 +514,7 @@ fn check_migration_refused(fixture: &dyn Fixture, tampering: &str, expected: &st
     fixture.execute(tampering);
     assert_eq!(store.migrate(patient()).unwrap_err().to_string(), expected);
     // The refusal gave every lock back.
-    let soon = Instant::now() + Duration::from_secs(10);
+    let soon = clock::now() + Duration::from_secs(10);
     assert_eq!(fixture.open().migrate(soon).unwrap_err().to_string(), expected);
 }
 

@@ -9,7 +9,7 @@
 //! here is only what both must agree on.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -158,7 +158,7 @@ pub(super) fn pending<'m>(
 
 /// For the record only; nothing depends on it.
 pub(super) fn now_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -106,5 +106,5 @@ pub fn open(url: &StoreUrl, connections: usize) -> Result<Arc<dyn Store>, StoreE
 
 /// Refuses a call that comes too late, so that nothing is sent for nobody.
 fn check_deadline(deadline: Instant) -> Result<(), StoreError> {
-    if Instant::now() < deadline { Ok(()) } else { Err(StoreError::Unavailable(Cause::Deadline)) }
+    if clock::now() < deadline { Ok(()) } else { Err(StoreError::Unavailable(Cause::Deadline)) }
 }

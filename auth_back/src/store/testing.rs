@@ -47,7 +47,7 @@ pub(super) trait Fixture: Sync {
 
 /// A deadline that only a fault lets pass.
 pub(super) fn patient() -> Instant {
-    Instant::now() + PATIENCE
+    clock::now() + PATIENCE
 }
 
 /// A SQLite file in a directory of its own.

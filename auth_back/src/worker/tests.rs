@@ -47,7 +47,7 @@ impl Works {
     /// Ends the lane, and checks that nothing was answered twice.
     fn stop(self) {
         drop(self.lane);
-        let patience = Instant::now() + Duration::from_secs(60);
+        let patience = clock::now() + Duration::from_secs(60);
         self.workers.join_by(patience).expect("nothing is left to do");
         self.post.check_empty();
     }
@@ -64,7 +64,7 @@ fn a_job_is_run_and_answered_once() {
 #[test]
 fn an_expired_job_is_not_run() {
     let works = Works::start();
-    let outcome = works.serve(Instant::now());
+    let outcome = works.serve(clock::now());
     assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
     assert_eq!(works.fixture.store.take_calls(), [""; 0]);
     works.stop();
@@ -169,7 +169,7 @@ fn checks_are_looked_up_together() {
 fn a_check_that_has_expired_is_told_so_and_the_others_are_served() {
     let checks = Checks::new();
     let (ada, bob) = (&*checks.ada, &*checks.bob);
-    let late = Instant::now();
+    let late = clock::now();
     checks.check(&[(ada, late), (bob, patient())], &["timed_out", "bob"], &["sessions"]);
     checks.check(&[(ada, late), (bob, late)], &["timed_out", "timed_out"], &[]);
 }
@@ -249,7 +249,7 @@ impl Logins {
             Bell::on(lane)
         });
         let job = self.job(correlation, Request::Authenticate(request), deadline);
-        let login = InFlight { job, began: Instant::now(), place: self.places.take() };
+        let login = InFlight { job, began: clock::now(), place: self.places.take() };
         Ending { login, proved: proves.recv().unwrap() }
     }
 
@@ -304,7 +304,7 @@ fn logins_are_committed_together() {
     );
     // Nobody is let in, and nothing is asked of the store.
     logins.check(vec![ending(1, "ada", WRONG)], &["password_wrong"], &[]);
-    let late = logins.ending(1, "ada", PASSWORD, Instant::now());
+    let late = logins.ending(1, "ada", PASSWORD, clock::now());
     logins.check(vec![late, ending(2, "bob", PASSWORD)], &["timed_out", "ok"], &["keep_sessions"]);
 }
 
@@ -347,7 +347,7 @@ fn logins_go_through_both_lanes_and_give_their_place_back() {
     for _ in 0..2 {
         log_in(1, PASSWORD, patient());
         log_in(2, WRONG, patient());
-        log_in(3, PASSWORD, Instant::now());
+        log_in(3, PASSWORD, clock::now());
         submit(4, Request::Authenticate(login("nobody", PASSWORD)), patient());
         submit(5, Request::Register(registration("ada", PASSWORD)), patient());
         log_in(6, PASSWORD, patient());

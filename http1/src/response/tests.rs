@@ -11,7 +11,7 @@ fn example_clock() -> SystemTime {
 
 #[expect(clippy::disallowed_methods, reason = "a test needs some point in time to start from")]
 fn any_instant() -> Instant {
-    Instant::now()
+    clock::now()
 }
 
 const GOES_ON: Form = Form { head_only: false, persistence: Persistence::Implied };

@@ -65,14 +65,14 @@ mod tests {
 
     #[test]
     fn every_server_gets_its_turn() {
-        let now = Instant::now();
+        let now = clock::now();
         let servers = servers(3, now);
         assert_eq!(picks(&RoundRobin::default(), &servers, 7, now), [0, 1, 2, 0, 1, 2, 0]);
     }
 
     #[test]
     fn a_failed_server_is_passed_over_then_tried_once_then_trusted() {
-        let now = Instant::now();
+        let now = clock::now();
         let servers = servers(2, now);
         let balance = RoundRobin::default();
         servers[0].health.failed(now);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn when_all_have_failed_one_is_tried_all_the_same() {
-        let now = Instant::now();
+        let now = clock::now();
         let servers = servers(2, now);
         servers[0].health.failed(now);
         servers[1].health.failed(now);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_batch_does_not_try_a_server_twice() {
-        let now = Instant::now();
+        let now = clock::now();
         let servers = servers(2, now);
         let balance = RoundRobin::default();
         let mut tried = Tried::default();

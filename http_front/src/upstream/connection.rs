@@ -78,7 +78,7 @@ pub(crate) enum ConnectionError {
 impl Connection {
     /// Connects and exchanges HELLO. Blocks until `deadline` at the most.
     pub(crate) fn open(address: SocketAddr, deadline: Instant) -> Result<Self, ConnectionError> {
-        let opened_at = Instant::now();
+        let opened_at = clock::now();
         let patience = deadline.saturating_duration_since(opened_at).min(CONNECT_TIME_MAX);
         // Zero is refused by the system, and would mean no time-out at all for reads.
         let patience = patience.max(Duration::from_millis(1));
@@ -183,7 +183,7 @@ impl Connection {
 
     fn exchange_batch(&mut self, waiting: &mut Waiting) -> Result<(), ConnectionError> {
         // A lease counts from before the request leaves.
-        let sent_at = Instant::now();
+        let sent_at = clock::now();
         let patience = waiting.patience(sent_at);
         self.write_requests(waiting, sent_at)?;
         let (mut heard, mut expired) = (false, false);
@@ -201,7 +201,7 @@ impl Connection {
                     self.read_some()?;
                     // Also when something came: a peer that sends byte after byte and no answer
                     // must not hold this thread.
-                    expired |= waiting.expire(Instant::now());
+                    expired |= waiting.expire(clock::now());
                 }
             }
         }
@@ -274,7 +274,7 @@ impl Connection {
                 Some(_) => {}
                 None => {
                     self.read_some()?;
-                    if Instant::now() >= deadline {
+                    if clock::now() >= deadline {
                         return Err(ConnectionError::TimedOut);
                     }
                 }

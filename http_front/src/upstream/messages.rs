@@ -101,7 +101,7 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
     // goes on.
     let mut settled_at = None;
     let mut settles_in = |ms: u32| {
-        settled_at = Some(Instant::now() + Duration::from_millis(ms.into()));
+        settled_at = Some(clock::now() + Duration::from_millis(ms.into()));
     };
     let outcome = match work {
         Work::Register(_) => {

@@ -47,7 +47,7 @@ impl Upstreams {
         connections: usize,
         metrics: Metrics,
     ) -> Result<Self, ConfigError> {
-        let now = Instant::now();
+        let now = clock::now();
         let servers = addresses.iter().map(|&address| Server::new(address, connections, now));
         Ok(Self {
             servers: servers.collect::<Result<_, _>>()?,
@@ -64,16 +64,16 @@ impl Upstreams {
     /// request id that makes it safe. One that needs what a server has not announced goes to the
     /// next, so that old and new auth servers can run side by side.
     pub fn serve(&self, jobs: &mut Vec<Job>) {
-        let began = Instant::now();
+        let began = clock::now();
         self.serve_all(jobs);
-        self.metrics.batch_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.batch_seconds.observe(clock::since(began).as_secs_f64());
     }
 
     fn serve_all(&self, jobs: &mut Vec<Job>) {
         let mut tried = Tried::default();
         let mut is_beyond_some = false;
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             answer_all(jobs.extract_if(.., |job| job.deadline <= now), Unanswered::TimedOut);
             if jobs.is_empty() {
                 return;
@@ -97,7 +97,7 @@ impl Upstreams {
                     is_beyond_some |= !jobs.is_empty();
                 }
                 Attempt::Stale => {}
-                Attempt::Failed => server.health.failed(Instant::now()),
+                Attempt::Failed => server.health.failed(clock::now()),
             }
         }
     }
@@ -121,7 +121,7 @@ impl Upstreams {
     pub fn check_health(&self, patience: Duration) -> Result<(), String> {
         let mut reasons = Vec::new();
         for server in &self.servers {
-            let deadline = Instant::now() + patience;
+            let deadline = clock::now() + patience;
             let asked = match self.ask_health(server, deadline) {
                 Err(Unwell::Stale(_)) => self.ask_health(server, deadline),
                 asked => asked,
@@ -133,7 +133,7 @@ impl Upstreams {
                 }
                 Err(Unwell::NotReady(reason)) => reason,
                 Err(Unwell::Stale(error) | Unwell::Failed(error)) => {
-                    server.health.failed(Instant::now());
+                    server.health.failed(clock::now());
                     describe(&error)
                 }
                 Err(Unwell::NoConnection) => "no connection was free in time".to_owned(),
@@ -160,7 +160,7 @@ impl Upstreams {
             }
             Err(AcquireError::Closed) => return Attempt::Failed,
         };
-        let began = Instant::now();
+        let began = clock::now();
         let was_used = connection.is_used();
         self.metrics.batch_size.observe(jobs.len() as f64);
         let Err(error) = connection.exchange(jobs) else { return Attempt::Done };
@@ -189,7 +189,7 @@ impl Upstreams {
             AcquireError::Connect(error) => Unwell::Failed(error),
             AcquireError::TimedOut | AcquireError::Closed => Unwell::NoConnection,
         })?;
-        let began = Instant::now();
+        let began = clock::now();
         let was_used = connection.is_used();
         match connection.health(deadline) {
             Ok(answer) => answer.map_err(Unwell::NotReady),

@@ -87,12 +87,12 @@ fn no_place_is_lost_between_a_hand_off_and_a_deadline() {
     }
     let config = Config::new(2).unwrap();
     let pool = Pool::new(Numbers(AtomicU64::new(0)), config);
-    pool.prefill(2, Instant::now() + Duration::from_secs(30)).unwrap();
+    pool.prefill(2, clock::now() + Duration::from_secs(30)).unwrap();
     let outcomes = [const { AtomicU64::new(0) }; 2];
     everybody(|thread| {
         for round in 0..ROUNDS {
             let patience = Duration::from_micros(pick(thread, round, 64));
-            match pool.acquire(Instant::now() + patience) {
+            match pool.acquire(clock::now() + patience) {
                 Ok(_lent) => {
                     thread::yield_now();
                     outcomes[0].fetch_add(1, SeqCst)

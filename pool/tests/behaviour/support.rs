@@ -265,7 +265,7 @@ impl WorldBuilder {
             is_broken: self.is_broken,
         };
         let clock = ManualClock {
-            start: Instant::now(),
+            start: clock::now(),
             passed_ms: Arc::default(),
             lag_ms: Arc::default(),
             reads: Arc::default(),
@@ -312,9 +312,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Lets other threads run until `condition` holds.
 #[track_caller]
 pub(crate) fn await_that(what: &str, condition: impl Fn() -> bool) {
-    let patience = Instant::now() + PATIENCE;
+    let patience = clock::now() + PATIENCE;
     while !condition() {
-        assert!(Instant::now() < patience, "in vain: {what}");
+        assert!(clock::now() < patience, "in vain: {what}");
         thread::yield_now();
     }
 }

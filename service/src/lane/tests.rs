@@ -4,7 +4,7 @@ use std::{
     num::NonZeroUsize,
     sync::{Arc, Barrier, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::*;
@@ -72,7 +72,7 @@ fn a_full_lane_gives_the_job_back_and_a_drained_one_takes_it() {
     assert_eq!(starts.recv_timeout(PATIENCE), Ok(2));
     lane.try_submit(job(4)).expect("the queue has drained");
     drop(lane);
-    workers.join_by(Instant::now() + PATIENCE).expect("nothing holds the worker");
+    workers.join_by(clock::now() + PATIENCE).expect("nothing holds the worker");
     assert_eq!(starts.recv_timeout(PATIENCE), Ok(4));
     let expected =
         LaneSnapshot { threads: 0, queued: 0, in_work: 0, accepted: 4, finished: 4, ..expected };
@@ -95,7 +95,7 @@ fn what_is_queued_is_done_before_the_workers_end() {
 fn waiting_for_workers_ends_at_the_deadline() {
     let (lane, workers, open, starts, job) = busy_lane(1);
     drop(lane);
-    assert_eq!(workers.join_by(Instant::now()), Err(StillRunning { threads: 1 }));
+    assert_eq!(workers.join_by(clock::now()), Err(StillRunning { threads: 1 }));
     drop((open, job));
     // The thread is left alone and ends by itself: the last sender of `starts` goes with it.
     assert_eq!(starts.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected));

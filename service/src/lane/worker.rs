@@ -44,7 +44,7 @@ impl Workers {
                 _alive: alive.clone(),
             };
             let named = thread::Builder::new().name(format!("{}-{index}", options.name));
-            named.spawn(move || thread.run())
+            clock::spawn(named, move || thread.run())
         });
         Ok(Self { threads: threads.collect::<io::Result<_>>()?, ended })
     }

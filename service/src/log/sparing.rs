@@ -30,7 +30,7 @@ impl Sparing {
     /// Whether to write the line now, and how many were withheld since the last. Never blocks.
     #[must_use]
     pub fn admit(&self) -> Option<u64> {
-        self.admit_at(Instant::now())
+        self.admit_at(clock::now())
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn one_line_an_interval_and_the_others_counted() {
-        let (sparing, start) = (Sparing::new(), Instant::now());
+        let (sparing, start) = (Sparing::new(), clock::now());
         let check = |after: Duration, expected| {
             assert_eq!(sparing.admit_at(start + after), expected, "after {after:?}");
         };

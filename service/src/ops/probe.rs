@@ -46,9 +46,8 @@ impl Probe {
         let readiness = Readiness(Arc::new(Mutex::new(Verdict::Unknown)));
         let (running, stopped) = bounded(0);
         let seen = readiness.clone();
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || watch(&seen, interval, &stopped, check))?;
+        let thread = thread::Builder::new().name(name.to_owned());
+        let thread = clock::spawn(thread, move || watch(&seen, interval, &stopped, check))?;
         Ok(Self { readiness, running, thread })
     }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::credentials::{HashEngine, Params, Password, Salt};
 
 fn patient() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    clock::now() + Duration::from_secs(60)
 }
 
 fn params() -> Params {
@@ -99,9 +99,9 @@ fn a_hash_that_comes_too_late_is_not_begun() {
         let outcome = hashers.run(deadline, unknown(|_| ()));
         assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
     };
-    check(Instant::now());
+    check(clock::now());
     let only_one = arenas.acquire(patient()).unwrap();
-    check(Instant::now() + Duration::from_millis(20));
+    check(clock::now() + Duration::from_millis(20));
     drop(only_one);
     assert_eq!(hashers.begun(), 0);
     hashers.run(patient(), unknown(hash_a_password)).unwrap();
@@ -144,7 +144,7 @@ fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
         assert!(hashers.is_free(), "it is not wanted any more");
     };
     check(patient(), hash_a_password, "Ok(())");
-    check(Instant::now(), hash_a_password, "Err(TimedOut)");
+    check(clock::now(), hash_a_password, "Err(TimedOut)");
     check(patient(), |_| panic!("of the test"), "Err(Internal(Dropped))");
     check(patient(), hash_a_password, "Ok(())");
 }
@@ -206,7 +206,7 @@ fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
 /// Has the only thread of `hashers` busy until these wait for it, in this order, and gives what they come to.
 fn in_a_row<T: Send + 'static>(hashers: &Hashers, works: Vec<Work<T>>) -> Vec<Answer<T>> {
     let works = works.into_iter().map(|work| (patient(), work)).collect();
-    in_a_row_from(Instant::now(), hashers, works)
+    in_a_row_from(clock::now(), hashers, works)
 }
 
 /// The same, each with its deadline, and the thread goes on no sooner than then.
@@ -233,7 +233,7 @@ fn in_a_row_from<T: Send + 'static>(
                 thread::yield_now();
             }
         }
-        thread::sleep(then.saturating_duration_since(Instant::now()));
+        thread::sleep(then.saturating_duration_since(clock::now()));
         go.send(()).unwrap();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
@@ -274,7 +274,7 @@ fn two_that_wait_are_hashed_together() {
 #[test]
 fn who_is_too_late_is_hashed_neither_alone_nor_beside() {
     let (hashers, _arenas) = hashers_with(2);
-    let soon = Instant::now() + Duration::from_millis(20);
+    let soon = clock::now() + Duration::from_millis(20);
     let deadlines = [patient(), soon, soon, patient()];
     let works = deadlines.map(|deadline| (deadline, usual(|tag| tag.is_ok()))).into();
     let outcomes = in_a_row_from(soon, &hashers, works);

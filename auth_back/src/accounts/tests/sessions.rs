@@ -106,7 +106,7 @@ fn a_password_is_changed_by_who_knows_it_and_to_what_is_allowed() {
     check_refused!(tried(PASSWORD, "short"), AccountError::Password(_));
     check_refused!(tried(PASSWORD, "password1"), AccountError::Password(_));
     check_refused!(tried("", NEW), AccountError::Password(_));
-    let over = Instant::now();
+    let over = clock::now();
     let late = fixture.accounts.change_password(&change(&token, PASSWORD, NEW), over, &mut None);
     check_refused!(late, AccountError::TimedOut);
     check_live(&fixture, &token, true);

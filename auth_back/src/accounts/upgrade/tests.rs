@@ -84,7 +84,7 @@ fn without_time_a_budget_or_an_arena_nothing_is_hashed() {
     fixture.user("ada", PASSWORD);
     let mut fixture = fixture.restarted(params(2));
     let before = record(&fixture, "ada");
-    let soon = Instant::now() + REHASH_TIME_MIN;
+    let soon = clock::now() + REHASH_TIME_MIN;
     // Whether the login is still in time is the clock's to say; that nothing is hashed is not.
     let _ = fixture.accounts.authenticate(&login("ada", PASSWORD), soon);
     assert!(record(&fixture, "ada") == before);
@@ -180,7 +180,7 @@ fn what_was_changed_meanwhile_stays_and_a_fault_is_nobodys_affair() {
 
 #[test]
 fn a_budget_gives_so_many_a_second() {
-    let start = Instant::now();
+    let start = clock::now();
     let taken = |budget: &Budget, ms: u64| {
         let now = start + Duration::from_millis(ms);
         (0..1_000).take_while(|_| budget.take(now)).count()

@@ -12,7 +12,6 @@ mod tests;
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
-use std::time::{Instant, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -163,7 +162,7 @@ impl Import<'_> {
         };
         let mut summary = Summary::default();
         let mut batch: Vec<(u64, Row)> = Vec::with_capacity(IMPORT_BATCH_MAX);
-        let (mut peppers, mut read_at) = ((self.peppers)()?, Instant::now());
+        let (mut peppers, mut read_at) = ((self.peppers)()?, clock::now());
         loop {
             let line = lines.next()?;
             if let Some(Line::Text("")) = line {
@@ -183,8 +182,8 @@ impl Import<'_> {
             }
             if at_end || batch.len() == IMPORT_BATCH_MAX {
                 // A long import must not go on to seal under a key that was replaced while it runs.
-                if read_at.elapsed() >= IMPORT_PEPPERS_FRESH_FOR {
-                    (peppers, read_at) = ((self.peppers)()?, Instant::now());
+                if clock::since(read_at) >= IMPORT_PEPPERS_FRESH_FOR {
+                    (peppers, read_at) = ((self.peppers)()?, clock::now());
                 }
                 self.store(std::mem::take(&mut batch), &peppers, &mut summary, &mut report)?;
                 self.bar.set_position(lines.bytes());
@@ -228,7 +227,7 @@ impl Import<'_> {
             Line::NotUtf8 => return Err(nobody(&"not UTF-8")),
         };
         let cells = columns.read(line).map_err(|error| nobody(&error))?;
-        Row::read(&cells, peppers, unix_ms(SystemTime::now())).map_err(|error| {
+        Row::read(&cells, peppers, unix_ms(clock::wall())).map_err(|error| {
             let username = cells.get(Column::Username).unwrap_or_default();
             (Username::new(username).ok(), error.to_string())
         })
@@ -247,7 +246,7 @@ impl Import<'_> {
                 break;
             }
             let prepare = |(line, row): (u64, Row)| {
-                let id = UserId::from(self.ids.next(SystemTime::now())?);
+                let id = UserId::from(self.ids.next(clock::wall())?);
                 Ok((line, row.prepare(id, peppers)?))
             };
             let prepared = rows.drain(..).map(prepare);

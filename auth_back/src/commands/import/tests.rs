@@ -19,7 +19,7 @@ const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8
 const PASSWORD: &str = "correct horse battery";
 
 fn patient() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    clock::now() + Duration::from_secs(60)
 }
 
 /// A store, its keys, and what imports into it.

@@ -69,7 +69,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
 }
 
 fn soon() -> Instant {
-    Instant::now() + STORE_CALL_TIME_MAX
+    clock::now() + STORE_CALL_TIME_MAX
 }
 
 fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {

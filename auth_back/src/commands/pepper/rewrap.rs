@@ -67,7 +67,7 @@ impl Progress {
             if io::stderr().is_terminal() { ProgressBar::new(due) } else { ProgressBar::hidden() };
         let style = "{bar:40} {pos}/{len} records, {per_sec}, {eta} left";
         bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
-        Self { bar, due, done: 0, told: Instant::now() }
+        Self { bar, due, done: 0, told: clock::now() }
     }
 
     fn add(&mut self, count: usize) {
@@ -75,8 +75,8 @@ impl Progress {
         self.done = self.done.saturating_add(count);
         if !self.bar.is_hidden() {
             self.bar.inc(count);
-        } else if self.told.elapsed() >= PROGRESS_LINE_INTERVAL {
-            self.told = Instant::now();
+        } else if clock::since(self.told) >= PROGRESS_LINE_INTERVAL {
+            self.told = clock::now();
             // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{} of {} records", self.done, self.due);
         }

@@ -9,7 +9,7 @@ mod shown;
 
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ impl Operator<'_> {
         let name = profile::name(arguments.get_one::<String>("name").map(String::as_str))?;
         let age = profile::age(arguments.get_one("age").copied())?;
         let password = self.new_password(arguments.get_flag("password-stdin"))?;
-        let now = SystemTime::now();
+        let now = clock::wall();
         let user_id = UserId::from(Snowflakes::beside_a_server(self.settings.node).next(now)?);
         let record = self.hash(user_id, &password)?;
         let user = NewUser {
@@ -150,7 +150,7 @@ impl Operator<'_> {
 
     fn disable(&self) -> Done {
         let user_id = self.profile()?.user_id;
-        let now_ms = unix_ms(SystemTime::now());
+        let now_ms = unix_ms(clock::wall());
         self.change(patiently(|deadline| self.store.disable_user(user_id, now_ms, deadline))?)?;
         self.settle(user_id, "is kept out, and every session has ended")
     }
@@ -173,7 +173,7 @@ impl Operator<'_> {
 
     fn sessions(&self) -> Done {
         let user_id = self.profile()?.user_id;
-        let now_ms = unix_ms(SystemTime::now());
+        let now_ms = unix_ms(clock::wall());
         let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
         let sessions = patiently(list)?;
         if self.json {

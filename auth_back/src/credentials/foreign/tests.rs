@@ -8,7 +8,6 @@ use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring, Secret
 use crate::ids::UserId;
 use pool::Manager as _;
 use proptest::prelude::*;
-use std::time::Instant;
 
 /// Made by other implementations; the file and the script beside it say which and how.
 const VECTORS: &str = include_str!("../../../testdata/foreign_hashes.tsv");
@@ -42,7 +41,7 @@ fn record(hash: &str) -> PasswordRecord {
 }
 
 fn verify(record: &PasswordRecord, password: &str, engine: HashEngine) -> Verdict {
-    let annex = AnnexManager::new(engine).connect(Instant::now()).unwrap();
+    let annex = AnnexManager::new(engine).connect(clock::now()).unwrap();
     let password = Password::for_login(password).unwrap();
     let mut arena = annex.arena(record.need()).unwrap();
     record.verify(user(), &password, &peppers(), &mut arena).unwrap()

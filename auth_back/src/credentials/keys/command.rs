@@ -45,7 +45,7 @@ impl KeyCommand {
 
     /// Runs it, and reads every key that it prints.
     pub(super) fn read(&self) -> Result<Keys, KeysError> {
-        let output = self.run(Instant::now() + KEY_COMMAND_TIME_MAX)?;
+        let output = self.run(clock::now() + KEY_COMMAND_TIME_MAX)?;
         let lines = output.strip_suffix(b"\n").unwrap_or(&output);
         if lines.is_empty() {
             return Ok(Vec::new());
@@ -84,7 +84,7 @@ impl KeyCommand {
         reader
             .spawn(move || drop(read.send(read_bounded(stdout))))
             .map_err(io_error("read from", &self.program))?;
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(clock::now());
         let output = output.recv_timeout(left).map_err(|_| self.too_slow())?;
         let output = output.map_err(io_error("read from", &self.program))?;
         let output = output.ok_or_else(|| {
@@ -136,7 +136,7 @@ impl Running {
             if let Some(status) = self.0.try_wait()? {
                 return Ok(Some(status));
             }
-            if Instant::now() >= deadline {
+            if clock::now() >= deadline {
                 return Ok(None);
             }
             // It has closed its output, so its end is near; there is no wait with a deadline.

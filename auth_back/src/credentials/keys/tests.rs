@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::directory::read_key;
 use super::*;
@@ -365,7 +365,7 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
     let pid = directory.path().join("keys.pid");
     thread::scope(|scope| {
         // Long enough for the script to have started its child, whatever else the machine does.
-        let run = scope.spawn(|| command.run(Instant::now() + Duration::from_secs(2)));
+        let run = scope.spawn(|| command.run(clock::now() + Duration::from_secs(2)));
         let error = run.join().unwrap().unwrap_err().to_string();
         assert!(error.contains("did not end within"), "{error}");
     });
@@ -376,9 +376,9 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
         stat.map_or(true, |stat| stat.contains(") Z "))
     };
     // A signal has been sent when kill(2) returns, and not yet obeyed.
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = clock::now() + Duration::from_secs(60);
     while !gone() {
-        assert!(Instant::now() < give_up, "it runs on");
+        assert!(clock::now() < give_up, "it runs on");
         thread::yield_now();
     }
 }

@@ -153,7 +153,7 @@ proptest! {
 fn a_command_and_a_server_of_one_node_do_not_meet() {
     let node = NodeId::new(1, 2).unwrap();
     let (server, command) = (Snowflakes::new(node), Snowflakes::beside_a_server(node));
-    let now = SystemTime::now();
+    let now = clock::wall();
     let made = |of: &Snowflakes, count| -> Vec<u64> {
         (0..count).map(|_| of.next(now).unwrap().get()).collect()
     };

@@ -130,7 +130,7 @@ fn a_command_is_run_by_whoever_hears_the_bell() {
     // Read just now: there is no such key. The request does not run the command.
     assert!(matches!(ring.look_up(id(2)), Lookup::Lacks(_)));
     script(&format!("echo 1 {}; echo 2 {}", key('1'), key('2')));
-    ring.reading.lock().succeeded = Instant::now().checked_sub(KEY_ABSENT_FOR);
+    ring.reading.lock().succeeded = clock::now().checked_sub(KEY_ABSENT_FOR);
     assert!(matches!(ring.look_up(id(2)), Lookup::Unsure));
     assert_eq!(runs(), 1);
     assert!(ring.reread());
@@ -148,7 +148,7 @@ fn a_ring_is_read_again_when_it_is_time() {
     place(directory.path(), "token-2.key", &key('2'), 0o600);
     ring.reread_if_due();
     check(&ring, &[1]);
-    let Some(began) = Instant::now().checked_sub(KEY_REREAD_INTERVAL) else { return };
+    let Some(began) = clock::now().checked_sub(KEY_REREAD_INTERVAL) else { return };
     ring.reading.lock().began = began;
     ring.reread_if_due();
     check(&ring, &[1, 2]);

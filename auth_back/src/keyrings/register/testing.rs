@@ -20,7 +20,7 @@ pub(crate) struct Site {
 }
 
 pub(crate) fn soon() -> Instant {
-    Instant::now() + STORE_CALL_TIME_MAX
+    clock::now() + STORE_CALL_TIME_MAX
 }
 
 pub(crate) fn id(id: u16) -> KeyId {

@@ -44,11 +44,11 @@ fn a_record_that_was_changed_meanwhile_stays() {
         site.user(user_id, &ring(&[(1, 7)]));
     }
     let peppers = ring(&[(1, 7), (2, 8)]);
-    let rows = site.store.password_records(0, 3, Instant::now() + STORE_CALL_TIME_MAX).unwrap();
+    let rows = site.store.password_records(0, 3, clock::now() + STORE_CALL_TIME_MAX).unwrap();
     let changes: Vec<_> =
         rows.iter().filter_map(|row| change(row, &peppers).ok().flatten()).collect();
     assert_eq!(changes.len(), 3);
-    let soon = Instant::now() + STORE_CALL_TIME_MAX;
+    let soon = clock::now() + STORE_CALL_TIME_MAX;
     assert!(site.store.replace_password_record(2, &changes[1].old, "newer", soon).unwrap());
     assert_eq!(site.store.replace_password_records(&changes, soon).unwrap(), 2);
     assert_eq!(site.record(2), "newer");

@@ -113,7 +113,7 @@ fn sessions_are_looked_up_together(fixture: &dyn Fixture) {
         assert_eq!(live, expected);
     }
     check_refused(store.sessions(&[[1; 32]; 65], 2_000, patient()), "1, 1");
-    let late = store.sessions(&[[1; 32]], 2_000, Instant::now());
+    let late = store.sessions(&[[1; 32]], 2_000, clock::now());
     assert!(matches!(late, Err(StoreError::Unavailable(Cause::Deadline))), "{late:?}");
 }
 

@@ -205,7 +205,7 @@ impl Manager for Connector {
 }
 
 fn remaining(deadline: Instant) -> Result<std::time::Duration, Fault> {
-    let remaining = deadline.saturating_duration_since(Instant::now());
+    let remaining = deadline.saturating_duration_since(clock::now());
     // The driver takes a zero timeout for an error of ours.
     if remaining.is_zero() { Err(super::fault::too_late()) } else { Ok(remaining) }
 }

@@ -44,7 +44,7 @@ pub(super) fn migrate(mut conn: Conn, deadline: Instant) -> Result<Migrated, Mig
 
 /// Waits until no other server migrates this database.
 pub(super) fn lock(conn: &mut Conn, deadline: Instant) -> Result<(), StoreError> {
-    let seconds = deadline.saturating_duration_since(Instant::now()).as_secs();
+    let seconds = deadline.saturating_duration_since(clock::now()).as_secs();
     let locked: Option<Option<u8>> = conn
         .query_first(format!("SELECT GET_LOCK({LOCK_NAME}, {seconds})"))
         .map_err(|error| failed(&error))?;

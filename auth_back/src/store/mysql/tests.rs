@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, Row, Value, from_row};
@@ -183,9 +183,9 @@ fn a_silent_server_is_given_up() {
     let port = listener.local_addr().unwrap().port();
     let url = format!("mysql://gate:hunter2@127.0.0.1:{port}/gatehouse").parse().unwrap();
     let store = MySqlStore::new(url, 1).unwrap();
-    let started = Instant::now();
+    let started = clock::now();
     let error = store.ping(patient()).unwrap_err();
-    assert!(started.elapsed() >= IO_TIMEOUT, "gave up early");
+    assert!(clock::since(started) >= IO_TIMEOUT, "gave up early");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert!(error.to_string().contains("no answer within"), "{error}");
 }
@@ -313,7 +313,7 @@ fn a_server_that_migrates_too_long_is_not_waited_for_beyond_the_deadline() {
     let mut other = fixture.connect();
     migrate::lock(&mut other, patient()).unwrap();
     let store = fixture.open();
-    let error = store.migrate(Instant::now() + Duration::from_millis(200)).unwrap_err();
+    let error = store.migrate(clock::now() + Duration::from_millis(200)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the store is unavailable: another server is migrating the database"

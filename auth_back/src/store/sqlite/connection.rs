@@ -132,7 +132,7 @@ fn enable_write_ahead_log(connection: &Connection, deadline: Instant) -> Result<
                     ),
                 ));
             }
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+            Err(error) if is_busy(&error) && clock::now() < deadline => {
                 thread::sleep(SQLITE_WAL_RETRY_PAUSE.min(remaining(deadline)));
             }
             Err(error) => return Err(fault(&error)),
@@ -141,7 +141,7 @@ fn enable_write_ahead_log(connection: &Connection, deadline: Instant) -> Result<
 }
 
 fn remaining(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
+    deadline.saturating_duration_since(clock::now())
 }
 
 fn is_busy(error: &Error) -> bool {

@@ -87,7 +87,7 @@ fn run<T>(
     let mut connection = pool.acquire(deadline)?;
     check_deadline(deadline)?;
     let done = connection
-        .busy_timeout(deadline.saturating_duration_since(Instant::now()))
+        .busy_timeout(deadline.saturating_duration_since(clock::now()))
         .and_then(|()| work(&mut connection));
     done.map_err(|error| {
         let fault = fault(&error);

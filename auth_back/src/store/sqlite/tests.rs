@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, io};
 
 use rusqlite::Connection;
@@ -132,10 +132,10 @@ fn another_process_that_writes_is_waited_for_until_the_deadline() {
     let other = Connection::open(fixture.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
 
-    let soon = Instant::now() + Duration::from_millis(50);
+    let soon = clock::now() + Duration::from_millis(50);
     let error = store.insert_user(&user(1, "ada"), soon).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    assert!(Instant::now() < soon + LATE, "waited beyond the deadline");
+    assert!(clock::now() < soon + LATE, "waited beyond the deadline");
     // Readers are not held up.
     assert_eq!(store.user_by_name("ada", patient()).unwrap(), None);
 

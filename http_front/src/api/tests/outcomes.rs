@@ -1,7 +1,5 @@
 //! What each outcome is to a client.
 
-use std::time::Instant;
-
 use super::*;
 use crate::token::Device;
 use crate::work::{Refusal, Unanswered};
@@ -59,7 +57,7 @@ fn a_session() {
     let mut session = Bench::new().session("t1", HOUR);
     session.facts.username = "\"a\\\u{1}\u{e9}".into();
     // By the time of the answer the session has ended.
-    session.facts.expires_at = Instant::now() - Duration::from_nanos(1);
+    session.facts.expires_at = clock::now() - Duration::from_nanos(1);
     let expected = "{\"user_id\":\"7\",\"username\":\"\\\"a\\\\\\u0001\u{e9}\",\"expires_in\":0}";
     let answer = answer(&get("session", "t1"), Outcome::Session(session));
     answer.check_ok(expected);
@@ -86,7 +84,7 @@ fn a_list_of_products() {
     let products = [product];
     let response = crate::api::render_products(framing::v2::ProductList::new(&products));
     let session = Bench::new().session("t1", HOUR);
-    let list = crate::catalog::Rendered::new(response, Instant::now(), HOUR);
+    let list = crate::catalog::Rendered::new(response, clock::now(), HOUR);
     let outcome = Outcome::Products { session, list: Some(list) };
     let expected = concat!(
         r#"{"products":[{"id":"18446744073709551615","name":"Tea \"strong\"","description":"","#,

@@ -61,7 +61,7 @@ fn connections_from_before_a_restart_cost_nobody_an_answer() {
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut jobs = vec![bench.job(0, check_session(1), Instant::now() + PATIENCE)];
+                let mut jobs = vec![bench.job(0, check_session(1), clock::now() + PATIENCE)];
                 bench.upstreams.serve(&mut jobs);
             });
         }
@@ -117,9 +117,9 @@ fn a_job_that_a_server_leaves_hanging_ends_at_its_deadline_and_its_connection_wi
         }
     });
     let bench = Bench::new(&[server.address]);
-    let deadline = Instant::now() + Duration::from_secs(1);
+    let deadline = clock::now() + Duration::from_secs(1);
     let posted = bench.serve_by(check_sessions(2), deadline);
-    assert!(Instant::now() >= deadline);
+    assert!(clock::now() >= deadline);
     assert_eq!(seen(&posted), [(0, Seen::User(1)), (1, TIMED_OUT)]);
     // Its answer may still come, and must not meet anybody.
     assert_eq!(bench.check_one(), Seen::User(1));
@@ -134,7 +134,7 @@ fn a_server_that_says_nothing_is_passed_over() {
     });
     let good = AuthServer::willing();
     let bench = Bench::new(&[hung.address, good.address]);
-    let before = Instant::now();
+    let before = clock::now();
     let posted = bench.serve_by(vec![check_session(1)], before + 3 * crate::limits::SILENCE_MIN);
     assert_eq!(seen(&posted), [(0, TIMED_OUT)]);
     // It failed after `before`, so at that time its next trial lies ahead, however slow this test is.
@@ -148,9 +148,9 @@ fn a_deadline_that_was_near_says_nothing_of_the_server() {
         peer.hang();
     });
     let bench = Bench::new(&[server.address]);
-    let deadline = Instant::now() + Duration::from_millis(50);
+    let deadline = clock::now() + Duration::from_millis(50);
     assert_eq!(seen(&bench.serve_by(vec![check_session(1)], deadline)), [(0, TIMED_OUT)]);
-    assert!(bench.upstreams.servers[0].health.admits(Instant::now()));
+    assert!(bench.upstreams.servers[0].health.admits(clock::now()));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_server_that_sends_bytes_and_no_answer_holds_nobody_beyond_the_deadline() {
         }
     });
     let bench = Bench::new(&[server.address]);
-    let deadline = Instant::now() + Duration::from_millis(50);
+    let deadline = clock::now() + Duration::from_millis(50);
     assert_eq!(seen(&bench.serve_by(vec![check_session(1)], deadline)), [(0, TIMED_OUT)]);
 }
 

@@ -73,7 +73,7 @@ fn a_server_that_does_not_answer_is_passed_over_until_it_does() {
     });
     let bench = Bench::new(&[server.address]);
     // Whatever fails from here on has its next trial after this.
-    let before = Instant::now();
+    let before = clock::now();
     let admits = || bench.upstreams.servers[0].health.admits(before);
     assert!(admits() && bench.upstreams.is_up(0));
     assert!(bench.upstreams.check_health(Duration::from_millis(50)).is_err());

@@ -37,7 +37,7 @@ impl Bench {
 
     /// Serves a batch with time enough, and returns what was posted.
     fn serve(&self, works: Vec<Work>) -> Vec<Posted<Outcome>> {
-        self.serve_by(works, Instant::now() + PATIENCE)
+        self.serve_by(works, clock::now() + PATIENCE)
     }
 
     fn serve_by(&self, works: Vec<Work>, deadline: Instant) -> Vec<Posted<Outcome>> {
@@ -158,7 +158,7 @@ fn each_request_says_how_much_time_it_has_left() {
         }
     });
     let bench = Bench::new(&[server.address]);
-    bench.serve_by(vec![check_session(1)], Instant::now() + PATIENCE);
+    bench.serve_by(vec![check_session(1)], clock::now() + PATIENCE);
     let budget = budget.recv_timeout(PATIENCE).expect("a request");
     assert!(budget > 0 && u128::from(budget) <= PATIENCE.as_millis(), "{budget}");
 }
@@ -167,9 +167,9 @@ fn each_request_says_how_much_time_it_has_left() {
 fn a_lease_counts_from_before_the_request_left() {
     let server = AuthServer::willing();
     let bench = Bench::new(&[server.address]);
-    let before = Instant::now();
+    let before = clock::now();
     let posted = bench.serve(vec![check_session(1)]);
-    let after = Instant::now();
+    let after = clock::now();
     let [Posted { completion: Outcome::Session(checked), .. }] = &*posted else {
         panic!("{posted:?}")
     };
@@ -182,9 +182,9 @@ fn a_lease_counts_from_before_the_request_left() {
 fn a_logout_is_answered_once_all_leases_have_run() {
     let server = AuthServer::willing();
     let bench = Bench::new(&[server.address]);
-    let before = Instant::now();
+    let before = clock::now();
     let posted = bench.serve(vec![logout(false)]);
-    let after = Instant::now();
+    let after = clock::now();
     let settles = Duration::from_secs(5);
     let [Posted { completion: Outcome::LoggedOut { .. }, not_before: Some(at), .. }] = &*posted
     else {
@@ -204,7 +204,7 @@ fn a_logout_that_is_refused_is_answered_at_once() {
     let bench = Bench::new(&[server.address]);
     let posted = bench.serve(vec![logout(false)]);
     assert_eq!(seen(&posted), [(0, Seen::Refused(503))]);
-    assert!(posted[0].not_before.is_none_or(|at| at <= Instant::now()));
+    assert!(posted[0].not_before.is_none_or(|at| at <= clock::now()));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn batches_go_to_each_server_in_turn_over_the_same_connections() {
 fn a_job_whose_deadline_has_passed_is_not_sent() {
     let server = AuthServer::willing();
     let bench = Bench::new(&[server.address]);
-    let posted = bench.serve_by(check_sessions(2), Instant::now());
+    let posted = bench.serve_by(check_sessions(2), clock::now());
     let late = Seen::Unanswered(Unanswered::TimedOut);
     assert_eq!(seen(&posted), [(0, late), (1, late)]);
     assert_eq!(server.accepted(), 0);

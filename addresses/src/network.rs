@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// the IPv4 address that it is.
 ///
 /// ```
-/// use service::network::Network;
+/// use addresses::Network;
 /// let network: Network = "192.0.2.0/24".parse()?;
 /// assert!(network.contains("192.0.2.7".parse()?));
 /// assert!(network.contains("::ffff:192.0.2.7".parse()?));

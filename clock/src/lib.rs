@@ -1,0 +1,136 @@
+//! What time it is. Every crate asks here and nowhere else (`clippy.toml` at the root bans the others), so
+//! that a test can move the time instead of waiting for it.
+//!
+//! | function | clock | for |
+//! |---|---|---|
+//! | [`now`] | `CLOCK_MONOTONIC` | deadlines, ages, waits within this process |
+//! | [`roughly`] | `CLOCK_MONOTONIC_COARSE` | the same where a few milliseconds do not matter and the call does |
+//! | [`wall`] | `CLOCK_REALTIME` | what others see: expiries in the store, lines of logs, ids |
+//!
+//! # In tests
+//!
+//! With the feature `movable`, which only dev-dependencies switch on, a test installs a clock of its own
+//! for its thread, and the threads that are started from there by [`spawn`] go by it too:
+//!
+//! ```
+//! # #[cfg(feature = "movable")] {
+//! use std::time::Duration;
+//! let clock = clock::Movable::stopped();
+//! let before = clock::now();
+//! clock.advance(Duration::from_secs(3600));
+//! assert_eq!(clock::since(before), Duration::from_secs(3600));
+//! # }
+//! ```
+//!
+//! Moving a clock wakes nobody: a thread that sleeps until a deadline sleeps by the kernel's clock. A test
+//! that moves time drives the code whose time it moves by events.
+//!
+//! Left out on purpose: `CLOCK_BOOTTIME`, and the offset to a database's clock. Both come with what needs
+//! them.
+
+use std::io;
+use std::sync::LazyLock;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+
+#[cfg(feature = "movable")]
+mod movable;
+#[cfg(feature = "movable")]
+pub use movable::Movable;
+
+/// The monotonic time. Does not block.
+#[inline]
+#[must_use]
+pub fn now() -> Instant {
+    #[cfg(feature = "movable")]
+    if let Some(moved) = movable::now() {
+        return moved;
+    }
+    Instant::now()
+}
+
+/// The monotonic time as of the kernel's last tick: 1 to 10 ms ago at most, and never ahead of [`now`].
+/// Costs a few nanoseconds.
+#[inline]
+#[must_use]
+pub fn roughly() -> Instant {
+    /// The boot, or a moment before it: an `Instant` is not made of numbers, it can only be moved.
+    static BOOT: LazyLock<Instant> = LazyLock::new(|| {
+        let now = Instant::now();
+        now - since_boot(ClockId::Monotonic)
+    });
+    #[cfg(feature = "movable")]
+    if let Some(moved) = movable::now() {
+        return moved;
+    }
+    *BOOT + since_boot(ClockId::MonotonicCoarse)
+}
+
+/// The wall-clock time. It may be wrong, and may jump.
+#[inline]
+#[must_use]
+pub fn wall() -> SystemTime {
+    #[cfg(feature = "movable")]
+    if let Some(moved) = movable::wall() {
+        return moved;
+    }
+    SystemTime::now()
+}
+
+/// How long ago `then` was; nothing when it lies ahead.
+#[inline]
+#[must_use]
+pub fn since(then: Instant) -> Duration {
+    now().saturating_duration_since(then)
+}
+
+/// Starts a thread that goes by the same clock as this one.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn spawn<T, F>(thread: Builder, work: F) -> io::Result<JoinHandle<T>>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    #[cfg(feature = "movable")]
+    {
+        let inherited = movable::inherit();
+        thread.spawn(move || {
+            movable::adopt(inherited);
+            work()
+        })
+    }
+    #[cfg(not(feature = "movable"))]
+    thread.spawn(work)
+}
+
+/// Zero for what no such clock shows, a time before the boot.
+fn since_boot(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn roughly_is_never_ahead_and_follows() {
+        let begin = now();
+        let mut last = roughly();
+        // Until two ticks have come: nothing but a clock that stands still keeps it from ending.
+        while last < begin + Duration::from_millis(20) {
+            let roughly = roughly();
+            assert!(roughly <= now(), "ahead");
+            assert!(last <= roughly, "backwards");
+            last = roughly;
+            thread::yield_now();
+        }
+    }
+}
