@@ -38,6 +38,8 @@ use crate::metrics::Metrics;
 use crate::opening;
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes};
+use crate::sessions::NoteWriter;
+use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
@@ -81,6 +83,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_upgrades(&mut registry, &accounts);
     observe_guard(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
+    observe_notes(&mut registry, &accounts);
 
     let limits = Limits {
         connections_max: settings.connections_max,
@@ -97,6 +100,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     })?;
     ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
 
+    let notes = Arc::clone(accounts.sessions.notes());
+    let note_writer = NoteWriter::start(Arc::clone(&accounts.store), notes)?;
     let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
@@ -124,6 +129,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
             tracing::warn!("a worker still waits for the store and is left behind");
         }
     }
+    note_writer.stop(clock::now() + NOTES_STOP_TIME_MAX);
     audit_writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
     // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
     janitor.stop();
@@ -320,6 +326,23 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     registry.observe_gauge("session_cache_generation", help, &[], move || {
         era.sessions.generation() as f64
     });
+}
+
+fn observe_notes(registry: &mut Registry, accounts: &Accounts) {
+    let notes = || Arc::clone(accounts.sessions.notes());
+    let help = "Notes that a session was in use, by what became of them";
+    let name = "session_notes";
+    let [written, superseded, dropped] = [0; 3].map(|_| notes());
+    let outcome = |outcome| [("outcome", outcome)];
+    registry.observe_counter(name, help, &outcome("written"), move || written.written());
+    registry.observe_counter(name, help, &outcome("superseded"), move || superseded.superseded());
+    registry.observe_counter(name, help, &outcome("dropped"), move || dropped.dropped());
+    let failed = notes();
+    let help = "How often such a note was tried and the store did not take it; it is tried again";
+    registry.observe_counter("session_note_failures", help, &[], move || failed.failed());
+    let pending = notes();
+    let help = "Notes that wait to be written; their sessions are live meanwhile";
+    registry.observe_gauge("session_notes_pending", help, &[], move || pending.pending() as f64);
 }
 
 fn observe_upgrades(registry: &mut Registry, accounts: &Arc<Accounts>) {

@@ -5,6 +5,8 @@
 //! of its own, `finish`, whose workers take those that are there together: one wakes for all of them, one commit makes their
 //! sessions durable, and they are answered together.
 
+mod checks;
+
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -240,49 +242,6 @@ impl Clerk {
         if let Some(entry) = Entry::of(&job.request, outcome, whose) {
             self.audit.record(&entry);
         }
-    }
-
-    /// Session checks, looked up together and answered together. All of them were read before any is
-    /// looked up, so each is told what was so after it was asked.
-    fn serve_checks(&self, batch: &mut Vec<Job>) {
-        let began = clock::now();
-        let mut bundle = Bundle::default();
-        for job in batch.extract_if(.., |job| !self.admits(job, began)) {
-            self.answer_check(job, Err(AccountError::TimedOut), began, &mut bundle);
-        }
-        // Of those whose time is shorter nobody waits any more if it should take longer.
-        let Some(deadline) = batch.iter().map(|job| job.deadline).max() else { return };
-        let tokens = batch.iter().filter_map(|job| job.request.as_check());
-        let answers = self.accounts.check_sessions(tokens, deadline);
-        debug_assert_eq!(answers.len(), batch.len());
-        let any_was_found_out = answers.iter().flatten().any(Result::is_ok);
-        let mut alone = Vec::new();
-        for (job, answer) in batch.drain(..).zip(answers) {
-            match answer {
-                Some(outcome) => {
-                    self.answer_check(job, outcome.map(Done::Session), began, &mut bundle);
-                }
-                None => alone.push(job),
-            }
-        }
-        bundle.post();
-        // As for one: how long a store takes to be away says nothing.
-        if any_was_found_out {
-            self.pace.served(clock::since(began));
-        }
-        alone.into_iter().for_each(|job| self.serve(job));
-    }
-
-    /// Checks are not in the audit log.
-    fn answer_check(
-        &self,
-        job: Job,
-        outcome: Result<Done, AccountError>,
-        began: Instant,
-        bundle: &mut Bundle<Reply>,
-    ) {
-        self.note(job.call, &outcome, clock::since(began));
-        job.ticket.answer_with(Reply { call: job.call, outcome }, bundle);
     }
 
     fn admits(&self, job: &Job, now: Instant) -> bool {
