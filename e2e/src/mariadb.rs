@@ -78,6 +78,23 @@ impl MariaDb {
         Database::create(&self.url(), Home::OfTest)
     }
 
+    /// A new database for an account of its own, which has all rights there and no other: [`read_only`](Self::read_only)
+    /// holds for it.
+    #[must_use]
+    pub fn database_of_account(&self) -> Database {
+        let mut database = self.database();
+        let account = "app@'127.0.0.1'";
+        run(&self.url(), &format!("CREATE USER IF NOT EXISTS {account} IDENTIFIED BY ''"));
+        run(&self.url(), &format!("GRANT ALL ON `{}`.* TO {account}", database.name));
+        database.url = format!("mysql://app@127.0.0.1:{}/{}", self.port, database.name);
+        database
+    }
+
+    /// Has it take writes of administrators alone, or of everybody again.
+    pub fn read_only(&self, is_on: bool) {
+        run(&self.url(), &format!("SET GLOBAL read_only = {}", u8::from(is_on)));
+    }
+
     fn url(&self) -> String {
         format!("mysql://root@127.0.0.1:{}", self.port)
     }

@@ -30,6 +30,8 @@ pub(crate) struct Recipe {
     pub(crate) variables: Vec<(String, String)>,
     /// `RLIMIT_NOFILE`, soft and hard, when it is not to be inherited.
     pub(crate) open_files: Option<u32>,
+    /// Whether a write beyond [`Server::limit_files`] is an error, as on a full disk; else the system ends the process.
+    pub(crate) outlives_file_limit: bool,
     /// Standard error goes here; several starts append.
     pub(crate) log: PathBuf,
 }
@@ -94,6 +96,27 @@ impl Server {
         let pid = self.pid().to_string();
         let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
         assert!(sent.expect("sh runs").success(), "kill -s {name} {pid}");
+    }
+
+    /// Lets it write no file beyond so many bytes from now on, or any again: to it, as if the disk were full. It has to
+    /// be started with [`Builder::auth_outlives_file_limit`](crate::Builder::auth_outlives_file_limit).
+    pub fn limit_files(&self, bytes: Option<u32>) {
+        assert!(self.recipe.outlives_file_limit, "it would end");
+        let bytes = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit alone: only root may raise the hard one again.
+        let (pid, limit) = (format!("--pid={}", self.pid()), format!("--fsize={bytes}:"));
+        let set = Command::new("prlimit").args([pid, limit]).status();
+        assert!(set.expect("prlimit runs: it is in the package util-linux").success());
+    }
+
+    /// The value of a series of its metrics, by the name and the labels as they are printed.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> f64 {
+        let metrics = self.ops().get("/metrics", None).assert_status(200);
+        let text = metrics.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no {series} in {text}"));
+        value.parse().unwrap_or_else(|_| panic!("{series} is no number: {value}"))
     }
 
     /// Waits until it has ended by itself.
@@ -189,19 +212,25 @@ impl Recipe {
             flags: Vec::new(),
             variables: Vec::new(),
             open_files: None,
+            outlives_file_limit: false,
             log,
         }
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.open_files {
-            None => clean_command(self.program),
-            Some(files) => {
-                let mut shell = clean(Command::new("sh"));
-                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
-                shell.arg(self.program.binary());
-                shell
-            }
+        let mut wrapper = String::new();
+        if let Some(files) = self.open_files {
+            wrapper += &format!("ulimit -n {files} && ");
+        }
+        if self.outlives_file_limit {
+            wrapper += "trap '' XFSZ && ";
+        }
+        let mut command = if wrapper.is_empty() {
+            clean_command(self.program)
+        } else {
+            let mut shell = clean(Command::new("sh"));
+            shell.args(["-c", &(wrapper + "exec \"$0\" \"$@\"")]).arg(self.program.binary());
+            shell
         };
         let log = File::options().create(true).append(true).open(&self.log);
         command

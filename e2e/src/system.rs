@@ -52,6 +52,7 @@ pub struct Builder {
     auth_flags: Vec<String>,
     front_open_files: Option<u32>,
     auth_open_files: Option<u32>,
+    auth_outlives_file_limit: bool,
 }
 
 impl System {
@@ -74,6 +75,7 @@ impl System {
             auth_flags: Vec::new(),
             front_open_files: None,
             auth_open_files: None,
+            auth_outlives_file_limit: false,
         }
     }
 
@@ -213,6 +215,12 @@ impl Builder {
         Self { auth_open_files: Some(files), ..self }
     }
 
+    /// Lets every auth_back outlive [`Server::limit_files`].
+    #[must_use]
+    pub fn auth_outlives_file_limit(self) -> Self {
+        Self { auth_outlives_file_limit: true, ..self }
+    }
+
     /// Starts everything and waits until it can serve.
     #[must_use]
     pub fn start(self) -> System {
@@ -233,6 +241,7 @@ impl Builder {
             }
             recipe.flags.extend_from_slice(&self.auth_flags);
             recipe.open_files = self.auth_open_files;
+            recipe.outlives_file_limit = self.auth_outlives_file_limit;
             Server::start(recipe)
         };
         let auths: Vec<Server> = (0..self.auths).map(start_auth).collect();

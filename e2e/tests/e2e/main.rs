@@ -13,6 +13,7 @@ mod keys;
 mod leases;
 mod limits;
 mod nginx;
+mod notes;
 mod peer;
 mod peppers;
 mod responsiveness;
