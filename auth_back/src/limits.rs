@@ -219,8 +219,18 @@ pub const IMPORT_COLUMNS_MAX: usize = 256;
 /// replaced one may be retired.
 pub const IMPORT_PEPPERS_FRESH_FOR: Duration = Duration::from_secs(10);
 
-/// Refused lines that are told on standard error. A report has all of them.
+/// Refused lines that are told on standard error, and as many that are warned of. A report has all of them.
 pub const IMPORT_ERRORS_SHOWN_MAX: u64 = 100;
+
+/// How long `http_front` waits for an answer unless its `--request-timeout` says otherwise: a hash that takes longer lets
+/// nobody in.
+pub const FRONT_TIME_DEFAULT: Duration = Duration::from_secs(2);
+
+/// Into what classes an import counts hashes, by how many of ours verifying one is worth.
+pub const IMPORT_COST_BANDS: [u32; 3] = [1, 4, 16];
+
+/// Hashes whose median is the time of a hash of another system. Odd, so that there is a middle one.
+pub const IMPORT_COST_SAMPLES: usize = 3;
 
 /// How long a command tries again while the store is away, before it gives up.
 pub const COMMAND_STORE_PATIENCE: Duration = Duration::from_secs(60);
