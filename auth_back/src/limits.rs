@@ -61,6 +61,10 @@ pub const STORE_RETRY: Duration = Duration::from_millis(500);
 /// How often expired sessions are deleted.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long an expired session is left: for so long after its time, a note that it was in use may come from a server
+/// which the store has refused, and is written before the row would be gone.
+pub const PURGE_AFTER: Duration = Duration::from_secs(3600);
+
 /// Between two batches of them, so that logins get the locks.
 pub const PURGE_PAUSE: Duration = Duration::from_millis(50);
 
