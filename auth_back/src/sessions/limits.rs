@@ -30,9 +30,9 @@ pub const TOMBSTONE: Duration = Duration::from_secs(90);
 /// left: half a revocation is worse than a late answer.
 pub const FINISH_TIME: Duration = Duration::from_secs(1);
 
-/// A session is noted as seen before a tenth of its idle time has passed since the last note, if it is used: so it may
-/// end a tenth early. Chance takes up to half off that tenth, so that sessions which were begun together are not due
-/// together for ever: 13 notes on average in the idle time of a session that is always in use, at most 20.
+/// A session that is used is noted as seen once a tenth of its idle time has passed since the last note; so it may end a
+/// tenth early. Chance takes up to half off that tenth, so that sessions which were begun together are not due together
+/// for ever: 13 notes on average in the idle time of a session that is always in use, at most 20.
 pub const NOTES_PER_IDLE_TIME: u32 = 10;
 
 /// Sessions whose notes may wait to be written: with the default idle time, those of 250 requests a second that are
