@@ -269,7 +269,7 @@ fn choose_engine(
     per_thread: NonZeroUsize,
 ) -> (HashEngine, Vec<Arena>) {
     let in_twos = per_thread > NonZeroUsize::MIN && HashEngine::Simd.gains_from_two();
-    let arenas = threads.saturating_mul(per_thread).get();
+    let arenas = if in_twos { threads.saturating_mul(per_thread) } else { threads }.get();
     match choice {
         EngineChoice::Reference => (HashEngine::Reference, Vec::new()),
         EngineChoice::Auto => {
