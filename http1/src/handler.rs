@@ -8,7 +8,7 @@ use reactor::ConnectionId;
 use crate::date::{DateCache, wall_clock};
 use crate::fault::Fault;
 use crate::head::Head;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 use crate::problem::Problem;
 use crate::response::{Answered, Progress, Reply};
 use crate::status::Status;
@@ -164,6 +164,7 @@ pub struct Shared<H> {
     /// The application.
     pub handler: H,
     pub(crate) dates: DateCache,
+    pub(crate) head_bytes_max: usize,
 }
 
 impl<H: Handler> Shared<H> {
@@ -176,6 +177,21 @@ impl<H: Handler> Shared<H> {
     /// Shared state with another clock, for tests that compare whole answers.
     #[must_use]
     pub fn with_dates(handler: H, dates: DateCache) -> Self {
-        Self { handler, dates }
+        Self { handler, dates, head_bytes_max: HEAD_BYTES_DEFAULT }
+    }
+
+    /// Sets how many bytes a head may have; longer ones are refused with 431.
+    ///
+    /// # Panics
+    ///
+    /// When it is outside of [`HEAD_BYTES_MIN`] to [`HEAD_BYTES_MAX`]; settings are checked before.
+    #[must_use]
+    pub fn with_head_bytes_max(mut self, bytes_max: usize) -> Self {
+        assert!(
+            (HEAD_BYTES_MIN..=HEAD_BYTES_MAX).contains(&bytes_max),
+            "heads of {bytes_max} bytes"
+        );
+        self.head_bytes_max = bytes_max;
+        self
     }
 }

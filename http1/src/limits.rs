@@ -5,8 +5,17 @@ use std::time::Duration;
 /// Request line in bytes, without its CRLF. RFC 9112 section 3 recommends 8000 octets at least.
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// Head in bytes: request line, fields and the empty line. Browsers with many cookies stay below.
-pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Head in bytes (request line, headers and the empty line) unless [`crate::Shared::with_head_bytes_max`]
+/// says otherwise. A server that proxies ask about every request gets the cookies of a whole domain; nginx
+/// passes on 32 KiB by default (`large_client_header_buffers`).
+pub const HEAD_BYTES_DEFAULT: usize = 32 * 1024;
+
+/// The lowest bound that a server may set for heads. What the longest request line leaves of it is room for
+/// the headers of browsers.
+pub const HEAD_BYTES_MIN: usize = 16 * 1024;
+
+/// The highest bound that a server may set for heads: a connection may hold so much input.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Fields in one head. Their slots live on the stack, 32 bytes each.
 pub const FIELDS_MAX: usize = 100;
@@ -50,7 +59,8 @@ pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 pub const INPUT_BYTES_MAX: usize =
     if HEAD_BYTES_MAX > BODY_BYTES_MAX { HEAD_BYTES_MAX } else { BODY_BYTES_MAX };
 
-const _: () = assert!(REQUEST_LINE_BYTES_MAX + 2 < HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_LINE_BYTES_MAX + 2 < HEAD_BYTES_MIN);
+const _: () = assert!(HEAD_BYTES_MIN <= HEAD_BYTES_DEFAULT && HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < CHUNK_OVERHEAD_BYTES_MAX);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX > 16);
 const _: () = assert!(DISCARD_BYTES_MAX >= BODY_BYTES_MAX);

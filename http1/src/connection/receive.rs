@@ -4,6 +4,7 @@ use super::turn::{Outline, Turn};
 use super::{Arriving, Body, Chunks, Content, Discard, State};
 use crate::chunked::ChunkDecoder;
 use crate::fault::{Fault, content_too_large};
+use crate::grammar::is_token_byte;
 use crate::handler::{Accepted, Handler};
 use crate::head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version};
 use crate::limits::EMPTY_LINES_MAX;
@@ -15,7 +16,7 @@ impl<H: Handler> Turn<'_, '_, H> {
     pub(super) fn receive(&mut self, input: &[u8], state: State<H::Call>) -> State<H::Call> {
         match state {
             State::Idle { empty_lines } => self.receive_first(input, empty_lines),
-            State::Head(scan) => self.receive_head(input, scan),
+            State::Head { scan, .. } => self.receive_head(input, scan),
             State::Body(body) => self.receive_body(input, body),
             State::Chunks(chunks) => self.receive_chunks(input, chunks),
             State::Discard(Discard::Exact { left }) => self.discard_exact(input, left),
@@ -34,8 +35,8 @@ impl<H: Handler> Turn<'_, '_, H> {
                 self.taken += 2;
                 State::Idle { empty_lines: empty_lines + 1 }
             }
-            [b'\r', b'\n', ..] => self.refuse_head(HeadError::EmptyLines),
-            [b'\n', ..] => self.refuse_head(HeadError::BareLineFeed),
+            [b'\r', b'\n', ..] => self.refuse_head(input, HeadError::EmptyLines),
+            [b'\n', ..] => self.refuse_head(input, HeadError::BareLineFeed),
             _ => {
                 let mut slots = FieldSlots::new();
                 match Head::parse_whole(input, &mut slots) {
@@ -51,10 +52,10 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     fn receive_head(&mut self, input: &[u8], mut scan: HeadScan) -> State<H::Call> {
-        match scan.advance(input) {
-            Ok(None) => State::Head(scan),
+        match scan.advance(input, self.shared.head_bytes_max) {
+            Ok(None) => State::Head { scan, head_only: is_head(input) },
             Ok(Some(length)) => self.take_head(input, length),
-            Err(error) => self.refuse_head(error),
+            Err(error) => self.refuse_head(input, error),
         }
     }
 
@@ -62,7 +63,7 @@ impl<H: Handler> Turn<'_, '_, H> {
         let mut slots = FieldSlots::new();
         match Head::parse(&input[..length], &mut slots) {
             Ok(head) => self.decide(&head, input, length),
-            Err(error) => self.refuse_head(error),
+            Err(error) => self.refuse_head(input, error),
         }
     }
 
@@ -171,9 +172,15 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     /// Where the next request starts is not known, so the rest of the input goes with the head.
-    fn refuse_head(&mut self, error: HeadError) -> State<H::Call> {
-        self.fault(Fault::Head(error))
+    fn refuse_head(&mut self, input: &[u8], error: HeadError) -> State<H::Call> {
+        self.fault(Fault::Head(error), is_head(input))
     }
+}
+
+/// Whether a head that cannot be parsed, or is not complete, is one of HEAD. Whatever else is wrong with
+/// it, its client takes content for the next answer (RFC 9110 section 9.3.2).
+fn is_head(input: &[u8]) -> bool {
+    matches!(input, [b'H', b'E', b'A', b'D', next, ..] if !is_token_byte(*next))
 }
 
 impl Outline {

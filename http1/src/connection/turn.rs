@@ -87,9 +87,9 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
         }
     }
 
-    /// Refuses what is no request, and closes.
-    pub(super) fn fault(&mut self, fault: Fault) -> State<H::Call> {
-        self.fault_in_form(fault, Form { head_only: false, persistence: Persistence::Close })
+    /// Refuses what is no request, and closes. `head_only` says whether it would have been one of HEAD.
+    pub(super) fn fault(&mut self, fault: Fault, head_only: bool) -> State<H::Call> {
+        self.fault_in_form(fault, Form { head_only, persistence: Persistence::Close })
     }
 
     /// Gives a request up, with an answer in its form, and closes.
@@ -141,7 +141,7 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
         if self.draining {
             form.persistence = Persistence::Close;
         }
-        let Self { shared: Shared { handler, dates }, io, exchange, .. } = self;
+        let Self { shared: Shared { handler, dates, .. }, io, exchange, .. } = self;
         (handler, exchange, Reply::new(io.output(), dates, exchange.now, form))
     }
 }

@@ -1,6 +1,6 @@
 //! Why a head is refused.
 
-use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use crate::status::Status;
 
 /// Why a head is refused. Every variant is the peer's fault, and after each of them the
@@ -34,9 +34,12 @@ pub enum HeadError {
     /// More than [`FIELDS_MAX`] fields.
     #[error("There are more than {FIELDS_MAX} fields.")]
     TooManyFields,
-    /// The head is longer than [`HEAD_BYTES_MAX`].
-    #[error("The head is longer than {HEAD_BYTES_MAX} bytes.")]
-    HeadTooLong,
+    /// The head is longer than allowed here.
+    #[error("The head is longer than {bytes_max} bytes.")]
+    HeadTooLong {
+        /// The bound, [`Shared::with_head_bytes_max`](crate::Shared::with_head_bytes_max).
+        bytes_max: usize,
+    },
     /// No `Host` in HTTP/1.1.
     #[error("Host is missing.")]
     HostMissing,
@@ -72,7 +75,7 @@ impl HeadError {
     pub const fn status(self) -> Status {
         match self {
             Self::RequestLineTooLong => Status::UriTooLong,
-            Self::HeadTooLong | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
+            Self::HeadTooLong { .. } | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
             Self::Version => Status::HttpVersionNotSupported,
             Self::UnknownCoding | Self::Connect => Status::NotImplemented,
             Self::Expectation => Status::ExpectationFailed,

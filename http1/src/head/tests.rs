@@ -12,7 +12,7 @@ fn gist(head: &Head<'_>) -> Gist {
 
 /// As a head that arrives in pieces is parsed: its gist, and its length.
 fn parse_scanned(input: &[u8]) -> Result<Option<(Gist, usize)>, HeadError> {
-    let Some(length) = HeadScan::default().advance(input)? else { return Ok(None) };
+    let Some(length) = HeadScan::default().advance(input, HEAD_BYTES_MAX)? else { return Ok(None) };
     let mut slots = FieldSlots::new();
     let head = Head::parse(&input[..length], &mut slots)?;
     Ok(Some((gist(&head), length)))
