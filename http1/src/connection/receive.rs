@@ -6,8 +6,10 @@ use crate::chunked::ChunkDecoder;
 use crate::fault::{Fault, content_too_large};
 use crate::grammar::is_token_byte;
 use crate::handler::{Accepted, Handler};
-use crate::head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version};
-use crate::limits::EMPTY_LINES_MAX;
+use crate::head::{
+    BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version, as_http_1_1,
+};
+use crate::limits::{EMPTY_LINES_MAX, PROXY_V2_EMPTY_LINES};
 use crate::response::{Form, Persistence};
 
 impl<H: Handler> Turn<'_, '_, H> {
@@ -37,6 +39,10 @@ impl<H: Handler> Turn<'_, '_, H> {
             }
             [b'\r', b'\n', ..] => self.refuse_head(input, HeadError::EmptyLines),
             [b'\n', ..] => self.refuse_head(input, HeadError::BareLineFeed),
+            // The signature of version 2 of the PROXY protocol: two empty lines, then this.
+            [0, ..] if empty_lines == PROXY_V2_EMPTY_LINES => {
+                self.refuse_head(input, HeadError::ProxyProtocol)
+            }
             _ => {
                 let mut slots = FieldSlots::new();
                 match Head::parse_whole(input, &mut slots) {
@@ -60,8 +66,10 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     fn take_head(&mut self, input: &[u8], length: usize) -> State<H::Call> {
+        let head = &input[..length];
+        let copy = as_http_1_1(head);
         let mut slots = FieldSlots::new();
-        match Head::parse(&input[..length], &mut slots) {
+        match Head::parse(copy.as_ref().map_or(head, |copy| copy), &mut slots) {
             Ok(head) => self.decide(&head, input, length),
             Err(error) => self.refuse_head(input, error),
         }

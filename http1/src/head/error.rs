@@ -13,10 +13,23 @@ pub enum HeadError {
     /// The request line is not `method SP target SP version CRLF` (RFC 9112 section 3).
     #[error("The request line is malformed.")]
     RequestLine,
+    /// The handshake of TLS, on a port that does not speak it.
+    #[error("This looks like TLS. This port speaks HTTP without it.")]
+    Tls,
+    /// The preface of HTTP/2 (RFC 9113 section 3.4).
+    #[error("This looks like HTTP/2. This port speaks HTTP/1.1.")]
+    Http2,
+    /// The line, or the signature, with which a proxy announces the address of its client.
+    #[error("This looks like the PROXY protocol, which this port does not take.")]
+    ProxyProtocol,
+    /// A request line longer than [`REQUEST_LINE_BYTES_MAX`] whose method alone is longer than any that is
+    /// known (RFC 9112 section 3).
+    #[error("The method is longer than any that is known.")]
+    MethodTooLong,
     /// The request line is longer than [`REQUEST_LINE_BYTES_MAX`].
     #[error("The request line is longer than {REQUEST_LINE_BYTES_MAX} bytes.")]
     RequestLineTooLong,
-    /// Another major version, or a minor one that does not exist.
+    /// Another major version of HTTP.
     #[error("The version is not HTTP/1.0 or HTTP/1.1.")]
     Version,
     /// CONNECT, which would turn the connection into a tunnel.
@@ -76,11 +89,13 @@ impl HeadError {
         match self {
             Self::RequestLineTooLong => Status::UriTooLong,
             Self::HeadTooLong { .. } | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
-            Self::Version => Status::HttpVersionNotSupported,
-            Self::UnknownCoding | Self::Connect => Status::NotImplemented,
+            Self::Version | Self::Http2 => Status::HttpVersionNotSupported,
+            Self::UnknownCoding | Self::Connect | Self::MethodTooLong => Status::NotImplemented,
             Self::Expectation => Status::ExpectationFailed,
             Self::EmptyLines
             | Self::RequestLine
+            | Self::Tls
+            | Self::ProxyProtocol
             | Self::Target
             | Self::FieldLine
             | Self::BareLineFeed
@@ -99,12 +114,16 @@ impl HeadError {
         match error {
             Error::HeaderName | Error::HeaderValue => Self::FieldLine,
             Error::TooManyHeaders => Self::TooManyFields,
+            Error::Version if head.starts_with(HTTP2_PREFACE_LINE) => Self::Http2,
             Error::Version if names_a_version(head) => Self::Version,
             // httparse reports a bad byte in method or target as `Token`, and others as `NewLine`.
             _ => Self::RequestLine,
         }
     }
 }
+
+/// The first line of the preface of HTTP/2 (RFC 9113 section 3.4), made to be refused by servers of HTTP/1.
+const HTTP2_PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Whether the request line has its three parts and the last looks like `HTTP/2.0`, so that the
 /// fault is the version's and not the line's.

@@ -2,7 +2,7 @@
 
 use httparse::Header;
 
-use crate::grammar::{is_token, trim_blanks};
+use crate::grammar::{elements, is_token, trim_blanks};
 use crate::head::host::is_host_and_port;
 use crate::head::{BodyLength, HeadError, Version};
 
@@ -100,18 +100,23 @@ impl<'a> Seen<'a> {
     }
 
     fn note_connection(&mut self, value: &[u8]) {
-        for option in value.split(|&byte| byte == b',').map(trim_blanks) {
+        for option in elements(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
     }
 
     fn note_expect(&mut self, value: &[u8]) {
-        if value.eq_ignore_ascii_case(b"100-continue") {
-            self.expects_continue = true;
-        } else {
-            self.expects_other = true;
+        for expectation in elements(value) {
+            let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
+            self.expects_continue |= is_continue;
+            self.expects_other |= !is_continue;
         }
+    }
+
+    /// The one host that a checked head has; 1.0 may have none.
+    pub(super) fn host(&self) -> Option<&'a [u8]> {
+        (self.hosts > 0).then_some(self.host)
     }
 
     /// A 1.1 request has exactly one valid `Host` (RFC 9112 section 3.2); 1.0 did not know it.

@@ -10,6 +10,7 @@
 mod error;
 mod fields;
 mod host;
+mod later;
 mod scan;
 mod target;
 
@@ -22,6 +23,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 
 pub use error::HeadError;
+pub(crate) use later::as_http_1_1;
 pub use scan::HeadScan;
 
 use crate::grammar::is_token_byte;
@@ -35,6 +37,7 @@ pub struct Head<'a> {
     method: Method,
     version: Version,
     target: Target<'a>,
+    host: Option<&'a [u8]>,
     body_length: BodyLength,
     persists: bool,
     expects_continue: bool,
@@ -59,16 +62,19 @@ pub enum Method {
     Delete,
     /// OPTIONS
     Options,
-    /// Any other token; methods are case-sensitive, so `get` is one.
+    /// TRACE
+    Trace,
+    /// Any other token; methods are case-sensitive, so `get` is one. Such a request is refused with 501
+    /// and no handler sees it.
     Other,
 }
 
-/// The protocol version. Others are refused with 505.
+/// The protocol version. Another major version is refused with 505.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// HTTP/1.0
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1, and whatever later minor version of HTTP/1 somebody says.
     Http11,
 }
 
@@ -105,7 +111,8 @@ impl fmt::Debug for FieldSlots<'_> {
 }
 
 impl<'a> Head<'a> {
-    /// Parses one whole head, of the length that [`HeadScan`] found. Nothing is allocated.
+    /// Parses one whole head, of the length that [`HeadScan`] found. Nothing is allocated. A later minor
+    /// version of HTTP/1 is not known here ([`Connection`](crate::Connection) takes it for 1.1).
     ///
     /// # Errors
     ///
@@ -195,6 +202,7 @@ impl<'a> Head<'a> {
             method,
             version,
             target,
+            host: seen.host(),
             body_length: seen.body_length(version)?,
             persists: seen.persists(version),
             expects_continue: seen.expects_continue(version)?,
@@ -215,8 +223,8 @@ impl<'a> Head<'a> {
         self.version
     }
 
-    /// The path as it was sent: visible ASCII, not decoded, not normalised. It starts with `/`,
-    /// except for `OPTIONS *`.
+    /// The path as it was sent: visible ASCII, not decoded, not normalised; percent-encoding has two digits.
+    /// It starts with `/`, except for OPTIONS of the server as a whole, whose path is `*`.
     #[must_use]
     pub const fn path(&self) -> &'a str {
         self.target.path
@@ -226,6 +234,21 @@ impl<'a> Head<'a> {
     #[must_use]
     pub const fn query(&self) -> Option<&'a str> {
         self.target.query
+    }
+
+    /// Whom the request is for, a host with an optional port, as it was sent: the authority of the target if
+    /// it has one, which then is the only one that counts, or else `Host` (RFC 9112 section 3.3). `None` for
+    /// HTTP/1.0 without either. Nobody has to look at `Host` beside it.
+    #[must_use]
+    pub fn authority(&self) -> Option<&'a [u8]> {
+        self.target.authority.or(self.host)
+    }
+
+    /// Whether the target itself says `https`. No request says so that came over a connection without TLS,
+    /// unless a gateway that ended TLS sent it on (RFC 9110 section 7.4).
+    #[must_use]
+    pub const fn names_https(&self) -> bool {
+        self.target.is_https
     }
 
     /// How the end of the body is known.
@@ -247,9 +270,13 @@ impl<'a> Head<'a> {
     }
 
     /// All values of the fields called `name`, in order, without blanks around them. Names compare
-    /// without regard to case.
+    /// without regard to case. Whoever wants `Host` wants [`Head::authority`].
     #[inline]
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        debug_assert!(
+            !name.eq_ignore_ascii_case("Host"),
+            "the target's authority may count instead"
+        );
         let fields = if self.name_lengths.may_have(name) { self.fields } else { &[] };
         fields.iter().filter(move |field| fields::is_called(field, name)).map(|field| field.value)
     }
@@ -263,6 +290,10 @@ impl<'a> Head<'a> {
     // Inlined, since a name that is known is compared in a few instructions.
     #[inline(always)]
     pub fn field(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedField> {
+        debug_assert!(
+            !name.eq_ignore_ascii_case("Host"),
+            "the target's authority may count instead"
+        );
         let mut found = None;
         if self.name_lengths.may_have(name) {
             for field in self.fields {
@@ -324,6 +355,7 @@ impl Method {
             "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
             _ => Self::Other,
         }
     }

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use crate::grammar::is_token_byte;
 use crate::head::HeadError;
-use crate::limits::REQUEST_LINE_BYTES_MAX;
+use crate::limits::{METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 
 /// How far the search for the end of a head has come.
 ///
@@ -35,13 +35,20 @@ impl HeadScan {
         if let Some(&first) = input.first()
             && !is_token_byte(first)
         {
-            // Not HTTP at all, such as the first byte of a TLS handshake. No need to wait.
-            return Err(HeadError::RequestLine);
+            // Not HTTP at all. No need to wait.
+            return Err(if first == TLS_HANDSHAKE {
+                HeadError::Tls
+            } else {
+                HeadError::RequestLine
+            });
         }
         let end = input.len().min(head_bytes_max);
         while let Some(offset) = memchr(b'\n', &input[self.scanned..end]) {
             let line_feed = self.scanned + offset;
-            self.check_request_line(line_feed + 1)?;
+            self.check_request_line(&input[..line_feed + 1])?;
+            if self.line_start == 0 && PROXY_LINES.iter().any(|begin| input.starts_with(begin)) {
+                return Err(HeadError::ProxyProtocol);
+            }
             if line_feed == self.line_start || input[line_feed - 1] != b'\r' {
                 return Err(HeadError::BareLineFeed);
             }
@@ -53,21 +60,30 @@ impl HeadScan {
             }
         }
         self.scanned = end;
-        self.check_request_line(end)?;
+        self.check_request_line(&input[..end])?;
         if end == head_bytes_max {
             return Err(HeadError::HeadTooLong { bytes_max: head_bytes_max });
         }
         Ok(None)
     }
 
-    /// Refuses a first line that has reached `bytes`, CRLF included, and is too long.
-    fn check_request_line(&self, bytes: usize) -> Result<(), HeadError> {
-        if self.line_start == 0 && bytes > REQUEST_LINE_BYTES_MAX + 2 {
-            return Err(HeadError::RequestLineTooLong);
+    /// Refuses a first line that has grown to `line`, CRLF included, and is too long.
+    fn check_request_line(&self, line: &[u8]) -> Result<(), HeadError> {
+        if self.line_start > 0 || line.len() <= REQUEST_LINE_BYTES_MAX + 2 {
+            return Ok(());
         }
-        Ok(())
+        match memchr(b' ', &line[..=METHOD_BYTES_MAX]) {
+            Some(_) => Err(HeadError::RequestLineTooLong),
+            None => Err(HeadError::MethodTooLong),
+        }
     }
 }
+
+/// The type of the record that a TLS client begins with (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// How a line of version 1 of the PROXY protocol begins. A request line has no such target.
+const PROXY_LINES: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_method_is_refused_at_its_first_byte() {
-        check(b"\x16\x03\x01", Err(HeadError::RequestLine));
+        check(b"\x16\x03\x01", Err(HeadError::Tls));
         check(b" GET", Err(HeadError::RequestLine));
         check(b"\0", Err(HeadError::RequestLine));
     }
@@ -130,7 +146,8 @@ mod tests {
         let with_line_of = |bytes: usize| [&vec![b'a'; bytes][..], b"\r\n\r\n"].concat();
         check(&with_line_of(REQUEST_LINE_BYTES_MAX), Ok(Some(REQUEST_LINE_BYTES_MAX + 4)));
         let too_long = with_line_of(REQUEST_LINE_BYTES_MAX + 1);
-        check(&too_long, Err(HeadError::RequestLineTooLong));
+        check(&too_long, Err(HeadError::MethodTooLong));
+        check(&[b"GET /", &too_long[..]].concat(), Err(HeadError::RequestLineTooLong));
     }
 
     #[test]
