@@ -151,10 +151,20 @@ fn heads_over_the_limits() {
     let system = System::start();
     let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9_000));
     check(&system, &line, 414);
-    let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17_000));
-    check(&system, &field, 431);
+    let with_field =
+        |bytes| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
+    check(&system, &with_field(33_000), 431);
+    let mut connection = system.raw_http();
+    connection.send(with_field(32_000).as_bytes());
+    connection.answer().assert_status(404);
     let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(101));
     check(&system, &fields, 431);
+
+    let system = System::builder().front_flags(&["--head-bytes-max", "64KiB"]).start();
+    check(&system, &with_field(66_000), 431);
+    let mut connection = system.raw_http();
+    connection.send(with_field(65_000).as_bytes());
+    connection.answer().assert_status(404);
 }
 
 #[test]

@@ -82,6 +82,8 @@ struct Chunks<C> {
     request: Arriving<C>,
     decoder: ChunkDecoder,
     content: Content,
+    /// How much content the application takes.
+    bytes_max: usize,
 }
 
 enum Discard {

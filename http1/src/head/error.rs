@@ -1,5 +1,6 @@
 //! Why a head is refused.
 
+use crate::fault::Reason;
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use crate::status::Status;
 
@@ -86,26 +87,29 @@ impl HeadError {
     /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> Status {
+        self.reason().status()
+    }
+
+    /// The kind, for counting.
+    pub(crate) const fn reason(self) -> Reason {
         match self {
-            Self::RequestLineTooLong => Status::UriTooLong,
-            Self::HeadTooLong { .. } | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
-            Self::Version | Self::Http2 => Status::HttpVersionNotSupported,
-            Self::UnknownCoding | Self::Connect | Self::MethodTooLong => Status::NotImplemented,
-            Self::Expectation => Status::ExpectationFailed,
-            Self::EmptyLines
-            | Self::RequestLine
-            | Self::Tls
-            | Self::ProxyProtocol
-            | Self::Target
-            | Self::FieldLine
-            | Self::BareLineFeed
-            | Self::HostMissing
-            | Self::HostRepeated
-            | Self::HostInvalid
-            | Self::ContentLength
+            Self::EmptyLines | Self::RequestLine => Reason::RequestLine,
+            Self::Tls => Reason::Tls,
+            Self::Http2 => Reason::Http2,
+            Self::ProxyProtocol => Reason::ProxyProtocol,
+            Self::MethodTooLong | Self::Connect => Reason::Method,
+            Self::RequestLineTooLong => Reason::RequestLineTooLong,
+            Self::Version => Reason::Version,
+            Self::Target => Reason::Target,
+            Self::FieldLine | Self::BareLineFeed => Reason::HeaderLine,
+            Self::TooManyFields | Self::HeadTooLong { .. } => Reason::HeadTooLarge,
+            Self::HostMissing | Self::HostRepeated | Self::HostInvalid => Reason::Host,
+            Self::ContentLength
             | Self::LengthAndCoding
             | Self::TransferEncoding
-            | Self::CodingInHttp10 => Status::BadRequest,
+            | Self::CodingInHttp10 => Reason::Length,
+            Self::UnknownCoding => Reason::TransferCoding,
+            Self::Expectation => Reason::Expectation,
         }
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Seen<'a> {
     keep_alive: bool,
     expects_continue: bool,
     expects_other: bool,
+    if_match: bool,
+    if_none_match: bool,
     name_lengths: NameLengths,
 }
 
@@ -87,7 +89,9 @@ impl<'a> Seen<'a> {
                 self.host = field.value;
             }
             6 if is("Expect") => self.note_expect(field.value),
+            8 if is("If-Match") => self.if_match = true,
             10 if is("Connection") => self.note_connection(field.value),
+            13 if is("If-None-Match") => self.if_none_match = true,
             14 if is("Content-Length") => {
                 self.content_lengths += 1;
                 self.content_length = field.value;
@@ -168,6 +172,16 @@ impl<'a> Seen<'a> {
             return Ok(false);
         }
         if self.expects_other { Err(HeadError::Expectation) } else { Ok(self.expects_continue) }
+    }
+
+    /// Whether there is `If-Match`.
+    pub(super) fn requires_match(&self) -> bool {
+        self.if_match
+    }
+
+    /// Whether there is `If-Match` or `If-None-Match`.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.if_match | self.if_none_match
     }
 
     pub(super) fn name_lengths(&self) -> NameLengths {

@@ -26,7 +26,7 @@ pub use error::HeadError;
 pub(crate) use later::as_http_1_1;
 pub use scan::HeadScan;
 
-use crate::grammar::is_token_byte;
+use crate::grammar::{elements, is_token_byte, trim_blanks};
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use fields::{NameLengths, Seen};
 use target::Target;
@@ -41,6 +41,8 @@ pub struct Head<'a> {
     body_length: BodyLength,
     persists: bool,
     expects_continue: bool,
+    conditional: bool,
+    requires_match: bool,
     fields: &'a [Header<'a>],
     name_lengths: NameLengths,
 }
@@ -206,6 +208,8 @@ impl<'a> Head<'a> {
             body_length: seen.body_length(version)?,
             persists: seen.persists(version),
             expects_continue: seen.expects_continue(version)?,
+            conditional: seen.is_conditional(),
+            requires_match: seen.requires_match(),
             fields,
             name_lengths: seen.name_lengths(),
         })
@@ -269,6 +273,20 @@ impl<'a> Head<'a> {
         self.expects_continue
     }
 
+    /// Whether there is a precondition that is looked at: `If-Match` or `If-None-Match`.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
+    /// Whether there is `If-Match`, so that the method must not be performed unless what it names is there (RFC
+    /// 9110 section 13.1.1). For GET and HEAD that is seen to; whatever else is asked of a resource that has no
+    /// representation is refused with 412 (see [`Accepted::without_effect`](crate::Accepted::without_effect)).
+    #[must_use]
+    pub const fn requires_match(&self) -> bool {
+        self.requires_match
+    }
+
     /// All values of the fields called `name`, in order, without blanks around them. Names compare
     /// without regard to case. Whoever wants `Host` wants [`Head::authority`].
     #[inline]
@@ -305,6 +323,14 @@ impl<'a> Head<'a> {
         Ok(found)
     }
 
+    /// Whether the content is coded, which a receiver has to undo first: `Content-Encoding` names something other
+    /// than `identity` (RFC 9110 section 8.4).
+    #[must_use]
+    pub fn has_content_coding(&self) -> bool {
+        let mut codings = self.fields("Content-Encoding").flat_map(elements);
+        codings.any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+    }
+
     /// Whether the content is of the type `media_type`, such as `application/json`; parameters do
     /// not count. False without `Content-Type`, and with more than one.
     #[must_use]
@@ -313,7 +339,7 @@ impl<'a> Head<'a> {
             return false;
         };
         let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
-        crate::grammar::trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
+        trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
     }
 }
 

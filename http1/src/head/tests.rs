@@ -510,6 +510,26 @@ fn fields_are_found_however_long_their_names_are() {
 }
 
 #[test]
+fn content_codings_other_than_identity_are_told() {
+    let check = |lines: &str, expected: bool| {
+        let input = with_lines(lines);
+        let mut slots = FieldSlots::new();
+        let head = Head::parse(&input, &mut slots).unwrap();
+        assert_eq!(head.has_content_coding(), expected, "{lines:?}");
+    };
+    check("", false);
+    check("Content-Encoding: identity\r\n", false);
+    check("content-encoding: ,Identity,\r\n", false);
+    check("Content-Encoding:\r\nContent-Encoding: ,\r\n", false);
+    for coding in ["gzip", "x-gzip", "zstd", "identity, br", "aws-chunked", "\"identity\"", "ident"]
+    {
+        check(&format!("Content-Encoding: {coding}\r\n"), true);
+    }
+    check("Content-Encoding: identity\r\nContent-Encoding: gzip\r\n", true);
+    check("Accept-Encoding: gzip\r\nTE: gzip\r\n", false);
+}
+
+#[test]
 fn media_types_compare_without_case_and_parameters() {
     let check = |lines: &str, expected: bool| {
         let input = with_lines(lines);
