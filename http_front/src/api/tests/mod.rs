@@ -1,6 +1,7 @@
 //! The API over HTTP, with byte arrays for the client, and the test for the workers.
 
 mod cookies;
+mod http;
 mod lanes;
 mod leases;
 mod outcomes;
