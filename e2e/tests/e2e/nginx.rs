@@ -66,7 +66,7 @@ fn preconditions_are_for_what_is_behind_nginx() {
     let front = system.front().address().to_string();
     let (shop, guarded) = (free_address(), free_address());
     let server = format!(
-        "server {{ listen {shop}; location / {{ return 200 \"if-match=$http_if_match\"; }} }}
+        "server {{ listen {shop}; location / {{ return 200 \"if-match=$http_x_if_match\"; }} }}
          server {{
              listen {guarded};
              location = /auth {{
@@ -74,14 +74,22 @@ fn preconditions_are_for_what_is_behind_nginx() {
                  proxy_pass http://{front}/open_api/v1/session;
                  proxy_pass_request_body off;
                  proxy_pass_request_headers off;
+                 proxy_set_header Content-Length \"\";
                  proxy_set_header Host $http_host;
                  proxy_set_header Cookie $http_cookie;
                  proxy_set_header Authorization $http_authorization;
              }}
-             location / {{ auth_request /auth; proxy_pass http://{shop}; }}
+             location / {{
+                 auth_request /auth;
+                 proxy_pass http://{shop};
+                 # The shop is nginx, which has opinions on these itself.
+                 proxy_set_header X-If-Match $http_if_match;
+                 proxy_set_header If-Match \"\";
+                 proxy_set_header If-None-Match \"\";
+             }}
          }}"
     );
-    let _nginx = Nginx::start(&server, "");
+    let nginx = Nginx::start(&server, "");
     let user = system.client();
     user.register("ada", PASSWORD).assert_status(200);
     let token = user.log_in("ada", PASSWORD);
@@ -94,6 +102,7 @@ fn preconditions_are_for_what_is_behind_nginx() {
              Content-Length: 2\r\n\r\nhi"
         );
         visitor.send(request.as_bytes());
-        assert_eq!(visitor.answer().assert_status(200).text(), answer);
+        let heard = visitor.answer();
+        assert_eq!((heard.status, heard.text()), (200, answer), "{}", nginx.errors());
     }
 }
