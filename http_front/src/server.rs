@@ -57,11 +57,12 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
         connections_max: settings.connections_max,
         connections_per_address_max: settings.connections_per_address_max,
     };
-    let request_timeout = settings.request_timeout;
+    let (request_timeout, head_bytes_max) = (settings.request_timeout, settings.head_bytes_max);
     let proxies = TrustedProxies::new(settings.trusted_proxies.clone());
     let api = reactor::start::<Connection<Api>, _>("http", listener, limits, move |_, mailbox| {
         let (lanes, proxies) = (lanes.clone(), proxies.clone());
         Shared::new(Api::new(mailbox, lanes, request_timeout, proxies, metrics.clone()))
+            .with_head_bytes_max(head_bytes_max)
     })?;
     for lane in &lane_stats {
         registry.observe_lane(lane);

@@ -234,4 +234,4 @@ fn push_line(lines: &mut Vec<u8>, event: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,7 +28,7 @@ impl io::Write for Pipe {
 }
 
 /// What is written while `log` logs on this thread.
-fn written(levels_text: &str, format: Format, log: impl FnOnce()) -> String {
+pub(crate) fn written(levels_text: &str, format: Format, log: impl FnOnce()) -> String {
     let settings = LogSettings { levels: levels(levels_text).expect("levels"), format };
     let (pipe, lines) = mpsc::channel();
     let (subscriber, guard) = settings.subscriber(Pipe(pipe));

@@ -43,7 +43,7 @@ impl Probe {
         interval: Duration,
         check: impl FnMut() -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
-        let readiness = Readiness(Arc::new(Mutex::new(Verdict::Unknown)));
+        let readiness = Readiness::unknown();
         let (running, stopped) = bounded(0);
         let seen = readiness.clone();
         let thread = thread::Builder::new().name(name.to_owned());
@@ -70,6 +70,12 @@ impl Probe {
 }
 
 impl Readiness {
+    /// What is said before the first check.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self(Arc::new(Mutex::new(Verdict::Unknown)))
+    }
+
     /// Whether the server can serve; if not, why, or `None` when nobody knows yet. Does not wait
     /// for a check.
     ///
