@@ -142,8 +142,8 @@ pub const AUDIT_FAILURE_BYTES_PER_HOUR: u64 = {
 /// Successes of one account from one network that come within this time after the first are told together.
 pub const AUDIT_REPEATS_TIME: Duration = Duration::from_secs(60);
 
-/// Accounts and networks whose successes are watched for that at a time. Each takes about 200 bytes, and up to 900 if
-/// there is more than one success: 7 MiB at the most.
+/// Accounts and networks whose successes are watched for that at a time. Each takes about 200 bytes, and up to 1,000
+/// if there is more than one success: 8 MiB at the most.
 pub const AUDIT_REPEATS_MAX: usize = 8_192;
 
 /// Successes that are told together at the most: a line has the ids of all their sessions.

@@ -37,14 +37,15 @@ static START: LazyLock<Instant> = LazyLock::new(|| {
 });
 
 impl TokenBucket {
-    /// A full bucket that gets one token back each `interval`.
+    /// A full bucket that gets one token back each `interval`; none, where that is longer than a century.
     #[must_use]
     pub const fn new(interval: Duration) -> Self {
-        // An interval of five centuries is one that never ends.
+        // So that the sums below have room.
+        const FOREVER_NS: u64 = u64::MAX / 4;
         let interval_ns = interval.as_nanos();
+        let is_forever = interval_ns > FOREVER_NS as u128;
         #[expect(clippy::cast_possible_truncation, reason = "the larger ones are taken out before")]
-        let interval_ns =
-            if interval_ns > u64::MAX as u128 { u64::MAX } else { interval_ns as u64 };
+        let interval_ns = if is_forever { FOREVER_NS } else { interval_ns as u64 };
         Self { interval_ns, full_at_ns: AtomicU64::new(0) }
     }
 
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn time_before_the_start_and_intervals_without_end() {
         let (bucket, start) = (TokenBucket::new(Duration::MAX), *START);
-        check(&bucket, start, &[(1, 2)], &[1]);
+        check(&bucket, start + SECOND, &[(1, 2)], &[1]);
         let bucket = TokenBucket::new(SECOND);
         check(&bucket, start.checked_sub(SECOND).unwrap_or(start), &[(1, 2)], &[1]);
         check(&bucket, start, &[(1, 2)], &[0]);
