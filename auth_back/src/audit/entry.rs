@@ -176,3 +176,32 @@ impl<'a> Entry<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_a_client_nothing_counts_as_such() {
+        #[track_caller]
+        fn check(event: Event, outcome: Outcome, user_id: Option<u64>, expected: Cost) {
+            assert_eq!(Entry::new(event, outcome).user_id(user_id).cost(), expected);
+        }
+        check(Event::Authenticate, Outcome::Ok, Some(7), Cost::Kept);
+        check(Event::Logout, Outcome::Ok, Some(7), Cost::Kept);
+        // The same token over and over, after its session has ended.
+        check(Event::Logout, Outcome::Ok, None, Cost::Lookup);
+        let refused = |event, code, user_id, cost| {
+            check(event, Outcome::Refused(code), user_id, cost);
+        };
+        refused(Event::Authenticate, Code::PasswordWrong, None, Cost::Hash);
+        refused(Event::Register, Code::UsernameTaken, None, Cost::Hash);
+        refused(Event::Authenticate, Code::UserUnknown, None, Cost::Lookup);
+        refused(Event::RevokeSession, Code::SessionUnknown, Some(7), Cost::Lookup);
+        refused(Event::ChangePassword, Code::PasswordCommon, Some(7), Cost::Lookup);
+        refused(Event::Register, Code::PasswordCommon, None, Cost::Nothing);
+        refused(Event::Authenticate, Code::UsernameInvalid, None, Cost::Nothing);
+        refused(Event::Authenticate, Code::TooManyAttempts, None, Cost::Nothing);
+        refused(Event::Logout, Code::SessionNotLive, None, Cost::Nothing);
+    }
+}

@@ -16,8 +16,8 @@
 //! | `username` | as it was given, cut to a bound |
 //! | `client`, `user_agent` | where from, as the front says |
 //! | `request_id` | the same for every sending of one request |
-//! | `count`, `since`, `session_ids` | the line tells of several successes of one account and network: how many, from when on, and the sessions of those before the last ([`repeats`]) |
-//! | `suppressed` | on a line of event `audit_lines_suppressed`: how many failures are not in the log, by event and outcome ([`failures`]) |
+//! | `count`, `since`, `session_ids` | the line tells of several successes of one account and network: how many, from when on, and the sessions of those before the last (`repeats.rs`) |
+//! | `suppressed` | on a line of event `audit_lines_suppressed`: how many failures are not in the log, by event and outcome (`failures.rs`) |
 //!
 //! Never a password, a token, a device marker or a hash: no type that holds one goes into an
 //! [`Entry`]. Every character beyond printable ASCII is written as `\uXXXX`, so a line is one line, and
@@ -26,7 +26,7 @@
 //!
 //! **Whatever a stranger sends, the log grows by a bounded number of bytes an hour**
 //! ([`limits::AUDIT_FAILURE_BYTES_PER_HOUR`], and two lines for each hash that lets somebody in), and the files
-//! of it take a bounded room ([`file`]). Successes are all told. Failures are written until
+//! of it take a bounded room (`file.rs`). Successes are all told. Failures are written until
 //! their budget is used up, then counted, and a line says how many of which kind, so the log stays honest.
 //!
 //! **Requests never wait for this log.** The queue holds [`limits::AUDIT_LINES_QUEUED_MAX`] lines;

@@ -155,8 +155,8 @@ impl OpenedAudit {
 }
 
 impl AuditWriter {
-    /// Opens the file anew, after what is queued was written to the old one: whoever rotates it has
-    /// moved it away. Does not wait.
+    /// Opens what has the name of the file now, as the next line would: whoever turns it over from outside has moved
+    /// it away. Does not wait.
     pub fn reopen(&self) {
         if let Some((control, _)) = &self.running {
             let _ = control.try_send(Control::Reopen);

@@ -249,4 +249,47 @@ mod tests {
         check(&["auth_back", "user", "disable", "ada", "s3cret"], "user disable ada");
         check(&["auth_back", "user", "disable"], "user disable");
     }
+
+    #[test]
+    fn what_changes_something_is_told_before_it_begins() {
+        #[track_caller]
+        fn check(line: &str, expected: Telling) {
+            let commands = COMMANDS.iter().map(|known| (known.command)());
+            let program = Command::new("auth_back").subcommands(commands);
+            let words = std::iter::once("auth_back").chain(line.split(' '));
+            let matches = program.get_matches_from(words);
+            let (name, arguments) = matches.subcommand().unwrap();
+            let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name).unwrap();
+            assert_eq!((known.telling)(arguments), expected, "{line}");
+        }
+        for line in ["breached build --from a --to b", "calibrate"] {
+            check(line, Telling::No);
+        }
+        for line in [
+            "user show ada",
+            "user sessions ada",
+            "pepper status",
+            "token-key status",
+            "import users.csv --dry-run",
+        ] {
+            check(line, Telling::After);
+        }
+        for line in [
+            "migrate",
+            "user add ada",
+            "user disable ada",
+            "user enable ada",
+            "user set-password ada",
+            "user revoke ada --all",
+            "import users.csv",
+            "export users.csv",
+            "pepper rotate",
+            "pepper rewrap",
+            "pepper retire 1",
+            "token-key rotate",
+            "token-key retire 1",
+        ] {
+            check(line, Telling::Before);
+        }
+    }
 }
