@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use service::rare;
 
 use crate::accounts::{millis, unix_ms};
 use crate::limits::{
@@ -60,13 +61,14 @@ fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
             Ok(deleted) => {
                 deleted_in_all += u64::from(deleted);
                 if deleted_in_all > 0 {
-                    tracing::info!(deleted = deleted_in_all, "expired sessions were deleted");
+                    let deleted = deleted_in_all;
+                    rare!("once an interval", INFO, deleted, "expired sessions were deleted");
                 }
                 deleted_in_all = 0;
                 interval
             }
             Err(error) => {
-                tracing::warn!(%error, "expired sessions could not be deleted");
+                rare!("once an interval", WARN, %error, "expired sessions could not be deleted");
                 tempo = Tempo::new();
                 interval
             }

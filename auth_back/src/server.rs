@@ -16,13 +16,15 @@ use service::hardening::usable_memory;
 use service::lane::Niceness;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
+use service::pid_file::PidFile;
 use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
+use service::{rare, sparing};
 
 use crate::accounts::{Accounts, Decoy, Hashers, Rules, Upgrade, Upgrades, arenas_kib};
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, Arena, ArenaManager, HashEngine, Params};
 use crate::guard::{Bucket, Guard};
@@ -52,6 +54,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
     let mut signals = Signals::install()?;
+    // From here on a SIGHUP is obeyed.
+    let pid_file = settings.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
@@ -61,8 +65,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let (bell, ear) = Bell::new();
     let accounts = Arc::new(open_accounts(settings, per_thread, &bell)?);
-    let (audit, opened_audit) = Audit::open(&settings.audit)?;
-    tracing::info!(to = %settings.audit, "audit log");
+    let (audit, opened_audit) = open_audit(settings)?;
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
     let heavy = start_heavy(
@@ -113,20 +116,21 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;
     let audit_writer = opened_audit.start()?;
-    tracing::info!(rpc = %rpc.local_addr(), ops = %ops.local_addr(), "listening");
+    let (at, ops_at) = (rpc.local_addr(), ops.local_addr());
+    rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, "listening");
 
     while signals.wait() == Signal::Reload {
         audit_writer.reopen();
         bell.ring();
     }
-    tracing::info!("stopping");
+    rare!("once, at the end", INFO, "stopping");
     probe.stop();
     let cut_at = clock::now() + settings.grace;
     rpc.shut_down(settings.grace);
     for workers in heavy.workers.into_iter().chain([light_workers]) {
         let by = cut_at.max(clock::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
-            tracing::warn!("a worker still waits for the store and is left behind");
+            rare!("at the end", WARN, "a worker still waits for the store and is left behind");
         }
     }
     note_writer.stop(clock::now() + NOTES_STOP_TIME_MAX);
@@ -135,8 +139,19 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     janitor.stop();
     refresher.stop();
     ops.shut_down();
-    tracing::info!("stopped");
+    drop(pid_file);
+    rare!("once, at the end", INFO, "stopped");
     Ok(())
+}
+
+fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {
+    let opened = Audit::open(&settings.audit, settings.audit_turning)?;
+    rare!("once, at the start", INFO, to = %settings.audit, "audit log");
+    // Made by this user, and not by the one who gives the first command.
+    if let Err(error) = OperatorsLog::open(&settings.audit) {
+        rare!("once, at the start", WARN, %error, "operators' commands cannot be told");
+    }
+    Ok(opened)
 }
 
 fn open_accounts(
@@ -155,7 +170,7 @@ fn open_accounts(
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
     let store = opening::store(settings, deadline, |cause| {
-        tracing::warn!(%cause, "the store is not there yet");
+        sparing!(WARN, %cause, "the store is not there yet");
     })?;
     let peppers = opening::peppers(settings, &*store, deadline)?;
     let known = Arc::clone(&store);
@@ -172,7 +187,16 @@ fn open_accounts(
     let count = count.get();
     let kib = arenas_kib(params, count);
     let annex_kib = ANNEX_KIB_MAX;
-    tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
+    rare!(
+        "once, at the start",
+        INFO,
+        %params,
+        ?engine,
+        arenas = count,
+        kib,
+        annex_kib,
+        "memory for hashing"
+    );
     let missing = count.saturating_sub(made.len());
     let arenas = Pool::new(
         ArenaManager::new(engine, params).with_made(made),
@@ -252,7 +276,9 @@ fn check_memory(settings: &Settings) -> Result<NonZeroUsize, DoesNotFit> {
     let needs = Needs::of(settings, params, per_thread);
     needs.check(memory)?;
     if needs.leaves_no_annex(memory) {
-        tracing::warn!(
+        rare!(
+            "once, at the start",
+            WARN,
             %needs,
             annex_kib = ANNEX_KIB_MAX,
             "too little memory for imported hashes and old records that need more than an arena"
@@ -274,7 +300,12 @@ fn choose_engine(
         EngineChoice::Reference => (HashEngine::Reference, Vec::new()),
         EngineChoice::Auto => {
             HashEngine::fastest_correct(params, arenas, in_twos).unwrap_or_else(|fault| {
-                tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
+                rare!(
+                    "once, at the start",
+                    ERROR,
+                    %fault,
+                    "the fast hash engine is NOT used; logins cost up to twice the time"
+                );
                 (HashEngine::Reference, Vec::new())
             })
         }
@@ -373,10 +404,14 @@ fn observe_keys(registry: &mut Registry, accounts: &Arc<Accounts>) {
 }
 
 fn observe_audit(registry: &mut Registry, audit: &Audit) {
-    let (written, lost) = (audit.clone(), audit.clone());
+    let (written, lost, suppressed) = (audit.clone(), audit.clone(), audit.clone());
     registry.observe_counter("audit_lines", "Lines of the audit log written", &[], move || {
         written.written_lines()
     });
     let help = "Lines of the audit log lost: the queue was full, or they could not be written";
     registry.observe_counter("audit_lost_lines", help, &[], move || lost.lost_lines());
+    let help =
+        "Failures that the audit log has counted instead of a line for each, since they were many";
+    let name = "audit_suppressed_lines";
+    registry.observe_counter(name, help, &[], move || suppressed.suppressed_lines());
 }

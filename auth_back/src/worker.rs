@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use reactor::Bundle;
 use service::lane::{Inbox, Lane, LaneError, LaneOptions, LaneStats, Workers};
-use service::log::Sparing;
+use service::sparing;
 
 use crate::accounts::{AccountError, Accounts, Call as Bell, InternalError, Proved};
 use crate::audit::{Audit, Entry};
@@ -23,10 +23,6 @@ use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::store::limits::SESSIONS_TOGETHER_MAX;
 use crate::work::{Call, Done, Job, Reply, Request};
-
-/// Lines that a store that is away would have every request write.
-static FAILED: Sparing = Sparing::new();
-static STORE_AWAY: Sparing = Sparing::new();
 
 /// The size of a lane.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +158,7 @@ impl Clerk {
                 self.accounts.prove(candidate, deadline, move |proved| {
                     // There are no more logins than places. Refused, its ticket answers.
                     if finish.try_queue(Ending { login, proved }).is_err() {
-                        tracing::error!("a login cannot be finished");
+                        sparing!(ERROR, "a login cannot be finished");
                     }
                     Bell::on(finish)
                 });
@@ -254,14 +250,10 @@ impl Clerk {
         let request = call.message_type.name();
         match outcome {
             Err(error @ AccountError::Internal(_)) => {
-                if let Some(withheld) = FAILED.admit() {
-                    tracing::error!(request, %error, withheld, "a request failed");
-                }
+                sparing!(ERROR, request, %error, "a request failed");
             }
             Err(error @ AccountError::StoreUnavailable(_)) => {
-                if let Some(withheld) = STORE_AWAY.admit() {
-                    tracing::warn!(request, %error, withheld, "the store was not there");
-                }
+                sparing!(WARN, request, %error, "the store was not there");
             }
             _ => {}
         }

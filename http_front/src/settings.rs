@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use addresses::Network;
@@ -9,6 +10,7 @@ use http1::limits::{HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
+use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
@@ -109,6 +111,7 @@ pub static PROGRAM: Program = Program::new(
         .group("Times"),
         log::LEVEL,
         log::FORMAT,
+        pid_file::SETTING,
         hardening::ALLOW_CORE_DUMPS,
     ],
 );
@@ -142,6 +145,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Logging.
     pub log: LogSettings,
+    /// Where the number of the process is written.
+    pub pid_file: Option<PathBuf>,
     /// Whether memory may be dumped.
     pub core_dumps: CoreDumps,
 }
@@ -188,6 +193,7 @@ impl Settings {
                 .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
             grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
             log: LogSettings::read(values),
+            pid_file: PidFile::read(values),
             core_dumps: CoreDumps::read(values),
         })
     }

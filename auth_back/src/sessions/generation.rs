@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use service::sparing;
 
 use super::layout::LAYOUT;
 use super::limits::{
@@ -130,7 +131,7 @@ impl Generations {
         match self.store.begin_cache_era(known.generation, &instance, deadline) {
             Ok(true) => {
                 let generation = known.generation + 1;
-                tracing::info!(generation, "Redis is another than before");
+                sparing!(INFO, generation, "Redis is another than before");
                 self.learn(&CacheEra { generation, instance }, asked_at);
             }
             Ok(false) => self.doubt(known.generation),

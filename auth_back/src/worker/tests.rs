@@ -176,7 +176,7 @@ impl Logins {
                 "ok"
             }
             Ok(_) => "another answer",
-            Err(error) => crate::rpc::code_of(error),
+            Err(error) => crate::rpc::code_of(error).text(),
         };
         (call.correlation, code)
     }

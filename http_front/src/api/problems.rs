@@ -3,6 +3,7 @@
 
 use http1::{Problem, Status};
 use service::log::Sparing;
+use service::sparing;
 
 use super::cookies;
 use crate::limits::RETRY_AFTER_SECONDS;
@@ -162,11 +163,9 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
 fn tell_of(refusal: &Refusal) {
     static UNAVAILABLE: Sparing = Sparing::new();
     static FAILED: Sparing = Sparing::new();
-    let sparing = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
-    if let Some(withheld) = sparing.admit() {
-        let Refusal { status, code, detail, .. } = refusal;
-        tracing::warn!(status, code, detail, withheld, "auth_back failed");
-    }
+    let lines = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
+    let Refusal { status, code, detail, .. } = refusal;
+    sparing!(by lines, WARN, status, code, detail, "auth_back failed");
 }
 
 /// The problem for a request that nobody answered.

@@ -9,6 +9,7 @@ use framing::v2::{
 };
 use framing::{EncodeError, Secret};
 use reactor::Bundle;
+use service::sparing;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
@@ -168,7 +169,7 @@ fn outcome<'a, R: ReplyMessage<'a>>(
             basis,
         }),
         Err(error) => {
-            tracing::error!(%error, "an answer of an auth server could not be understood");
+            sparing!(ERROR, %error, "an answer of an auth server could not be understood");
             Outcome::Unanswered(Unanswered::Incomprehensible)
         }
     }
@@ -195,7 +196,7 @@ fn password_changed(reply: &ChangePasswordReply<'_>, delivery: Delivery) -> Outc
 fn token(made: Secret<'_>) -> Option<Token> {
     let token = Token::new(made.expose().as_bytes());
     if token.is_none() {
-        tracing::error!("an auth server made a token of a form that this server does not take");
+        sparing!(ERROR, "an auth server made a token of a form that this server does not take");
     }
     token
 }

@@ -22,7 +22,7 @@ use self::cost::Costs;
 use self::report::Report;
 use self::row::{Prepared, Row};
 use super::users_file::{Column, Columns, Format, Line, Lines};
-use super::{Done, Subcommand, patiently, say};
+use super::{Done, Subcommand, Telling, patiently, say};
 use crate::accounts::unix_ms;
 use crate::credentials::{HashEngine, PepperKeyring, Username};
 use crate::ids::{Snowflakes, UserId};
@@ -32,7 +32,13 @@ use crate::settings::{EngineChoice, Settings};
 use crate::store::limits::IMPORT_BATCH_MAX;
 use crate::store::{Imported, Store, Trial};
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand {
+    command,
+    run,
+    telling: |arguments| {
+        if arguments.get_flag("dry-run") { Telling::After } else { Telling::Before }
+    },
+};
 
 /// Tries to find an id that nobody has. One server and one command of the same node never meet; two
 /// commands may.

@@ -5,6 +5,7 @@ use std::iter;
 use std::time::Instant;
 
 use mysql::Value;
+use service::sparing;
 
 use super::MySqlStore;
 use super::query::Query;
@@ -176,7 +177,7 @@ impl Sessions for MySqlStore {
         });
         match trimmed {
             Err(error) if gone.is_empty() => return Err(error),
-            Err(error) => tracing::warn!(%error, "a user is left with too many sessions"),
+            Err(error) => sparing!(WARN, %error, "a user is left with too many sessions"),
             Ok(()) => {}
         }
         gone.into_iter().map(digest).collect()
