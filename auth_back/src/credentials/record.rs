@@ -206,7 +206,7 @@ impl PasswordRecord {
     ///
     /// ```
     /// use auth_back::credentials::{
-    ///     Annex, AnnexManager, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
+    ///     Annex, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
     ///     PepperKeyring, SecretKey,
     /// };
     /// use auth_back::ids::UserId;
@@ -352,6 +352,17 @@ impl PasswordRecord {
             Function::Ours { params, .. } => Need::Blocks(*params),
             Function::Foreign { function, .. } => function.need(),
         }
+    }
+
+    /// What verifying it costs, in hashes of `usual` parameters, rounded up.
+    #[must_use]
+    pub fn cost(&self, usual: Params) -> u32 {
+        let work = |params: Params| u64::from(params.m_kib()) * u64::from(params.t());
+        let own = match &self.header.function {
+            Function::Ours { params, .. } => work(*params),
+            Function::Foreign { .. } => 100 * work(usual),
+        };
+        u32::try_from(own.div_ceil(work(usual).max(1))).unwrap_or(u32::MAX)
     }
 
     /// The salt and the parameters of [`Arena::hash`], if that is what made the tag.

@@ -4,13 +4,9 @@
 use std::time::Duration;
 
 use framing::Status;
-use framing::v2::Refusal;
 
 use crate::accounts::AccountError;
 use crate::credentials::PasswordError;
-
-/// A full lane. Nothing was done.
-pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE, "overloaded");
 
 /// Status and code of an error.
 pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
@@ -34,6 +30,7 @@ pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
         AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
         AccountError::SessionUnknown => (Status::NOT_FOUND, "session_unknown"),
         AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
+        AccountError::Overloaded { .. } => (Status::UNAVAILABLE, "overloaded"),
         AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),
         AccountError::KeysUnavailable => (Status::UNAVAILABLE, "keys_unavailable"),
         AccountError::Internal(_) => (Status::INTERNAL, "internal"),
@@ -49,6 +46,7 @@ pub(crate) fn code_of(error: &AccountError) -> &'static str {
 pub(super) fn retry_after(error: &AccountError) -> Option<Duration> {
     match error {
         AccountError::TooManyAttempts(refused) => Some(refused.retry_after),
+        AccountError::Overloaded { retry_after } => Some(*retry_after),
         _ => None,
     }
 }

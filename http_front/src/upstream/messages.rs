@@ -7,11 +7,12 @@ use framing::v2::{
     CheckSessionReply, Encoder, Frame, Logout, LogoutReply, Products, ProductsReply, Register,
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
-use framing::{EncodeError, Secret};
+use framing::{EncodeError, Secret, Status};
 use reactor::Bundle;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
+use crate::in_flight::Answered;
 use crate::lease::SessionFacts;
 use crate::token::{Device, SecretText, Token};
 use crate::work::{CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
@@ -95,7 +96,7 @@ fn secret<const BYTES_MAX: usize>(text: &SecretText<BYTES_MAX>) -> Secret<'_> {
 
 /// Answers `job` with its reply, in `bundle`. `sent_at` is when its request left.
 pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut Bundle<Outcome>) {
-    let Job { work, ticket, .. } = job;
+    let Job { work, ticket, in_flight, .. } = job;
     // When no lease on a session that ended can run any more. The session is over in the store, but
     // other servers may still answer for it. The answer waits on a timer of its loop; this thread
     // goes on.
@@ -145,9 +146,22 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
             password_changed(&reply, change.delivery)
         }),
     };
+    if let Some(in_flight) = in_flight {
+        in_flight.answered(sent_at, load(&outcome));
+    }
     match settled_at {
         Some(at) => ticket.answer_at(at, outcome),
         None => ticket.answer_with(outcome, bundle),
+    }
+}
+
+/// What an outcome says of its server's load.
+fn load(outcome: &Outcome) -> Answered {
+    match outcome {
+        Outcome::Refused(refusal) if refusal.status == Status::UNAVAILABLE.get() => {
+            Answered::Overloaded
+        }
+        _ => Answered::Served,
     }
 }
 
