@@ -33,31 +33,24 @@ struct State {
     size: usize,
     /// A request that was sent before tells nothing of the smaller window.
     shrunk_at: Option<Instant>,
-    /// Moving averages over about the last [`AVERAGED`] answers; `None` before the first.
-    measured: Option<Measured>,
+    /// From one answer to the next: a moving average over about the last [`AVERAGED`]; `None` before the first.
+    between: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Measured {
-    /// From one answer to the next.
-    between: Duration,
-    /// From sending a request to its answer.
-    took: Duration,
-}
-
-/// How much of the averages an answer replaces, as the divisor.
+/// How much of the average an answer replaces, as the divisor.
 const AVERAGED: u32 = 8;
 
 impl Window {
-    /// A window for so many servers, at its widest. It sets what `admission` lets through.
+    /// A window for so many servers, at its smallest: it is soon large where that does no harm. It sets what
+    /// `admission` lets through.
     #[must_use]
     pub fn new(admission: Admission, servers: usize, most: usize) -> Arc<Self> {
         let most = most.min(IN_FLIGHT_MAX * servers).max(1);
         let range = ((IN_FLIGHT_MIN * servers).min(most), most);
-        let state = State { size: most, shrunk_at: None, measured: None };
+        let state = State { size: range.0, shrunk_at: None, between: None };
         let window =
             Self { admission, range, in_flight: AtomicUsize::new(0), state: Mutex::new(state) };
-        window.set(most);
+        window.set(range.0);
         Arc::new(window)
     }
 
@@ -66,8 +59,9 @@ impl Window {
         let took = now.saturating_duration_since(sent_at);
         let in_flight = self.in_flight.load(Ordering::Relaxed).max(1);
         let mut state = self.state.lock();
-        let measured = state.measure(took, in_flight);
-        self.admission.measured(measured.between, measured.took, now);
+        let between = state.measure(took, in_flight);
+        // A request that is sent comes back when those that are there have.
+        self.admission.measured(between, between, now);
         let (least, most) = self.range;
         let size = match answer {
             _ if took > ANSWER_TIME_MAX => {
@@ -93,15 +87,11 @@ impl Window {
 }
 
 impl State {
-    fn measure(&mut self, took: Duration, in_flight: usize) -> Measured {
-        let between = took / u32::try_from(in_flight).unwrap_or(u32::MAX);
-        let average = |old: Duration, new: Duration| old - old / AVERAGED + new / AVERAGED;
-        let measured = self.measured.map_or(Measured { between, took }, |old| Measured {
-            between: average(old.between, between),
-            took: average(old.took, took),
-        });
-        self.measured = Some(measured);
-        measured
+    fn measure(&mut self, took: Duration, in_flight: usize) -> Duration {
+        let new = took / u32::try_from(in_flight).unwrap_or(u32::MAX);
+        let between = self.between.map_or(new, |old| old - old / AVERAGED + new / AVERAGED);
+        self.between = Some(between);
+        between
     }
 }
 
@@ -160,7 +150,11 @@ mod tests {
             window.answered(sent_at, sent_at + took * MS, answer);
             assert_eq!(size(), expected, "sent at {sent}, took {took}");
         };
-        assert_eq!(size(), IN_FLIGHT_MAX);
+        assert_eq!(size(), IN_FLIGHT_MIN);
+        for size in IN_FLIGHT_MIN + 1..=IN_FLIGHT_MAX {
+            answer(0, 1, Answered::Served, size);
+        }
+        answer(0, 1, Answered::Served, IN_FLIGHT_MAX);
         answer(0, 300, Answered::Served, 24);
         // Sent before the window was smaller, at 300.
         answer(10, 300, Answered::Served, 24);
@@ -194,13 +188,12 @@ mod tests {
 
     #[test]
     fn answers_come_as_often_as_there_are_in_flight() {
-        let mut state = State { size: 8, shrunk_at: None, measured: None };
-        let measured = state.measure(80 * MS, 8);
-        assert_eq!((measured.between, measured.took), (10 * MS, 80 * MS));
+        let mut state = State { size: 8, shrunk_at: None, between: None };
+        assert_eq!(state.measure(80 * MS, 8), 10 * MS);
         for _ in 0..100 {
             state.measure(40 * MS, 2);
         }
-        let measured = state.measure(40 * MS, 2);
-        assert!(measured.between > 19 * MS && measured.between <= 20 * MS, "{measured:?}");
+        let between = state.measure(40 * MS, 2);
+        assert!(between > 19 * MS && between <= 20 * MS, "{between:?}");
     }
 }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`api`] | routes, bodies, problems, answers |
 //! | [`lease`], [`catalog`] | what a loop may answer by itself |
+//! | [`markers`] | who is taken for known |
 //! | [`work`] | what passes between loops and workers |
 //! | [`worker`], [`in_flight`], [`upstream`] | batches, how many are on their way, auth servers, connections |
 //! | [`server`] | start and stop |
@@ -19,6 +20,7 @@ pub mod catalog;
 pub mod in_flight;
 pub mod lease;
 pub mod limits;
+pub mod markers;
 pub mod metrics;
 pub mod proxies;
 pub mod server;

@@ -88,6 +88,16 @@ pub const IN_FLIGHT_MAX: usize = 32;
 /// Longest time that a request may be set to wait for its turn.
 pub const QUEUE_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// Markers of earlier logins that a front remembers: those of the last hours at a few logins a second. Half a mebibyte.
+pub const MARKERS: usize = 1 << 16;
+
+/// Networks of which a front notes that a marker came to nothing.
+pub const DOUBTS: usize = 1 << 12;
+
+/// For how long it does: a flood from a thousand networks then has 17 requests a second among those who are known, a few
+/// percent of what two cores hash.
+pub const DOUBT_SECONDS: u32 = 60;
+
 /// How often readiness is looked at, when the last look said yes.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 

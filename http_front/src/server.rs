@@ -54,7 +54,7 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
         start_heavy(settings.heavy, queue_time_max, Arc::clone(&upstreams))?;
     let (light, light_workers) = start_light(settings.light, Arc::clone(&upstreams))?;
     let lane_stats = [heavy.stats(), light.stats()];
-    let lanes = Lanes { heavy, light, flows: FlowKeys::default() };
+    let lanes = Lanes { heavy, light, flows: FlowKeys::default(), markers: Arc::default() };
 
     let limits = Limits {
         connections_max: settings.connections_max,

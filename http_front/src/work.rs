@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Instant;
 
+use addresses::Source;
 use framing::v2::{Features, RequestId};
 use http1::PreparedResponse;
 use reactor::Ticket;
@@ -14,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::catalog::Rendered;
 use crate::in_flight::{Answered, InFlight};
 use crate::lease::SessionFacts;
+use crate::markers::Markers;
 use crate::token::{Device, Token};
 
 /// A request on its way through a lane. Dropping it answers it, so no client waits for a request
@@ -25,6 +28,8 @@ pub struct Job {
     pub deadline: Instant,
     /// Where the answer goes.
     pub ticket: Ticket<Outcome>,
+    /// What hangs on its outcome for the next who shows a marker.
+    pub claim: Option<Claim>,
     /// Its place among those that are with auth servers, once it has left the queue, if those are counted.
     pub in_flight: Option<InFlight>,
 }
@@ -321,6 +326,35 @@ pub enum Unanswered {
     Incomprehensible,
     /// The job was dropped: a defect of this server, or its end.
     Dropped,
+}
+
+/// A login, and where its outcome is noted.
+#[derive(Debug)]
+pub struct Claim {
+    markers: Arc<Markers>,
+    from: Source,
+}
+
+impl Claim {
+    /// A login from this network.
+    #[must_use]
+    pub fn new(markers: &Arc<Markers>, from: Source) -> Self {
+        Self { markers: Arc::clone(markers), from }
+    }
+
+    /// It showed `shown`, and came to this.
+    pub fn settle(self, shown: Option<&Device>, outcome: &Outcome) {
+        match (outcome, shown) {
+            (Outcome::Authenticated { device: Some(device), .. }, _) => {
+                self.markers.remember(device);
+            }
+            // Not for what is no fault of theirs.
+            (Outcome::Refused(refusal), Some(shown)) if refusal.status < 500 => {
+                self.markers.doubt(shown, self.from, clock::now());
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Job {

@@ -24,6 +24,7 @@ mod route;
 pub(crate) mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use addresses::Source;
@@ -34,10 +35,13 @@ use service::lane::{Ask, Flow, FlowKeys, Lane, Rejected};
 use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
 use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
+use crate::markers::Markers;
 use crate::metrics::{Metrics, Tally};
 use crate::proxies::TrustedProxies;
 use crate::token::Token;
-use crate::work::{CheckedSession, Job, Login, Logout, Outcome, PasswordChange, Revocation, Work};
+use crate::work::{
+    CheckedSession, Claim, Job, Login, Logout, Outcome, PasswordChange, Revocation, Work,
+};
 
 pub(crate) use answers::{products as render_products, sessions as render_sessions};
 use call::Call;
@@ -66,6 +70,8 @@ pub struct Lanes {
     pub light: Lane<Job>,
     /// Whose turn a request waits for, in both.
     pub flows: FlowKeys,
+    /// Who is taken for known.
+    pub markers: Arc<Markers>,
 }
 
 impl Api {
@@ -146,8 +152,10 @@ impl Api {
         let settle = if work.ends_sessions() { SETTLE_TIME_MAX } else { Duration::ZERO };
         let deadline = exchange.now + self.request_timeout;
         let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Outcome::dropped());
-        let ask = Ask::new(self.flow(&work, from)).by(deadline).units(work.units());
-        match lane.try_queue(Job { work, deadline, ticket, in_flight: None }, &ask) {
+        let ask = Ask::new(self.flow(&work, from, exchange.now)).by(deadline).units(work.units());
+        let claim = matches!(work, Work::Authenticate(_))
+            .then(|| Claim::new(&self.lanes.markers, Source::of(from)));
+        match lane.try_queue(Job { work, deadline, ticket, claim, in_flight: None }, &ask) {
             Ok(()) => reply.later(deadline + settle + ANSWER_MARGIN),
             Err(Rejected { job, why }) => {
                 job.ticket.withdraw();
@@ -156,12 +164,14 @@ impl Api {
         }
     }
 
-    /// Whose turn work waits for. Who shows a marker of an earlier login, or wants another password in a session, is
+    /// Whose turn work waits for. Who shows a marker that is believed, or wants another password in a session, is
     /// taken for known: whether it is so, only auth_back can tell.
-    fn flow(&self, work: &Work, from: IpAddr) -> Flow {
-        let (flows, source) = (&self.lanes.flows, Source::of(from));
+    fn flow(&self, work: &Work, from: IpAddr, now: Instant) -> Flow {
+        let (Lanes { flows, markers, .. }, source) = (&self.lanes, Source::of(from));
         match work {
-            Work::Authenticate(Login { username, device: Some(_), .. }) => {
+            Work::Authenticate(Login { username, device: Some(device), .. })
+                if markers.are_believed(device, source, now) =>
+            {
                 flows.known(source, username.to_ascii_lowercase().as_bytes())
             }
             // No username begins with a space.

@@ -96,7 +96,7 @@ fn secret<const BYTES_MAX: usize>(text: &SecretText<BYTES_MAX>) -> Secret<'_> {
 
 /// Answers `job` with its reply, in `bundle`. `sent_at` is when its request left.
 pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut Bundle<Outcome>) {
-    let Job { work, ticket, in_flight, .. } = job;
+    let Job { work, ticket, claim, in_flight, .. } = job;
     // When no lease on a session that ended can run any more. The session is over in the store, but
     // other servers may still answer for it. The answer waits on a timer of its loop; this thread
     // goes on.
@@ -109,7 +109,13 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
             outcome(reply, |reply: RegisterReply| Outcome::Registered { user_id: reply.user_id })
         }
         Work::Authenticate(login) => {
-            outcome(reply, |reply: AuthenticateReply<'_>| authenticated(&reply, login.delivery))
+            let outcome = outcome(reply, |reply: AuthenticateReply<'_>| {
+                authenticated(&reply, login.delivery)
+            });
+            if let Some(claim) = claim {
+                claim.settle(login.device.as_ref(), &outcome);
+            }
+            outcome
         }
         Work::CheckSession(token) => outcome(reply, |reply: CheckSessionReply<'_>| {
             Outcome::Session(session(token, &reply, sent_at))

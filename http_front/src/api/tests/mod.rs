@@ -9,6 +9,7 @@ mod sessions;
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -58,7 +59,8 @@ impl Bench {
     fn with(heavy: TestLane, light: TestLane, proxies: TrustedProxies) -> Self {
         let (mailbox, post) = mailbox();
         let flows = FlowKeys::default();
-        let lanes = Lanes { heavy: heavy.lane, light: light.lane, flows };
+        let markers = Arc::default();
+        let lanes = Lanes { heavy: heavy.lane, light: light.lane, flows, markers };
         let api = Api::new(mailbox.clone(), lanes.clone(), REQUEST_TIMEOUT, proxies, metrics());
         Self {
             client: Harness::new(Shared::new(api)),
