@@ -87,7 +87,7 @@ impl Markers {
         self.hasher.hash_one(device.expose().as_bytes()).max(1)
     }
 
-    /// Seconds since a second before this was made; a century fits.
+    /// Whole seconds since a second before this was made; a century fits.
     fn second(&self, now: Instant) -> u32 {
         let seconds = now.saturating_duration_since(self.epoch).as_secs();
         u32::try_from(seconds).unwrap_or(u32::MAX).saturating_add(1)
@@ -133,8 +133,8 @@ mod tests {
         markers.remember(&real);
         assert!(markers.are_believed(&real, here, now));
         let minute = Duration::from_secs(DOUBT_SECONDS.into());
-        assert!(!markers.are_believed(&made_up, here, now + minute - Duration::from_millis(1)));
-        assert!(markers.are_believed(&made_up, here, now + minute));
+        assert!(!markers.are_believed(&made_up, here, now + minute - Duration::from_secs(1)));
+        assert!(markers.are_believed(&made_up, here, now + minute + Duration::from_secs(1)));
     }
 
     #[test]
