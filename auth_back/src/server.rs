@@ -62,7 +62,11 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (bell, ear) = Bell::new();
     // Nothing is known of hashes yet, so there is one in flight for each thread.
     let admission = Admission::new(settings.queue_time_max, settings.hash_threads);
-    let pace = Arc::new(HashPace::new(settings.hash_threads, admission.clone()));
+    let pace = Arc::new(HashPace::new(
+        settings.hash_threads,
+        admission.clone(),
+        metrics.hash_seconds.clone(),
+    ));
     let accounts = Arc::new(open_accounts(settings, per_thread, pace, &bell)?);
     let (audit, opened_audit) = Audit::open(&settings.audit)?;
     tracing::info!(to = %settings.audit, "audit log");

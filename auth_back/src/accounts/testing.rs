@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use pool::Pool;
 use service::lane::Admission;
+use service::metrics::{Histogram, Registry};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -159,6 +160,11 @@ impl Fixture {
     }
 }
 
+/// Where the times of hashes go that no test looks at.
+pub(crate) fn hash_seconds() -> Histogram {
+    Registry::new("test").latency("hash_seconds", "Of the test")
+}
+
 fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     let manager = ArenaManager::new(HashEngine::default(), rules.params);
     let arenas = Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check());
@@ -168,7 +174,7 @@ fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
         annex: Annex::new(HashEngine::default()),
         threads,
         callers,
-        pace: Arc::new(HashPace::new(threads, Admission::open())),
+        pace: Arc::new(HashPace::new(threads, Admission::open(), hash_seconds())),
     };
     (arenas, Hashers::start(options).unwrap())
 }

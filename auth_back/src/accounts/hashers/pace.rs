@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use service::lane::Admission;
+use service::metrics::Histogram;
 
 use crate::limits::{
     HASHES_IN_FLIGHT_PER_THREAD_MAX, HASHES_IN_FLIGHT_TIME, PACE_HASHES, PACE_KNOWN_FOR,
@@ -20,6 +21,7 @@ use crate::limits::{
 pub struct HashPace {
     threads: NonZeroUsize,
     admission: Admission,
+    seconds: Histogram,
     recent: Mutex<Recent>,
 }
 
@@ -41,23 +43,20 @@ struct Measured {
 }
 
 impl HashPace {
-    /// For so many threads; `admission` is that of the lane which they serve.
+    /// For so many threads; `admission` is that of the lane which they serve. Each hash is noted in `seconds` as what it
+    /// took of a thread.
     #[must_use]
-    pub fn new(threads: NonZeroUsize, admission: Admission) -> Self {
-        Self { threads, admission, recent: Mutex::default() }
-    }
-
-    /// How many hashes are in flight at the start, and at the least.
-    #[must_use]
-    pub fn window_min(threads: NonZeroUsize) -> NonZeroUsize {
-        threads
+    pub fn new(threads: NonZeroUsize, admission: Admission, seconds: Histogram) -> Self {
+        Self { threads, admission, seconds, recent: Mutex::default() }
     }
 
     /// `hashes` that were computed together by one thread took so long.
     pub fn measured(&self, hashes: u32, took: Duration, now: Instant) {
+        let each = took / hashes.max(1);
+        (0..hashes).for_each(|_| self.seconds.observe(each.as_secs_f64()));
         let mut recent = self.recent.lock();
         let next = recent.next;
-        recent.hashes[next] = Some(Measured { at: now, took, each: took / hashes.max(1) });
+        recent.hashes[next] = Some(Measured { at: now, took, each });
         recent.next = (next + 1) % PACE_HASHES;
         let known = recent.hashes.iter().flatten();
         let count = u32::try_from(known.clone().count()).unwrap_or(1).max(1);
@@ -92,13 +91,16 @@ impl HashPace {
 
 #[cfg(test)]
 mod tests {
+    use service::metrics::Registry;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
 
     fn pace(threads: usize) -> HashPace {
         let threads = NonZeroUsize::new(threads).unwrap();
-        HashPace::new(threads, Admission::new(700 * MS, threads))
+        let seconds = Registry::new("test").latency("hash_seconds", "Of the test");
+        HashPace::new(threads, Admission::new(700 * MS, threads), seconds)
     }
 
     #[track_caller]

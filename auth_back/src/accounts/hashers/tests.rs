@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::*;
 use crate::accounts::InternalError;
+use crate::accounts::testing::hash_seconds;
 use crate::credentials::HashEngine;
 
 fn patient() -> Instant {
@@ -33,7 +34,7 @@ fn hashers_with(arenas: usize) -> (Hashers, Pool<ArenaManager>) {
         annex: Annex::new(HashEngine::Simd),
         threads,
         callers,
-        pace: Arc::new(HashPace::new(threads, admission)),
+        pace: Arc::new(HashPace::new(threads, admission, hash_seconds())),
     };
     (Hashers::start(options).unwrap(), arenas)
 }
