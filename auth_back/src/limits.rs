@@ -5,6 +5,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use service::lane::Niceness;
+
 /// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
 /// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
 /// must not take a peer that keeps to the protocol for one that does not read.
@@ -244,11 +246,39 @@ pub const CALIBRATE_TIME: Duration = Duration::from_millis(700);
 
 /// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
 /// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
-pub const HASHING_NICENESS: u8 = 10;
+pub const HASHING_NICENESS: Niceness = Niceness::new(10).expect("below 20");
 
-/// Hashes that are done before somebody is called for them while others wait: as many logins as are then committed
-/// together. The first waits for the others, less time than for its turn to be hashed.
-pub const HASHES_CALLED_TOGETHER: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
+/// How far dear hashes give way to usual ones: about two fifths of their share of a core that both want. Less, and their
+/// owners would not get in while others log in; more, and a few guesses at dear records would slow all others down.
+pub const DEAR_HASHING_NICENESS: Niceness = Niceness::new(14).expect("below 20");
+
+/// A record that takes longer to verify than so many usual ones is dear: it has a thread and a queue of its own.
+pub const DEAR_HASH_COST_MIN: u32 = 4;
+
+/// Dear hashes that may wait. At bcrypt's usual cost of 12 they take 0.3 s each, so the last of them would wait longer
+/// than fronts do.
+pub const DEAR_HASHES_QUEUED_MAX: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
+
+/// For how long whoever goes on with a hash that is done is woken later than could be, while others wait: until so many are
+/// done, or for so long. As many logins are then committed together. The first of them waits for the others, less time than
+/// for its turn to be hashed.
+pub const HASHES_TOGETHER_MAX: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
+
+/// See [`HASHES_TOGETHER_MAX`].
+pub const HELD_BACK_MAX: Duration = Duration::from_millis(25);
+
+/// What a lane is told of hashes is the mean of so many.
+pub const PACE_HASHES: usize = 8;
+
+/// For how long it is believed how long hashes took.
+pub const PACE_KNOWN_FOR: Duration = service::limits::LANE_PACE_KNOWN_FOR;
+
+/// Hashes in flight take so long together: a request that is hashed can no longer be overtaken, so a newcomer waits for
+/// them whatever its turn is.
+pub const HASHES_IN_FLIGHT_TIME: Duration = Duration::from_millis(200);
+
+/// A login that was right and late may have its record hashed anew for so long: it has been answered, and nobody waits.
+pub const LATE_UPGRADE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Most hashes that a thread computes together: what the fast engine can, and more would only take more memory.
 pub const HASHES_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("not zero");
@@ -260,9 +290,12 @@ pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not ze
 /// others may wait for the store.
 pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
-/// Logins in flight for each thread that hashes. As many wait for each other and for the disk as are committed together, and
+/// Most hashes in flight for each thread. As many logins wait for each other and for the disk as are committed together, and
 /// others have to be there to be hashed meanwhile.
-pub const LOGINS_IN_FLIGHT_PER_THREAD: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
+pub const HASHES_IN_FLIGHT_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
+
+/// The longest that a request may be set to wait for its turn.
+pub const QUEUE_TIME_MAX: Duration = BUDGET_MAX;
 
 /// Most threads of the light lane that can be set: twice the most connections of a store.
 pub const LIGHT_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
@@ -321,7 +354,8 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= service::limits::LANE_THREADS_MAX
 );
-const _: () = assert!(LOGINS_IN_FLIGHT_PER_THREAD.get() > HASHES_CALLED_TOGETHER);
+const _: () = assert!(HASHES_IN_FLIGHT_PER_THREAD_MAX.get() > HASHES_TOGETHER_MAX);
+const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_millis());
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);

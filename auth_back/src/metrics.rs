@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framing::v2::MessageType;
-use service::metrics::{Counter, EncodeLabelSet, Family, HistogramFamily, Registry};
+use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, HistogramFamily, Registry};
 
 use crate::accounts::AccountError;
 use crate::work::Done;
@@ -17,6 +17,8 @@ pub struct Metrics {
     pub protocol_errors: Counter,
     /// Requests refused because their lane was full.
     pub overloaded: Counter,
+    /// What a usual hash takes of a thread.
+    pub hash_seconds: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,7 +43,11 @@ impl Metrics {
             protocol_errors: registry
                 .counter("protocol_errors", "Connections closed for what their peers sent"),
             overloaded: registry
-                .counter("overloaded", "Requests refused because their lane was full"),
+                .counter("overloaded", "Requests refused because they could not be served in time"),
+            hash_seconds: registry.latency(
+                "hash_seconds",
+                "Time of a thread for a hash with the parameters of new records",
+            ),
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use pool::Pool;
 use reactor::Limits;
 use service::hardening::usable_memory;
-use service::lane::Niceness;
+use service::lane::{Admission, FlowKeys};
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
 use service::pid_file::PidFile;
@@ -23,23 +23,25 @@ use service::settings::Raw;
 use service::signals::{Signal, Signals};
 use service::{rare, sparing};
 
-use crate::accounts::{Accounts, Decoy, Hashers, Rules, Upgrade, Upgrades, arenas_kib};
+use crate::accounts::{
+    Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrade, Upgrades, arenas_kib,
+};
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{AnnexManager, Arena, ArenaManager, HashEngine, Params};
+use crate::credentials::{Annex, Arena, ArenaManager, HashEngine, Params};
 use crate::guard::{Bucket, Guard};
 use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
-    AUDIT_STOP_TIME_MAX, HASHING_NICENESS, HEAVY_THREADS_PER_HASH, LOGINS_IN_FLIGHT_PER_THREAD,
-    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
+    AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL,
+    PROBE_TIME_MAX, PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening;
 use crate::redis_pool::RedisPool;
-use crate::rpc::{Conversation, Desk, Lanes};
+use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::NoteWriter;
 use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
@@ -64,20 +66,30 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let (bell, ear) = Bell::new();
-    let accounts = Arc::new(open_accounts(settings, per_thread, &bell)?);
+    // Nothing is known of hashes yet, so there is one in flight for each thread.
+    let admission = Admission::new(settings.queue_time_max, settings.hash_threads);
+    let pace = Arc::new(HashPace::new(
+        settings.hash_threads,
+        admission.clone(),
+        metrics.hash_seconds.clone(),
+    ));
+    let accounts = Arc::new(open_accounts(settings, per_thread, pace, &bell)?);
     let (audit, opened_audit) = open_audit(settings)?;
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
     let heavy = start_heavy(
         heavy_size,
-        logins_in_flight(settings),
+        admission,
+        in_flight_max(settings),
         Arc::clone(&accounts),
         metrics.clone(),
         audit.clone(),
     )?;
     let (light, light_workers) =
         start_lane("light", settings.light, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
-    registry.observe_lane(&accounts.hashers.stats());
+    for lane in accounts.hashers.stats() {
+        registry.observe_lane(&lane);
+    }
     registry.observe_lane(&heavy.lane.stats());
     registry.observe_lane(&heavy.finish);
     registry.observe_lane(&light.stats());
@@ -95,9 +107,11 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     };
     let lanes = Lanes { heavy: heavy.lane, light };
     let accept_v1 = settings.accept_v1;
+    let turns = Turns::new(FlowKeys::default(), Arc::clone(&accounts.token_keys));
     let rpc = reactor::start::<Conversation, _>("rpc", listener, limits, move |_, mailbox| Desk {
         mailbox,
         lanes: lanes.clone(),
+        turns: turns.clone(),
         accept_v1,
         metrics: metrics.clone(),
     })?;
@@ -157,6 +171,7 @@ fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {
 fn open_accounts(
     settings: &Settings,
     per_thread: NonZeroUsize,
+    pace: Arc<HashPace>,
     bell: &Bell,
 ) -> Result<Accounts, Box<dyn Error>> {
     let deadline = clock::now() + STORE_PATIENCE;
@@ -203,8 +218,6 @@ fn open_accounts(
         pool::Config::new(count)?.without_liveness_check(),
     );
     prefill(&arenas, count, missing, deadline)?;
-    let annex =
-        Pool::new(AnnexManager::new(engine), pool::Config::new(1)?.without_liveness_check());
     let guard = match settings.redis.clone() {
         // Connections of its own: sessions must not wait for guesses.
         Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?),
@@ -218,16 +231,19 @@ fn open_accounts(
     } else {
         None
     };
-    let nice = Niceness::new(HASHING_NICENESS).expect("below 20");
-    // Logins wait for hashes without a thread, other requests on theirs.
-    let callers = logins_in_flight(settings).saturating_add(heavy_threads(settings).get());
-    let hashers = Hashers::start(arenas.clone(), threads, callers, nice)?;
+    let hashers = Hashers::start(HashersOptions {
+        arenas: arenas.clone(),
+        annex: Annex::new(engine),
+        threads,
+        // Logins wait for hashes without a thread, other requests on theirs.
+        callers: in_flight_max(settings).saturating_add(heavy_threads(settings).get()),
+        pace,
+    })?;
     Ok(Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
         arenas,
         hashers,
-        annex,
         peppers: Arc::new(peppers),
         token_keys: Arc::new(token_keys),
         guard: Arc::new(guard),
@@ -239,8 +255,8 @@ fn open_accounts(
     })
 }
 
-fn logins_in_flight(settings: &Settings) -> NonZeroUsize {
-    settings.hash_threads.saturating_mul(LOGINS_IN_FLIGHT_PER_THREAD)
+fn in_flight_max(settings: &Settings) -> NonZeroUsize {
+    settings.hash_threads.saturating_mul(HASHES_IN_FLIGHT_PER_THREAD_MAX)
 }
 
 fn heavy_threads(settings: &Settings) -> NonZeroUsize {

@@ -22,7 +22,8 @@ use crate::ids::NodeId;
 use crate::limits::{
     AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX,
-    LIGHT_THREADS_MAX, QUEUE_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
+    LIGHT_THREADS_MAX, QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX,
+    SESSION_LIFETIME_MIN,
 };
 use crate::redis_pool::RedisUrl;
 use crate::sessions::SessionRules;
@@ -215,6 +216,13 @@ pub static PROGRAM: Program = Program::new(
         Setting::value("heavy-queue", "COUNT", "Requests that may wait for a hash; beyond them the answer is 503 at once")
             .default("256")
             .group("Capacity"),
+        Setting::value(
+            "queue-time-max",
+            "DURATION",
+            "Longest wait for a hash, in turns of the networks that wait; what would wait longer is a 503 at once",
+        )
+        .default("700ms")
+        .group("Times"),
         Setting::value("light-threads", "COUNT", "Threads for requests that do not hash")
             .default("4")
             .group("Capacity"),
@@ -299,6 +307,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Requests that may wait for a hash.
     pub heavy_queue: NonZeroUsize,
+    /// How long one may wait for it.
+    pub queue_time_max: Duration,
     /// The lane of requests that do not hash.
     pub light: LaneSize,
     /// For requests in flight at shutdown.
@@ -396,6 +406,8 @@ impl Settings {
             node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
             connections_max: values.integer("connections-max", 1..=CONNECTIONS_MAX),
             heavy_queue: count("heavy-queue", QUEUE_MAX),
+            queue_time_max: values
+                .duration("queue-time-max", Duration::from_millis(10)..=QUEUE_TIME_MAX),
             light: gather!(LaneSize {
                 threads: count("light-threads", LIGHT_THREADS_MAX),
                 queue: count("light-queue", QUEUE_MAX),

@@ -1,10 +1,12 @@
 //! What the event loop hands to a worker, and what comes back.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Instant;
 
 use framing::v2::MessageType;
 use reactor::Ticket;
+use service::lane::{Ask, Flow, Refused};
 use zeroize::Zeroizing;
 
 use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
@@ -17,10 +19,27 @@ pub struct Job {
     pub request: Request,
     /// After this nobody waits for the answer.
     pub deadline: Instant,
+    /// Whose turn it waits for.
+    pub flow: Flow,
     /// Which request of its connection it is.
     pub call: Call,
     /// Where the answer goes.
     pub ticket: Ticket<Reply>,
+}
+
+impl Job {
+    /// What a lane is asked for it.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        Ask::new(self.flow).by(self.deadline).units(self.request.units())
+    }
+}
+
+impl service::lane::Job for Job {
+    fn refuse(self, why: Refused) {
+        let outcome = Err(AccountError::Overloaded { retry_after: why.retry_after });
+        self.ticket.answer(Reply { call: self.call, outcome });
+    }
 }
 
 /// Which request of a connection is meant.
@@ -158,7 +177,7 @@ pub enum Done {
 }
 
 impl Request {
-    /// Does what is asked. Blocks. `whose` is set to the id of the user who asks, where a session says
+    /// Does what is asked. Blocks. `flow` is whose turn it waits for where it has to wait once more. `whose` is set to the id of the user who asks, where a session says
     /// so, whatever the request then comes to.
     ///
     /// # Errors
@@ -166,6 +185,7 @@ impl Request {
     pub fn run(
         &self,
         accounts: &Accounts,
+        flow: Flow,
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Result<Done, AccountError> {
@@ -191,7 +211,7 @@ impl Request {
                 Done::Revoked(accounts.revoke_session(token, *session_id, deadline, whose)?)
             }
             Self::ChangePassword(request) => {
-                Done::PasswordChanged(accounts.change_password(request, deadline, whose)?)
+                Done::PasswordChanged(accounts.change_password(request, flow, deadline, whose)?)
             }
         })
     }
@@ -202,6 +222,28 @@ impl Request {
         match self {
             Self::CheckSession(token) => Some(token),
             _ => None,
+        }
+    }
+
+    /// Where it came from, if it says so.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Register(Registration { origin, .. })
+            | Self::Authenticate(Login { origin, .. })
+            | Self::LogOut(LogOut { origin, .. })
+            | Self::RevokeSession(Revocation { origin, .. })
+            | Self::ChangePassword(NewPassword { origin, .. }) => Some(origin),
+            Self::CheckSession(_) | Self::Products(_) | Self::Health | Self::Sessions(_) => None,
+        }
+    }
+
+    /// How many turns it takes: one for each hash.
+    #[must_use]
+    pub fn units(&self) -> NonZeroU32 {
+        match self {
+            Self::ChangePassword(_) => const { NonZeroU32::new(2).expect("not zero") },
+            _ => NonZeroU32::MIN,
         }
     }
 

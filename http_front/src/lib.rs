@@ -9,15 +9,18 @@
 //! |---|---|
 //! | [`api`] | routes, bodies, problems, answers |
 //! | [`lease`], [`catalog`] | what a loop may answer by itself |
+//! | [`markers`] | who is taken for known |
 //! | [`work`] | what passes between loops and workers |
-//! | [`worker`], [`upstream`] | batches, auth servers, connections |
+//! | [`worker`], [`in_flight`], [`upstream`] | batches, how many are on their way, auth servers, connections |
 //! | [`server`] | start and stop |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
 pub mod api;
 pub mod catalog;
+pub mod in_flight;
 pub mod lease;
 pub mod limits;
+pub mod markers;
 pub mod metrics;
 pub mod proxies;
 pub mod server;

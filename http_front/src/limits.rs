@@ -76,12 +76,39 @@ pub const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 /// have to forget what Redis holds.
 pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(6);
 
+/// A request that hashes should come back from an auth server within this time, or fewer are sent: a newcomer waits for
+/// those that are there whatever its turn is. A twentieth of a second over the 200 ms of hashes that an auth server has in
+/// flight.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_millis(250);
+
+/// Requests that hash, at one auth server at a time, at the least: one that is hashed and one that is there when its hash
+/// is done.
+pub const IN_FLIGHT_MIN: usize = 2;
+
+/// The same at the most: with 4 ms of two cores for each, a flood fills [`ANSWER_TIME_MAX`] by half.
+pub const IN_FLIGHT_MAX: usize = 32;
+
+/// Longest time that a request may be set to wait for its turn.
+pub const QUEUE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Markers of earlier logins that a front remembers: those of the last hours at a few logins a second. Half a mebibyte.
+pub const MARKERS: usize = 1 << 16;
+
+/// Networks of which a front notes that a marker came to nothing.
+pub const DOUBTS: usize = 1 << 12;
+
+/// For how long it does: a flood from a thousand networks then has 17 requests a second among those who are known, a few
+/// percent of what two cores hash.
+pub const DOUBT_SECONDS: u32 = 60;
+
 /// How often readiness is looked at, when the last look said yes.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// `Retry-After` of a 503, in seconds: a full lane of the default size is served in less. Also of a
-/// 429 for which auth_back has named no time.
+/// `Retry-After`, in seconds, of a 503 or 429 for which nobody has named a time.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Up to so much is added to `Retry-After` at random: all who were refused at one moment would else come back at one.
+pub const RETRY_AFTER_SPREAD_MS: u32 = 1_000;
 
 const _: () = assert!(CATALOG_FETCH_TIME.as_millis() < CATALOG_STALE_MAX.as_millis());
 const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);

@@ -48,6 +48,7 @@ pub struct Outcomes {
     refused: Counter,
     failed: Counter,
     timed_out: Counter,
+    overloaded: Counter,
     unreachable: Counter,
 }
 
@@ -88,6 +89,7 @@ impl Metrics {
                 refused: outcome("refused"),
                 failed: outcome("failed"),
                 timed_out: outcome("timed_out"),
+                overloaded: outcome("overloaded"),
                 unreachable: outcome("unreachable"),
             },
             answers: Answers(
@@ -113,6 +115,7 @@ impl Outcomes {
         let counter = match outcome {
             Outcome::Refused(refusal) if refusal.status < 500 => &self.refused,
             Outcome::Unanswered(Unanswered::TimedOut) => &self.timed_out,
+            Outcome::Unanswered(Unanswered::Overloaded { .. }) => &self.overloaded,
             Outcome::Unanswered(Unanswered::Unreachable) => &self.unreachable,
             Outcome::Refused(_) | Outcome::Unanswered(_) => &self.failed,
             _ => &self.done,

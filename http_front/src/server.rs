@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http1::{Connection, Shared};
 use reactor::Limits;
+use service::lane::FlowKeys;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
 use service::pid_file::PidFile;
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::proxies::TrustedProxies;
 use crate::settings::{PROGRAM, Settings};
 use crate::upstream::Upstreams;
-use crate::worker::start_lane;
+use crate::worker::{start_heavy, start_light};
 
 /// Runs the program: reads settings, serves until a signal says to stop.
 #[must_use]
@@ -52,10 +53,12 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     // A worker holds one connection at a time; the probe needs one as well.
     let connections = settings.heavy.threads.get() + settings.light.threads.get() + 1;
     let upstreams = Arc::new(Upstreams::new(&settings.auth, connections, metrics.clone())?);
-    let (heavy, heavy_workers) = start_lane("heavy", settings.heavy, Arc::clone(&upstreams))?;
-    let (light, light_workers) = start_lane("light", settings.light, Arc::clone(&upstreams))?;
+    let queue_time_max = settings.queue_time_max;
+    let (heavy, heavy_workers) =
+        start_heavy(settings.heavy, queue_time_max, Arc::clone(&upstreams))?;
+    let (light, light_workers) = start_light(settings.light, Arc::clone(&upstreams))?;
     let lane_stats = [heavy.stats(), light.stats()];
-    let lanes = Lanes { heavy, light };
+    let lanes = Lanes { heavy, light, flows: FlowKeys::default(), markers: Arc::default() };
 
     let limits = Limits {
         connections_max: settings.connections_max,

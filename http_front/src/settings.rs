@@ -14,7 +14,7 @@ use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
-use crate::limits::{AUTH_SERVERS_MAX, TRUSTED_PROXIES_MAX};
+use crate::limits::{AUTH_SERVERS_MAX, QUEUE_TIME_MAX, TRUSTED_PROXIES_MAX};
 
 /// The program and the table of its settings.
 pub static PROGRAM: Program = Program::new(
@@ -103,6 +103,13 @@ pub static PROGRAM: Program = Program::new(
         .default("2s")
         .group("Times"),
         Setting::value(
+            "queue-time-max",
+            "DURATION",
+            "Longest wait for a hash, in turns of the networks that wait; what would wait longer is a 503 at once",
+        )
+        .default("700ms")
+        .group("Times"),
+        Setting::value(
             "grace",
             "DURATION",
             "At shutdown, how long requests in flight may take before they are cut",
@@ -141,6 +148,8 @@ pub struct Settings {
     pub light: LaneSize,
     /// From reading a request to its answer.
     pub request_timeout: Duration,
+    /// How long a request that hashes may wait for its turn.
+    pub queue_time_max: Duration,
     /// For requests in flight at shutdown.
     pub grace: Duration,
     /// Logging.
@@ -191,6 +200,8 @@ impl Settings {
             }),
             request_timeout: values
                 .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
+            queue_time_max: values
+                .duration("queue-time-max", Duration::from_millis(10)..=QUEUE_TIME_MAX),
             grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
             log: LogSettings::read(values),
             pid_file: PidFile::read(values),

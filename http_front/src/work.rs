@@ -2,15 +2,21 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Instant;
 
+use addresses::Source;
 use framing::v2::{Features, RequestId};
 use http1::PreparedResponse;
 use reactor::Ticket;
+use service::lane::Refused;
 use zeroize::Zeroizing;
 
 use crate::catalog::Rendered;
+use crate::in_flight::{Answered, InFlight};
 use crate::lease::SessionFacts;
+use crate::markers::Markers;
 use crate::token::{Device, Token};
 
 /// A request on its way through a lane. Dropping it answers it, so no client waits for a request
@@ -22,6 +28,10 @@ pub struct Job {
     pub deadline: Instant,
     /// Where the answer goes.
     pub ticket: Ticket<Outcome>,
+    /// What hangs on its outcome for the next who shows a marker.
+    pub claim: Option<Claim>,
+    /// Its place among those that are with auth servers, once it has left the queue, if those are counted.
+    pub in_flight: Option<InFlight>,
 }
 
 /// What is asked of auth_back.
@@ -158,6 +168,15 @@ impl Work {
     #[must_use]
     pub fn is_heavy(&self) -> bool {
         matches!(self, Self::Register(_) | Self::Authenticate(_) | Self::ChangePassword(_))
+    }
+
+    /// How many turns it takes: one for each hash.
+    #[must_use]
+    pub fn units(&self) -> NonZeroU32 {
+        match self {
+            Self::ChangePassword(_) => const { NonZeroU32::new(2).expect("not zero") },
+            _ => NonZeroU32::MIN,
+        }
     }
 
     /// Whether its answer may have to wait for leases to run, after all its work is done.
@@ -314,6 +333,11 @@ pub enum Basis {
 pub enum Unanswered {
     /// The deadline passed, in the queue or on the way.
     TimedOut,
+    /// It would have had to wait too long, or others needed its place more. Nothing was done.
+    Overloaded {
+        /// How long it would have had to wait, in milliseconds.
+        retry_after_ms: u32,
+    },
     /// No auth server could be reached.
     Unreachable,
     /// The connection to an auth server broke after the request was sent, and it is not one that may
@@ -327,10 +351,59 @@ pub enum Unanswered {
     Dropped,
 }
 
+/// A login, and where its outcome is noted.
+#[derive(Debug)]
+pub struct Claim {
+    markers: Arc<Markers>,
+    from: Source,
+}
+
+impl Claim {
+    /// A login from this network.
+    #[must_use]
+    pub fn new(markers: &Arc<Markers>, from: Source) -> Self {
+        Self { markers: Arc::clone(markers), from }
+    }
+
+    /// It showed `shown`, and came to this.
+    pub fn settle(self, shown: Option<&Device>, outcome: &Outcome) {
+        match (outcome, shown) {
+            (Outcome::Authenticated { device: Some(device), .. }, _) => {
+                self.markers.remember(device);
+            }
+            // Not for what is no fault of theirs.
+            (Outcome::Refused(refusal), Some(shown)) if refusal.status < 500 => {
+                self.markers.doubt(shown, self.from, clock::now());
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Job {
+    /// An auth server has answered a request that was sent at `sent_at`.
+    pub fn answered(&self, sent_at: Instant, answer: Answered) {
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.answered(sent_at, answer);
+        }
+    }
+
     /// Answers the job.
     pub fn answer(self, outcome: Outcome) {
         self.ticket.answer(outcome);
+    }
+}
+
+impl service::lane::Job for Job {
+    fn refuse(self, why: Refused) {
+        self.answer(Outcome::Unanswered(why.into()));
+    }
+}
+
+impl From<Refused> for Unanswered {
+    fn from(why: Refused) -> Self {
+        let retry_after_ms = u32::try_from(why.retry_after.as_millis()).unwrap_or(u32::MAX);
+        Self::Overloaded { retry_after_ms }
     }
 }
 

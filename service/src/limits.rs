@@ -45,6 +45,11 @@ pub const LANE_YIELDS: u32 = 5;
 /// whoever lets others run gives way to threads that hash for milliseconds.
 pub const LANE_BUSY_BATCH_MIN: usize = 8;
 
+/// How long it is believed how fast a lane is, when nothing has been measured since. Ten seconds without a job that
+/// was done are either a quiet night, where no job waits, or a lane in which all are refused for what was measured
+/// last, which then has to be tried again.
+pub const LANE_PACE_KNOWN_FOR: Duration = Duration::from_secs(10);
+
 /// Longest name of a lane, in bytes.
 ///
 /// The kernel keeps 15 bytes of a thread's name; see [`LANE_THREADS_MAX`] for the rest of the sum.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use service::lane::Flow;
+
 use super::login::{Claim, Trial};
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
@@ -30,6 +32,8 @@ impl Accounts {
     /// epoch that the session was found live in: somebody who is being logged out everywhere at this
     /// moment changes nothing any more.
     ///
+    /// The hash of a record that is dear to verify waits for the turn of `flow`.
+    ///
     /// `whose` is set as soon as it is known whose session asks, for the audit log: a wrong guess with a
     /// stolen session must be told of with the account that it was made on.
     ///
@@ -39,6 +43,7 @@ impl Accounts {
     pub fn change_password(
         &self,
         request: &NewPassword,
+        flow: Flow,
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Changed> {
@@ -64,7 +69,7 @@ impl Accounts {
             let attempt = Attempt { username: &username, address, known };
             let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
             let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };
-            match self.verify(&trial, &mut attempt, deadline)? {
+            match self.verify(&trial, &mut attempt, flow, deadline)? {
                 Verdict::Match => attempt.clear(),
                 // Whoever has a session knows that there is such a user: no need for other words.
                 Verdict::Mismatch => {

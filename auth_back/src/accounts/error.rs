@@ -1,6 +1,6 @@
 //! Why a request was not done, and whose fault it is.
 
-use std::convert::Infallible;
+use std::time::Duration;
 
 use pool::AcquireError;
 
@@ -56,6 +56,12 @@ pub enum AccountError {
     /// Too much load: the deadline passed while the request waited. Nothing was done.
     #[error("the deadline passed before the request was served")]
     TimedOut,
+    /// Too much load: the request would wait too long, or others need its place more. Nothing was done.
+    #[error("more requests are waiting than can be served in time")]
+    Overloaded {
+        /// How long it would have to wait.
+        retry_after: Duration,
+    },
     /// The store's fault, for now. What was to be written may or may not have been.
     #[error(transparent)]
     StoreUnavailable(StoreError),
@@ -135,16 +141,6 @@ impl From<AcquireError<ArenaError>> for AccountError {
             AcquireError::TimedOut => Self::TimedOut,
             AcquireError::Closed => Self::Internal(InternalError::ArenasClosed),
             AcquireError::Connect(error) => Self::Internal(InternalError::Arena(error)),
-        }
-    }
-}
-
-impl From<AcquireError<Infallible>> for AccountError {
-    fn from(error: AcquireError<Infallible>) -> Self {
-        match error {
-            AcquireError::TimedOut => Self::TimedOut,
-            AcquireError::Closed => Self::Internal(InternalError::ArenasClosed),
-            AcquireError::Connect(never) => match never {},
         }
     }
 }

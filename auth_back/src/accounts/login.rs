@@ -12,7 +12,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::hashers::{Call, HashOutcome, Work};
+use service::lane::{Flow, Wakeup};
+
+use super::hashers::{HashOutcome, Work};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
 use crate::credentials::{
     Arena, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
@@ -21,6 +23,7 @@ use crate::credentials::{
 use crate::guard::{Attempt, Known, Reservation};
 use crate::ids::{SessionId, UserId};
 use crate::keyrings::Lookup;
+use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
 use crate::store::{NewSession, UserAgent};
 use crate::work::{Login, Origin};
 
@@ -105,8 +108,13 @@ impl Accounts {
     /// [`AccountError`] as its variants say.
     pub fn authenticate(&self, request: &Login, deadline: Instant) -> Answer<Opened> {
         let mut candidate = self.candidate(request, deadline)?;
-        let verdict = self.verify(&candidate.trial, &mut candidate.attempt, deadline);
-        let admitted = self.judge(Proved { candidate, verdict }, deadline)?;
+        let Candidate { trial, attempt, .. } = &mut candidate;
+        let verdict = self.verify(trial, attempt, Flow::ONE, deadline);
+        let admitted = self.judge(Proved { candidate, verdict })?;
+        if clock::now() >= deadline {
+            self.upgrade_late(&admitted);
+            return Err(AccountError::TimedOut);
+        }
         let (admitted, opening) = self.admit(vec![admitted], deadline).remove(0);
         self.settle(admitted, opening?, deadline)
     }
@@ -158,23 +166,20 @@ impl Accounts {
     }
 
     /// Has the candidate's password hashed. `then` gets what came of it, whatever that is, on a thread that must not be kept
-    /// waiting; the [`Call`] is for who goes on from there. Blocks only for a hash that fits no arena.
+    /// waiting; the [`Wakeup`] is for whoever goes on from there. Does not block. A dear hash waits for the turn of `flow`.
     pub(crate) fn prove(
         &self,
         mut candidate: Candidate,
+        flow: Flow,
         deadline: Instant,
-        then: impl FnOnce(Proved) -> Call + Send + 'static,
+        then: impl FnOnce(Proved) -> Wakeup + Send + 'static,
     ) {
-        if self.needs_annex(&candidate.trial) {
-            let verdict = self.verify(&candidate.trial, &mut candidate.attempt, deadline);
-            return drop(then(Proved { candidate, verdict }));
-        }
         let work = match self.work(&candidate.trial) {
             Ok(work) => work,
-            Err(error) => return drop(then(Proved { candidate, verdict: Err(error) })),
+            Err(error) => return then(Proved { candidate, verdict: Err(error) }).fire(),
         };
         candidate.attempt.begin();
-        self.hashers.submit(deadline, work, move |verdict| {
+        self.hashers.submit(flow, deadline, work, move |verdict| {
             let verdict = settle(&mut candidate.attempt, verdict);
             then(Proved { candidate, verdict })
         });
@@ -184,7 +189,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError`] as its variants say.
-    pub fn judge(&self, proved: Proved, deadline: Instant) -> Answer<Admitted> {
+    pub fn judge(&self, proved: Proved) -> Answer<Admitted> {
         let Proved { candidate, verdict } = proved;
         let Candidate { user, trial, username, device, origin, attempt } = candidate;
         let user = match (verdict?, user) {
@@ -201,9 +206,6 @@ impl Accounts {
         // Said to the owner alone: whoever does not know the password learns nothing.
         if user.is_disabled {
             return Err(AccountError::AccountDisabled);
-        }
-        if clock::now() >= deadline {
-            return Err(AccountError::TimedOut);
         }
         let User { epoch, stored, .. } = user;
         Ok(Admitted { epoch, stored, trial, username, device, origin })
@@ -248,6 +250,16 @@ impl Accounts {
         Ok(Opened { device: Some(device), ..opening.opened })
     }
 
+    /// Brings the record up to date of a user who has proved who they are, but too late to be let in: a record that takes
+    /// longer to verify than anybody waits would else keep its owner out for good.
+    pub(crate) fn upgrade_late(&self, user: &Admitted) {
+        let Admitted { stored, trial, .. } = user;
+        if self.is_outdated(&trial.record) {
+            let deadline = clock::now() + LATE_UPGRADE_TIME_MAX;
+            self.upgrade(trial.user_id, stored, &trial.record, &trial.password, deadline);
+        }
+    }
+
     /// The program that shows this marker, if it has logged in to this account before.
     fn device(&self, text: &str, username: &Username) -> Option<DeviceMarker> {
         match self.token_keys.current().check_device(text, username) {
@@ -267,11 +279,13 @@ impl Accounts {
         }
     }
 
-    fn needs_annex(&self, trial: &Trial) -> bool {
-        trial.record.need().exceeds(self.rules.params.m_kib())
+    /// Whether a record takes so long to verify, or so much memory, that its hash must not stand before usual ones.
+    fn is_dear(&self, record: &PasswordRecord) -> bool {
+        let params = self.rules.params;
+        record.need().exceeds(params.m_kib()) || record.cost(params) > DEAR_HASH_COST_MIN
     }
 
-    /// What has to be hashed, in an arena.
+    /// What has to be hashed.
     ///
     /// # Errors
     /// [`AccountError::Internal`] when the record does not open.
@@ -284,35 +298,24 @@ impl Accounts {
                 let password = Arc::clone(&trial.password);
                 Ok(Work::Usual { password, salt, params, after: Box::new(after) })
             }
+            _ if self.is_dear(&trial.record) => {
+                Ok(Work::Dear { need: trial.record.need(), work: Box::new(trial.in_arena()) })
+            }
             _ => Ok(Work::Unknown(Box::new(trial.in_arena()))),
         }
     }
 
-    /// Hashes what was offered, in an arena; or in the annex, if that is not enough memory. Blocks until it is done.
+    /// Hashes what was offered. Blocks until it is done, or until `deadline`. A dear hash waits for the turn of `flow`.
     pub(super) fn verify(
         &self,
         trial: &Trial,
         attempt: &mut Reservation,
+        flow: Flow,
         deadline: Instant,
     ) -> Answer<Verdict> {
-        if !self.needs_annex(trial) {
-            let work = self.work(trial)?;
-            attempt.begin();
-            return settle(attempt, self.hashers.run(deadline, work));
-        }
-        // The loan stays with this thread: it waits for the hash, which gives its memory back before it is told.
-        let annex = self.annex(deadline)?;
-        let (memory, work, need) = (*annex, trial.in_arena(), trial.record.need());
+        let work = self.work(trial)?;
         attempt.begin();
-        let work = Box::new(move |_: &mut Arena| {
-            // The arena stays unused: it stands for a core, so that no more hashes run than there are
-            // cores. It is waited for last, because nobody waits for the annex who has one.
-            let mut room = memory.arena(need)?;
-            work(&mut room)
-        });
-        let verdict = self.hashers.run(deadline, Work::Unknown(work));
-        drop(annex);
-        settle(attempt, verdict)
+        settle(attempt, self.hashers.run(flow, deadline, work))
     }
 
     /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
@@ -369,12 +372,15 @@ impl Trial {
     }
 }
 
-/// The verdict of a hash that was begun. If it came to none, the attempt does not count; unless it panicked: nobody knows
-/// how far it had come.
+/// The verdict of a hash that was asked for. If it came to none, the attempt does not count; unless it panicked, or its
+/// time was over: nobody knows how far it had come.
 fn settle(attempt: &mut Reservation, verdict: Answer<Answer<Verdict>>) -> Answer<Verdict> {
-    let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
+    let may_be_done = matches!(
+        verdict,
+        Err(AccountError::Internal(InternalError::Dropped) | AccountError::TimedOut)
+    );
     verdict.flatten().inspect_err(|_| {
-        if !has_panicked {
+        if !may_be_done {
             attempt.undo();
         }
     })

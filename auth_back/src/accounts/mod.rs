@@ -21,13 +21,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool::Pool;
+use service::lane::Flow;
 
 pub use change_password::Changed;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
-pub use hashers::Hashers;
-
-pub(crate) use hashers::Call;
+pub use hashers::{HashPace, Hashers, HashersOptions};
 pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
 pub use sessions::{Checks, Ended, Listed, Live};
@@ -35,8 +34,8 @@ pub use upgrade::{Upgrade, Upgrades};
 
 use self::hashers::{HashOutcome, Work};
 use crate::credentials::{
-    AnnexManager, Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules,
-    PepperKeyring, Salt, TokenDigest, TokenError, TokenKeyring,
+    Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules, PepperKeyring,
+    Salt, TokenDigest, TokenError, TokenKeyring,
 };
 use crate::guard::Guard;
 use crate::ids::{Snowflakes, UserId};
@@ -54,8 +53,6 @@ pub struct Accounts {
     pub arenas: Pool<ArenaManager>,
     /// The threads that hash in them.
     pub hashers: Hashers,
-    /// The permit to hash what does not fit an arena: a pool of one.
-    pub annex: Pool<AnnexManager>,
     /// Keys that password records are sealed under.
     pub peppers: Arc<LiveRing<PepperKeyring>>,
     /// Keys that tokens are signed with.
@@ -107,19 +104,11 @@ impl Accounts {
         let after = move |tag: HashOutcome| -> Answer<_> {
             Ok(PasswordRecord::of_tag(user_id, &tag?, salt, params, &peppers)?)
         };
-        self.hashers
-            .run(deadline, Work::Usual { password, salt, params, after: Box::new(after) })?
-    }
-
-    /// The permit to hash what does not fit an arena. Who waits for it holds a thread of the heavy
-    /// lane, and there are several of those for each arena: so few may wait that most of them stay free
-    /// for logins that fit.
-    fn annex(&self, deadline: Instant) -> Answer<pool::Lent<'_, AnnexManager>> {
-        let waiters_max = (self.hashers.threads() - 1).max(1);
-        if self.annex.stats().waiting >= waiters_max {
-            return Err(AccountError::TimedOut);
-        }
-        Ok(self.annex.acquire(deadline)?)
+        self.hashers.run(
+            Flow::ONE,
+            deadline,
+            Work::Usual { password, salt, params, after: Box::new(after) },
+        )?
     }
 
     fn digest(&self, token: &str) -> Answer<TokenDigest> {

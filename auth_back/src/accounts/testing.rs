@@ -7,13 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pool::Pool;
-use service::lane::Niceness;
+use service::lane::Admission;
+use service::metrics::{Histogram, Registry};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Decoy, Hashers, Rules, Upgrades};
+use super::{Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrades};
 use crate::credentials::{
-    AnnexManager, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
+    Annex, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
     SecretKey, TokenKeyring,
 };
 use crate::guard::limits::MEMORY_MIN;
@@ -125,10 +126,6 @@ impl Fixture {
             store: Arc::clone(&store) as Arc<dyn Store>,
             arenas,
             hashers,
-            annex: Pool::new(
-                AnnexManager::new(HashEngine::default()),
-                pool::Config::new(1).unwrap().without_liveness_check(),
-            ),
             peppers: Arc::new(LiveRing::fixed(PepperKeyring::new(key()))),
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
             guard: Arc::new(Guard::new(guard_rules()).unwrap()),
@@ -163,13 +160,23 @@ impl Fixture {
     }
 }
 
+/// Where the times of hashes go that no test looks at.
+pub(crate) fn hash_seconds() -> Histogram {
+    Registry::new("test").latency("hash_seconds", "Of the test")
+}
+
 fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     let manager = ArenaManager::new(HashEngine::default(), rules.params);
     let arenas = Pool::new(manager, pool::Config::new(1).unwrap().without_liveness_check());
-    let callers = NonZeroUsize::new(64).unwrap();
-    let hashers =
-        Hashers::start(arenas.clone(), NonZeroUsize::MIN, callers, Niceness::default()).unwrap();
-    (arenas, hashers)
+    let (threads, callers) = (NonZeroUsize::MIN, NonZeroUsize::new(64).unwrap());
+    let options = HashersOptions {
+        arenas: arenas.clone(),
+        annex: Annex::new(HashEngine::default()),
+        threads,
+        callers,
+        pace: Arc::new(HashPace::new(threads, Admission::open(), hash_seconds())),
+    };
+    (arenas, Hashers::start(options).unwrap())
 }
 
 pub(crate) fn registration(username: &str, password: &str) -> Registration {

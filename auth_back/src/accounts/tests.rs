@@ -260,20 +260,24 @@ const LARGE: [&str; 2] = [
 ];
 
 #[test]
-fn a_hash_that_fits_no_arena_is_verified_in_the_annex() {
+fn a_hash_that_fits_no_arena_is_verified_without_one() {
     let fixture = Fixture::new();
     let ada = fixture.user("ada", WRONG);
     for hash in LARGE {
         import(&fixture, ada, hash);
-        let before = fixture.accounts.annex.stats().acquired;
+        // All the same, since what it needs is taken beside them.
+        let only_arena = fixture.accounts.arenas.acquire(patient()).unwrap();
         check_refused!(
             fixture.accounts.authenticate(&login("ada", WRONG), patient()),
             AccountError::PasswordWrong
         );
+        drop(only_arena);
         fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
-        let stats = fixture.accounts.annex.stats();
-        assert!(stats.acquired > before && stats.lent == 0, "{stats:?}");
+        let [_, dear] = fixture.accounts.hashers.stats();
+        assert_eq!(dear.snapshot().in_work, 0);
     }
+    let [_, dear] = fixture.accounts.hashers.stats();
+    assert_eq!(dear.snapshot().finished, 4);
 }
 
 #[test]
@@ -287,49 +291,6 @@ fn an_own_record_from_before_the_memory_was_lowered_is_verified() {
         lowered.accounts.authenticate(&login("ada", WRONG), patient()),
         AccountError::PasswordWrong
     );
-}
-
-#[test]
-fn few_wait_for_the_annex() {
-    let fixture = Fixture::new();
-    let ada = fixture.user("ada", WRONG);
-    import(&fixture, ada, LARGE[1]);
-    let Fixture { accounts, .. } = &fixture;
-    let only_one = accounts.annex.acquire(patient()).unwrap();
-    thread::scope(|scope| {
-        let waiting =
-            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
-        while accounts.annex.stats().waiting == 0 {
-            thread::yield_now();
-        }
-        // The one arena is free for whoever fits it, and the next who does not is told to come back.
-        assert!(accounts.hashers.is_free());
-        let refused = accounts.authenticate(&login("ada", PASSWORD), patient());
-        check_refused!(refused, AccountError::TimedOut);
-        drop(only_one);
-        waiting.join().unwrap().expect("it was only waiting");
-    });
-}
-
-#[test]
-fn the_annex_is_lent_until_its_hash_is_done() {
-    let fixture = Fixture::new();
-    let ada = fixture.user("ada", WRONG);
-    import(&fixture, ada, LARGE[1]);
-    let Fixture { accounts, .. } = &fixture;
-    let only_arena = accounts.arenas.acquire(patient()).unwrap();
-    thread::scope(|scope| {
-        let login =
-            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
-        // The hash has a thread by now, and begins when it gets the arena.
-        while accounts.arenas.stats().waiting == 0 {
-            thread::yield_now();
-        }
-        assert_eq!(accounts.annex.stats().lent, 1);
-        drop(only_arena);
-        login.join().unwrap().expect("it was only waiting");
-    });
-    assert_eq!(accounts.annex.stats().lent, 0);
 }
 
 #[test]

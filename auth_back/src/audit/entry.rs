@@ -169,6 +169,7 @@ impl<'a> Entry<'a> {
                 | Code::TooManyAttempts
                 | Code::SessionNotLive
                 | Code::TimedOut
+                | Code::Overloaded
                 | Code::StoreUnavailable
                 | Code::KeysUnavailable
                 | Code::Internal,

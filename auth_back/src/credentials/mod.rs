@@ -36,8 +36,8 @@ pub mod token;
 pub mod username;
 
 pub use argon2id::{
-    Annex, AnnexManager, Arena, ArenaError, ArenaManager, HashEngine, HashError, Need, Params,
-    ParamsError, Salt, Tag,
+    Annex, Arena, ArenaError, ArenaManager, HashEngine, HashError, Need, Params, ParamsError, Salt,
+    Tag,
 };
 pub use breached::{BreachedError, BreachedFile};
 pub use foreign::{ForeignError, ForeignFunction, ForeignHash, Work, WorkKind};

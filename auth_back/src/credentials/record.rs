@@ -206,7 +206,7 @@ impl PasswordRecord {
     ///
     /// ```
     /// use auth_back::credentials::{
-    ///     Annex, AnnexManager, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
+    ///     Annex, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
     ///     PepperKeyring, SecretKey,
     /// };
     /// use auth_back::ids::UserId;
@@ -361,6 +361,16 @@ impl PasswordRecord {
             Function::Ours { params, .. } => Work::of_ours(*params),
             Function::Foreign { function, .. } => function.work(self.sealed.tag_len()),
         }
+    }
+
+    /// What verifying it costs, in hashes of `usual` parameters, rounded up.
+    #[must_use]
+    pub fn cost(&self, usual: Params) -> u32 {
+        let (own, usual) = (self.work(), Work::of_ours(usual));
+        if own.kind != usual.kind {
+            return 100;
+        }
+        u32::try_from(own.amount.div_ceil(usual.amount.max(1))).unwrap_or(u32::MAX)
     }
 
     /// Whether another system made the hash: then a password that is not in NFC is tried in both forms.

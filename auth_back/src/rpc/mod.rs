@@ -9,11 +9,13 @@ mod refusals;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod v1;
 mod v2;
 
 pub use refusals::Code;
 pub(crate) use refusals::code_of;
+pub use turns::Turns;
 
 use std::time::Instant;
 
@@ -42,6 +44,8 @@ pub struct Desk {
     pub mailbox: Mailbox<Reply>,
     /// The two lanes of workers.
     pub lanes: Lanes,
+    /// Whose turn a request waits for.
+    pub turns: Turns,
     /// Whether v1 is spoken.
     pub accept_v1: bool,
     /// What is counted.
@@ -127,7 +131,10 @@ impl Protocol for Conversation {
         }
     }
 
-    fn on_completion(&mut self, reply: Reply, _: &mut Desk, io: &mut Io<'_>) {
+    fn on_completion(&mut self, reply: Reply, desk: &mut Desk, io: &mut Io<'_>) {
+        if let Err(AccountError::Overloaded { .. }) = reply.outcome {
+            desk.metrics.overloaded.inc();
+        }
         match &mut self.stage {
             Stage::V1 { in_work } => {
                 *in_work = false;
@@ -167,8 +174,8 @@ impl Protocol for Conversation {
     }
 
     fn on_turn_end(desk: &mut Desk) {
-        desk.lanes.heavy.call();
-        desk.lanes.light.call();
+        desk.lanes.heavy.notify();
+        desk.lanes.light.notify();
     }
 }
 
@@ -270,9 +277,7 @@ fn take_v1(
         v1::Cut::Request(call, request, deadline, taken) => {
             match desk.submit(request, call, deadline, io) {
                 Ok(()) => *in_work = true,
-                Err(Overloaded) => {
-                    v1::refuse(io.output(), Status::UNAVAILABLE, refusals::OVERLOADED.code());
-                }
+                Err(error) => v1::answer(io.output(), &Reply { call, outcome: Err(error) }),
             }
             Ok(Taken::Bytes(taken))
         }
@@ -298,7 +303,7 @@ fn take_frame(
     let call = Call { correlation: frame.correlation, message_type: message.message_type() };
     match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
         Ok(()) => *in_flight += 1,
-        Err(Overloaded) => refuse(encoder, frame, &refusals::OVERLOADED, io),
+        Err(error) => v2::answer(encoder, io.output(), &Reply { call, outcome: Err(error) }),
     }
     Ok(())
 }
@@ -309,25 +314,26 @@ fn refuse(encoder: Encoder, frame: &Frame<'_>, refusal: &Refusal<'_>, io: &mut I
         .expect("our own refusals fit every frame");
 }
 
-/// The lane is full. Nothing was done.
-struct Overloaded;
-
 impl Desk {
+    /// Queues a request, or answers at once that it cannot be served.
     fn submit(
         &self,
         request: Request,
         call: Call,
         deadline: Instant,
         io: &Io<'_>,
-    ) -> Result<(), Overloaded> {
+    ) -> Result<(), AccountError> {
+        let flow = self.turns.flow(&request, io.peer());
         let lane = if request.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
         let dropped = AccountError::Internal(InternalError::Dropped);
         let unanswered = Reply { call, outcome: Err(dropped) };
         let ticket = Ticket::new(self.mailbox.clone(), io.id(), unanswered);
-        lane.try_queue(Job { request, deadline, call, ticket }).map_err(|rejected| {
-            rejected.into_job().ticket.withdraw();
+        let job = Job { request, deadline, flow, call, ticket };
+        let ask = job.ask();
+        lane.try_queue(job, &ask).map_err(|rejected| {
+            rejected.job.ticket.withdraw();
             self.metrics.overloaded.inc();
-            Overloaded
+            AccountError::Overloaded { retry_after: rejected.why.retry_after }
         })
     }
 }

@@ -4,13 +4,9 @@
 use std::time::Duration;
 
 use framing::Status;
-use framing::v2::Refusal;
 
 use crate::accounts::AccountError;
 use crate::credentials::PasswordError;
-
-/// A full lane. Nothing was done.
-pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE, "overloaded");
 
 macro_rules! codes {
     ($($name:ident = $status:ident $text:literal;)*) => {
@@ -52,6 +48,7 @@ codes! {
     SessionNotLive = UNAUTHORIZED "session_not_live";
     SessionUnknown = NOT_FOUND "session_unknown";
     TimedOut = UNAVAILABLE "timed_out";
+    Overloaded = UNAVAILABLE "overloaded";
     StoreUnavailable = UNAVAILABLE "store_unavailable";
     KeysUnavailable = UNAVAILABLE "keys_unavailable";
     Internal = INTERNAL "internal";
@@ -77,6 +74,7 @@ pub(crate) fn code_of(error: &AccountError) -> Code {
         AccountError::SessionNotLive => Code::SessionNotLive,
         AccountError::SessionUnknown => Code::SessionUnknown,
         AccountError::TimedOut => Code::TimedOut,
+        AccountError::Overloaded { .. } => Code::Overloaded,
         AccountError::StoreUnavailable(_) => Code::StoreUnavailable,
         AccountError::KeysUnavailable => Code::KeysUnavailable,
         AccountError::Internal(_) => Code::Internal,
@@ -87,6 +85,7 @@ pub(crate) fn code_of(error: &AccountError) -> Code {
 pub(super) fn retry_after(error: &AccountError) -> Option<Duration> {
     match error {
         AccountError::TooManyAttempts(refused) => Some(refused.retry_after),
+        AccountError::Overloaded { retry_after } => Some(*retry_after),
         _ => None,
     }
 }

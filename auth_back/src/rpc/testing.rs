@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,11 +11,13 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use framing::v2::{Encoder, Frame, HealthReply, Hello, ReplyMessage, RequestMessage, split_frame};
 use reactor::testing::{Harness, Post, Posted, connection_id, mailbox};
 use reactor::{Mailbox, Ticket};
-use service::lane::{Lane, LaneOptions};
+use service::lane::{FlowKeys, Lane, LaneOptions};
 use service::metrics::Registry;
 
-use super::{Conversation, Desk, Lanes};
+use super::{Conversation, Desk, Lanes, Turns};
 use crate::accounts::{AccountError, InternalError};
+use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
+use crate::keyrings::LiveRing;
 use crate::metrics::Metrics;
 use crate::work::{Call, Done, Job, Reply};
 
@@ -103,7 +106,9 @@ impl Bench {
     fn with(accept_v1: bool, lanes: Lanes, heavy: Receiver<Job>, light: Receiver<Job>) -> Self {
         let post = PostOffice::open();
         let metrics = Metrics::new(&mut Registry::new("auth_back"));
-        let desk = Desk { mailbox: post.mailbox.clone(), lanes, accept_v1, metrics };
+        let keys = TokenKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random().unwrap()));
+        let turns = Turns::new(FlowKeys::default(), Arc::new(LiveRing::fixed(keys)));
+        let desk = Desk { mailbox: post.mailbox.clone(), lanes, turns, accept_v1, metrics };
         Self { harness: Harness::new(desk), post, heavy, light }
     }
 
@@ -176,7 +181,7 @@ fn lane(
     let queue = if jobs.capacity().is_some() { 1 } else { 4096 };
     let queue = NonZeroUsize::new(queue).unwrap();
     let options = LaneOptions::new(name, NonZeroUsize::MIN, queue).unwrap();
-    let (lane, _) = Lane::start(options, move |inbox| {
+    let (lane, _) = Lane::start(&options, move |inbox| {
         while let Some(job) = inbox.recv() {
             // At its end a test leaves jobs behind.
             let _ = jobs.send(job);

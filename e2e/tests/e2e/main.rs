@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod breached;
 mod durability;
+mod fairness;
 mod faults;
 mod flows;
 mod frames;

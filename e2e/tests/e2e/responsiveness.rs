@@ -36,8 +36,8 @@ fn a_storm_of_logins_leaves_everything_else_served() {
     let mut system = System::builder()
         .default_hashing()
         .auth_flags(&["--hash-threads", &arenas.to_string(), "--hashes-per-thread", "1"])
-        .auth_flags(&["--lease", "0ms"])
-        .front_flags(&["--request-timeout", "60s"])
+        .auth_flags(&["--lease", "0ms", "--queue-time-max", "60s"])
+        .front_flags(&["--request-timeout", "60s", "--queue-time-max", "60s"])
         .start();
     let user = system.client();
     // Of one account, no more than the limiter lets be tried at a time, however many are in flight.

@@ -1,6 +1,8 @@
 //! From a head to a call: route, method, media type, token, who asks. All of it is decided before
 //! any of the body is read.
 
+use std::net::IpAddr;
+
 use http1::{Accepted, BodyLength, Exchange, Head, Problem, Status};
 
 use super::credentials::{self, Credentials};
@@ -21,11 +23,11 @@ pub enum Call {
     /// more, so it was never copied.
     LeasedProducts,
     /// See the products.
-    Products(Token),
+    Products(Token, IpAddr),
     /// Who am I?
-    Session(Token),
+    Session(Token, IpAddr),
     /// Which sessions do I have?
-    Sessions(Token),
+    Sessions(Token, IpAddr),
     /// End this session, or all.
     Logout {
         /// The session.
@@ -67,7 +69,8 @@ pub(super) fn from_head(
     if !route.allows(head.method()) {
         return Err(problems::METHOD_NOT_ALLOWED.with_field(route.allow()));
     }
-    let client = || client(head, exchange, proxies);
+    let address = || proxies.client_address(exchange.peer, head.fields("X-Forwarded-For"));
+    let client = || Client { address: address(), user_agent: user_agent(head) };
     let for_change = || credentials::for_change(head, exchange.peer, proxies);
     match route {
         Route::Products => {
@@ -77,10 +80,10 @@ pub(super) fn from_head(
                 return Ok(Accepted::without_body(Call::LeasedProducts));
             }
             let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
-            Ok(Accepted::without_body(Call::Products(token)))
+            Ok(Accepted::without_body(Call::Products(token, address())))
         }
-        Route::Session => Ok(Accepted::without_body(Call::Session(token(head)?))),
-        Route::Sessions => Ok(Accepted::without_body(Call::Sessions(token(head)?))),
+        Route::Session => Ok(Accepted::without_body(Call::Session(token(head)?, address()))),
+        Route::Sessions => Ok(Accepted::without_body(Call::Sessions(token(head)?, address()))),
         Route::Register => with_json(head, Call::Register(client())),
         Route::Authenticate => {
             let device = cookies::only(head, cookies::DEVICE).ok().flatten();
@@ -102,14 +105,15 @@ pub(super) fn from_head(
         Route::RevokeSession => {
             let token = for_change()?.token;
             if head.requires_match() {
-                return with_json(head, Call::Session(token)).map(Accepted::without_effect);
+                return with_json(head, Call::Session(token, address()))
+                    .map(Accepted::without_effect);
             }
             with_json(head, Call::RevokeSession(token, client()))
         }
         Route::ChangePassword => {
             let credentials = for_change()?;
             if head.requires_match() {
-                let call = Call::Session(credentials.token);
+                let call = Call::Session(credentials.token, address());
                 return with_json(head, call).map(Accepted::without_effect);
             }
             with_json(head, Call::ChangePassword(credentials, client()))
@@ -143,11 +147,6 @@ fn ends_cookie(head: &Head<'_>, problem: Problem) -> Problem {
 
 fn token(head: &Head<'_>) -> Result<Token, Problem> {
     credentials::of(head).map(|credentials| credentials.token)
-}
-
-fn client(head: &Head<'_>, exchange: &Exchange, proxies: &TrustedProxies) -> Client {
-    let address = proxies.client_address(exchange.peer, head.fields("X-Forwarded-For"));
-    Client { address, user_agent: user_agent(head) }
 }
 
 /// The first `User-Agent`, cut to its bound. One that is not UTF-8 is left out: nothing depends on

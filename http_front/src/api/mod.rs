@@ -24,25 +24,31 @@ mod route;
 pub(crate) mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use addresses::Source;
 use http1::{
     Accepted, Answered, Answerer, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status,
 };
 use reactor::{Mailbox, Ticket};
-use service::lane::Lane;
+use service::lane::{Ask, Flow, FlowKeys, Lane, Rejected};
 
 use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
 use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
+use crate::markers::Markers;
 use crate::metrics::{Metrics, Tally};
 use crate::proxies::TrustedProxies;
 use crate::token::Token;
-use crate::work::{CheckedSession, Job, Logout, Outcome, PasswordChange, Revocation, Work};
+use crate::work::{
+    CheckedSession, Claim, Job, Login, Logout, Outcome, PasswordChange, Revocation, Work,
+};
 
 pub(crate) use answers::{products as render_products, sessions as render_sessions};
 use call::Call;
 use credentials::Credentials;
+use problems::Spread;
 
 /// The API of one event loop, with everything that its connections share.
 pub struct Api {
@@ -54,6 +60,7 @@ pub struct Api {
     catalog: Catalog,
     metrics: Metrics,
     tally: Tally,
+    spread: Spread,
 }
 
 /// The two lanes of workers. A flood in one leaves the other free.
@@ -63,6 +70,10 @@ pub struct Lanes {
     pub heavy: Lane<Job>,
     /// For all others.
     pub light: Lane<Job>,
+    /// Whose turn a request waits for, in both.
+    pub flows: FlowKeys,
+    /// Who is taken for known.
+    pub markers: Arc<Markers>,
 }
 
 impl Api {
@@ -84,12 +95,19 @@ impl Api {
             catalog: Catalog::default(),
             metrics,
             tally: Tally::default(),
+            spread: Spread::default(),
         }
     }
 
-    fn view_products(&mut self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
+    fn view_products(
+        &mut self,
+        token: Token,
+        from: IpAddr,
+        exchange: &Exchange,
+        reply: Reply<'_>,
+    ) -> Progress {
         let fetch_list = self.catalog.look(exchange.now) == Listing::Fetch;
-        self.submit(Work::ViewProducts { token, fetch_list }, exchange, reply)
+        self.submit(Work::ViewProducts { token, fetch_list }, from, exchange, reply)
     }
 
     /// Answers who was found to have a lease when the head was looked at, in this very call of the
@@ -107,28 +125,60 @@ impl Api {
         }
     }
 
-    fn show_session(&mut self, token: Token, exchange: &Exchange, reply: Reply<'_>) -> Progress {
+    fn show_session(
+        &mut self,
+        token: Token,
+        from: IpAddr,
+        exchange: &Exchange,
+        reply: Reply<'_>,
+    ) -> Progress {
         match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
                 self.tally.count_leased();
                 answers::session(facts, exchange.now, reply).into()
             }
-            None => self.submit(Work::CheckSession(token), exchange, reply),
+            None => self.submit(Work::CheckSession(token), from, exchange, reply),
         }
     }
 
-    /// Queues work on its lane, for when the turn ends, or says at once that the lane is full.
-    fn submit(&self, work: Work, exchange: &Exchange, reply: Reply<'_>) -> Progress {
+    /// Queues work of the user at `from` on its lane, for when the turn ends, or says at once that it cannot be
+    /// served.
+    fn submit(
+        &mut self,
+        work: Work,
+        from: IpAddr,
+        exchange: &Exchange,
+        reply: Reply<'_>,
+    ) -> Progress {
         let lane = if work.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
         let settle = if work.ends_sessions() { SETTLE_TIME_MAX } else { Duration::ZERO };
         let deadline = exchange.now + self.request_timeout;
         let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Outcome::dropped());
-        match lane.try_queue(Job { work, deadline, ticket }) {
+        let ask = Ask::new(self.flow(&work, from, exchange.now)).by(deadline).units(work.units());
+        let claim = matches!(work, Work::Authenticate(_))
+            .then(|| Claim::new(&self.lanes.markers, Source::of(from)));
+        match lane.try_queue(Job { work, deadline, ticket, claim, in_flight: None }, &ask) {
             Ok(()) => reply.later(deadline + settle + ANSWER_MARGIN),
-            Err(rejected) => {
-                rejected.into_job().ticket.withdraw();
-                reply.problem(&problems::OVERLOADED).into()
+            Err(Rejected { job, why }) => {
+                job.ticket.withdraw();
+                reply.problem(&problems::of_silence(why.into(), &mut self.spread)).into()
             }
+        }
+    }
+
+    /// Whose turn work waits for. Who shows a marker that is believed, or wants another password in a session, is
+    /// taken for known: whether it is so, only auth_back can tell.
+    fn flow(&self, work: &Work, from: IpAddr, now: Instant) -> Flow {
+        let (Lanes { flows, markers, .. }, source) = (&self.lanes, Source::of(from));
+        match work {
+            Work::Authenticate(Login { username, device: Some(device), .. })
+                if markers.are_believed(device, source, now) =>
+            {
+                flows.known(source, username.to_ascii_lowercase().as_bytes())
+            }
+            // No username begins with a space.
+            Work::ChangePassword(_) => flows.known(source, b" session"),
+            _ => flows.stranger(source),
         }
     }
 
@@ -169,38 +219,44 @@ impl Handler for Api {
     ) -> Progress {
         let work = match call {
             Call::LeasedProducts => return self.show_products(reply).into(),
-            Call::Products(token) => return self.view_products(token, exchange, reply),
-            Call::Session(token) => return self.show_session(token, exchange, reply),
-            Call::Sessions(token) => Ok(Work::ListSessions(token)),
-            Call::Register(client) => bodies::registration(body, client).map(Work::Register),
-            Call::Authenticate(entry) => bodies::login(body, entry).map(Work::Authenticate),
+            Call::Products(token, from) => {
+                return self.view_products(token, from, exchange, reply);
+            }
+            Call::Session(token, from) => return self.show_session(token, from, exchange, reply),
+            Call::Sessions(token, from) => Ok((Work::ListSessions(token), from)),
+            Call::Register(client) => {
+                let from = client.address;
+                bodies::registration(body, client).map(|asked| (Work::Register(asked), from))
+            }
+            Call::Authenticate(entry) => {
+                let from = entry.client.address;
+                bodies::login(body, entry).map(|asked| (Work::Authenticate(asked), from))
+            }
             Call::Logout { is_json: false, .. } if !body.is_empty() => {
                 Err(problems::UNSUPPORTED_MEDIA_TYPE)
             }
             Call::Logout { credentials: Credentials { token, delivery }, client, .. } => {
                 bodies::logout(body).map(|all| {
                     let client_address = client.address;
-                    Work::Logout(Logout { token, all, client_address, delivery })
+                    (Work::Logout(Logout { token, all, client_address, delivery }), client_address)
                 })
             }
             Call::RevokeSession(token, client) => bodies::revocation(body).map(|session_id| {
                 let client_address = client.address;
-                Work::RevokeSession(Revocation { token, session_id, client_address })
+                let revocation = Revocation { token, session_id, client_address };
+                (Work::RevokeSession(revocation), client_address)
             }),
             Call::ChangePassword(Credentials { token, delivery }, client) => {
+                let from = client.address;
                 bodies::passwords(body).map(|(current_password, new_password)| {
-                    Work::ChangePassword(PasswordChange {
-                        token,
-                        current_password,
-                        new_password,
-                        client,
-                        delivery,
-                    })
+                    let change =
+                        PasswordChange { token, current_password, new_password, client, delivery };
+                    (Work::ChangePassword(change), from)
                 })
             }
         };
         match work {
-            Ok(work) => self.submit(work, exchange, reply),
+            Ok((work, from)) => self.submit(work, from, exchange, reply),
             Err(problem) => reply.problem(&problem).into(),
         }
     }
@@ -244,8 +300,10 @@ impl Handler for Api {
                 self.leases.remove_user(user_id);
                 answers::authenticated(&token, expires_in_ms, None, delivery, reply)
             }
-            Outcome::Refused(refusal) => reply.problem(&problems::of_refusal(&refusal)),
-            Outcome::Unanswered(why) => reply.problem(problems::of_silence(why)),
+            Outcome::Refused(refusal) => {
+                reply.problem(&problems::of_refusal(&refusal, &mut self.spread))
+            }
+            Outcome::Unanswered(why) => reply.problem(&problems::of_silence(why, &mut self.spread)),
         }
     }
 
@@ -268,8 +326,8 @@ impl Handler for Api {
     }
 
     fn on_turn_end(&mut self) {
-        self.lanes.heavy.call();
-        self.lanes.light.call();
+        self.lanes.heavy.notify();
+        self.lanes.light.notify();
         self.tally.tell(&self.metrics);
     }
 }

@@ -6,7 +6,7 @@ use service::log::Sparing;
 use service::sparing;
 
 use super::cookies;
-use crate::limits::RETRY_AFTER_SECONDS;
+use crate::limits::{RETRY_AFTER_SECONDS, RETRY_AFTER_SPREAD_MS};
 use crate::work::{Basis, Refusal, Unanswered};
 
 macro_rules! problems {
@@ -124,7 +124,7 @@ pub(super) const fn ending_cookie(problem: Problem) -> Problem {
 /// The problem for a refusal of auth_back. A code that is known here is passed on; of one that a
 /// newer auth_back has brought, the status counts. Its detail is passed on when it says what is
 /// wrong with the request; when the fault is ours, it is for the log alone.
-pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
+pub(super) fn of_refusal(refusal: &Refusal, spread: &mut Spread) -> Problem {
     let came_with_token = refusal.basis != Basis::Password;
     let fits = |problem: &&Problem| {
         let is_this = problem.code() == refusal.code && problem.status().code() == refusal.status;
@@ -149,14 +149,39 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
     if refusal.status == 400 && !refusal.detail.is_empty() {
         return problem.with_detail(refusal.detail.clone());
     }
-    if refusal.status == 429 && refusal.retry_after_ms > 0 {
-        // Whoever waits that long has waited long enough.
-        return problem.with_retry_after(refusal.retry_after_ms.div_ceil(1000));
-    }
     if refusal.status >= 500 {
         tell_of(refusal);
     }
-    problem
+    match refusal.status {
+        // Whoever waits that long has waited long enough.
+        429 if refusal.retry_after_ms > 0 => {
+            problem.with_retry_after(refusal.retry_after_ms.div_ceil(1000))
+        }
+        503 => problem.with_retry_after(spread.seconds_after(refusal.retry_after_ms)),
+        _ => problem,
+    }
+}
+
+/// Spreads out when those come back who were refused at one moment. No secret: any sequence will do.
+#[derive(Debug)]
+pub(super) struct Spread(u64);
+
+impl Default for Spread {
+    fn default() -> Self {
+        // Each loop has another, by the address that its own gets.
+        Self(std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0))
+    }
+}
+
+impl Spread {
+    /// Whole seconds to wait: `wait_ms` and up to [`RETRY_AFTER_SPREAD_MS`] more, rounded up.
+    fn seconds_after(&mut self, wait_ms: u32) -> u32 {
+        // splitmix64 (Steele, Lea, Flood, 2014), without the last of its steps.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32;
+        let more = u32::try_from(mixed).unwrap_or_default() % RETRY_AFTER_SPREAD_MS;
+        wait_ms.saturating_add(more).div_ceil(1000).max(RETRY_AFTER_SECONDS)
+    }
 }
 
 /// Apart, so that a store that is away does not hide a defect.
@@ -169,14 +194,18 @@ fn tell_of(refusal: &Refusal) {
 }
 
 /// The problem for a request that nobody answered.
-pub(super) fn of_silence(why: Unanswered) -> &'static Problem {
-    match why {
-        Unanswered::TimedOut => const { &TIMED_OUT },
-        Unanswered::Unreachable => const { &AUTH_UNREACHABLE },
-        Unanswered::Lost => const { &OUTCOME_UNKNOWN },
-        Unanswered::Unsupported => const { &UNAVAILABLE },
-        Unanswered::Incomprehensible | Unanswered::Dropped => const { &INTERNAL },
-    }
+pub(super) fn of_silence(why: Unanswered, spread: &mut Spread) -> Problem {
+    let problem = match why {
+        Unanswered::TimedOut => TIMED_OUT,
+        Unanswered::Overloaded { retry_after_ms } => {
+            return OVERLOADED.with_retry_after(spread.seconds_after(retry_after_ms));
+        }
+        Unanswered::Unreachable => AUTH_UNREACHABLE,
+        Unanswered::Lost => OUTCOME_UNKNOWN,
+        Unanswered::Unsupported => UNAVAILABLE,
+        Unanswered::Incomprehensible | Unanswered::Dropped => return INTERNAL,
+    };
+    problem.with_retry_after(spread.seconds_after(0))
 }
 
 #[cfg(test)]
@@ -185,13 +214,13 @@ mod tests {
 
     fn check(status: u16, code: &str, expected: &Problem) {
         let refusal = refusal(status, code, "");
-        assert_eq!(&of_refusal(&refusal), expected, "{status} {code}");
+        assert_eq!(&of_refusal(&refusal, &mut Spread(0)), expected, "{status} {code}");
     }
 
     /// The challenge of the 401 for a refusal with this code.
     #[track_caller]
     fn check_challenge(basis: Basis, code: &str, expected: (&str, (&str, &str))) {
-        let problem = of_refusal(&Refusal { basis, ..refusal(401, code, "") });
+        let problem = of_refusal(&Refusal { basis, ..refusal(401, code, "") }, &mut Spread(0));
         let shown = format!("{problem:?}");
         assert_eq!(problem.code(), expected.0, "{code}");
         assert!(shown.contains(&format!("{:?}", expected.1)), "{shown}");
@@ -243,9 +272,11 @@ mod tests {
 
     #[test]
     fn details_of_our_own_faults_stay_here() {
-        assert_eq!(of_refusal(&refusal(500, "internal", "table user is corrupt")), INTERNAL);
+        let defect = refusal(500, "internal", "table user is corrupt");
+        assert_eq!(of_refusal(&defect, &mut Spread(0)), INTERNAL);
         let refusal = refusal(400, "password_invalid", "too short by 3");
-        assert_eq!(of_refusal(&refusal), PASSWORD_INVALID.with_detail("too short by 3"));
+        let expected = PASSWORD_INVALID.with_detail("too short by 3");
+        assert_eq!(of_refusal(&refusal, &mut Spread(0)), expected);
     }
 
     #[test]
@@ -254,9 +285,26 @@ mod tests {
             [(0, RETRY_AFTER_SECONDS), (1, 1), (1000, 1), (1001, 2), (u32::MAX, 4_294_968)]
         {
             let refusal = Refusal { retry_after_ms, ..refusal(429, "too_many_attempts", "") };
-            assert_eq!(of_refusal(&refusal), TOO_MANY_ATTEMPTS.with_retry_after(seconds));
-            let refusal = Refusal { retry_after_ms, ..self::refusal(503, "overloaded", "") };
-            assert_eq!(of_refusal(&refusal), OVERLOADED);
+            let expected = TOO_MANY_ATTEMPTS.with_retry_after(seconds);
+            assert_eq!(of_refusal(&refusal, &mut Spread(0)), expected);
+        }
+    }
+
+    #[test]
+    fn who_is_refused_for_want_of_time_comes_back_later_and_not_all_at_once() {
+        let mut spread = Spread::default();
+        for (wait_ms, seconds) in [(0, 1..=1), (650, 1..=2), (1_500, 2..=3), (4_200, 5..=6)] {
+            let mut found = std::collections::BTreeSet::new();
+            for _ in 0..2_000 {
+                let why = Unanswered::Overloaded { retry_after_ms: wait_ms };
+                let refusal = Refusal { retry_after_ms: wait_ms, ..refusal(503, "overloaded", "") };
+                let problem = of_silence(why, &mut spread);
+                found.insert(format!("{problem:?}"));
+                found.insert(format!("{:?}", of_refusal(&refusal, &mut spread)));
+            }
+            let expected =
+                seconds.map(|seconds| format!("{:?}", OVERLOADED.with_retry_after(seconds)));
+            assert!(found.into_iter().eq(expected), "{wait_ms}");
         }
     }
 

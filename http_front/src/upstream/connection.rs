@@ -14,6 +14,7 @@ use service::sparing;
 use zeroize::Zeroize;
 
 use super::messages;
+use crate::in_flight::Answered;
 use crate::limits::{CONNECT_TIME_MAX, READ_TICK, SILENCE_MIN};
 use crate::work::{Job, Outcome, Unanswered};
 
@@ -202,7 +203,7 @@ impl Connection {
                     self.read_some()?;
                     // Also when something came: a peer that sends byte after byte and no answer
                     // must not hold this thread.
-                    expired |= waiting.expire(clock::now());
+                    expired |= waiting.expire(sent_at, clock::now());
                 }
             }
         }
@@ -337,10 +338,12 @@ impl Waiting {
     }
 
     /// Answers jobs whose deadline has passed; whether there were any.
-    fn expire(&mut self, now: Instant) -> bool {
+    fn expire(&mut self, sent_at: Instant, now: Instant) -> bool {
         let before = self.count;
         for slot in &mut self.jobs {
             if let Some(job) = slot.take_if(|job| job.deadline <= now) {
+                // As late as an answer can be.
+                job.answered(sent_at, Answered::Served);
                 job.answer(Outcome::Unanswered(Unanswered::TimedOut));
                 self.count -= 1;
             }

@@ -7,12 +7,13 @@ use framing::v2::{
     CheckSessionReply, Encoder, Frame, Logout, LogoutReply, Products, ProductsReply, Register,
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
-use framing::{EncodeError, Secret};
+use framing::{EncodeError, Secret, Status};
 use reactor::Bundle;
 use service::sparing;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
+use crate::in_flight::Answered;
 use crate::lease::SessionFacts;
 use crate::token::{Device, SecretText, Token};
 use crate::work::{Basis, CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
@@ -96,7 +97,7 @@ fn secret<const BYTES_MAX: usize>(text: &SecretText<BYTES_MAX>) -> Secret<'_> {
 
 /// Answers `job` with its reply, in `bundle`. `sent_at` is when its request left.
 pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut Bundle<Outcome>) {
-    let Job { work, ticket, .. } = job;
+    let Job { work, ticket, claim, in_flight, .. } = job;
     // When no lease on a session that ended can run any more. The session is over in the store, but
     // other servers may still answer for it. The answer waits on a timer of its loop; this thread
     // goes on.
@@ -109,9 +110,15 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
         Work::Register(_) => outcome(reply, basis, |reply: RegisterReply| Outcome::Registered {
             user_id: reply.user_id,
         }),
-        Work::Authenticate(login) => outcome(reply, basis, |reply: AuthenticateReply<'_>| {
-            authenticated(&reply, login.delivery)
-        }),
+        Work::Authenticate(login) => {
+            let outcome = outcome(reply, basis, |reply: AuthenticateReply<'_>| {
+                authenticated(&reply, login.delivery)
+            });
+            if let Some(claim) = claim {
+                claim.settle(login.device.as_ref(), &outcome);
+            }
+            outcome
+        }
         Work::CheckSession(token) => outcome(reply, basis, |reply: CheckSessionReply<'_>| {
             Outcome::Session(session(token, &reply, sent_at))
         }),
@@ -147,9 +154,22 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
             password_changed(&reply, change.delivery)
         }),
     };
+    if let Some(in_flight) = in_flight {
+        in_flight.answered(sent_at, load(&outcome));
+    }
     match settled_at {
         Some(at) => ticket.answer_at(at, outcome),
         None => ticket.answer_with(outcome, bundle),
+    }
+}
+
+/// What an outcome says of its server's load.
+fn load(outcome: &Outcome) -> Answered {
+    match outcome {
+        Outcome::Refused(refusal) if refusal.status == Status::UNAVAILABLE.get() => {
+            Answered::Overloaded
+        }
+        _ => Answered::Served,
     }
 }
 

@@ -2,23 +2,33 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{queue::Queue, stats::Counters};
+use super::{Job, Permit, queue::Queue, queue::Refusals, stats::Counters};
 
 /// Where one worker takes its jobs from.
 ///
-/// Taking more says that the jobs taken before are done: they count as in work until then.
-pub struct Inbox<J> {
+/// Taking more says that the jobs taken before are done: they count as in work until then, but for those that
+/// [have a permit](Self::recv_with_permit).
+pub struct Inbox<J: Job> {
     queue: Arc<Queue<J>>,
     counters: Arc<Counters>,
     /// Where [`recv`](Self::recv) finds its job; empty in between.
     single: Vec<J>,
-    in_hand: u64,
+    /// Jobs that waited in vain, to be told so; empty in between.
+    refusals: Refusals<J>,
+    in_hand: usize,
     taken_any: bool,
 }
 
-impl<J> Inbox<J> {
+impl<J: Job> Inbox<J> {
     pub(super) const fn new(queue: Arc<Queue<J>>, counters: Arc<Counters>) -> Self {
-        Self { queue, counters, single: Vec::new(), in_hand: 0, taken_any: false }
+        Self {
+            queue,
+            counters,
+            single: Vec::new(),
+            refusals: Vec::new(),
+            in_hand: 0,
+            taken_any: false,
+        }
     }
 
     /// The next job. Blocks until there is one; `None` when the lane has shut down and its queue is
@@ -31,13 +41,13 @@ impl<J> Inbox<J> {
         job
     }
 
-    /// The next job if one is queued. Never blocks; `None` says nothing of whether more will come.
+    /// The next job, which counts as in work until its permit is dropped, whoever has it by then. As
+    /// [`recv`](Self::recv) otherwise.
     #[must_use = "a job that is not worked on is lost"]
-    pub fn try_recv(&mut self) -> Option<J> {
-        self.leave_behind();
-        let job = self.queue.take_queued()?;
-        self.took(1);
-        Some(job)
+    pub fn recv_with_permit(&mut self) -> Option<(J, Permit<J>)> {
+        let job = self.recv()?;
+        self.in_hand -= 1;
+        Some((job, Permit::new(Arc::clone(&self.queue), Arc::clone(&self.counters))))
     }
 
     /// Puts the next job into `batch`, and with it whatever is queued already, `max` in all.
@@ -52,6 +62,29 @@ impl<J> Inbox<J> {
     #[must_use = "after false there are no more jobs"]
     pub fn recv_batch(&mut self, batch: &mut Vec<J>, max: usize) -> bool {
         self.recv_like(batch, max, |_, _| true)
+    }
+
+    /// As [`recv_batch`](Self::recv_batch), and gives each job a permit by `with_permit`.
+    ///
+    /// # Panics
+    ///
+    /// When `max` is 0.
+    #[must_use = "after false there are no more jobs"]
+    pub fn recv_batch_with_permits(
+        &mut self,
+        batch: &mut Vec<J>,
+        max: usize,
+        mut with_permit: impl FnMut(&mut J, Permit<J>),
+    ) -> bool {
+        let begin = batch.len();
+        if !self.recv_batch(batch, max) {
+            return false;
+        }
+        for job in &mut batch[begin..] {
+            with_permit(job, Permit::new(Arc::clone(&self.queue), Arc::clone(&self.counters)));
+        }
+        self.in_hand = 0;
+        true
     }
 
     /// The same, but a batch ends before the first job that does not go with its first; that job is left
@@ -69,13 +102,31 @@ impl<J> Inbox<J> {
         goes_with: impl Fn(&J, &J) -> bool,
     ) -> bool {
         assert!(max > 0, "a batch has room for a job");
-        let had = self.leave_behind();
         let before = batch.len();
-        if !self.queue.take(batch, max, had, goes_with) {
-            return false;
+        while batch.len() == before {
+            let done = self.leave_behind();
+            let is_open = self.queue.take(batch, max, done, &goes_with, &mut self.refusals);
+            // Told without a lock, and before the others are worked on.
+            for (job, refused) in self.refusals.drain(..) {
+                job.refuse(refused);
+            }
+            self.taken_any |= is_open;
+            self.in_hand = batch.len() - before;
+            if !is_open {
+                return false;
+            }
         }
-        self.took((batch.len() - before) as u64);
         true
+    }
+
+    /// The next job if one is queued. Never blocks; `None` says nothing of whether more will come.
+    #[must_use = "a job that is not worked on is lost"]
+    pub fn try_recv(&mut self) -> Option<J> {
+        let done = self.leave_behind();
+        let job = self.queue.try_take(done)?;
+        self.in_hand = 1;
+        self.taken_any = true;
+        Some(job)
     }
 
     /// Jobs that wait for a worker. Others may take and bring some at any moment. Does not block.
@@ -89,28 +140,23 @@ impl<J> Inbox<J> {
         self.taken_any
     }
 
-    fn took(&mut self, jobs: u64) {
-        self.counters.taken(jobs);
-        self.in_hand += jobs;
-        self.taken_any = true;
-    }
-
-    /// The jobs in hand are done. Returns how many they were.
+    /// The jobs in hand are done. Returns how many they were; the queue is to be told.
     fn leave_behind(&mut self) -> usize {
-        let had = std::mem::take(&mut self.in_hand);
-        self.counters.finished(had);
-        usize::try_from(had).unwrap_or(usize::MAX)
+        let done = std::mem::take(&mut self.in_hand);
+        self.counters.finished(done as u64);
+        done
     }
 }
 
 /// Jobs in hand are done, or given up by a panic.
-impl<J> Drop for Inbox<J> {
+impl<J: Job> Drop for Inbox<J> {
     fn drop(&mut self) {
-        self.leave_behind();
+        let done = self.leave_behind();
+        self.queue.finish(done);
     }
 }
 
-impl<J> fmt::Debug for Inbox<J> {
+impl<J: Job> fmt::Debug for Inbox<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox")
             .field("lane", &self.counters.name)

@@ -10,18 +10,21 @@
 //!
 //! ```
 //! use std::{num::NonZeroUsize, time::{Duration, Instant}};
-//! use service::lane::{Inbox, Lane, LaneOptions};
+//! use service::lane::{Inbox, Job, Lane, LaneOptions};
+//!
+//! struct Square(u64);
+//! impl Job for Square {}
 //!
 //! let two = NonZeroUsize::new(2).expect("two is not zero");
 //! let options = LaneOptions::new("sums", two, two)?;
 //! let (answers, answered) = std::sync::mpsc::channel();
-//! let (lane, workers) = Lane::start(options, move |inbox: &mut Inbox<u64>| {
-//!     while let Some(job) = inbox.recv() {
+//! let (lane, workers) = Lane::start(&options, move |inbox: &mut Inbox<Square>| {
+//!     while let Some(Square(job)) = inbox.recv() {
 //!         let _ = answers.send(job * job);
 //!     }
 //! })?;
 //!
-//! lane.try_submit(12).expect("the lane is empty");
+//! lane.try_submit(Square(12)).expect("the lane is empty");
 //! assert_eq!(answered.recv(), Ok(144));
 //!
 //! drop(lane);
@@ -29,17 +32,25 @@
 //! # Ok::<(), service::lane::LaneError>(())
 //! ```
 //!
+//! # Whose turn it is
+//!
+//! Many parties submit to one lane, and one of them may send more than all others together. So jobs wait in
+//! turns ([`Flow`]): a network that has many waiting gets its next turn after a network that has none. When all
+//! places are taken, the one that has most gives one up. When more comes in than can be served in time, what
+//! would wait too long is refused at once ([`Admission`]).
+//!
 //! # Few are woken
 //!
 //! An event loop has many jobs a turn, and waking a thread costs more than most of them. So it
-//! [queues](Lane::try_queue) them, and [calls](Lane::call) once, at the end of its turn. Workers find
+//! [queues](Lane::try_queue) them, and [notifies](Lane::notify) once, at the end of its turn. Workers find
 //! them from then on, and what waits is taken by as few of them as it needs (`queue`).
 //!
 //! # A job owns its answer
 //!
-//! A job may be refused, dropped unrun at the end, or cut off by a panic. Whoever waits for it must
-//! hear of it in every case, so a job answers from its `Drop` unless it has answered before. A lane
-//! promises that each job it accepted is either taken by a worker or dropped.
+//! A job may be refused, at once or when it has to go for another, dropped unrun at the end, or cut off by a
+//! panic. Whoever waits for it must hear of it in every case, so a job answers from its `Drop` unless it has
+//! answered before. A lane promises that each job it was given is taken by a worker, [refused](Job::refuse),
+//! given back ([`Rejected`]) or dropped, and only one of these.
 //!
 //! # Panics
 //!
@@ -48,33 +59,55 @@
 //! dropped by the unwinding. A worker that panics before it has taken any job would do so for ever;
 //! its thread ends.
 
+mod admission;
+mod flow;
 mod inbox;
 mod options;
+mod permit;
 mod queue;
+mod rings;
 mod stats;
+mod turns;
+mod wakeup;
 mod worker;
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
+pub use admission::Admission;
+pub use flow::{Ask, Class, Flow, FlowKeys};
 pub use inbox::Inbox;
 pub use options::{LaneOptions, Niceness};
-pub use stats::{LaneSnapshot, LaneStats};
+pub use permit::Permit;
+pub use stats::{LaneSnapshot, LaneStats, LaneWaits};
+pub use wakeup::{Wake, Wakeup};
 pub use worker::{StillRunning, Workers};
 
-use queue::{Queue, Refused};
+use queue::{Asked, Queue};
 use stats::Counters;
+
+/// What a lane carries.
+pub trait Job: Send + 'static {
+    /// It was accepted, and cannot be served after all. Called by a thread that submits to the lane or works for
+    /// it, without a lock; must not block. By default the job is dropped.
+    fn refuse(self, why: Refused)
+    where
+        Self: Sized,
+    {
+        let _ = why;
+    }
+}
 
 /// The submitting side of a lane: cheap to clone, one for each event loop.
 ///
 /// When the last clone is dropped, the workers finish what is queued and end.
-pub struct Lane<J> {
+pub struct Lane<J: Job> {
     entrance: Arc<Entrance<J>>,
     counters: Arc<Counters>,
-    /// What was [queued](Self::try_queue) here since the last [call](Self::call). A clone is used by one
-    /// loop, so nobody waits for the lock.
-    gathered: Mutex<Vec<J>>,
+    /// What was [queued](Self::try_queue) here since the last [notification](Self::notify). A clone is used by
+    /// one loop, so nobody waits for the lock.
+    gathered: Mutex<Vec<Asked<J>>>,
 }
 
 /// Shared by all clones of a lane. It closes behind the last.
@@ -86,7 +119,7 @@ impl<J> Drop for Entrance<J> {
     }
 }
 
-impl<J: Send + 'static> Lane<J> {
+impl<J: Job> Lane<J> {
     /// Starts the threads of a lane, each running `worker`.
     ///
     /// `worker` returns when [`Inbox::recv`] says that there are no more jobs; a worker that returns
@@ -95,53 +128,45 @@ impl<J: Send + 'static> Lane<J> {
     /// # Errors
     ///
     /// [`LaneError::Spawn`] when the system gives no more threads; those already started end.
-    pub fn start<W>(options: LaneOptions, worker: W) -> Result<(Self, Workers), LaneError>
+    pub fn start<W>(options: &LaneOptions, worker: W) -> Result<(Self, Workers), LaneError>
     where
         W: Fn(&mut Inbox<J>) + Send + Sync + 'static,
     {
-        let queue = Arc::new(Queue::new(options.queue.get()));
+        let counters = Arc::new(Counters::new(options));
+        let queue = Arc::new(Queue::new(options, Arc::clone(&counters)));
         let entrance = Arc::new(Entrance(Arc::clone(&queue)));
-        let counters = Arc::new(Counters::new(&options));
-        let workers = Workers::spawn(&options, &queue, &counters, &Arc::new(worker))
+        let workers = Workers::spawn(options, &queue, &counters, &Arc::new(worker))
             .map_err(|source| LaneError::Spawn { lane: options.name, source })?;
         Ok((Self::with(entrance, counters), workers))
     }
-}
 
-impl<J> Lane<J> {
-    fn with(entrance: Arc<Entrance<J>>, counters: Arc<Counters>) -> Self {
-        Self { entrance, counters, gathered: Mutex::default() }
-    }
-
-    /// Queues a job and has a worker take it. Never blocks.
+    /// Queues a job of the [one flow](Flow::ONE) and has a worker take it. Never blocks.
     ///
     /// # Errors
     ///
     /// [`Rejected`] with the job when the queue is full, or when no worker is left.
     pub fn try_submit(&self, job: J) -> Result<(), Rejected<J>> {
-        self.try_queue(job).inspect(|()| self.call())
+        self.try_queue(job, &Ask::new(Flow::ONE)).inspect(|()| self.notify())
     }
 
-    /// Queues a job. It has its place from now on, but no worker sees it before the next
-    /// [`call`](Self::call): for who has more of them, and waits for none. Never blocks.
+    /// Queues a job. No worker sees it before the next [`notify`](Self::notify), which may also
+    /// [refuse](Job::refuse) it: for who has more of them, and waits for none. Never blocks.
     ///
     /// # Errors
     ///
-    /// As for [`try_submit`](Self::try_submit).
-    pub fn try_queue(&self, job: J) -> Result<(), Rejected<J>> {
+    /// [`Rejected`] with the job when it is known already that it would be refused.
+    pub fn try_queue(&self, job: J, ask: &Ask) -> Result<(), Rejected<J>> {
         // Counted before it is queued, so that what is queued cannot come out negative.
         self.counters.submitting();
-        match self.entrance.0.reserve() {
+        let mut gathered = self.gathered.lock();
+        match self.entrance.0.refuses(ask, gathered.len()) {
             Ok(()) => {
-                self.gathered.lock().push(job);
+                gathered.push((job, *ask));
                 Ok(())
             }
-            Err(refused) => {
-                self.counters.rejected();
-                Err(match refused {
-                    Refused::Full => Rejected::Full(job),
-                    Refused::NoWorkers => Rejected::Closed(job),
-                })
+            Err(why) => {
+                self.counters.refused(why.why);
+                Err(Rejected { job, why })
             }
         }
     }
@@ -149,10 +174,16 @@ impl<J> Lane<J> {
     /// Has workers take what was [queued](Self::try_queue) through this clone. Costs next to nothing
     /// when nothing was, and a system call only when a worker has to be woken. Never blocks. Dropping
     /// the clone does the same.
-    pub fn call(&self) {
+    pub fn notify(&self) {
         let mut gathered = self.gathered.lock();
-        if !gathered.is_empty() {
-            self.entrance.0.hand_over(&mut gathered);
+        if gathered.is_empty() {
+            return;
+        }
+        let mut refusals = Vec::new();
+        self.entrance.0.hand_over(&mut gathered, &mut refusals);
+        drop(gathered);
+        for (job, refused) in refusals {
+            job.refuse(refused);
         }
     }
 
@@ -161,53 +192,87 @@ impl<J> Lane<J> {
     pub fn stats(&self) -> LaneStats {
         LaneStats::new(Arc::clone(&self.counters))
     }
-}
 
-impl<J> Drop for Lane<J> {
-    fn drop(&mut self) {
-        self.call();
+    fn with(entrance: Arc<Entrance<J>>, counters: Arc<Counters>) -> Self {
+        Self { entrance, counters, gathered: Mutex::default() }
     }
 }
 
-impl<J> Clone for Lane<J> {
+impl<J: Job> Drop for Lane<J> {
+    fn drop(&mut self) {
+        self.notify();
+    }
+}
+
+impl<J: Job> Clone for Lane<J> {
     fn clone(&self) -> Self {
         Self::with(Arc::clone(&self.entrance), Arc::clone(&self.counters))
     }
 }
 
-impl<J> fmt::Debug for Lane<J> {
+impl<J: Job> fmt::Debug for Lane<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").field("stats", &self.stats().snapshot()).finish_non_exhaustive()
     }
 }
 
-/// A job that a lane did not take.
-#[derive(thiserror::Error)]
-pub enum Rejected<J> {
-    /// The queue is full: the system is overloaded, and the client should try again later.
-    #[error("the lane's queue is full")]
-    Full(J),
-    /// No worker is left: the server is shutting down, or its workers could not work at all.
-    #[error("the lane is closed")]
-    Closed(J),
+/// That a job cannot be served, why, and when to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub why: Why,
+    /// How long such a job would have to wait at present. Nothing is known of the time after that, so a client is
+    /// told a little more.
+    pub retry_after: Duration,
 }
 
-impl<J> Rejected<J> {
-    /// The job, given back.
-    pub fn into_job(self) -> J {
+/// Why a job cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// All places are taken, and its own party has most of them.
+    Full,
+    /// It had a place, and gave it up to a party that has fewer.
+    Evicted,
+    /// It would wait longer than any may, or than its own deadline leaves.
+    TooLong,
+    /// It has waited longer than any may: work has become slower since it came.
+    Stale,
+    /// No worker is left: the server is shutting down, or its workers could not work at all.
+    Closed,
+}
+
+impl Why {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Full, Self::Evicted, Self::TooLong, Self::Stale, Self::Closed];
+
+    /// A word for metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Full(job) | Self::Closed(job) => job,
+            Self::Full => "full",
+            Self::Evicted => "evicted",
+            Self::TooLong => "too_long",
+            Self::Stale => "stale",
+            Self::Closed => "closed",
         }
     }
+}
+
+/// A job that a lane did not take.
+#[derive(thiserror::Error)]
+#[error("the lane does not take the job: {}", why.why.name())]
+pub struct Rejected<J> {
+    /// The job, given back.
+    pub job: J,
+    /// Why.
+    pub why: Refused,
 }
 
 /// Without the job, which may hold a password.
 impl<J> fmt::Debug for Rejected<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full(_) => "Full(..)",
-            Self::Closed(_) => "Closed(..)",
-        })
+        f.debug_struct("Rejected").field("why", &self.why).finish_non_exhaustive()
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::num::NonZeroUsize;
 
-use super::LaneError;
+use super::{Admission, LaneError};
 use crate::limits::{LANE_NAME_BYTES_MAX, LANE_THREADS_MAX};
 
 /// The name, size and priority of a lane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LaneOptions {
     pub(super) name: &'static str,
     pub(super) threads: NonZeroUsize,
     pub(super) queue: NonZeroUsize,
     pub(super) niceness: Niceness,
+    pub(super) admission: Admission,
 }
 
 impl LaneOptions {
@@ -36,13 +37,20 @@ impl LaneOptions {
         if threads.get() > LANE_THREADS_MAX {
             return Err(LaneError::Threads { lane: name, threads: threads.get() });
         }
-        Ok(Self { name, threads, queue, niceness: Niceness::default() })
+        let (niceness, admission) = (Niceness::default(), Admission::open());
+        Ok(Self { name, threads, queue, niceness, admission })
     }
 
     /// Lets the lane's threads give way to those of other priority.
     #[must_use]
-    pub const fn niceness(self, niceness: Niceness) -> Self {
+    pub fn niceness(self, niceness: Niceness) -> Self {
         Self { niceness, ..self }
+    }
+
+    /// Refuses what cannot be served in time, and bounds what is in work. By default only places are bounded.
+    #[must_use]
+    pub fn admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 }
 

@@ -1,157 +1,215 @@
 //! What lies between those who submit jobs and those who take them: a bounded queue, and the workers
-//! that rest beside it.
+//! that sleep beside it.
 //!
 //! Waking a thread costs more than most jobs of the light lanes do, so it is done sparingly. One
-//! resting worker at a time is called; until it has come, nobody calls another, and it takes whatever
-//! has been queued meanwhile. If it leaves jobs behind, it calls the next. So a burst is taken by as few
-//! workers as it needs, in batches, and no job waits while a worker rests that nobody has called.
+//! sleeping worker at a time is woken; until it has come, nobody wakes another, and it takes whatever
+//! has been queued meanwhile. If it leaves jobs behind, it wakes the next. So a burst is taken by as few
+//! workers as it needs, in batches, and no job waits while a worker sleeps that nobody has woken.
 //!
-//! Going to rest and being called back costs more than a look at the queue. So a worker that comes from a
-//! large batch first lets others run, who may have jobs for it: under a flood it then seldom rests.
+//! Falling asleep and being woken costs more than a look at the queue. So a worker that comes from a
+//! large batch first lets others run, who may have jobs for it: under a flood it then seldom sleeps.
+//!
+//! What waits is refused here if it cannot be served in time ([`Admission`]), and served in turns ([`Turns`]). Jobs
+//! that are refused are handed back to be told so after the lock is released: telling may call on anything.
 
 use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::{
+    Ask, Flow, LaneOptions, Refused, Why,
+    admission::{Admission, Pace},
+    stats::Counters,
+    turns::{Pushed, Turns, Waiting},
+};
 use crate::limits::{LANE_BUSY_BATCH_MIN, LANE_YIELDS};
 
 /// A queue of at most `capacity` jobs. Its lock is held for as long as it takes to move jobs in or out.
 ///
-/// Whoever has a job [reserves](Self::reserve) a place for it, and hands it over later, with others: a
-/// worker that looks for jobs meanwhile finds all of them or none, and does not run off with the first.
+/// Whoever has jobs hands them over together: a worker that looks for jobs meanwhile finds all of them or
+/// none, and does not run off with the first.
 pub(super) struct Queue<J> {
     capacity: usize,
-    /// Places of jobs that are in the queue, or will be.
-    reserved: AtomicUsize,
+    admission: Admission,
+    counters: Arc<Counters>,
+    /// Jobs in the queue, as of the last time that its lock was released.
+    waiting: AtomicUsize,
+    /// The flow whose own job was refused last because it has most of what waits. While the queue is full, its
+    /// jobs need not ask for the lock.
+    greedy: AtomicU64,
+    /// How long it would have waited, in nanoseconds.
+    greedy_wait_ns: AtomicU64,
     /// The last worker has ended.
     deserted: AtomicBool,
     state: Mutex<State<J>>,
-    bell: Condvar,
+    wakeup: Condvar,
 }
 
 struct State<J> {
-    jobs: VecDeque<J>,
-    /// Workers that rest and were not called.
-    resting: usize,
-    /// One was called and has not come yet.
-    called: bool,
+    turns: Turns<J>,
+    /// Jobs that were taken and are not done.
+    in_work: usize,
+    /// Workers that sleep and were not woken.
+    sleeping: usize,
+    /// One was woken and has not come yet.
+    woken: bool,
     /// Workers that have not ended.
     workers: usize,
     /// Nobody is left who could submit.
     closed: bool,
 }
 
-/// Why there is no place.
-pub(super) enum Refused {
-    Full,
-    NoWorkers,
-}
+/// A job and what is asked for it.
+pub(super) type Asked<J> = (J, Ask);
+
+/// Jobs that are to be told why they are refused.
+pub(super) type Refusals<J> = Vec<(J, Refused)>;
 
 impl<J> Queue<J> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(options: &LaneOptions, counters: Arc<Counters>) -> Self {
+        let capacity = options.queue.get();
+        let turns = Turns::new(capacity);
         let state =
-            State { jobs: VecDeque::new(), resting: 0, called: false, workers: 0, closed: false };
+            State { turns, in_work: 0, sleeping: 0, woken: false, workers: 0, closed: false };
         Self {
             capacity,
-            reserved: AtomicUsize::new(0),
+            admission: options.admission.clone(),
+            counters,
+            waiting: AtomicUsize::new(0),
+            greedy: AtomicU64::new(0),
+            greedy_wait_ns: AtomicU64::new(0),
             deserted: AtomicBool::new(false),
             state: Mutex::new(state),
-            bell: Condvar::new(),
+            wakeup: Condvar::new(),
         }
     }
 
-    /// Reserves the place of a job, which is to be [handed over](Self::hand_over).
-    pub(super) fn reserve(&self) -> Result<(), Refused> {
+    /// Whether a job need not be handed over, since it would be refused. Takes no lock.
+    pub(super) fn refuses(&self, ask: &Ask, gathered: usize) -> Result<(), Refused> {
+        let retry_after = || Duration::from_nanos(self.greedy_wait_ns.load(Ordering::Relaxed));
+        let refused = |why| Err(Refused { why, retry_after: retry_after() });
         if self.deserted.load(Ordering::Relaxed) {
-            return Err(Refused::NoWorkers);
+            return refused(Why::Closed);
         }
-        // The number orders nothing: jobs go through the lock.
-        let next = |reserved| (reserved < self.capacity).then_some(reserved + 1);
-        let reserved = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        reserved.map(drop).map_err(|_| Refused::Full)
+        let is_full = self.waiting.load(Ordering::Relaxed) >= self.capacity;
+        if gathered >= self.capacity
+            || (is_full && self.greedy.load(Ordering::Relaxed) == name(&ask.flow))
+        {
+            return refused(Why::Full);
+        }
+        Ok(())
     }
 
-    /// Queues jobs that have places, and calls a worker if one rests and none is on its way. Without
-    /// workers the jobs are dropped.
-    pub(super) fn hand_over(&self, jobs: &mut Vec<J>) {
+    /// Queues jobs, or puts them and those that have to go for them into `refusals`, and wakes a worker if one
+    /// sleeps and none is on its way.
+    pub(super) fn hand_over(&self, jobs: &mut Vec<Asked<J>>, refusals: &mut Refusals<J>) {
+        let now = clock::now();
+        let pace = self.admission.pace(now);
         let mut state = self.state.lock();
-        if state.workers == 0 {
-            drop(state);
-            return jobs.clear();
+        for (job, ask) in jobs.drain(..) {
+            if state.workers == 0 {
+                refusals.push((job, Refused { why: Why::Closed, retry_after: Duration::ZERO }));
+                continue;
+            }
+            let is_late = pace.is_some_and(|pace| !self.is_in_time(&state, &ask, pace, now));
+            let pushed = match is_late {
+                true => Pushed::Full(job),
+                false => state.turns.push(job, &ask, now),
+            };
+            let retry_after = match pace {
+                Some(pace) if !matches!(pushed, Pushed::Waits) => self.wait(&state, &ask, pace),
+                _ => Duration::ZERO,
+            };
+            let (job, why) = match pushed {
+                Pushed::Waits => continue,
+                Pushed::InsteadOf(gone) => (gone.job, Why::Evicted),
+                Pushed::Full(job) if is_late => (job, Why::TooLong),
+                Pushed::Full(job) => {
+                    let wait_ns = u64::try_from(retry_after.as_nanos()).unwrap_or(u64::MAX);
+                    self.greedy.store(name(&ask.flow), Ordering::Relaxed);
+                    self.greedy_wait_ns.store(wait_ns, Ordering::Relaxed);
+                    (job, Why::Full)
+                }
+            };
+            refusals.push((job, Refused { why, retry_after }));
         }
-        state.jobs.extend(jobs.drain(..));
-        let calls = state.calls();
-        drop(state);
-        self.ring(calls);
+        self.release(state);
+        for (_, refused) in refusals {
+            self.counters.refused(refused.why);
+        }
     }
 
-    /// Moves the first job to `batch`, and those behind it up to `max` in all, for as long as they go
-    /// with the first. Waits for the first; false when there are no more and will be none. `had` is how
-    /// many the worker has had in hand.
+    /// Takes the job whose turn it is, and those after it up to `max` in all, for as long as they go with the
+    /// first and may be in work together. Waits for the first; false when there are no more and will be none.
+    /// `done` is how many the worker has had in hand.
     pub(super) fn take(
         &self,
         batch: &mut Vec<J>,
         max: usize,
-        had: usize,
+        done: usize,
         goes_with: impl Fn(&J, &J) -> bool,
+        refusals: &mut Refusals<J>,
     ) -> bool {
+        let begin = batch.len();
         let mut state = self.state.lock();
-        if state.jobs.is_empty() && !state.closed {
-            drop(state);
-            // The last job is not to lie on the stack for as long as no other comes.
-            reactor::wipe_stack();
-            state = self.state.lock();
-            let mut yields = if had < LANE_BUSY_BATCH_MIN { 0 } else { LANE_YIELDS };
-            while yields > 0 && state.jobs.is_empty() && !state.closed {
-                yields -= 1;
-                drop(state);
-                thread::yield_now();
-                state = self.state.lock();
+        state.in_work -= done;
+        state = self.wait_for_a_job(state, done);
+        loop {
+            let now = clock::now();
+            while batch.len() - begin < max && state.may_take(self.admission.window()) {
+                let next = state.turns.peek().expect("something may be taken");
+                if batch.get(begin).is_some_and(|first| !goes_with(first, next)) {
+                    break;
+                }
+                let waiting = state.turns.pop().expect("it was there just now");
+                self.counters
+                    .waited(waiting.flow.class, now.saturating_duration_since(waiting.since));
+                match self.in_vain(&waiting, now) {
+                    Some(refused) => refusals.push((waiting.job, refused)),
+                    None => {
+                        state.in_work += 1;
+                        batch.push(waiting.job);
+                    }
+                }
             }
-        }
-        while state.jobs.is_empty() {
-            if state.closed {
+            if batch.len() > begin || !refusals.is_empty() {
+                break;
+            }
+            if state.is_over() {
                 return false;
             }
-            state.resting += 1;
-            while !state.called && !state.closed {
-                self.bell.wait(&mut state);
-            }
-            match std::mem::take(&mut state.called) {
-                // Whoever called has counted it out.
-                true => {}
-                false => state.resting -= 1,
-            }
+            state = self.sleep(state);
         }
-        let begin = batch.len();
-        while batch.len() - begin < max
-            && state
-                .jobs
-                .front()
-                .is_some_and(|next| batch.get(begin).is_none_or(|first| goes_with(first, next)))
-        {
-            batch.extend(state.jobs.pop_front());
+        self.release(state);
+        self.counters.taken((batch.len() - begin) as u64);
+        for (_, refused) in refusals.iter() {
+            self.counters.refused(refused.why);
         }
-        let calls = state.calls();
-        drop(state);
-        self.vacate(batch.len() - begin);
-        self.ring(calls);
         true
     }
 
-    /// The first job, if there is one.
-    pub(super) fn take_queued(&self) -> Option<J> {
+    /// The job whose turn it is, if it may be taken now. `done` as for [`take`](Self::take). A job that has waited
+    /// in vain is not told apart: whoever asks in this way looks at its deadline.
+    pub(super) fn try_take(&self, done: usize) -> Option<J> {
         let mut state = self.state.lock();
-        let job = state.jobs.pop_front();
-        let calls = state.calls();
-        drop(state);
-        self.vacate(usize::from(job.is_some()));
-        self.ring(calls);
-        job
+        state.in_work -= done;
+        let waiting = match state.may_take(self.admission.window()) {
+            true => state.turns.pop(),
+            false => None,
+        };
+        state.in_work += usize::from(waiting.is_some());
+        self.release(state);
+        let Waiting { job, since, flow, .. } = waiting?;
+        self.counters.waited(flow.class, clock::since(since));
+        self.counters.taken(1);
+        Some(job)
     }
 
     /// A worker begins. Nothing is queued before the first has.
@@ -165,44 +223,131 @@ impl<J> Queue<J> {
         state.workers -= 1;
         if state.workers == 0 {
             self.deserted.store(true, Ordering::Relaxed);
-            let jobs = std::mem::take(&mut state.jobs);
+            let jobs = state.turns.drain();
             // Their tickets answer for them, and may call on anything.
             drop(state);
             drop(jobs);
             return;
         }
-        // It may have been the one who was called.
-        let calls = state.calls();
-        drop(state);
-        self.ring(calls);
+        // It may have been the one who was woken.
+        self.release(state);
+    }
+
+    /// Jobs that were taken are done.
+    pub(super) fn finish(&self, jobs: usize) {
+        if jobs > 0 {
+            let mut state = self.state.lock();
+            state.in_work -= jobs;
+            self.release(state);
+        }
     }
 
     /// Nobody submits any more: workers end when the queue is empty.
     pub(super) fn close(&self) {
-        self.state.lock().closed = true;
-        self.bell.notify_all();
+        let mut state = self.state.lock();
+        state.closed = true;
+        self.release(state);
     }
 
-    /// Jobs have left their places.
-    fn vacate(&self, places: usize) {
-        self.reserved.fetch_sub(places, Ordering::Relaxed);
+    fn wait_for_a_job<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State<J>>,
+        done: usize,
+    ) -> MutexGuard<'s, State<J>> {
+        let may_go_on =
+            |state: &State<J>| state.may_take(self.admission.window()) || state.is_over();
+        if may_go_on(&state) {
+            return state;
+        }
+        // Others may wait for what this one has done.
+        self.release(state);
+        // The last job is not to lie on the stack for as long as no other comes.
+        reactor::wipe_stack();
+        state = self.state.lock();
+        let mut yields = if done < LANE_BUSY_BATCH_MIN { 0 } else { LANE_YIELDS };
+        while yields > 0 && !may_go_on(&state) {
+            yields -= 1;
+            drop(state);
+            thread::yield_now();
+            state = self.state.lock();
+        }
+        state
     }
 
-    fn ring(&self, calls: bool) {
-        if calls {
-            self.bell.notify_one();
+    fn sleep<'s>(&'s self, mut state: MutexGuard<'s, State<J>>) -> MutexGuard<'s, State<J>> {
+        state.sleeping += 1;
+        while !state.woken && !state.is_over() {
+            self.wakeup.wait(&mut state);
+        }
+        match std::mem::take(&mut state.woken) {
+            // Whoever woke it has counted it out.
+            true => {}
+            false => state.sleeping -= 1,
+        }
+        state
+    }
+
+    /// Whether a job that comes now can be done in time. One that begins at once is let through whatever was measured:
+    /// whoever works on it sees better whether its time suffices.
+    fn is_in_time(&self, state: &State<J>, ask: &Ask, pace: Pace, now: Instant) -> bool {
+        if state.turns.is_empty() && state.in_work < self.admission.window() {
+            return true;
+        }
+        let left = ask.deadline.map_or(Duration::MAX, |by| by.saturating_duration_since(now));
+        let done_in = self.wait(state, ask, pace).saturating_add(pace.work(ask.units.get()));
+        done_in <= left.min(self.admission.wait_max())
+    }
+
+    /// How long a job that comes now waits; no more than is of interest.
+    fn wait(&self, state: &State<J>, ask: &Ask, pace: Pace) -> Duration {
+        let most = pace.units_in(self.admission.wait_max());
+        pace.time_of(state.in_work as u64 + state.turns.units_before(ask, most))
+    }
+
+    /// Whether a job has waited longer than any should: work has become slower since it came. To begin it now
+    /// would answer it later than was promised.
+    fn in_vain(&self, waiting: &Waiting<J>, now: Instant) -> Option<Refused> {
+        let waited = now.saturating_duration_since(waiting.since);
+        (waited > self.admission.wait_max())
+            .then_some(Refused { why: Why::Stale, retry_after: self.admission.wait_max() })
+    }
+
+    /// Releases the lock, and wakes a worker if there is one to be woken; all of them when their work is over.
+    fn release(&self, mut state: MutexGuard<'_, State<J>>) {
+        let (wakes, is_over) = (state.wakes(self.admission.window()), state.is_over());
+        self.waiting.store(state.turns.len(), Ordering::Relaxed);
+        self.counters.parties(state.turns.parties());
+        drop(state);
+        if is_over {
+            self.wakeup.notify_all();
+        } else if wakes {
+            self.wakeup.notify_one();
         }
     }
 }
 
 impl<J> State<J> {
-    /// Whether a worker is to be called now; it then counts as called.
-    fn calls(&mut self) -> bool {
-        let calls = !self.jobs.is_empty() && self.resting > 0 && !self.called;
-        if calls {
-            self.called = true;
-            self.resting -= 1;
-        }
-        calls
+    fn may_take(&self, window: usize) -> bool {
+        !self.turns.is_empty() && self.in_work < window
     }
+
+    /// Nothing waits, and nothing will.
+    fn is_over(&self) -> bool {
+        self.closed && self.turns.is_empty()
+    }
+
+    /// Whether a worker is to be woken now; it then counts as woken.
+    fn wakes(&mut self, window: usize) -> bool {
+        let wakes = self.may_take(window) && self.sleeping > 0 && !self.woken;
+        if wakes {
+            self.woken = true;
+            self.sleeping -= 1;
+        }
+        wakes
+    }
+}
+
+/// A flow in eight bytes.
+fn name(flow: &Flow) -> u64 {
+    flow.child ^ flow.parent.rotate_left(32) ^ flow.class as u64
 }

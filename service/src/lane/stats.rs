@@ -1,14 +1,16 @@
 //! The figures of a lane.
 
 use std::{
-    fmt,
+    array, fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use super::LaneOptions;
+use super::{Class, LaneOptions, Why};
+use crate::metrics::LATENCY_BUCKETS_SECONDS;
 
 /// Counters that only grow; what is queued and in work are differences between them.
 ///
@@ -20,25 +22,37 @@ pub(super) struct Counters {
     queue: usize,
     threads: usize,
     submitted: AtomicU64,
-    rejected: AtomicU64,
+    refused: [AtomicU64; Why::ALL.len()],
     taken: AtomicU64,
     finished: AtomicU64,
     panics: AtomicU64,
     threads_ended: AtomicU64,
+    parties: AtomicUsize,
+    waits: [Waits; Class::ALL.len()],
+}
+
+/// How long jobs of a class waited: a count for each bucket and one for what is longer than all of them, and the
+/// sum.
+#[derive(Debug, Default)]
+struct Waits {
+    counts: [AtomicU64; LATENCY_BUCKETS_SECONDS.len() + 1],
+    sum_ns: AtomicU64,
 }
 
 impl Counters {
-    pub(super) const fn new(options: &LaneOptions) -> Self {
+    pub(super) fn new(options: &LaneOptions) -> Self {
         Self {
             name: options.name,
             queue: options.queue.get(),
             threads: options.threads.get(),
             submitted: AtomicU64::new(0),
-            rejected: AtomicU64::new(0),
+            refused: Default::default(),
             taken: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             threads_ended: AtomicU64::new(0),
+            parties: AtomicUsize::new(0),
+            waits: Default::default(),
         }
     }
 
@@ -46,8 +60,8 @@ impl Counters {
         self.submitted.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn rejected(&self) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn refused(&self, why: Why) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn taken(&self, jobs: u64) {
@@ -58,11 +72,28 @@ impl Counters {
         self.finished.fetch_add(jobs, Ordering::Relaxed);
     }
 
+    /// How many parties have jobs in the queue.
+    pub(super) fn parties(&self, count: usize) {
+        // Read first: a store would pull the cache line over for nothing.
+        if self.parties.load(Ordering::Relaxed) != count {
+            self.parties.store(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn waited(&self, class: Class, time: Duration) {
+        let waits = &self.waits[class as usize];
+        let seconds = time.as_secs_f64();
+        let bucket = LATENCY_BUCKETS_SECONDS.partition_point(|&bound| bound < seconds);
+        waits.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        waits.sum_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
     /// Jobs that wait for a worker. What follows is read first, so that a difference cannot come out negative by a job
     /// that moves on in between.
     pub(super) fn queued(&self) -> u64 {
         let taken = self.taken.load(Ordering::Relaxed);
-        let rejected = self.rejected.load(Ordering::Relaxed);
+        let rejected = self.rejected();
         let submitted = self.submitted.load(Ordering::Relaxed);
         submitted.saturating_sub(rejected).saturating_sub(taken)
     }
@@ -73,6 +104,10 @@ impl Counters {
 
     pub(super) fn thread_ended(&self) {
         self.threads_ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn rejected(&self) -> u64 {
+        self.refused.iter().map(|refused| refused.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -91,6 +126,22 @@ impl LaneStats {
         self.0.name
     }
 
+    /// Jobs refused for this reason since the start.
+    #[must_use]
+    pub fn refused(&self, why: Why) -> u64 {
+        self.0.refused[why as usize].load(Ordering::Relaxed)
+    }
+
+    /// How long jobs of a class have waited until they were taken.
+    #[must_use]
+    pub fn waits(&self, class: Class) -> LaneWaits {
+        let Waits { counts, sum_ns } = &self.0.waits[class as usize];
+        LaneWaits {
+            counts: array::from_fn(|bucket| counts[bucket].load(Ordering::Relaxed)),
+            sum: Duration::from_nanos(sum_ns.load(Ordering::Relaxed)),
+        }
+    }
+
     /// The figures now. Each is exact; read one after the other, they may be of slightly different
     /// moments.
     #[must_use]
@@ -100,7 +151,7 @@ impl LaneStats {
         // that moves on in between.
         let finished = counters.finished.load(Ordering::Relaxed);
         let taken = counters.taken.load(Ordering::Relaxed);
-        let rejected = counters.rejected.load(Ordering::Relaxed);
+        let rejected = counters.rejected();
         let submitted = counters.submitted.load(Ordering::Relaxed);
         let threads_ended = counters.threads_ended.load(Ordering::Relaxed);
         LaneSnapshot {
@@ -112,6 +163,7 @@ impl LaneStats {
             finished,
             rejected,
             panics: counters.panics.load(Ordering::Relaxed),
+            parties: counters.parties.load(Ordering::Relaxed),
         }
     }
 }
@@ -131,14 +183,25 @@ pub struct LaneSnapshot {
     pub threads: u64,
     /// Jobs that wait for a worker.
     pub queued: u64,
-    /// Jobs that a worker has taken, and has not yet come back for more.
+    /// Jobs that a worker has taken and that are not done.
     pub in_work: u64,
-    /// Jobs accepted since the start.
+    /// Jobs accepted since the start, but for those that had to go afterwards.
     pub accepted: u64,
     /// Jobs that a worker has taken and left behind since the start, panicked ones among them.
     pub finished: u64,
-    /// Jobs refused since the start.
+    /// Jobs refused since the start, for whatever reason.
     pub rejected: u64,
     /// Panics of workers since the start.
     pub panics: u64,
+    /// Parties (addresses, or /48 networks) that have jobs in the queue.
+    pub parties: usize,
+}
+
+/// How long jobs have waited: see [`LATENCY_BUCKETS_SECONDS`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneWaits {
+    /// For each bucket how many fell into it and into none before; at the end those beyond all.
+    pub counts: [u64; LATENCY_BUCKETS_SECONDS.len() + 1],
+    /// All waits together.
+    pub sum: Duration,
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::{Inbox, LaneOptions, Niceness, queue::Queue, stats::Counters};
+use super::{Inbox, Job, LaneOptions, Niceness, queue::Queue, stats::Counters};
 use crate::sparing;
 
 /// The threads of a lane, to be waited for after its last [`Lane`](super::Lane) is dropped.
@@ -32,7 +32,7 @@ impl Workers {
         worker: &Arc<W>,
     ) -> io::Result<Self>
     where
-        J: Send + 'static,
+        J: Job,
         W: Fn(&mut Inbox<J>) + Send + Sync + 'static,
     {
         let (alive, ended) = bounded(0);
@@ -111,7 +111,7 @@ impl<J> Drop for Place<J> {
     }
 }
 
-impl<J, W: Fn(&mut Inbox<J>)> Thread<J, W> {
+impl<J: Job, W: Fn(&mut Inbox<J>)> Thread<J, W> {
     fn run(self) {
         give_way(self.counters.name, self.niceness);
         while self.work() == Then::StartAgain {}

@@ -24,8 +24,8 @@ pub use prometheus_client::metrics::{
     counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
 };
 
-use crate::lane::{LaneSnapshot, LaneStats};
-use observed::{Observed, Reader, Series};
+use crate::lane::{Class, LaneSnapshot, LaneStats, LaneWaits, Why};
+use observed::{Distribution, Observed, Reader, Series};
 
 /// The media type of [`Registry::encode`] (OpenMetrics 1.0, section "Overall Structure").
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -150,6 +150,17 @@ impl Registry {
             let stats = stats.clone();
             self.observe_counter(name, help, &labels, move || read(&stats.snapshot()));
         }
+        for why in Why::ALL {
+            let (stats, labels) = (stats.clone(), [labels[0], ("reason", why.name())]);
+            let help = "Jobs refused, by reason";
+            self.observe_counter("lane_refused_jobs", help, &labels, move || stats.refused(why));
+        }
+        for class in Class::ALL {
+            let (stats, labels) = (stats.clone(), [labels[0], ("class", class.name())]);
+            let reader = Reader::Histogram(Box::new(move || distribution(&stats.waits(class))));
+            let help = "How long jobs waited until a worker took them, by class";
+            self.observe("lane_wait_seconds", help, Series::new(&labels, reader));
+        }
     }
 
     /// Everything as OpenMetrics text, to be sent as [`CONTENT_TYPE`].
@@ -189,7 +200,10 @@ impl Registry {
 /// Name, help and value of what is shown of a lane.
 type LaneFigure<T> = (&'static str, &'static str, fn(&LaneSnapshot) -> T);
 
-const LANE_GAUGES: [LaneFigure<f64>; 4] = [
+const LANE_GAUGES: [LaneFigure<f64>; 5] = [
+    ("lane_waiting_networks", "Addresses, or /48 networks, that have jobs waiting", |lane| {
+        lane.parties as f64
+    }),
     ("lane_queued_jobs", "Jobs that wait for a worker", |lane| lane.queued as f64),
     ("lane_queue_capacity_jobs", "Most jobs that may wait", |lane| lane.queue_capacity as f64),
     ("lane_in_work_jobs", "Jobs that a worker has taken", |lane| lane.in_work as f64),
@@ -197,8 +211,8 @@ const LANE_GAUGES: [LaneFigure<f64>; 4] = [
 ];
 
 const LANE_COUNTERS: [LaneFigure<u64>; 3] = [
-    ("lane_accepted_jobs", "Jobs accepted", |lane| lane.accepted),
-    ("lane_rejected_jobs", "Jobs refused: lane full or closed", |lane| lane.rejected),
+    ("lane_accepted_jobs", "Jobs accepted, and not refused afterwards", |lane| lane.accepted),
+    ("lane_rejected_jobs", "Jobs refused, for whatever reason", |lane| lane.rejected),
     ("lane_panics", "Panics of workers", |lane| lane.panics),
 ];
 
@@ -206,6 +220,11 @@ const LANE_COUNTERS: [LaneFigure<u64>; 3] = [
 pub trait Labels: EncodeLabelSet + Clone + Debug + Hash + Eq + Send + Sync + 'static {}
 
 impl<L: EncodeLabelSet + Clone + Debug + Hash + Eq + Send + Sync + 'static> Labels for L {}
+
+fn distribution(waits: &LaneWaits) -> Distribution {
+    let bounds = LATENCY_BUCKETS_SECONDS.into_iter().chain([f64::INFINITY]);
+    Distribution { buckets: bounds.zip(waits.counts).collect(), sum: waits.sum.as_secs_f64() }
+}
 
 fn latency_histogram() -> Histogram {
     Histogram::new(LATENCY_BUCKETS_SECONDS)

@@ -34,6 +34,14 @@ pub(super) struct Series {
 pub(super) enum Reader {
     Counter(Box<dyn Fn() -> u64 + Send + Sync>),
     Gauge(Box<dyn Fn() -> f64 + Send + Sync>),
+    Histogram(Box<dyn Fn() -> Distribution + Send + Sync>),
+}
+
+/// What a histogram shows: how many values there are up to each bound and above the one before it, the last bound
+/// being infinite, and their sum.
+pub(super) struct Distribution {
+    pub(super) buckets: Vec<(f64, u64)>,
+    pub(super) sum: f64,
 }
 
 impl Observed {
@@ -45,9 +53,8 @@ impl Observed {
         let mut metrics = self.metrics.lock();
         match metrics.iter_mut().find(|metric| metric.name == name) {
             Some(metric) => {
-                let same =
-                    metric.series.iter().all(|other| other.is_counter() == series.is_counter());
-                assert!(same, "{name} is a counter or a gauge, not both");
+                let same = metric.series[0].metric_type().as_str() == series.metric_type().as_str();
+                assert!(same, "{name} is of one type");
                 metric.series.push(series);
             }
             None => {
@@ -65,12 +72,12 @@ impl Series {
         Self { labels, reader }
     }
 
-    const fn is_counter(&self) -> bool {
-        matches!(self.reader, Reader::Counter(_))
-    }
-
-    fn metric_type(&self) -> MetricType {
-        if self.is_counter() { MetricType::Counter } else { MetricType::Gauge }
+    const fn metric_type(&self) -> MetricType {
+        match self.reader {
+            Reader::Counter(_) => MetricType::Counter,
+            Reader::Gauge(_) => MetricType::Gauge,
+            Reader::Histogram(_) => MetricType::Histogram,
+        }
     }
 }
 
@@ -96,6 +103,11 @@ impl Series {
         match &self.reader {
             Reader::Counter(read) => encoder.encode_counter::<NoLabelSet, _, f64>(&read(), None),
             Reader::Gauge(read) => encoder.encode_gauge(&read()),
+            Reader::Histogram(read) => {
+                let Distribution { buckets, sum } = read();
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+            }
         }
     }
 }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use super::*;
-use crate::lane::{Inbox, Lane, LaneOptions};
+use crate::lane::{Inbox, Job, Lane, LaneOptions};
+
+impl Job for () {}
 
 /// The metrics of the test itself, without those of the process.
 fn check(registry: &Registry, expected: &str) {
@@ -139,7 +141,7 @@ fn a_lane_is_observed_under_its_name() {
     let size = NonZeroUsize::new(4).expect("not zero");
     let options = LaneOptions::new("heavy", NonZeroUsize::MIN, size).expect("a lane");
     let (lane, workers) =
-        Lane::start(options, |inbox: &mut Inbox<()>| while inbox.recv().is_some() {})
+        Lane::start(&options, |inbox: &mut Inbox<()>| while inbox.recv().is_some() {})
             .expect("a thread");
     let mut registry = Registry::new("test");
     registry.observe_lane(&lane.stats());

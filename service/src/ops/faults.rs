@@ -66,9 +66,7 @@ impl Faults {
             ),
             _ => return,
         };
-        if let Some(withheld) = sparing.admit() {
-            tracing::info!(listener = self.0.listener, %peer, withheld, "{what}");
-        }
+        crate::sparing!(by sparing, INFO, listener = self.0.listener, %peer, "{what}");
     }
 
     /// How often there was this reason.

@@ -2,10 +2,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use service::lane::{Admission, Wake};
 use subtle::ConstantTimeEq as _;
 
 use super::*;
-use crate::credentials::{HashEngine, Params, Password, Salt};
+use crate::accounts::InternalError;
+use crate::accounts::testing::hash_seconds;
+use crate::credentials::HashEngine;
 
 fn patient() -> Instant {
     clock::now() + Duration::from_secs(60)
@@ -24,11 +27,16 @@ fn hashers() -> (Hashers, Pool<ArenaManager>) {
 fn hashers_with(arenas: usize) -> (Hashers, Pool<ArenaManager>) {
     let config = pool::Config::new(arenas).unwrap().without_liveness_check();
     let arenas = Pool::new(ArenaManager::new(HashEngine::Simd, params()), config);
-    let callers = NonZeroUsize::new(8).unwrap();
-    (
-        Hashers::start(arenas.clone(), NonZeroUsize::MIN, callers, Niceness::default()).unwrap(),
-        arenas,
-    )
+    let (threads, callers) = (NonZeroUsize::MIN, NonZeroUsize::new(8).unwrap());
+    let admission = Admission::new(Duration::from_secs(1), threads);
+    let options = HashersOptions {
+        arenas: arenas.clone(),
+        annex: Annex::new(HashEngine::Simd),
+        threads,
+        callers,
+        pace: Arc::new(HashPace::new(threads, admission, hash_seconds())),
+    };
+    (Hashers::start(options).unwrap(), arenas)
 }
 
 fn unknown<T>(work: impl FnOnce(&mut Arena) -> T + Send + 'static) -> Work<T> {
@@ -67,7 +75,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
                 goes.recv().unwrap();
                 (was_clean, !arena.is_wiped())
             });
-            hashers.run(patient(), work)
+            hashers.run(Flow::ONE, patient(), work)
         });
         begins.recv().unwrap();
         let second = scope.spawn(|| {
@@ -76,9 +84,9 @@ fn an_arena_is_clean_unless_a_hash_waits() {
                 hash_a_password(arena);
                 was_clean
             });
-            hashers.run(patient(), work)
+            hashers.run(Flow::ONE, patient(), work)
         });
-        while hashers.stats().snapshot().queued == 0 {
+        while hashers.stats()[0].snapshot().queued == 0 {
             thread::yield_now();
         }
         go.send(()).unwrap();
@@ -96,7 +104,7 @@ fn an_arena_is_clean_unless_a_hash_waits() {
 fn a_hash_that_comes_too_late_is_not_begun() {
     let (hashers, arenas) = hashers();
     let check = |deadline| {
-        let outcome = hashers.run(deadline, unknown(|_| ()));
+        let outcome = hashers.run(Flow::ONE, deadline, unknown(|_| ()));
         assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
     };
     check(clock::now());
@@ -104,7 +112,7 @@ fn a_hash_that_comes_too_late_is_not_begun() {
     check(clock::now() + Duration::from_millis(20));
     drop(only_one);
     assert_eq!(hashers.begun(), 0);
-    hashers.run(patient(), unknown(hash_a_password)).unwrap();
+    hashers.run(Flow::ONE, patient(), unknown(hash_a_password)).unwrap();
 }
 
 #[test]
@@ -115,30 +123,33 @@ fn a_panic_is_told_and_costs_its_hash_only() {
             hash_a_password(arena);
             panic!("of the test");
         });
-        let outcome = hashers.run(patient(), work);
+        let outcome = hashers.run(Flow::ONE, patient(), work);
         let outcome: Answer<()> = outcome;
         let dropped = AccountError::Internal(InternalError::Dropped);
         assert_eq!(format!("{outcome:?}"), format!("{:?}", Err::<(), _>(dropped)));
     }
-    assert!(hashers.run(patient(), unknown(|arena| arena.is_wiped())).unwrap(), "another arena");
+    assert!(
+        hashers.run(Flow::ONE, patient(), unknown(|arena| arena.is_wiped())).unwrap(),
+        "another arena"
+    );
     assert!(arenas.acquire(patient()).unwrap().is_wiped());
 }
 
 #[test]
 fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
     let (hashers, _arenas) = hashers();
-    let bell = Arc::new(Counter::default());
+    let sleeper = Arc::new(Counter::default());
     let check = |deadline, work: fn(&mut Arena), expected: &str| {
         let (told, tells) = mpsc::channel();
-        let call = Call(Arc::clone(&bell) as Arc<dyn Bell>);
-        let rung = bell.0.load(Ordering::Relaxed);
-        hashers.submit(deadline, unknown(work), move |outcome| {
+        let wakeup = Wakeup::of(Arc::clone(&sleeper) as Arc<dyn Wake>);
+        let woken = sleeper.0.load(Ordering::Relaxed);
+        hashers.submit(Flow::ONE, deadline, unknown(work), move |outcome| {
             told.send(outcome).unwrap();
-            call
+            wakeup
         });
         let outcome: Answer<()> = tells.recv_timeout(Duration::from_secs(60)).unwrap();
         assert_eq!(format!("{outcome:?}"), expected);
-        while bell.0.load(Ordering::Relaxed) == rung {
+        while sleeper.0.load(Ordering::Relaxed) == woken {
             thread::yield_now();
         }
         assert!(hashers.is_free(), "it is not wanted any more");
@@ -149,58 +160,132 @@ fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
     check(patient(), hash_a_password, "Ok(())");
 }
 
-/// Counts how often it is rung.
+/// Counts how often it is woken.
 #[derive(Default)]
 struct Counter(AtomicUsize);
 
-impl Bell for Counter {
-    fn ring(&self) {
+impl Wake for Counter {
+    fn wake(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-#[test]
-fn callers_are_called_together_but_never_wait_for_a_hash_that_may_be_long() {
-    const THREADS: u64 = 3;
-    let (bell, calls) = (Arc::new(Counter::default()), Calls::among(THREADS));
-    let task = |is_usual| {
-        let post = |bell| Call(bell);
-        let bell: Arc<Counter> = Arc::default();
-        let job = if is_usual {
-            let password = Arc::new(Password::for_login("correct horse").unwrap());
-            let post = Box::new(move |_: Answer<HashOutcome>| post(bell));
-            Job::Usual(Usual { password, salt: Salt([7; 16]), params: params(), post })
-        } else {
-            Job::Unknown(Box::new(move |_: Answer<&mut Arena>| post(bell)))
+/// A task of a random row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Usual,
+    /// Its time is over when the thread comes to it.
+    Late,
+    Unknown,
+    Panicking,
+    Dear,
+}
+
+const KINDS: [Kind; 5] = [Kind::Usual, Kind::Late, Kind::Unknown, Kind::Panicking, Kind::Dear];
+
+/// Has a row of tasks wait for the only thread, which then comes to all of them. Whoever waits for one of them is woken,
+/// whatever those before and behind it are.
+fn check_wakeups(row: &[Kind], arenas: usize) {
+    let clock = clock::Movable::stopped();
+    let (hashers, _arenas) = hashers_with(arenas);
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel();
+    let sleeper = Arc::new(Counter::default());
+    let submit = |deadline, work: Work<()>| {
+        let wakeup = Wakeup::of(Arc::clone(&sleeper) as Arc<dyn Wake>);
+        hashers.submit(Flow::ONE, deadline, work, move |_| wakeup);
+    };
+    submit(
+        patient(),
+        usual(move |_| {
+            begun.send(()).unwrap();
+            goes.recv().unwrap();
+        }),
+    );
+    begins.recv().unwrap();
+    let soon = clock::now() + Duration::from_millis(1);
+    for kind in row {
+        let work = match kind {
+            Kind::Usual | Kind::Late => usual(|_| ()),
+            Kind::Unknown => unknown(|_| ()),
+            Kind::Panicking => usual(|_| panic!("of the test")),
+            Kind::Dear => Work::Dear { need: Need::Nothing, work: Box::new(|_| ()) },
         };
-        Task { deadline: patient(), job }
-    };
-    let call = || Call(Arc::clone(&bell) as Arc<dyn Bell>);
-    let has_rung = |rung: usize| assert_eq!(bell.0.load(Ordering::Relaxed), rung);
-    let (usual, unknown) = (task(true), task(false));
-    let add = |is_usual, next: Option<&Task>, queued, rung: usize| {
-        calls.add([call()], is_usual, next, queued);
-        has_rung(rung);
-    };
-    let enough = HASHES_CALLED_TOGETHER;
-    (1..enough).for_each(|_| add(true, Some(&usual), THREADS, 0));
-    add(true, Some(&usual), THREADS, enough);
-    add(true, Some(&usual), THREADS, enough);
-    add(true, None, 0, enough + 2);
-    add(true, Some(&usual), THREADS, enough + 2);
-    add(true, Some(&unknown), THREADS, enough + 4);
-    // It may hold the annex.
-    add(false, Some(&usual), THREADS, enough + 5);
-    add(true, Some(&usual), THREADS, enough + 5);
-    // A thread would soon have nothing to do.
-    add(true, Some(&usual), THREADS - 1, enough + 7);
-    // Two that were hashed together.
-    for _ in 2..=enough / 2 {
-        calls.add([call(), call()], true, Some(&usual), THREADS);
-        has_rung(enough + 7);
+        submit(if *kind == Kind::Late { soon } else { patient() }, work);
     }
-    calls.add([call(), call()], true, Some(&usual), THREADS);
-    has_rung(2 * enough + 7);
+    clock.advance(Duration::from_millis(2));
+    go.send(()).unwrap();
+    // This thread's clock stands still.
+    let (all, waiter) = mpsc::channel();
+    let (expected, watched) = (1 + row.len(), Arc::clone(&sleeper));
+    thread::spawn(move || {
+        while watched.0.load(Ordering::Relaxed) < expected && Arc::strong_count(&watched) > 1 {
+            thread::yield_now();
+        }
+        let _ = all.send(());
+    });
+    let woken = waiter.recv_timeout(Duration::from_secs(20));
+    assert!(woken.is_ok(), "somebody is not woken: {row:?}");
+    assert_eq!(sleeper.0.load(Ordering::Relaxed), 1 + row.len(), "each once: {row:?}");
+}
+
+#[test]
+fn nobody_waits_for_a_wakeup_that_is_held_back() {
+    use Kind::{Late, Panicking, Usual};
+    check_wakeups(&[Usual, Late, Late, Late], 2);
+    check_wakeups(&[Usual, Late, Late], 1);
+    check_wakeups(&[Late, Late, Late], 1);
+    check_wakeups(&[Usual, Usual, Panicking, Late], 2);
+}
+
+#[test]
+fn whatever_waits_behind_it_everybody_is_woken() {
+    for seed in 0..300_u64 {
+        let mut chance = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut below = |bound: u64| {
+            // An LCG (Knuth, The Art of Computer Programming, volume 2, section 3.3.4).
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from((chance >> 33) % bound).unwrap()
+        };
+        let row: Vec<_> = (0..=below(7)).map(|_| KINDS[below(5)]).collect();
+        check_wakeups(&row, 1 + below(2));
+    }
+}
+
+#[test]
+fn dear_hashes_have_few_places_and_leave_the_others_alone() {
+    let (hashers, _arenas) = hashers();
+    let (begun, begins) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let (told, tells) = mpsc::channel();
+    let dear = |work: Box<UnknownWork<()>>| Work::Dear { need: Need::Nothing, work };
+    let submit = |number: usize, work| {
+        let told = told.clone();
+        hashers.submit(Flow::ONE, patient(), dear(work), move |outcome: Answer<()>| {
+            told.send((number, outcome.map_err(|error| error.to_string()))).unwrap();
+            Wakeup::of(Arc::new(Counter::default()))
+        });
+    };
+    submit(
+        0,
+        Box::new(move |_| {
+            begun.send(()).unwrap();
+            goes.recv().unwrap();
+        }),
+    );
+    begins.recv().unwrap();
+    let most = DEAR_HASHES_QUEUED_MAX.get();
+    (1..=most + 1).for_each(|number| submit(number, Box::new(|_| ())));
+    let (refused, why) = tells.recv_timeout(Duration::from_secs(20)).unwrap();
+    let retry_after = Duration::ZERO;
+    let overloaded = AccountError::Overloaded { retry_after }.to_string();
+    assert_eq!((refused, why), (most + 1, Err(overloaded)));
+    // Usual ones do not wait for it.
+    hashers.run(Flow::ONE, patient(), usual(|tag| assert!(tag.is_ok()))).unwrap();
+    go.send(()).unwrap();
+    let mut done: Vec<_> = (0..=most).map(|_| tells.recv().unwrap()).collect();
+    done.sort_unstable();
+    assert!(done.into_iter().eq((0..=most).map(|number| (number, Ok(())))));
 }
 
 /// Has the only thread of `hashers` busy until these wait for it, in this order, and gives what they come to.
@@ -223,13 +308,13 @@ fn in_a_row_from<T: Send + 'static>(
                 begun.send(()).unwrap();
                 goes.recv().unwrap();
             });
-            hashers.run(patient(), work).unwrap();
+            hashers.run(Flow::ONE, patient(), work).unwrap();
         });
         begins.recv().unwrap();
         let mut threads = Vec::new();
         for (before, (deadline, work)) in works.into_iter().enumerate() {
-            threads.push(scope.spawn(move || hashers.run(deadline, work)));
-            while hashers.stats().snapshot().queued <= before as u64 {
+            threads.push(scope.spawn(move || hashers.run(Flow::ONE, deadline, work)));
+            while hashers.stats()[0].snapshot().queued <= before as u64 {
                 thread::yield_now();
             }
         }
@@ -280,7 +365,8 @@ fn who_is_too_late_is_hashed_neither_alone_nor_beside() {
     let outcomes = in_a_row_from(soon, &hashers, works);
     let are_hashed: Vec<_> = outcomes.into_iter().map(|outcome| outcome.is_ok()).collect();
     assert_eq!(are_hashed, [true, false, false, true]);
-    assert_eq!((hashers.begun(), hashers.together()), (3, 0));
+    // Those who are not keep each other company.
+    assert_eq!((hashers.begun(), hashers.together()), (3, 2));
 }
 
 #[test]
@@ -352,18 +438,20 @@ fn a_panic_leaves_nobody_waiting_who_was_to_be_called_with_it() {
             begun.send(()).unwrap();
             goes.recv().unwrap();
         });
-        let outcome = first.run(patient(), work);
+        let outcome = first.run(Flow::ONE, patient(), work);
         done.send(outcome.is_ok()).unwrap();
     });
     begins.recv().unwrap();
-    thread::spawn(move || second.run(patient(), usual(|_| -> () { panic!("of the test") })));
-    while hashers.stats().snapshot().queued == 0 {
+    thread::spawn(move || {
+        second.run(Flow::ONE, patient(), usual(|_| -> () { panic!("of the test") }))
+    });
+    while hashers.stats()[0].snapshot().queued == 0 {
         thread::yield_now();
     }
     // One more, so that the first need not be called to bring the next; and it ends after the test.
     let (_hold, held) = mpsc::channel::<()>();
-    thread::spawn(move || third.run(patient(), usual(move |_| held.recv().is_ok())));
-    while hashers.stats().snapshot().queued == 1 {
+    thread::spawn(move || third.run(Flow::ONE, patient(), usual(move |_| held.recv().is_ok())));
+    while hashers.stats()[0].snapshot().queued == 1 {
         thread::yield_now();
     }
     go.send(()).unwrap();

@@ -1,5 +1,7 @@
 //! Many sessions of one user: listed, ended, capped, idle; and changed passwords.
 
+use service::lane::Flow;
+
 use super::*;
 use crate::sessions::SessionRules;
 use crate::work::{NewPassword, Origin};
@@ -82,8 +84,9 @@ fn a_changed_password_leaves_one_session_a_new_one() {
     let Fixture { accounts, .. } = &fixture;
     let first = fixture.token("ada", PASSWORD);
     let second = log_in(&fixture, "ada", PASSWORD);
-    let changed =
-        accounts.change_password(&change(&first, PASSWORD, NEW), patient(), &mut None).unwrap();
+    let changed = accounts
+        .change_password(&change(&first, PASSWORD, NEW), Flow::ONE, patient(), &mut None)
+        .unwrap();
     assert_eq!(changed.settles_in, rules().sessions.lease + LEASE_MARGIN);
     check_live(&fixture, &first, false);
     check_live(&fixture, &second, false);
@@ -100,19 +103,29 @@ fn a_password_is_changed_by_who_knows_it_and_to_what_is_allowed() {
     let fixture = Fixture::new();
     let token = fixture.token("ada", PASSWORD);
     let tried = |current, new| {
-        fixture.accounts.change_password(&change(&token, current, new), patient(), &mut None)
+        fixture.accounts.change_password(
+            &change(&token, current, new),
+            Flow::ONE,
+            patient(),
+            &mut None,
+        )
     };
     check_refused!(tried(WRONG, NEW), AccountError::PasswordWrong);
     check_refused!(tried(PASSWORD, "short"), AccountError::Password(_));
     check_refused!(tried(PASSWORD, "password1"), AccountError::Password(_));
     check_refused!(tried("", NEW), AccountError::Password(_));
     let over = clock::now();
-    let late = fixture.accounts.change_password(&change(&token, PASSWORD, NEW), over, &mut None);
+    let late = fixture.accounts.change_password(
+        &change(&token, PASSWORD, NEW),
+        Flow::ONE,
+        over,
+        &mut None,
+    );
     check_refused!(late, AccountError::TimedOut);
     check_live(&fixture, &token, true);
     fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is unchanged");
     let forged = change("gate_x", PASSWORD, NEW);
-    let refused = fixture.accounts.change_password(&forged, patient(), &mut None);
+    let refused = fixture.accounts.change_password(&forged, Flow::ONE, patient(), &mut None);
     check_refused!(refused, AccountError::SessionNotLive);
 }
 
@@ -128,7 +141,12 @@ fn of_many_changes_of_a_password_at_once_one_wins() {
                 let token = &token;
                 scope.spawn(move || {
                     let new = format!("{NEW} {racer}");
-                    accounts.change_password(&change(token, PASSWORD, &new), patient(), &mut None)
+                    accounts.change_password(
+                        &change(token, PASSWORD, &new),
+                        Flow::ONE,
+                        patient(),
+                        &mut None,
+                    )
                 })
             })
             .collect();

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use service::lane::Flow;
+
 use super::*;
 use crate::accounts::hashers::Work;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
@@ -94,8 +96,9 @@ fn without_time_a_budget_or_an_arena_nothing_is_hashed() {
         (UserId::new(user.user_id).unwrap(), Arc::new(Password::for_login(PASSWORD).unwrap()));
     let only_one = fixture.accounts.arenas.acquire(patient()).unwrap();
     thread::scope(|scope| {
-        let other = scope
-            .spawn(|| fixture.accounts.hashers.run(patient(), Work::Unknown(Box::new(|_| ()))));
+        let other = scope.spawn(|| {
+            fixture.accounts.hashers.run(Flow::ONE, patient(), Work::Unknown(Box::new(|_| ())))
+        });
         while fixture.accounts.hashers.is_free() {
             thread::yield_now();
         }

@@ -8,16 +8,12 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
-use pool::Manager as _;
-
 use crate::credentials::{
-    AnnexManager, Arena, ForeignHash, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord,
+    Annex, Arena, ForeignHash, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord,
     PepperKeyring, Salt, SecretKey, Work, WorkKind,
 };
 use crate::ids::UserId;
-use crate::limits::{
-    FRONT_TIME_DEFAULT, IMPORT_COST_BANDS, IMPORT_COST_SAMPLES, STORE_CALL_TIME_MAX,
-};
+use crate::limits::{FRONT_TIME_DEFAULT, IMPORT_COST_BANDS, IMPORT_COST_SAMPLES};
 
 /// Hashes that take well under a tenth of a second, for each function that is measured. The work of argon2 follows from a
 /// hash of ours.
@@ -163,8 +159,7 @@ pub(super) fn measure(
     let (user, hash) = (UserId::new(1)?, sample.parse::<ForeignHash>()?);
     let peppers = PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random()?));
     let record = PasswordRecord::import(user, &hash, &peppers)?;
-    let annex = AnnexManager::new(engine).connect(clock::now() + STORE_CALL_TIME_MAX)?;
-    let mut arena = annex.arena(record.need())?;
+    let mut arena = Annex::new(engine).arena(record.need())?;
     let took = median(|| {
         let _ = record.verify(user, &password, &peppers, &mut arena)?;
         Ok(())

@@ -6,12 +6,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::commands::export::Export;
 use crate::credentials::{
-    Annex, AnnexManager, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, SecretKey,
-    Verdict, Work, WorkKind,
+    Annex, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, SecretKey, Verdict, Work,
+    WorkKind,
 };
 use crate::ids::NodeId;
 use crate::store::{Operators as _, SqliteStore, UserProfile, Users as _};
-use pool::Manager as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,7 +88,7 @@ impl Place {
         let profile = self.store.user_profile(username, patient()).unwrap().unwrap();
         let record: PasswordRecord = profile.password_record.parse().unwrap();
         let user_id = UserId::new(profile.user_id).unwrap();
-        let annex: Annex = AnnexManager::new(HashEngine::Reference).connect(patient()).unwrap();
+        let annex = Annex::new(HashEngine::Reference);
         let mut arena = annex.arena(record.need()).unwrap();
         let password = Password::for_login(password).unwrap();
         record.verify(user_id, &password, &self.ring(), &mut arena).unwrap()

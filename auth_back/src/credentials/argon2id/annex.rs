@@ -4,21 +4,17 @@
 //! and our own from before `--argon2` was lowered. Each is converted at its user's next login, so
 //! there are fewer every day, and arenas of their size would be a waste for ever after.
 //!
-//! So the annex allocates for one hash and gives the memory back, and a [`pool::Pool`] of one
-//! permit lets nobody else do so meanwhile. Memory for hashing stays known at start: the arenas and
-//! one annex of [`ANNEX_KIB_MAX`]. The price is that these logins are served one after the other.
-
-use std::convert::Infallible;
-use std::time::Instant;
+//! So the annex allocates for one hash and gives the memory back. One thread has it, so nobody else does so
+//! meanwhile. Memory for hashing stays known at start: the arenas and one annex of [`ANNEX_KIB_MAX`]. The price is
+//! that these logins are served one after the other.
 
 use super::super::limits::ANNEX_KIB_MAX;
 use super::arena::Arena;
 use super::engine::{HashEngine, HashError};
 use super::params::Params;
 
-/// The permit to take memory for one hash at a time. Threads that hash use a copy; whoever has borrowed it must keep
-/// the loan until they have given the memory back.
-#[derive(Debug, Clone, Copy)]
+/// The right to take memory for one hash at a time.
+#[derive(Debug)]
 pub struct Annex {
     engine: HashEngine,
 }
@@ -35,13 +31,19 @@ pub enum Need {
 }
 
 impl Annex {
+    /// An annex whose argon2 is computed by `engine`. There is to be one.
+    #[must_use]
+    pub const fn new(engine: HashEngine) -> Self {
+        Self { engine }
+    }
+
     /// Memory for a hash that needs `need`; given back when the arena is dropped.
     ///
     /// # Errors
     ///
     /// [`HashError::ArenaTooSmall`] beyond [`ANNEX_KIB_MAX`], [`HashError::NoMemory`] when the
     /// allocator has no such room.
-    pub fn arena(self, need: Need) -> Result<Arena, HashError> {
+    pub fn arena(&self, need: Need) -> Result<Arena, HashError> {
         let kib = need.kib();
         if kib > ANNEX_KIB_MAX {
             let arena_kib = ANNEX_KIB_MAX as usize;
@@ -74,29 +76,6 @@ impl Need {
     }
 }
 
-/// Hands out the permit, from a [`pool::Pool`] of size one.
-#[derive(Debug, Clone, Copy)]
-pub struct AnnexManager {
-    engine: HashEngine,
-}
-
-impl AnnexManager {
-    /// An annex whose argon2 is computed by `engine`.
-    #[must_use]
-    pub fn new(engine: HashEngine) -> Self {
-        Self { engine }
-    }
-}
-
-impl pool::Manager for AnnexManager {
-    type Item = Annex;
-    type Error = Infallible;
-
-    fn connect(&self, _deadline: Instant) -> Result<Annex, Infallible> {
-        Ok(Annex { engine: self.engine })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +99,7 @@ mod tests {
 
     #[test]
     fn it_gives_what_was_asked_for_up_to_its_bound() {
-        let annex = Annex { engine: HashEngine::Reference };
+        let annex = Annex::new(HashEngine::Reference);
         let kib = |need| annex.arena(need).unwrap().kib();
         assert_eq!(kib(blocks(67)), 67);
         assert_eq!(kib(Need::Allocator(ANNEX_KIB_MAX)), ANNEX_KIB_MAX as usize);

@@ -34,7 +34,7 @@ mod engine;
 mod flavour;
 mod params;
 
-pub use annex::{Annex, AnnexManager, Need};
+pub use annex::{Annex, Need};
 pub use arena::{Arena, ArenaError, ArenaManager};
 pub use comparison::EngineFault;
 pub use engine::{HashEngine, HashError, Salt, Tag};

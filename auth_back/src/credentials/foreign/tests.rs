@@ -1,12 +1,11 @@
 //! Hashes by other implementations, and texts that are none.
 
 use super::*;
-use crate::credentials::argon2id::{AnnexManager, HashEngine};
+use crate::credentials::argon2id::{Annex, HashEngine};
 use crate::credentials::keyring::{KeyId, Keyring};
 use crate::credentials::limits::RECORD_LEN_MAX;
 use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring, SecretKey, Verdict};
 use crate::ids::UserId;
-use pool::Manager as _;
 use proptest::prelude::*;
 
 /// Made by other implementations; the file and the script beside it say which and how.
@@ -41,7 +40,7 @@ fn record(hash: &str) -> PasswordRecord {
 }
 
 fn verify(record: &PasswordRecord, password: &str, engine: HashEngine) -> Verdict {
-    let annex = AnnexManager::new(engine).connect(clock::now()).unwrap();
+    let annex = Annex::new(engine);
     let password = Password::for_login(password).unwrap();
     let mut arena = annex.arena(record.need()).unwrap();
     record.verify(user(), &password, &peppers(), &mut arena).unwrap()

@@ -44,9 +44,13 @@ fn input_pauses_at_the_bound_of_requests_in_work() {
 fn a_full_lane_refuses_at_once() {
     let mut bench = Bench::full();
     bench.send(&request(3, &Health));
+    bench.deliver();
     assert_eq!(bench.answers(), [(3, 503, "overloaded".to_owned())]);
+    // From here on it is known.
+    bench.send(&request(4, &Health));
+    assert_eq!(bench.answers(), [(4, 503, "overloaded".to_owned())]);
     bench.post.check_empty();
-    assert_eq!(bench.harness.shared().metrics.overloaded.get(), 1);
+    assert_eq!(bench.harness.shared().metrics.overloaded.get(), 2);
 
     // The refused one is not in work: two answers, and the connection is idle.
     for correlation in [1, 2] {

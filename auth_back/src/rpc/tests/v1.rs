@@ -63,8 +63,12 @@ fn authenticate_byte_by_byte_answers_with_the_token() {
         bench.send(&[*byte]);
     }
     let job = bench.heavy_job();
-    let outcome =
-        job.request.run(&fixture.accounts, crate::accounts::testing::patient(), &mut None);
+    let outcome = job.request.run(
+        &fixture.accounts,
+        job.flow,
+        crate::accounts::testing::patient(),
+        &mut None,
+    );
     let Ok(Done::Authenticated(opened)) = &outcome else { panic!("{outcome:?}") };
     let token = opened.token.expose().to_owned();
     bench.answer(job, outcome);

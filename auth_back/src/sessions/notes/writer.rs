@@ -7,15 +7,12 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use service::log::Sparing;
+use service::{rare, sparing};
 
 use super::{Batch, Notes};
 use crate::accounts::unix_ms;
 use crate::sessions::limits::{NOTES_RETRY_MAX, NOTES_RETRY_MIN, NOTES_WRITE_TIME_MAX};
 use crate::store::{Cause, Store, StoreError};
-
-/// A store that takes no writes would have each try write this line.
-static REFUSED: Sparing = Sparing::new();
 
 /// The thread.
 #[must_use = "stop it, or the last notes are lost"]
@@ -48,7 +45,12 @@ impl NoteWriter {
         }
         let lost = self.notes.pending();
         if lost > 0 {
-            tracing::warn!(lost, "not noted that sessions were in use; they may end early");
+            rare!(
+                "once, at the end",
+                WARN,
+                lost,
+                "not noted that sessions were in use; they may end early"
+            );
         }
     }
 }
@@ -68,12 +70,9 @@ fn run(store: &dyn Store, notes: &Notes, _running: Sender<()>) {
         if stop_by.is_some() && !matches!(wrote, Ok(true)) {
             return;
         }
-        if let Err(error) = &wrote
-            && let Some(withheld) = REFUSED.admit()
-        {
-            let waiting = notes.pending();
-            tracing::warn!(
-                %error, waiting, withheld,
+        if let Err(error) = &wrote {
+            sparing!(
+                WARN, %error, waiting = notes.pending(),
                 "the store does not take that sessions are in use; they are live all the same"
             );
         }
@@ -111,7 +110,7 @@ fn write(store: &dyn Store, batch: Batch<'_>, deadline: Instant) -> Result<(), S
             return batch.apart().into_iter().try_for_each(|alone| write(store, alone, deadline));
         }
         Err(error) => {
-            tracing::error!(%error, "the store cannot note that a session is in use");
+            sparing!(ERROR, %error, "the store cannot note that a session is in use");
             batch.given_up();
         }
     }

@@ -28,7 +28,8 @@ impl Checks {
             .map(|(correlation, (token, deadline))| {
                 let call = Call { correlation, message_type: MessageType::CheckSession };
                 let request = Request::CheckSession(Zeroizing::new((*token).to_owned()));
-                Job { request, deadline: *deadline, call, ticket: self.post.ticket(call) }
+                let ticket = self.post.ticket(call);
+                Job { request, deadline: *deadline, flow: Flow::ONE, call, ticket }
             })
             .collect();
         // As a lane does it: what a panic leaves is dropped.

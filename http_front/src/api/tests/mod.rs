@@ -10,12 +10,13 @@ mod sessions;
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use http1::{Connection, Shared};
 use reactor::testing::{Harness, Post, mailbox};
-use service::lane::{Inbox, Lane, LaneOptions};
+use service::lane::{FlowKeys, Inbox, Lane, LaneOptions};
 
 use super::{Api, Lanes};
 use crate::lease::SessionFacts;
@@ -58,7 +59,9 @@ impl Bench {
 
     fn with(heavy: TestLane, light: TestLane, proxies: TrustedProxies) -> Self {
         let (mailbox, post) = mailbox();
-        let lanes = Lanes { heavy: heavy.lane, light: light.lane };
+        let flows = FlowKeys::default();
+        let markers = Arc::default();
+        let lanes = Lanes { heavy: heavy.lane, light: light.lane, flows, markers };
         let api = Api::new(mailbox.clone(), lanes.clone(), REQUEST_TIMEOUT, proxies, metrics());
         Self {
             client: Harness::new(Shared::new(api)),
@@ -149,7 +152,7 @@ fn stalled_lane(name: &'static str, queue: usize) -> TestLane {
     let (sender, jobs) = unbounded();
     let queue = NonZeroUsize::new(queue).expect("a queue of the test's own");
     let options = LaneOptions::new(name, NonZeroUsize::MIN, queue).expect("a name of a lane");
-    let (lane, _) = Lane::start(options, move |inbox: &mut Inbox<Job>| {
+    let (lane, _) = Lane::start(&options, move |inbox: &mut Inbox<Job>| {
         // An error means that the gate is open.
         let _: Result<(), _> = closed.recv();
         while let Some(job) = inbox.recv() {

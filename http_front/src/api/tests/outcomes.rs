@@ -117,12 +117,13 @@ fn check_refusal(request: &str, status: u16, code: &str, expected: (u16, &str)) 
     });
     assert_eq!(answer.field("WWW-Authenticate"), challenge, "{answer:?}");
     assert_eq!(answer.field("Set-Cookie"), None, "{answer:?}");
-    let retry_after = match expected.0 {
-        429 => Some("3"),
-        503 => Some("1"),
-        _ => None,
+    // 2.5 s; the answers of a full house are spread out over a second more.
+    let retry_after: &[Option<&str>] = match expected.0 {
+        429 => &[Some("3")],
+        503 => &[Some("3"), Some("4")],
+        _ => &[None],
     };
-    assert_eq!(answer.field("Retry-After"), retry_after, "{answer:?}");
+    assert!(retry_after.contains(&answer.field("Retry-After")), "{answer:?}");
 }
 
 #[test]
