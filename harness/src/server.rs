@@ -1,112 +1,117 @@
-//! One running server process.
+//! One running server of Gatehouse.
 
-use std::{
-    env,
-    fs::{self, File},
-    io::{BufRead, BufReader, Read},
-    net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
-    process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::{self, Receiver},
-    thread,
-};
+use std::fs;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::{binaries::Program, client::Client, limits::HANG_GUARD};
+use rustix::process::Signal;
+
+use crate::error::Error;
+use crate::limits::{HANG_GUARD, START_MAX};
+use crate::port::Port;
+use crate::process::{FirstLine, Lines, Process};
+use crate::program::Program;
+use crate::recipe::{Log, Recipe};
 
 /// A server that listens. Dropping it kills it; in a failing test its log is then shown.
 #[derive(Debug)]
 pub struct Server {
     recipe: Recipe,
-    process: Option<Process>,
-}
-
-/// How to start the server, and to start it again where it was.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) program: Program,
-    pub(crate) listen: SocketAddr,
-    pub(crate) ops_listen: SocketAddr,
-    pub(crate) flags: Vec<String>,
-    pub(crate) variables: Vec<(String, String)>,
-    /// `RLIMIT_NOFILE`, soft and hard, when it is not to be inherited.
-    pub(crate) open_files: Option<u32>,
-    /// Standard error goes here; several starts append.
-    pub(crate) log: PathBuf,
+    address: SocketAddr,
+    ops_address: SocketAddr,
+    running: Option<Running>,
+    /// Its ports while it does not run, so that it finds them free when it is started again.
+    held: Vec<Port>,
 }
 
 #[derive(Debug)]
-struct Process {
-    child: Child,
-    /// Gets what the process wrote to standard output after its ready line, once that is closed,
-    /// which the end of the process does.
-    ended: Receiver<String>,
+struct Running {
+    process: Process,
+    stdout: Lines,
 }
 
 impl Server {
-    /// Starts the process and waits for its ready line.
-    pub(crate) fn start(recipe: Recipe) -> Self {
-        let mut server = Self { recipe, process: None };
-        server.spawn();
-        server
+    /// Starts the process and waits for the line that says where it listens.
+    ///
+    /// # Errors
+    ///
+    /// When it ends instead, says something else or nothing, or its start is interrupted: then it is asked
+    /// to end and has ended.
+    pub fn start(recipe: Recipe) -> Result<Self, Error> {
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut server = Self {
+            recipe,
+            address: nowhere,
+            ops_address: nowhere,
+            running: None,
+            held: Vec::new(),
+        };
+        server.spawn()?;
+        Ok(server)
     }
 
     /// Where it serves: HTTP or frames.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.recipe.listen
+        self.address
     }
 
     /// Where its `/healthz`, `/readyz` and `/metrics` are.
     #[must_use]
     pub fn ops_address(&self) -> SocketAddr {
-        self.recipe.ops_listen
+        self.ops_address
     }
 
-    /// An HTTP client of its operations listener.
+    /// Which one it is.
     #[must_use]
-    pub fn ops(&self) -> Client {
-        Client::new(self.ops_address())
+    pub fn program(&self) -> Program {
+        self.recipe.program
     }
 
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.as_ref().expect("the server was stopped").child.id()
+        self.process().pid()
     }
 
-    /// Everything it has logged, over all its starts.
+    /// Everything it has logged, over all its starts. Nothing where that went to this process's own log.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = fs::read(&self.recipe.log).expect("the log file can be read");
-        String::from_utf8_lossy(&bytes).into_owned()
+        let Log::File(log) = &self.recipe.log else { return String::new() };
+        String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
     }
 
     /// Ends it at once, as a power cut would: `kill -9`. Returns when it is gone.
     pub fn kill(&mut self) {
-        let mut process = self.process.take().expect("the server was stopped");
-        process.child.kill().expect("a child can be killed");
-        process.child.wait().expect("a child can be waited for");
+        let mut running = self.take_running();
+        running.process.kill();
     }
 
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        // The standard library sends no other signal than KILL; every shell has a `kill` built in.
-        let pid = self.pid().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
-        assert!(sent.expect("sh runs").success(), "kill -s {name} {pid}");
+        self.process().signal(named(name));
+    }
+
+    /// Stops it in the middle of whatever it does: `SIGSTOP`. Connections to it are taken by the kernel, and
+    /// nobody answers.
+    pub fn pause(&self) {
+        self.process().pause();
+    }
+
+    /// Lets it go on: `SIGCONT`.
+    pub fn resume(&self) {
+        self.process().resume();
     }
 
     /// Waits until it has ended by itself.
     #[must_use]
     pub fn wait(&mut self) -> ExitStatus {
-        let mut process = self.process.take().expect("the server was stopped");
-        let Ok(rest) = process.ended.recv_timeout(HANG_GUARD) else {
-            let name = self.recipe.program.name();
-            self.process = Some(process);
-            panic!("{name} did not end by itself");
-        };
-        assert_eq!(rest, "", "standard output has one line");
-        process.child.wait().expect("a child can be waited for")
+        let name = self.recipe.program.name();
+        let status = self.wait_for(Some(HANG_GUARD));
+        status.unwrap_or_else(|| panic!("{name} did not end by itself"))
     }
 
     /// Asks it to stop and waits until it has.
@@ -116,16 +121,28 @@ impl Server {
         self.wait()
     }
 
+    /// The same, for as long as it takes. How it ended, also when that was before; `None` when it was waited
+    /// for or killed before.
+    pub fn stop_patiently(&mut self) -> Option<ExitStatus> {
+        self.running.as_ref()?.process.signal(Signal::TERM);
+        self.wait_for(None)
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.process.runs())
+    }
+
     /// Starts it again, at the same addresses, after it was killed or has stopped.
     pub fn start_again(&mut self) {
-        assert!(self.process.is_none(), "it runs already");
-        self.spawn();
+        assert!(self.running.is_none(), "it runs already");
+        self.spawn().unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// [`kill`](Self::kill), then [`start_again`](Self::start_again).
     pub fn kill_and_start_again(&mut self) {
         self.kill();
-        self.spawn();
+        self.start_again();
     }
 
     /// Gives it another value for a flag that it was started with, from its next start on.
@@ -142,131 +159,102 @@ impl Server {
 
     /// The program with the settings that this server was given, apart from its addresses.
     pub(crate) fn command_line(&self) -> Command {
-        let mut command = clean_command(self.recipe.program);
-        command
-            .args(&self.recipe.flags)
-            .envs(self.recipe.variables.iter().map(|(name, value)| (name, value)));
-        command
+        self.recipe.command_line()
     }
 
-    fn spawn(&mut self) {
-        let mut child = self.recipe.command().spawn().expect("the server can be started");
-        let stdout = child.stdout.take().expect("standard output is piped");
-        let (ready, ended) = read_stdout(stdout);
-        self.process = Some(Process { child, ended });
-        let name = self.recipe.program.name();
-        let line = ready.recv_timeout(HANG_GUARD);
-        let line = line.unwrap_or_else(|_| panic!("{name} neither listens nor ends"));
-        let place = |place: &str| {
-            address_in(&line, name, place)
-                .unwrap_or_else(|| panic!("{name} does not say where {place} is: {line:?}"))
+    fn spawn(&mut self) -> Result<(), Error> {
+        let program = || self.recipe.program.name().to_owned();
+        let logged_before = self.log().len();
+        let (mut process, mut stdout) = self.recipe.launch()?;
+        let interrupt = self.recipe.interrupt.as_ref().map(|interrupt| interrupt.as_fd());
+        let first = stdout.first(interrupt, Instant::now() + START_MAX);
+        let line = match first.map_err(Error::system("read what a server prints"))? {
+            FirstLine::Line(line) => line,
+            FirstLine::Closed => {
+                let status = process.wait(None).unwrap_or_default();
+                let log = self.log().split_off(logged_before);
+                return Err(Error::DoesNotStart { program: program(), status, log });
+            }
+            FirstLine::TimedOut => {
+                let (seconds, log) = (START_MAX.as_secs(), self.log().split_off(logged_before));
+                return Err(Error::NotReady { program: program(), seconds, log });
+            }
+            FirstLine::Interrupted => {
+                process.signal(Signal::TERM);
+                process.wait(None);
+                return Err(Error::Interrupted { program: program() });
+            }
         };
-        self.recipe.listen = place(self.recipe.program.place());
-        self.recipe.ops_listen = place("ops");
+        let place = |place| address_in(&line, self.recipe.program.name(), place);
+        let (Some(address), Some(ops_address)) = (place(self.recipe.program.place()), place("ops"))
+        else {
+            return Err(Error::NoAddress { program: program(), line });
+        };
+        (self.address, self.ops_address) = (address, ops_address);
+        // Where it is now, it is after each further start.
+        self.recipe.listen = Some(address.to_string());
+        self.recipe.ops_listen = Some(ops_address.to_string());
+        self.running = Some(Running { process, stdout });
+        self.held.clear();
+        Ok(())
+    }
+
+    fn process(&self) -> &Process {
+        &self.running.as_ref().expect("the server was stopped").process
+    }
+
+    fn wait_for(&mut self, patience: Option<Duration>) -> Option<ExitStatus> {
+        let mut running = self.take_running();
+        let Some(status) = running.process.wait(patience) else {
+            self.running = Some(running);
+            return None;
+        };
+        assert_eq!(running.stdout.rest(), "", "standard output has one line");
+        Some(status)
+    }
+
+    /// The process, which is about to end; its ports stay.
+    fn take_running(&mut self) -> Running {
+        // That of a server that has ended by itself may be gone.
+        let ports = [self.address, self.ops_address].map(Port::hold);
+        self.held = ports.into_iter().flatten().collect();
+        self.running.take().expect("the server was stopped")
+    }
+}
+
+/// Its descriptor becomes readable when the process has ended.
+impl AsFd for Server {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.process().as_fd()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.process.is_some() {
-            self.kill();
+        if let Some(mut running) = self.running.take() {
+            running.process.kill();
         }
-        if thread::panicking() {
+        let log = self.log();
+        if thread::panicking() && !log.is_empty() {
             let name = self.recipe.program.name();
-            eprintln!("--- {name} at {} logged:\n{}---", self.recipe.listen, self.log());
+            eprintln!("--- {name} at {} logged:\n{log}---", self.address);
         }
     }
 }
 
-impl Recipe {
-    /// A start of `program` on ports of the system's choice.
-    pub(crate) fn new(program: Program, log: PathBuf) -> Self {
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self {
-            program,
-            listen: any_port,
-            ops_listen: any_port,
-            flags: Vec::new(),
-            variables: Vec::new(),
-            open_files: None,
-            log,
-        }
+/// A signal by its name.
+fn named(name: &str) -> Signal {
+    match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => panic!("no such signal is sent: {name}"),
     }
-
-    fn command(&self) -> Command {
-        let mut command = match self.open_files {
-            None => clean_command(self.program),
-            Some(files) => {
-                let mut shell = clean(Command::new("sh"));
-                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()]);
-                shell.arg(self.program.binary());
-                shell
-            }
-        };
-        let log = File::options().create(true).append(true).open(&self.log);
-        command
-            .args(["--listen", &self.listen.to_string()])
-            .args(["--ops-listen", &self.ops_listen.to_string()])
-            .args(&self.flags)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log.expect("the log file can be opened"));
-        command
-    }
-}
-
-/// Runs a program that is expected to end at once, such as with `--help` or a refused setting.
-#[must_use]
-pub fn run_to_end(program: Program, flags: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = clean_command(program);
-    command.args(flags).envs(variables.iter().copied()).stdin(Stdio::null());
-    // A program that starts to serve instead would keep the test waiting for ever.
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let stdout = child.stdout.take().expect("standard output is piped");
-    let (first_line, ended) = read_stdout(stdout);
-    let first = first_line.recv_timeout(HANG_GUARD).unwrap_or_default();
-    if first.starts_with("listening ") {
-        child.kill().expect("a child can be killed");
-        panic!("it serves instead of ending, given {flags:?} {variables:?}");
-    }
-    let rest = ended.recv_timeout(HANG_GUARD).expect("it neither serves nor ends");
-    let mut output = child.wait_with_output().expect("a child can be waited for");
-    output.stdout = [first, rest].concat().into_bytes();
-    output
-}
-
-/// The program without settings that the environment of the tests may hold.
-fn clean_command(program: Program) -> Command {
-    clean(Command::new(program.binary()))
-}
-
-fn clean(mut command: Command) -> Command {
-    for (name, _) in env::vars_os() {
-        let prefixes = Program::ALL.map(Program::variable_prefix);
-        if prefixes.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Reads standard output on a thread: first gets one line, then all the rest once it has ended.
-fn read_stdout(stdout: ChildStdout) -> (Receiver<String>, Receiver<String>) {
-    let (ready, ready_receiver) = mpsc::channel();
-    let (ended, ended_receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut stdout = BufReader::new(stdout);
-        let mut line = String::new();
-        let mut rest = String::new();
-        // What is no UTF-8 shows up as a line that is not understood. Nobody may be waiting any more.
-        let _ = stdout.read_line(&mut line);
-        let _ = ready.send(line);
-        let _ = stdout.read_to_string(&mut rest);
-        let _ = ended.send(rest);
-    });
-    (ready_receiver, ended_receiver)
 }
 
 /// The address of `place` in `listening NAME PLACE=ADDRESS ...`.

@@ -1,20 +1,20 @@
 //! Both servers together, over one store.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
-use tempfile::TempDir;
-
-use crate::{
-    binaries::Program,
-    client::Client,
-    mariadb::Database,
-    raw::RawConnection,
-    server::{Recipe, Server},
-    wait::until,
-};
+use crate::error::Error;
+use crate::limits::{HANG_GUARD, POLL_PAUSE};
+use crate::process::{Waited, wait_for};
+use crate::program::{Binaries, Program};
+use crate::readiness::status;
+use crate::recipe::{Log, Recipe};
+use crate::scratch::Scratch;
+use crate::server::Server;
 
 /// Hashing that costs nothing to speak of, for tests that are not about hashing. The policy of
 /// auth_back refuses it without the second flag.
@@ -25,9 +25,11 @@ const CHEAP_ARGON2: [&str; 3] = ["--argon2", "m=8,t=1,p=1", "--allow-weak-argon2
 pub struct System {
     fronts: Vec<Server>,
     auths: Vec<Server>,
+    interrupt: Option<Arc<UnixStream>>,
     // After the servers: they are dropped in the order of declaration, and still write.
-    _database: Option<Database>,
-    scratch: TempDir,
+    _store: Store,
+    data: PathBuf,
+    scratch: Scratch,
     store_url: String,
 }
 
@@ -37,21 +39,25 @@ pub enum Store {
     /// A file in the scratch directory.
     Sqlite,
     /// A database of its own on a MariaDB server.
-    MariaDb(Database),
+    #[cfg(feature = "database")]
+    MariaDb(crate::database::Database),
+    /// What `--store` takes.
+    At(String),
+    /// Where the servers' own settings say.
+    AsSet,
 }
 
-/// What is to be started. See [`System::builder`].
+/// What is to be started. See [`System::builder`] and [`System::plain`].
 #[derive(Debug)]
 pub struct Builder {
     store: Store,
+    data: Option<PathBuf>,
     fronts: usize,
     auths: usize,
     foreign_auth: Option<SocketAddr>,
     cheap_hashing: bool,
-    front_flags: Vec<String>,
-    auth_flags: Vec<String>,
-    front_open_files: Option<u32>,
-    auth_open_files: Option<u32>,
+    front: Recipe,
+    auth: Recipe,
 }
 
 impl System {
@@ -61,19 +67,37 @@ impl System {
         Self::builder().start()
     }
 
-    /// The same, to be changed before it starts.
+    /// The same, to be changed before it starts. For tests: the servers see no settings of the environment,
+    /// log to files, and are those of [`Binaries::of_tests`].
     #[must_use]
     pub fn builder() -> Builder {
+        let recipe = |program| Recipe::for_test(program, PathBuf::new());
         Builder {
             store: Store::Sqlite,
+            data: None,
             fronts: 1,
             auths: 1,
             foreign_auth: None,
             cheap_hashing: true,
-            front_flags: Vec::new(),
-            auth_flags: Vec::new(),
-            front_open_files: None,
-            auth_open_files: None,
+            front: recipe(Program::HttpFront),
+            auth: recipe(Program::AuthBack),
+        }
+    }
+
+    /// One server of each kind as an operator starts them: with the settings that the environment has, their
+    /// logs on standard error, and their data under `data`.
+    #[must_use]
+    pub fn plain(binaries: &Binaries, data: PathBuf) -> Builder {
+        let recipe = |program| Recipe::plain(program, binaries.clone());
+        Builder {
+            store: Store::AsSet,
+            data: Some(data),
+            fronts: 1,
+            auths: 1,
+            foreign_auth: None,
+            cheap_hashing: false,
+            front: recipe(Program::HttpFront),
+            auth: recipe(Program::AuthBack),
         }
     }
 
@@ -105,28 +129,16 @@ impl System {
         &self.auths[0]
     }
 
-    /// A user of the first http_front.
+    /// Where the http_front with this index serves.
     #[must_use]
-    pub fn client(&self) -> Client {
-        self.client_of(0)
+    pub fn front_address(&self, front: usize) -> SocketAddr {
+        self.fronts[front].address()
     }
 
-    /// A user of the http_front with this index.
+    /// Where the first auth_back serves.
     #[must_use]
-    pub fn client_of(&self, front: usize) -> Client {
-        Client::new(self.fronts[front].address())
-    }
-
-    /// A bare connection to the first http_front.
-    #[must_use]
-    pub fn raw_http(&self) -> RawConnection {
-        RawConnection::open(self.fronts[0].address())
-    }
-
-    /// A bare connection to the first auth_back.
-    #[must_use]
-    pub fn raw_auth(&self) -> RawConnection {
-        RawConnection::open(self.auths[0].address())
+    pub fn auth_address(&self) -> SocketAddr {
+        self.auths[0].address()
     }
 
     /// A directory that goes when the system does.
@@ -138,7 +150,7 @@ impl System {
     /// Where the auth servers keep their keys.
     #[must_use]
     pub fn keys(&self) -> PathBuf {
-        self.scratch().join("data").join("keys")
+        self.data.join("keys")
     }
 
     /// The store, as `--store` names it.
@@ -149,10 +161,54 @@ impl System {
 
     /// Waits until every http_front can serve.
     pub fn until_ready(&self) {
+        self.try_until_ready().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    fn try_until_ready(&self) -> Result<(), Error> {
+        let give_up = Instant::now() + HANG_GUARD;
         for front in &self.fronts {
-            let ops = front.ops();
-            until("readiness", || (ops.try_get("/readyz", None).ok()?.status == 200).then_some(()));
+            while !status(front.ops_address(), "/readyz").is_ok_and(|status| status == 200) {
+                self.check_all_run()?;
+                let program = "the system".to_owned();
+                if Instant::now() >= give_up {
+                    let seconds = HANG_GUARD.as_secs();
+                    return Err(Error::NotReady { program, seconds, log: String::new() });
+                }
+                let interrupt = self.interrupt.as_ref().map(|interrupt| interrupt.as_fd());
+                let pause = Some(Instant::now() + POLL_PAUSE);
+                if let Ok(Waited::Ready(_)) = wait_for(interrupt.as_slice(), pause) {
+                    return Err(Error::Interrupted { program });
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Whether no server has ended by itself.
+    ///
+    /// # Errors
+    ///
+    /// When one has.
+    pub fn check_all_run(&self) -> Result<(), Error> {
+        match self.servers().find(|server| server.has_ended()) {
+            None => Ok(()),
+            Some(server) => Err(Error::Ended { program: server.program().name().to_owned() }),
+        }
+    }
+
+    /// Every server.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.auths.iter().chain(&self.fronts)
+    }
+
+    /// Asks all to stop, in order: first the fronts, which finish what they have begun with auth_back's
+    /// help. Blocks for as long as that takes. Whether all ended well.
+    pub fn stop(&mut self) -> bool {
+        let mut well = true;
+        for server in self.fronts.iter_mut().chain(&mut self.auths) {
+            well &= server.stop_patiently().is_none_or(|status| status.success());
+        }
+        well
     }
 }
 
@@ -190,65 +246,138 @@ impl Builder {
     /// Adds flags to every http_front.
     #[must_use]
     pub fn front_flags(mut self, flags: &[&str]) -> Self {
-        self.front_flags.extend(flags.iter().copied().map(ToOwned::to_owned));
+        self.front.flags.extend(flags.iter().copied().map(ToOwned::to_owned));
         self
     }
 
     /// Adds flags to every auth_back.
     #[must_use]
     pub fn auth_flags(mut self, flags: &[&str]) -> Self {
-        self.auth_flags.extend(flags.iter().copied().map(ToOwned::to_owned));
+        self.auth.flags.extend(flags.iter().copied().map(ToOwned::to_owned));
         self
     }
 
     /// Lets every http_front open this many files, sockets among them.
     #[must_use]
-    pub fn front_open_files(self, files: u32) -> Self {
-        Self { front_open_files: Some(files), ..self }
+    pub fn front_open_files(mut self, files: u32) -> Self {
+        self.front.open_files = Some(files);
+        self
     }
 
     /// Lets every auth_back open this many files, sockets among them.
     #[must_use]
-    pub fn auth_open_files(self, files: u32) -> Self {
-        Self { auth_open_files: Some(files), ..self }
+    pub fn auth_open_files(mut self, files: u32) -> Self {
+        self.auth.open_files = Some(files);
+        self
+    }
+
+    /// Where every http_front serves, and where its operations listener is.
+    #[must_use]
+    pub fn front_listens(mut self, listen: Option<String>, ops_listen: Option<String>) -> Self {
+        (self.front.listen, self.front.ops_listen) = (listen, ops_listen);
+        self
+    }
+
+    /// The same of every auth_back.
+    #[must_use]
+    pub fn auth_listens(mut self, listen: Option<String>, ops_listen: Option<String>) -> Self {
+        (self.auth.listen, self.auth.ops_listen) = (listen, ops_listen);
+        self
+    }
+
+    /// Puts these words before every server's command line.
+    #[must_use]
+    pub fn wrapper(mut self, words: &[String]) -> Self {
+        self.front.wrapper = words.to_vec();
+        self.auth.wrapper = words.to_vec();
+        self
+    }
+
+    /// Gives the start up, stopping in order what has been started, when this becomes readable.
+    #[must_use]
+    pub fn interrupted_by(mut self, interrupt: &Arc<UnixStream>) -> Self {
+        self.front.interrupt = Some(Arc::clone(interrupt));
+        self.auth.interrupt = Some(Arc::clone(interrupt));
+        self
     }
 
     /// Starts everything and waits until it can serve.
     #[must_use]
     pub fn start(self) -> System {
-        let scratch = tempfile::tempdir().expect("a scratch directory can be made");
-        let at = |name: &str| scratch.path().join(name);
-        let (url, database) = match self.store {
-            Store::Sqlite => (format!("sqlite:{}", at("gatehouse.db").display()), None),
-            Store::MariaDb(database) => (database.url().to_owned(), Some(database)),
-        };
-        let start_auth = |number: usize| {
-            let mut recipe = Recipe::new(Program::AuthBack, at(&format!("auth_back_{number}.log")));
-            let data = at("data").display().to_string();
-            let node = format!("0.{number}");
-            let own = ["--data", &data, "--store", &url, "--node", &node];
-            recipe.flags = own.map(ToOwned::to_owned).to_vec();
-            if self.cheap_hashing {
-                recipe.flags.extend(CHEAP_ARGON2.map(ToOwned::to_owned));
-            }
-            recipe.flags.extend_from_slice(&self.auth_flags);
-            recipe.open_files = self.auth_open_files;
-            Server::start(recipe)
-        };
-        let auths: Vec<Server> = (0..self.auths).map(start_auth).collect();
-        let addresses = auths.iter().map(Server::address).chain(self.foreign_auth);
-        let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
-        let start_front = |number: usize| {
-            let log = at(&format!("http_front_{number}.log"));
-            let mut recipe = Recipe::new(Program::HttpFront, log);
-            recipe.flags = vec!["--auth".to_owned(), addresses.join(",")];
-            recipe.flags.extend_from_slice(&self.front_flags);
-            recipe.open_files = self.front_open_files;
-            Server::start(recipe)
-        };
-        let fronts = (0..self.fronts).map(start_front).collect();
-        let system = System { fronts, auths, _database: database, scratch, store_url: url };
-        system.until_ready();
-        system
+        self.try_start().unwrap_or_else(|error| panic!("{error}"))
     }
+
+    /// Starts everything and waits until it can serve.
+    ///
+    /// # Errors
+    ///
+    /// When a server does not start or is not ready, or the start was interrupted. Nothing of it runs then.
+    pub fn try_start(mut self) -> Result<System, Error> {
+        let scratch = Scratch::new("system")?;
+        let store = std::mem::replace(&mut self.store, Store::AsSet);
+        let store_url = match &store {
+            Store::Sqlite => format!("sqlite:{}", scratch.at("gatehouse.db")),
+            #[cfg(feature = "database")]
+            Store::MariaDb(database) => database.url().to_owned(),
+            Store::At(url) => url.clone(),
+            Store::AsSet => String::new(),
+        };
+        let mut system = System {
+            fronts: Vec::new(),
+            auths: Vec::new(),
+            interrupt: self.front.interrupt.clone(),
+            _store: store,
+            data: self.data.take().unwrap_or_else(|| scratch.path().join("data")),
+            scratch,
+            store_url,
+        };
+        let started = self.start_servers(&mut system);
+        if matches!(started, Err(Error::Interrupted { .. })) {
+            system.stop();
+        }
+        started.map(|()| system)
+    }
+
+    fn start_servers(&self, system: &mut System) -> Result<(), Error> {
+        for number in 0..self.auths {
+            let server = Server::start(self.auth_recipe(number, system))?;
+            system.auths.push(server);
+        }
+        let addresses = system.auths.iter().map(Server::address).chain(self.foreign_auth);
+        let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
+        for number in 0..self.fronts {
+            let own = ["--auth".to_owned(), addresses.join(",")];
+            let server = Server::start(started_as(&self.front, number, own.into(), system))?;
+            system.fronts.push(server);
+        }
+        system.try_until_ready()
+    }
+
+    fn auth_recipe(&self, number: usize, system: &System) -> Recipe {
+        let mut own = vec!["--data".to_owned(), system.data.display().to_string()];
+        if !system.store_url.is_empty() {
+            own.extend(["--store".to_owned(), system.store_url.clone()]);
+        }
+        // A single one may have been told by the environment.
+        if self.auths > 1 {
+            own.extend(["--node".to_owned(), format!("0.{number}")]);
+        }
+        if self.cheap_hashing {
+            own.extend(CHEAP_ARGON2.map(ToOwned::to_owned));
+        }
+        started_as(&self.auth, number, own, system)
+    }
+}
+
+/// The recipe of one of several servers, with these flags before those that all of them have.
+fn started_as(recipe: &Recipe, number: usize, mut own: Vec<String>, system: &System) -> Recipe {
+    let log = match &recipe.log {
+        Log::Inherited => Log::Inherited,
+        Log::File(_) => {
+            let name = format!("{}_{number}.log", recipe.program.name());
+            Log::File(system.scratch().join(name))
+        }
+    };
+    own.extend_from_slice(&recipe.flags);
+    Recipe { flags: own, log, ..recipe.clone() }
 }
