@@ -74,7 +74,7 @@ pub use haproxy::HaProxy;
 pub use mariadb::MariaDb;
 pub use nginx::Nginx;
 pub use operator::{Operator, Told};
-pub use port::{Port, free_address};
+pub use port::Port;
 pub use process::{Process, Waited, wait_for};
 pub use procfs::{anonymous_bytes, resident_bytes};
 pub use program::{Binaries, Program};

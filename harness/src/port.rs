@@ -1,7 +1,7 @@
 //! Ports of 127.0.0.1 that nobody else gets.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
@@ -53,22 +53,10 @@ impl Port {
     }
 }
 
-/// An address that nobody listens on at this moment. Whoever has to keep it takes a [`Port`].
-///
-/// # Panics
-///
-/// When the system has none.
-#[must_use]
-pub fn free_address() -> SocketAddr {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = TcpListener::bind(any).expect("a port is free");
-    listener.local_addr().expect("a bound listener has an address")
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
-    use std::net::TcpStream;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 

@@ -144,7 +144,7 @@ fn words_that_are_not_understood_are_refused_by_name() {
     check(&["system", "--sessions", "memory"], 2, "memory");
     check(&["server", "nginx"], 2, "nginx");
     check(&["run"], 2, "--data");
-    check(&["mariadb", "--no-such-flag"], 1, "no-such-flag");
+    check(&["redis", "--no-such-flag", "1"], 1, "no-such-flag");
 }
 
 /// A directory with this program in it, and with scripts in the place of both servers.
