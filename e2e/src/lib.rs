@@ -4,6 +4,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a helper panics: that is how a test fails")]
 
+pub mod fault_proxy;
 pub mod limits;
 mod memory;
 pub mod statistics;

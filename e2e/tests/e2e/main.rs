@@ -12,11 +12,13 @@ mod import;
 mod keys;
 mod leases;
 mod limits;
+mod network;
 mod nginx;
 mod peer;
 mod peppers;
 mod responsiveness;
 mod revocation;
+
 mod secrets;
 mod settings;
 mod shutdown;
