@@ -18,7 +18,7 @@ mod peer;
 mod peppers;
 mod responsiveness;
 mod revocation;
-
+mod run;
 mod secrets;
 mod settings;
 mod shutdown;
