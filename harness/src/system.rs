@@ -332,7 +332,8 @@ impl Builder {
             store_url,
         };
         let started = self.start_servers(&mut system);
-        if matches!(started, Err(Error::Interrupted { .. })) {
+        // What hangs would not stop either, and is killed.
+        if matches!(&started, Err(error) if !matches!(error, Error::NotReady { .. })) {
             system.stop();
         }
         started.map(|()| system)

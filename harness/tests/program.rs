@@ -199,8 +199,11 @@ fn a_server_that_does_not_start_is_told_and_stops_the_other() {
         assert!(errors.contains(expected), "{errors}");
         assert!(output.stdout.is_empty());
     }
-    let listening = "echo listening auth_back rpc=127.0.0.1:1 ops=127.0.0.1:1; exec sleep 1000";
+    let listening = "trap 'echo auth_back stops >&2; exit 0' TERM
+        echo listening auth_back rpc=127.0.0.1:1 ops=127.0.0.1:1
+        while :; do sleep 0.01; done";
     check("exit 2", "", "run: auth_back does not start, exit status: 2; the log says why");
     check("echo hello", "", "run: auth_back does not say where it listens, but \"hello\"");
     check(listening, "exit 3", "run: http_front does not start, exit status: 3; the log says why");
+    check(listening, "exit 3", "auth_back stops");
 }
