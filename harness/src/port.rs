@@ -63,6 +63,11 @@ mod tests {
     #[test]
     fn a_held_port_refuses_until_somebody_listens() {
         let port = Port::free().unwrap();
+        // Whoever does not say that it may be shared does not get it.
+        let stranger =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let taken = bind(stranger.unwrap(), &port.address()).unwrap_err();
+        assert_eq!(taken, rustix::io::Errno::ADDRINUSE);
         let refused = || TcpStream::connect(port.address()).unwrap_err().kind();
         assert_eq!(refused(), ErrorKind::ConnectionRefused);
         for _ in 0..2 {

@@ -156,17 +156,21 @@ fn connections_that_break_at_any_byte_mix_nobody_up() {
     }
 }
 
-#[test]
-fn a_database_that_falls_silent_is_a_503_until_it_speaks_again() {
-    let database = Database::new();
+/// A system whose auth_back reaches its database through a proxy, and a user who is logged in.
+fn database_apart(database: &Database) -> (System, FaultProxy, Client, String) {
     let proxy = FaultProxy::before(database.address());
-    let mut system = System::builder()
-        .store(Store::At(database.url_through(proxy.address())))
-        .auth_flags(&NO_LEASE)
-        .start();
+    let store = Store::At(database.url_through(proxy.address()));
+    let system = System::builder().store(store).auth_flags(&NO_LEASE).start();
     let user = system.client();
     user.register("ada", PASSWORD).assert_status(200);
     let token = user.log_in("ada", PASSWORD);
+    (system, proxy, user, token)
+}
+
+#[test]
+fn a_database_that_falls_silent_is_a_503_until_it_speaks_again() {
+    let database = Database::new();
+    let (mut system, proxy, user, token) = database_apart(&database);
     let pids = [system.front().pid(), system.auth().pid()];
 
     proxy.set(Who::All, Links::both(Link::default().black_hole()));
@@ -186,7 +190,28 @@ fn a_database_that_falls_silent_is_a_503_until_it_speaks_again() {
         user.register(&format!("user-{number}"), PASSWORD).assert_status(200);
     }
     assert_eq!([system.front().pid(), system.auth().pid()], pids);
-    system.front().ops().get("/healthz", None).assert_status(200);
+}
+
+#[test]
+fn a_connection_to_the_database_that_stays_silent_costs_one_request() {
+    let database = Database::new();
+    let (_system, proxy, user, token) = database_apart(&database);
+    // What a firewall does that forgets connections: those that are open are never heard of again.
+    let silent = proxy.connections().len();
+    proxy.set(Who::Open, Links::both(Link::default().black_hole()));
+    let mut refused = 0;
+    let mut served = 0;
+    while served < 20 {
+        match user.session(&token).status {
+            200 => served += 1,
+            503 => refused += 1,
+            other => panic!("{other}"),
+        }
+        assert!(refused <= silent, "{refused} of {silent}\n{}", proxy.report());
+    }
+    assert!(refused > 0, "it was asked over a silent connection");
+    user.authenticate("ada", PASSWORD).assert_status(200);
+    user.register("bob", PASSWORD).assert_status(200);
 }
 
 #[test]
