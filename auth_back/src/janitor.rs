@@ -1,7 +1,7 @@
 //! Deletes expired sessions, in small batches, on a thread of its own.
 //!
 //! Nobody waits for it: an expired session is dead from its first expired millisecond, deleted or
-//! not. Several servers on one store delete side by side without harm.
+//! not. It even waits for others: a server that could not write may still have a note that the session was in use. Several servers on one store delete side by side without harm.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,10 +9,12 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use service::rare;
 
-use crate::accounts::unix_ms;
+use crate::accounts::{millis, unix_ms};
 use crate::limits::{
-    PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST, PURGE_TIME_MAX,
+    PURGE_AFTER, PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST,
+    PURGE_TIME_MAX,
 };
 use crate::store::{Store, StoreError};
 
@@ -59,13 +61,14 @@ fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
             Ok(deleted) => {
                 deleted_in_all += u64::from(deleted);
                 if deleted_in_all > 0 {
-                    tracing::info!(deleted = deleted_in_all, "expired sessions were deleted");
+                    let deleted = deleted_in_all;
+                    rare!("once an interval", INFO, deleted, "expired sessions were deleted");
                 }
                 deleted_in_all = 0;
                 interval
             }
             Err(error) => {
-                tracing::warn!(%error, "expired sessions could not be deleted");
+                rare!("once an interval", WARN, %error, "expired sessions could not be deleted");
                 tempo = Tempo::new();
                 interval
             }
@@ -101,8 +104,8 @@ impl Tempo {
 }
 
 fn purge_batch(store: &dyn Store, limit: u32) -> Result<u32, StoreError> {
-    let now_ms = unix_ms(clock::wall());
-    store.delete_expired_sessions(now_ms, limit, clock::now() + PURGE_TIME_MAX)
+    let expired_by_ms = unix_ms(clock::wall()).saturating_sub(millis(PURGE_AFTER));
+    store.delete_expired_sessions(expired_by_ms, limit, clock::now() + PURGE_TIME_MAX)
 }
 
 #[cfg(test)]

@@ -61,6 +61,10 @@ pub const STORE_RETRY: Duration = Duration::from_millis(500);
 /// How often expired sessions are deleted.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long an expired session is left: for so long after its time, a note that it was in use may come from a server
+/// which the store has refused, and is written before the row would be gone.
+pub const PURGE_AFTER: Duration = Duration::from_secs(3600);
+
 /// Between two batches of them, so that logins get the locks.
 pub const PURGE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -82,9 +86,11 @@ pub const PURGE_BATCH_TIME: Duration = Duration::from_millis(10);
 pub const PURGE_REST: u32 = 9;
 
 /// Lines of the audit log that may wait to be written: at a hundred logins a second, a disk may stand
-/// still for more than a minute before one is lost. A line takes at most about 2.5 KiB, all of them
-/// 20 MiB.
+/// still for more than a minute before one is lost. All of them take 5 MiB.
 pub const AUDIT_LINES_QUEUED_MAX: usize = 8_192;
+
+/// Lines of failures that may be among them. The rest is for successes.
+pub const AUDIT_FAILURES_QUEUED_MAX: usize = AUDIT_LINES_QUEUED_MAX / 2;
 
 /// Bytes of the audit log that are written together.
 pub const AUDIT_BATCH_BYTES: usize = 64 << 10;
@@ -93,15 +99,80 @@ pub const AUDIT_BATCH_BYTES: usize = 64 << 10;
 /// For so long, lines are in memory alone, and lost if the process is killed.
 pub const AUDIT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Longest text of somebody's choice on a line of the audit log, in code points: twice the longest
+/// Longest text of somebody's choice on a line of the audit log, in bytes as they are written: twice the longest
 /// username, so that what is no username can still be told apart.
-pub const AUDIT_TEXT_CHARS_MAX: usize = 64;
+pub const AUDIT_TEXT_BYTES_MAX: usize = 64;
 
-/// Longest user agent on a line of the audit log, in code points.
-pub const AUDIT_USER_AGENT_CHARS_MAX: usize = framing::limits::USER_AGENT_BYTES_MAX;
+/// Longest user agent on a line of the audit log, in bytes as they are written. The usual browsers' have up to 150.
+pub const AUDIT_USER_AGENT_BYTES_MAX: usize = 160;
 
-/// How often it is logged that the audit log cannot be written.
-pub const AUDIT_COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+/// No line of the audit log on one request is longer, its end included (a test builds the longest).
+pub const AUDIT_LINE_BYTES_MAX: usize = 520;
+
+/// Most lines of failures a second, after a burst. Enough to see who guesses what and from where; what is not written
+/// is counted.
+pub const AUDIT_FAILURES_PER_SECOND: u32 = 50;
+
+/// Lines of failures that are written at once, when there were few before: what a mistake in the front or a small
+/// attack brings is in the log whole.
+pub const AUDIT_FAILURES_BURST: u32 = 1_000;
+
+/// What of it failures may use that cost a look-up and no hash: names that nobody has, sessions that have ended.
+pub const AUDIT_FAILURES_BURST_FOR_LOOKUPS: u32 = 400;
+
+/// What of it failures may use that cost their sender nothing: names that cannot be, forged tokens, attempts that are
+/// refused as too many.
+pub const AUDIT_FAILURES_BURST_FOR_NOTHING: u32 = 200;
+
+/// From one failure that is written to the next, when there are many.
+pub const AUDIT_FAILURES_INTERVAL: Duration =
+    Duration::from_nanos(1_000_000_000 / AUDIT_FAILURES_PER_SECOND as u64);
+
+/// How often failures that were not written are told of.
+pub const AUDIT_SUMMARY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// No line on them is longer (a test builds the longest): each kind, in the largest number.
+pub const AUDIT_SUMMARY_BYTES_MAX: usize = 4_800;
+
+/// What all strangers together can make the audit log grow by in an hour in which nobody gets in: 96 MB. Whoever gets in
+/// adds [`AUDIT_LINE_BYTES_MAX`] for the login and as much for the end of its session, and a machine's hashes bound
+/// how often that can be.
+pub const AUDIT_FAILURE_BYTES_PER_HOUR: u64 = {
+    let lines = AUDIT_FAILURES_BURST as u64 + 3_600 * AUDIT_FAILURES_PER_SECOND as u64;
+    let summaries = 3_600 / AUDIT_SUMMARY_INTERVAL.as_secs();
+    lines * AUDIT_LINE_BYTES_MAX as u64 + summaries * AUDIT_SUMMARY_BYTES_MAX as u64
+};
+
+/// Successes of one account from one network that come within this time after the first are told together.
+pub const AUDIT_REPEATS_TIME: Duration = Duration::from_secs(60);
+
+/// Accounts and networks whose successes are watched for that at a time. Each takes about 200 bytes, and up to 1,000
+/// if there is more than one success: 8 MiB at the most.
+pub const AUDIT_REPEATS_MAX: usize = 8_192;
+
+/// Successes that are told together at the most: a line has the ids of all their sessions.
+pub const AUDIT_REPEATS_SESSIONS_MAX: usize = 32;
+
+/// No line on several successes is longer (a test builds the longest).
+pub const AUDIT_REPEATED_LINE_BYTES_MAX: usize =
+    AUDIT_LINE_BYTES_MAX + 100 + 23 * (AUDIT_REPEATS_SESSIONS_MAX - 1);
+
+/// How soon turning over a file of the audit log is tried again after it failed.
+pub const AUDIT_TURN_RETRY: Duration = Duration::from_secs(10);
+
+/// Smallest file of the audit log that can be set: a batch with its last line, or a file would be turned over in the
+/// middle of one.
+pub const AUDIT_FILE_BYTES_MIN: u64 = 128 << 10;
+
+/// Largest file of the audit log that can be set: where nothing but `logrotate` is to turn it over, and the disk is the
+/// bound.
+pub const AUDIT_FILE_BYTES_CEILING: u64 = 1 << 40;
+
+/// Fewest files of the audit log: the one that is written to, and the one before.
+pub const AUDIT_FILES_MIN: u32 = 2;
+
+/// Most files of the audit log. Each turn renames all of them.
+pub const AUDIT_FILES_MAX: u32 = 1_000;
 
 /// At shutdown, how long the last lines of the audit log may take.
 pub const AUDIT_STOP_TIME_MAX: Duration = Duration::from_secs(5);
@@ -219,8 +290,18 @@ pub const IMPORT_COLUMNS_MAX: usize = 256;
 /// replaced one may be retired.
 pub const IMPORT_PEPPERS_FRESH_FOR: Duration = Duration::from_secs(10);
 
-/// Refused lines that are told on standard error. A report has all of them.
+/// Refused lines that are told on standard error, and as many that are warned of. A report has all of them.
 pub const IMPORT_ERRORS_SHOWN_MAX: u64 = 100;
+
+/// How long `http_front` waits for an answer unless its `--request-timeout` says otherwise: a hash that takes longer lets
+/// nobody in.
+pub const FRONT_TIME_DEFAULT: Duration = Duration::from_secs(2);
+
+/// Into what classes an import counts hashes, by how many of ours verifying one is worth.
+pub const IMPORT_COST_BANDS: [u32; 3] = [1, 4, 16];
+
+/// Hashes whose median is the time of a hash of another system. Odd, so that there is a middle one.
+pub const IMPORT_COST_SAMPLES: usize = 3;
 
 /// How long a command tries again while the store is away, before it gives up.
 pub const COMMAND_STORE_PATIENCE: Duration = Duration::from_secs(60);
@@ -248,7 +329,21 @@ const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
-const _: () = assert!(AUDIT_TEXT_CHARS_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);
+const _: () = assert!(AUDIT_TEXT_BYTES_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);
+const _: () = assert!(
+    0 < AUDIT_FAILURES_BURST_FOR_NOTHING
+        && AUDIT_FAILURES_BURST_FOR_NOTHING < AUDIT_FAILURES_BURST_FOR_LOOKUPS
+        && AUDIT_FAILURES_BURST_FOR_LOOKUPS < AUDIT_FAILURES_BURST
+        && AUDIT_FAILURES_BURST as usize <= AUDIT_FAILURES_QUEUED_MAX
+        && AUDIT_FAILURES_QUEUED_MAX < AUDIT_LINES_QUEUED_MAX
+);
+const _: () = assert!(1_000_000_000 % AUDIT_FAILURES_PER_SECOND == 0);
+const _: () = assert!(
+    (AUDIT_BATCH_BYTES + AUDIT_REPEATED_LINE_BYTES_MAX + AUDIT_SUMMARY_BYTES_MAX) as u64
+        <= AUDIT_FILE_BYTES_MIN
+);
+// The default of --audit-file-size and --audit-files outlasts a night of it.
+const _: () = assert!((64 << 20) * 16 > 8 * AUDIT_FAILURE_BYTES_PER_HOUR);
 const _: () = assert!(REWRAP_BATCH <= crate::store::limits::RECORD_CHANGES_MAX);
 const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
 const _: () = assert!(

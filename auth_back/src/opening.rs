@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use service::rare;
+
 use crate::credentials::{
     BreachedError, BreachedFile, OnMissing, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
 };
@@ -32,7 +34,7 @@ pub fn store(
     loop {
         match store.migrate(deadline) {
             Ok(migrated) => {
-                tracing::info!(?migrated, "the store is ready");
+                rare!("once, at the start", INFO, ?migrated, "the store is ready");
                 return Ok(store);
             }
             Err(MigrationError::Store(StoreError::Unavailable(cause)))
@@ -87,7 +89,8 @@ pub fn token_keys(settings: &Settings) -> Result<TokenKeyring, Box<dyn Error>> {
 
 fn tell_of(created: Option<&Path>) {
     if let Some(file) = created {
-        tracing::info!(file = %file.display(), "a key was made; keep a copy apart from the store's");
+        let file = file.display();
+        rare!("once, at the start", INFO, %file, "a key was made; keep a copy apart from the store's");
     }
 }
 
@@ -101,7 +104,13 @@ pub fn password_rules(settings: &Settings) -> Result<PasswordRules, BreachedErro
     let breached = breached.map(|path| BreachedFile::open(&path)).transpose()?;
     if let Some(file) = &breached {
         let (count, one_in) = (file.count(), file.one_in());
-        tracing::info!(count, one_in, "breached passwords; one in so many others is refused too");
+        rare!(
+            "once, at the start",
+            INFO,
+            count,
+            one_in,
+            "breached passwords; one in so many others is refused too"
+        );
     }
     Ok(PasswordRules { policy, service_names, breached: breached.map(Arc::new) })
 }

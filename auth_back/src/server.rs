@@ -16,13 +16,15 @@ use service::hardening::usable_memory;
 use service::lane::Niceness;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
+use service::pid_file::PidFile;
 use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
+use service::{rare, sparing};
 
 use crate::accounts::{Accounts, Decoy, Hashers, Rules, Upgrade, Upgrades, arenas_kib};
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{AnnexManager, Arena, ArenaManager, HashEngine, Params};
 use crate::guard::{Bucket, Guard};
@@ -38,6 +40,8 @@ use crate::metrics::Metrics;
 use crate::opening;
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes};
+use crate::sessions::NoteWriter;
+use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
@@ -50,6 +54,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
     let mut signals = Signals::install()?;
+    // From here on a SIGHUP is obeyed.
+    let pid_file = settings.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
@@ -59,8 +65,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
     let (bell, ear) = Bell::new();
     let accounts = Arc::new(open_accounts(settings, per_thread, &bell)?);
-    let (audit, opened_audit) = Audit::open(&settings.audit)?;
-    tracing::info!(to = %settings.audit, "audit log");
+    let (audit, opened_audit) = open_audit(settings)?;
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
     let heavy = start_heavy(
@@ -81,6 +86,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_upgrades(&mut registry, &accounts);
     observe_guard(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
+    observe_notes(&mut registry, &accounts);
 
     let limits = Limits {
         connections_max: settings.connections_max,
@@ -97,6 +103,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     })?;
     ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
 
+    let notes = Arc::clone(accounts.sessions.notes());
+    let note_writer = NoteWriter::start(Arc::clone(&accounts.store), notes)?;
     let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
@@ -108,29 +116,42 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;
     let audit_writer = opened_audit.start()?;
-    tracing::info!(rpc = %rpc.local_addr(), ops = %ops.local_addr(), "listening");
+    let (at, ops_at) = (rpc.local_addr(), ops.local_addr());
+    rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, "listening");
 
     while signals.wait() == Signal::Reload {
         audit_writer.reopen();
         bell.ring();
     }
-    tracing::info!("stopping");
+    rare!("once, at the end", INFO, "stopping");
     probe.stop();
     let cut_at = clock::now() + settings.grace;
     rpc.shut_down(settings.grace);
     for workers in heavy.workers.into_iter().chain([light_workers]) {
         let by = cut_at.max(clock::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
-            tracing::warn!("a worker still waits for the store and is left behind");
+            rare!("at the end", WARN, "a worker still waits for the store and is left behind");
         }
     }
+    note_writer.stop(clock::now() + NOTES_STOP_TIME_MAX);
     audit_writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
     // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
     janitor.stop();
     refresher.stop();
     ops.shut_down();
-    tracing::info!("stopped");
+    drop(pid_file);
+    rare!("once, at the end", INFO, "stopped");
     Ok(())
+}
+
+fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {
+    let opened = Audit::open(&settings.audit, settings.audit_turning)?;
+    rare!("once, at the start", INFO, to = %settings.audit, "audit log");
+    // Made by this user, and not by the one who gives the first command.
+    if let Err(error) = OperatorsLog::open(&settings.audit) {
+        rare!("once, at the start", WARN, %error, "operators' commands cannot be told");
+    }
+    Ok(opened)
 }
 
 fn open_accounts(
@@ -149,7 +170,7 @@ fn open_accounts(
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
     let store = opening::store(settings, deadline, |cause| {
-        tracing::warn!(%cause, "the store is not there yet");
+        sparing!(WARN, %cause, "the store is not there yet");
     })?;
     let peppers = opening::peppers(settings, &*store, deadline)?;
     let known = Arc::clone(&store);
@@ -166,7 +187,16 @@ fn open_accounts(
     let count = count.get();
     let kib = arenas_kib(params, count);
     let annex_kib = ANNEX_KIB_MAX;
-    tracing::info!(%params, ?engine, arenas = count, kib, annex_kib, "memory for hashing");
+    rare!(
+        "once, at the start",
+        INFO,
+        %params,
+        ?engine,
+        arenas = count,
+        kib,
+        annex_kib,
+        "memory for hashing"
+    );
     let missing = count.saturating_sub(made.len());
     let arenas = Pool::new(
         ArenaManager::new(engine, params).with_made(made),
@@ -246,7 +276,9 @@ fn check_memory(settings: &Settings) -> Result<NonZeroUsize, DoesNotFit> {
     let needs = Needs::of(settings, params, per_thread);
     needs.check(memory)?;
     if needs.leaves_no_annex(memory) {
-        tracing::warn!(
+        rare!(
+            "once, at the start",
+            WARN,
             %needs,
             annex_kib = ANNEX_KIB_MAX,
             "too little memory for imported hashes and old records that need more than an arena"
@@ -263,12 +295,17 @@ fn choose_engine(
     per_thread: NonZeroUsize,
 ) -> (HashEngine, Vec<Arena>) {
     let in_twos = per_thread > NonZeroUsize::MIN && HashEngine::Simd.gains_from_two();
-    let arenas = threads.saturating_mul(per_thread).get();
+    let arenas = if in_twos { threads.saturating_mul(per_thread) } else { threads }.get();
     match choice {
         EngineChoice::Reference => (HashEngine::Reference, Vec::new()),
         EngineChoice::Auto => {
             HashEngine::fastest_correct(params, arenas, in_twos).unwrap_or_else(|fault| {
-                tracing::error!(%fault, "the fast hash engine is NOT used; logins cost up to twice the time");
+                rare!(
+                    "once, at the start",
+                    ERROR,
+                    %fault,
+                    "the fast hash engine is NOT used; logins cost up to twice the time"
+                );
                 (HashEngine::Reference, Vec::new())
             })
         }
@@ -322,6 +359,23 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     });
 }
 
+fn observe_notes(registry: &mut Registry, accounts: &Accounts) {
+    let notes = || Arc::clone(accounts.sessions.notes());
+    let help = "Notes that a session was in use, by what became of them";
+    let name = "session_notes";
+    let [written, superseded, dropped] = [0; 3].map(|_| notes());
+    let outcome = |outcome| [("outcome", outcome)];
+    registry.observe_counter(name, help, &outcome("written"), move || written.written());
+    registry.observe_counter(name, help, &outcome("superseded"), move || superseded.superseded());
+    registry.observe_counter(name, help, &outcome("dropped"), move || dropped.dropped());
+    let failed = notes();
+    let help = "How often such a note was tried and the store did not take it; it is tried again";
+    registry.observe_counter("session_note_failures", help, &[], move || failed.failed());
+    let pending = notes();
+    let help = "Notes that wait to be written; their sessions are live meanwhile";
+    registry.observe_gauge("session_notes_pending", help, &[], move || pending.pending() as f64);
+}
+
 fn observe_upgrades(registry: &mut Registry, accounts: &Arc<Accounts>) {
     let help = "Password records that were not up to date at a login, by what became of them";
     for upgrade in Upgrade::ALL {
@@ -350,10 +404,14 @@ fn observe_keys(registry: &mut Registry, accounts: &Arc<Accounts>) {
 }
 
 fn observe_audit(registry: &mut Registry, audit: &Audit) {
-    let (written, lost) = (audit.clone(), audit.clone());
+    let (written, lost, suppressed) = (audit.clone(), audit.clone(), audit.clone());
     registry.observe_counter("audit_lines", "Lines of the audit log written", &[], move || {
         written.written_lines()
     });
     let help = "Lines of the audit log lost: the queue was full, or they could not be written";
     registry.observe_counter("audit_lost_lines", help, &[], move || lost.lost_lines());
+    let help =
+        "Failures that the audit log has counted instead of a line for each, since they were many";
+    let name = "audit_suppressed_lines";
+    registry.observe_counter(name, help, &[], move || suppressed.suppressed_lines());
 }

@@ -9,16 +9,18 @@ use std::time::Duration;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
+use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
 use crate::accounts::Rules;
-use crate::audit::AuditTarget;
+use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
 use crate::credentials::limits::SERVICE_NAMES_MAX;
 use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy};
 use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{
+    AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
     CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX,
     LIGHT_THREADS_MAX, QUEUE_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
@@ -222,8 +224,23 @@ pub static PROGRAM: Program = Program::new(
         Setting::value(
             "audit",
             "TARGET",
-            "Where the audit log goes: a file, - for standard output, or off; by default audit.log in --data. Rotate it and send SIGHUP",
+            "Where the audit log goes: a file, - for standard output, or off; by default audit.log in --data. Lines of \
+             operators' commands go to audit-operators.log beside it, with - to standard error",
         )
+        .group("Logs"),
+        Setting::value(
+            "audit-file-size",
+            "SIZE",
+            "How long the file of the audit log may become: then it is turned over, to audit.log.1, and that to audit.log.2",
+        )
+        .default("64MiB")
+        .group("Logs"),
+        Setting::value(
+            "audit-files",
+            "COUNT",
+            "Files of the audit log, the one that is written to among them; the oldest goes when there are more",
+        )
+        .default("16")
         .group("Logs"),
         Setting::value(
             "grace",
@@ -234,6 +251,7 @@ pub static PROGRAM: Program = Program::new(
         .group("Times"),
         log::LEVEL,
         log::FORMAT,
+        pid_file::SETTING,
         hardening::ALLOW_CORE_DUMPS,
     ],
 );
@@ -287,6 +305,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Where the audit log goes.
     pub audit: AuditTarget,
+    /// When a file of it is turned over.
+    pub audit_turning: Turning,
+    /// Where the number of the process is written.
+    pub pid_file: Option<PathBuf>,
     /// Logging.
     pub log: LogSettings,
     /// Whether memory may be dumped.
@@ -329,6 +351,12 @@ impl Settings {
             pepper_keys: key_source(values, "pepper-keys", data.as_ref().ok()),
             token_keys: key_source(values, "token-keys", data.as_ref().ok()),
             audit: audit_target(values, data.as_ref().ok()),
+            audit_turning: gather!(Turning {
+                file_bytes_max: values
+                    .bytes("audit-file-size", AUDIT_FILE_BYTES_MIN..=AUDIT_FILE_BYTES_CEILING),
+                files: values.integer("audit-files", AUDIT_FILES_MIN..=AUDIT_FILES_MAX),
+            }),
+            pid_file: PidFile::read(values),
             data: data,
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
@@ -407,10 +435,12 @@ fn sessions_place(text: &str) -> Option<Option<RedisUrl>> {
 /// On unless somebody says otherwise: what happened before it was asked for cannot be had later.
 fn audit_target(values: &Values<'_>, data: Option<&PathBuf>) -> Result<AuditTarget, SettingError> {
     let given = values.if_given("audit", |name| {
+        let want = format!("a path, - or off; {OPERATORS_FILE} is the commands' own");
         let file = |text: &str| {
-            (!text.is_empty() && !text.contains('\0')).then(|| AuditTarget::File(text.into()))
+            let is_path = !text.is_empty() && !text.contains('\0');
+            (is_path && !is_operators_file(text.as_ref())).then(|| AuditTarget::File(text.into()))
         };
-        values.parse(name, "a path, - or off", |text| match text {
+        values.parse(name, &want, |text| match text {
             "off" => Some(AuditTarget::Off),
             "-" => Some(AuditTarget::StandardOutput),
             path => file(path),

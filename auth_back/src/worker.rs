@@ -5,6 +5,8 @@
 //! of its own, `finish`, whose workers take those that are there together: one wakes for all of them, one commit makes their
 //! sessions durable, and they are answered together.
 
+mod checks;
+
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use reactor::Bundle;
 use service::lane::{Inbox, Lane, LaneError, LaneOptions, LaneStats, Workers};
-use service::log::Sparing;
+use service::sparing;
 
 use crate::accounts::{AccountError, Accounts, Call as Bell, InternalError, Proved};
 use crate::audit::{Audit, Entry};
@@ -21,10 +23,6 @@ use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::store::limits::SESSIONS_TOGETHER_MAX;
 use crate::work::{Call, Done, Job, Reply, Request};
-
-/// Lines that a store that is away would have every request write.
-static FAILED: Sparing = Sparing::new();
-static STORE_AWAY: Sparing = Sparing::new();
 
 /// The size of a lane.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +158,7 @@ impl Clerk {
                 self.accounts.prove(candidate, deadline, move |proved| {
                     // There are no more logins than places. Refused, its ticket answers.
                     if finish.try_queue(Ending { login, proved }).is_err() {
-                        tracing::error!("a login cannot be finished");
+                        sparing!(ERROR, "a login cannot be finished");
                     }
                     Bell::on(finish)
                 });
@@ -242,49 +240,6 @@ impl Clerk {
         }
     }
 
-    /// Session checks, looked up together and answered together. All of them were read before any is
-    /// looked up, so each is told what was so after it was asked.
-    fn serve_checks(&self, batch: &mut Vec<Job>) {
-        let began = clock::now();
-        let mut bundle = Bundle::default();
-        for job in batch.extract_if(.., |job| !self.admits(job, began)) {
-            self.answer_check(job, Err(AccountError::TimedOut), began, &mut bundle);
-        }
-        // Of those whose time is shorter nobody waits any more if it should take longer.
-        let Some(deadline) = batch.iter().map(|job| job.deadline).max() else { return };
-        let tokens = batch.iter().filter_map(|job| job.request.as_check());
-        let answers = self.accounts.check_sessions(tokens, deadline);
-        debug_assert_eq!(answers.len(), batch.len());
-        let any_was_found_out = answers.iter().flatten().any(Result::is_ok);
-        let mut alone = Vec::new();
-        for (job, answer) in batch.drain(..).zip(answers) {
-            match answer {
-                Some(outcome) => {
-                    self.answer_check(job, outcome.map(Done::Session), began, &mut bundle);
-                }
-                None => alone.push(job),
-            }
-        }
-        bundle.post();
-        // As for one: how long a store takes to be away says nothing.
-        if any_was_found_out {
-            self.pace.served(clock::since(began));
-        }
-        alone.into_iter().for_each(|job| self.serve(job));
-    }
-
-    /// Checks are not in the audit log.
-    fn answer_check(
-        &self,
-        job: Job,
-        outcome: Result<Done, AccountError>,
-        began: Instant,
-        bundle: &mut Bundle<Reply>,
-    ) {
-        self.note(job.call, &outcome, clock::since(began));
-        job.ticket.answer_with(Reply { call: job.call, outcome }, bundle);
-    }
-
     fn admits(&self, job: &Job, now: Instant) -> bool {
         self.pace.admits(job.deadline.saturating_duration_since(now))
     }
@@ -295,14 +250,10 @@ impl Clerk {
         let request = call.message_type.name();
         match outcome {
             Err(error @ AccountError::Internal(_)) => {
-                if let Some(withheld) = FAILED.admit() {
-                    tracing::error!(request, %error, withheld, "a request failed");
-                }
+                sparing!(ERROR, request, %error, "a request failed");
             }
             Err(error @ AccountError::StoreUnavailable(_)) => {
-                if let Some(withheld) = STORE_AWAY.admit() {
-                    tracing::warn!(request, %error, withheld, "the store was not there");
-                }
+                sparing!(WARN, request, %error, "the store was not there");
             }
             _ => {}
         }

@@ -83,6 +83,28 @@ impl MariaDb {
     pub fn database(&self) -> Database {
         Database::on(&self.url())
     }
+
+    /// A new database for an account of its own, which has all rights there and no other: [`read_only`](Self::read_only)
+    /// holds for it.
+    #[must_use]
+    pub fn database_of_account(&self) -> Database {
+        const ACCOUNT: &str = "app@'127.0.0.1'";
+        let mut database = self.database();
+        self.run(&format!("CREATE USER IF NOT EXISTS {ACCOUNT} IDENTIFIED BY ''"));
+        self.run(&format!("GRANT ALL ON `{}`.* TO {ACCOUNT}", database.name));
+        database.url = format!("mysql://app@{}/{}", self.address(), database.name);
+        database
+    }
+
+    /// Has it take writes of administrators alone, or of everybody again.
+    pub fn read_only(&self, is_on: bool) {
+        self.run(&format!("SET GLOBAL read_only = {}", u8::from(is_on)));
+    }
+
+    fn run(&self, statement: &str) {
+        let done = connect(&self.url()).and_then(|mut server| server.query_drop(statement));
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
 }
 
 impl Default for Database {

@@ -42,6 +42,25 @@ impl Operator {
         Self { input: input.to_owned(), ..self }
     }
 
+    /// Has it run where no file may grow: what it writes to one fails, as on a full disk.
+    #[must_use]
+    pub fn without_room(self) -> Self {
+        let given = &self.command;
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
+        command.arg(given.get_program()).args(given.get_args());
+        for (name, value) in given.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(directory) = given.get_current_dir() {
+            command.current_dir(directory);
+        }
+        Self { command, ..self }
+    }
+
     /// Runs it to its end.
     #[must_use]
     pub fn run(mut self) -> Told {

@@ -34,6 +34,9 @@ pub struct Recipe {
     pub environment: Environment,
     /// `RLIMIT_NOFILE`, soft and hard, when it is not to be inherited.
     pub open_files: Option<u32>,
+    /// Whether a write beyond [`Server::limit_files`](crate::Server::limit_files) is an error, as on a full disk; else
+    /// the system ends the process.
+    pub outlives_file_limit: bool,
     /// Where its standard error goes.
     pub log: Log,
     /// Its end becomes readable when somebody asks to stop: a start is given up then.
@@ -73,6 +76,7 @@ impl Recipe {
             variables: Vec::new(),
             environment: Environment::Inherited,
             open_files: None,
+            outlives_file_limit: false,
             log: Log::Inherited,
             interrupt: None,
         }
@@ -115,10 +119,16 @@ impl Recipe {
     }
 
     fn command(&self) -> Command {
-        let limit = self.open_files.map(|files| {
-            ["sh", "-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()].map(str::to_owned)
-        });
-        let mut before = limit.into_iter().flatten().chain(self.wrapper.iter().cloned());
+        let mut script = String::new();
+        if let Some(files) = self.open_files {
+            script += &format!("ulimit -n {files} && ");
+        }
+        if self.outlives_file_limit {
+            script += "trap '' XFSZ && ";
+        }
+        let shell = ["sh", "-c", &(script.clone() + "exec \"$0\" \"$@\"")].map(str::to_owned);
+        let shell = (!script.is_empty()).then_some(shell);
+        let mut before = shell.into_iter().flatten().chain(self.wrapper.iter().cloned());
         let binary = self.binaries.of(self.program);
         let mut command = match before.next() {
             None => Command::new(binary),

@@ -106,6 +106,27 @@ impl Server {
         self.process().resume();
     }
 
+    /// Lets it write no file beyond so many bytes from now on, or any again: to it, as if the disk were full. It has to
+    /// be started with [`Builder::auth_outlives_file_limit`](crate::Builder::auth_outlives_file_limit).
+    pub fn limit_files(&self, bytes: Option<u32>) {
+        assert!(self.recipe.outlives_file_limit, "it would end");
+        let bytes = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        // The soft limit alone: only root may raise the hard one again.
+        let (pid, limit) = (format!("--pid={}", self.pid()), format!("--fsize={bytes}:"));
+        let set = Command::new("prlimit").args([pid, limit]).status();
+        assert!(set.expect("prlimit runs: it is in the package util-linux").success());
+    }
+
+    /// The value of a series of its metrics, by the name and the labels as they are printed.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> f64 {
+        let metrics = self.ops().get("/metrics", None).assert_status(200);
+        let text = metrics.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no {series} in {text}"));
+        value.parse().unwrap_or_else(|_| panic!("{series} is no number: {value}"))
+    }
+
     /// Waits until it has ended by itself.
     #[must_use]
     pub fn wait(&mut self) -> ExitStatus {

@@ -271,6 +271,13 @@ impl Builder {
         self
     }
 
+    /// Lets every auth_back outlive [`Server::limit_files`].
+    #[must_use]
+    pub fn auth_outlives_file_limit(mut self) -> Self {
+        self.auth.outlives_file_limit = true;
+        self
+    }
+
     /// Where every http_front serves, and where its operations listener is.
     #[must_use]
     pub fn front_listens(mut self, listen: Option<String>, ops_listen: Option<String>) -> Self {

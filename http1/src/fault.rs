@@ -6,7 +6,11 @@ use crate::limits::{BODY_TIME_MAX, HEAD_TIME_MAX};
 use crate::problem::Problem;
 use crate::status::Status;
 
-/// Why a connection answered by itself and was then closed.
+/// Why the protocol answered by itself, or gave a connection up.
+///
+/// After most of them the connection is closed; it goes on where the end of the request is known and near
+/// ([`Method`](Self::Method), [`Misdirected`](Self::Misdirected), [`UnwantedContent`](Self::UnwantedContent),
+/// [`ContentTooLarge`](Self::ContentTooLarge)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Fault {
     /// The peer's fault: its head is refused.
@@ -15,6 +19,22 @@ pub enum Fault {
     /// The peer's fault: its chunked body is refused.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    /// The peer's fault: nobody here knows the method (RFC 9110 section 9.1).
+    #[error("The method is not one that this server knows. Methods are case-sensitive.")]
+    Method,
+    /// The peer's fault, or that of a proxy's settings: the target says `https`, but the request came over a
+    /// connection without TLS, and not from a gateway (RFC 9110 section 7.4).
+    #[error("The target says https, and this connection has no TLS.")]
+    Misdirected,
+    /// The peer's fault: the request has content where none is taken (RFC 9110 section 9.3.1).
+    #[error("This request has to come without content.")]
+    UnwantedContent,
+    /// The peer's fault: the content is longer than the application takes.
+    #[error("The content is longer than {bytes_max} bytes.")]
+    ContentTooLarge {
+        /// What the application takes.
+        bytes_max: usize,
+    },
     /// The peer's fault, or its network's: the head was not complete in time.
     #[error("The head was not complete within {} seconds.", HEAD_TIME_MAX.as_secs())]
     HeadTimeout,
@@ -29,8 +49,86 @@ pub enum Fault {
     Expired,
 }
 
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $reason:ident = $name:literal $status:ident;)*) => {
+        /// Kinds of faults, for counting: a closed set, each with the one status that it is answered with.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $reason,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$reason),*];
+
+            /// A name of `a-z`, `0-9` and `_`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)*
+                }
+            }
+
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$reason => Status::$status,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// TLS on a port without it.
+    Tls = "tls" BadRequest;
+    /// HTTP/2 with prior knowledge.
+    Http2 = "http2" HttpVersionNotSupported;
+    /// The PROXY protocol.
+    ProxyProtocol = "proxy_protocol" BadRequest;
+    /// What is no request line.
+    RequestLine = "request_line" BadRequest;
+    /// A request line over its bound.
+    RequestLineTooLong = "request_line_too_long" UriTooLong;
+    /// A method that nobody knows, or CONNECT.
+    Method = "method" NotImplemented;
+    /// Another major version of HTTP.
+    Version = "version" HttpVersionNotSupported;
+    /// A target in none of the forms.
+    Target = "target" BadRequest;
+    /// A target that says https on a connection without TLS.
+    Misdirected = "misdirected" MisdirectedRequest;
+    /// A malformed line of a head.
+    HeaderLine = "header_line" BadRequest;
+    /// A head over one of its bounds.
+    HeadTooLarge = "head_too_large" RequestHeaderFieldsTooLarge;
+    /// No `Host`, two, or a malformed one.
+    Host = "host" BadRequest;
+    /// A body whose length can be read in two ways.
+    Length = "length" BadRequest;
+    /// A transfer coding other than chunked.
+    TransferCoding = "transfer_coding" NotImplemented;
+    /// An expectation other than `100-continue`.
+    Expectation = "expectation" ExpectationFailed;
+    /// A malformed chunked body.
+    Chunk = "chunk" BadRequest;
+    /// Content where none is taken.
+    UnwantedContent = "unwanted_content" BadRequest;
+    /// Content over its bound.
+    ContentTooLarge = "content_too_large" ContentTooLarge;
+    /// A head that was too slow.
+    HeadTimeout = "head_timeout" RequestTimeout;
+    /// A body that was too slow.
+    BodyTimeout = "body_timeout" RequestTimeout;
+    /// A request that was cut off.
+    Truncated = "truncated" BadRequest;
+    /// A request that the application did not answer in time.
+    Expired = "expired" ServiceUnavailable;
+}
+
 impl Fault {
-    /// The answer that the peer gets. The connection is closed after it.
+    /// The answer that the peer gets, if it has none yet.
     #[must_use]
     pub fn problem(self) -> Problem {
         let (code, title) = self.code_and_title();
@@ -44,23 +142,44 @@ impl Fault {
     /// The status of that answer.
     #[must_use]
     pub const fn status(self) -> Status {
+        self.reason().status()
+    }
+
+    /// Whether the peer, or its network, is at fault, and not this server.
+    #[must_use]
+    pub const fn is_peers(self) -> bool {
+        !matches!(self, Self::Expired)
+    }
+
+    /// The kind, for counting.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
         match self {
-            Self::Head(error) => error.status(),
-            Self::Chunk(error) => error.status(),
-            Self::HeadTimeout | Self::BodyTimeout => Status::RequestTimeout,
-            Self::Truncated => Status::BadRequest,
-            Self::Expired => Status::ServiceUnavailable,
+            Self::Head(error) => error.reason(),
+            Self::Chunk(ChunkError::ContentTooLong) => Reason::ContentTooLarge,
+            Self::Chunk(_) => Reason::Chunk,
+            Self::Method => Reason::Method,
+            Self::Misdirected => Reason::Misdirected,
+            Self::UnwantedContent => Reason::UnwantedContent,
+            Self::ContentTooLarge { .. } => Reason::ContentTooLarge,
+            Self::HeadTimeout => Reason::HeadTimeout,
+            Self::BodyTimeout => Reason::BodyTimeout,
+            Self::Truncated => Reason::Truncated,
+            Self::Expired => Reason::Expired,
         }
     }
 
-    /// Whose fault it is decides little for a client; the status decides what it can do. So there
-    /// is one code per status, and the detail says the rest.
+    /// The status decides what a client can do. So there is one code per status, and the detail says the
+    /// rest.
     const fn code_and_title(self) -> (&'static str, &'static str) {
         match self.status() {
             Status::RequestTimeout => ("request_timeout", "The request took too long to arrive"),
-            Status::ContentTooLarge => CONTENT_TOO_LARGE,
+            Status::ContentTooLarge => ("content_too_large", "The content is too large"),
             Status::UriTooLong => ("request_line_too_long", "The request line is too long"),
             Status::ExpectationFailed => ("expectation_failed", "The expectation is not supported"),
+            Status::MisdirectedRequest => {
+                ("misdirected_request", "The request came over the wrong connection")
+            }
             Status::RequestHeaderFieldsTooLarge => ("head_too_large", "The head is too large"),
             Status::NotImplemented => {
                 ("not_implemented", "The request needs what is not supported")
@@ -74,14 +193,19 @@ impl Fault {
     }
 }
 
-const CONTENT_TOO_LARGE: (&str, &str) = ("content_too_large", "The content is too large");
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The answer to a body that is longer than its handler accepts.
-pub(crate) fn content_too_large(bytes_max: usize) -> Problem {
-    let (code, title) = CONTENT_TOO_LARGE;
-    let detail = match bytes_max {
-        0 => "This request has to come without content.".to_owned(),
-        _ => format!("The content is longer than {bytes_max} bytes."),
-    };
-    Problem::new(Status::ContentTooLarge, code, title, "").with_detail(detail)
+    #[test]
+    fn reasons_have_names_of_their_own_that_can_be_labels() {
+        for (index, reason) in Reason::ALL.iter().enumerate() {
+            let name = reason.name();
+            assert!(
+                name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')),
+                "{name}"
+            );
+            assert!(Reason::ALL[..index].iter().all(|other| other.name() != name), "{name}");
+        }
+    }
 }

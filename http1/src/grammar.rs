@@ -32,9 +32,26 @@ pub(crate) const fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// The elements of a list of tokens, without the empty ones, which count for nothing (RFC 9110 section
+/// 5.6.1.2).
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim_blanks).filter(|element| !element.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn empty_elements_of_a_list_do_not_count() {
+        let check = |input: &[u8], expected: &[&[u8]]| {
+            assert_eq!(elements(input).collect::<Vec<_>>(), expected, "{input:?}");
+        };
+        check(b"", &[]);
+        check(b" ,\t,", &[]);
+        check(b"a", &[b"a"]);
+        check(b", a ,,b c\t,", &[b"a", b"b c"]);
+    }
 
     #[test]
     fn blanks_are_taken_off_both_ends_only() {

@@ -8,7 +8,7 @@ use reactor::ConnectionId;
 use crate::date::{DateCache, wall_clock};
 use crate::fault::Fault;
 use crate::head::Head;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 use crate::problem::Problem;
 use crate::response::{Answered, Progress, Reply};
 use crate::status::Status;
@@ -64,13 +64,23 @@ pub trait Handler: Sized + 'static {
     /// [`Exchange::connection`], exactly once per request left for later.
     type Completion: Send + 'static;
 
+    /// The methods that some resource of the server has, for `Allow` in the answer to `OPTIONS *`.
+    const METHODS: &'static str = "GET, HEAD, OPTIONS";
+
+    /// Whether the peer at `address` is a gateway, which ends TLS for its clients and so may send targets that
+    /// say `https`. Those of others are refused with 421 (RFC 9110 section 7.4).
+    fn is_gateway(&self, _address: IpAddr) -> bool {
+        false
+    }
+
     /// Whether connections from `address` count for the cap of connections per address; see
     /// [`reactor::Protocol::is_capped`].
     fn is_capped(&self, _address: IpAddr) -> bool {
         true
     }
 
-    /// Decides on a head, which is well formed and whose framing is sound.
+    /// Decides on a head, which is well formed and whose framing is sound. The method is one that is known,
+    /// and the path is no `*`: what is asked of a server as a whole is answered without a handler.
     ///
     /// # Errors
     ///
@@ -99,11 +109,10 @@ pub trait Handler: Sized + 'static {
         reply: Reply<'_>,
     ) -> Answered;
 
-    /// An answer was written, by the application or without it; for counting. Interim answers
-    /// (`100 Continue`) are none.
-    fn on_answered(&mut self, _status: Status, _exchange: &Exchange) {}
+    /// An answer was written; for counting. Interim answers (`100 Continue`) are none.
+    fn on_answered(&mut self, _status: Status, _by: Answerer, _exchange: &Exchange) {}
 
-    /// The connection is being closed because of a fault; for counting and logging. If the request
+    /// The protocol refuses a request, or gives a connection up; for counting and logging. If the request
     /// had no answer yet, it gets one.
     fn on_fault(&mut self, _fault: Fault, _exchange: &Exchange) {}
 
@@ -117,6 +126,15 @@ pub trait Handler: Sized + 'static {
 
     /// The loop's turn ends; see [`reactor::Protocol::on_turn_end`].
     fn on_turn_end(&mut self) {}
+}
+
+/// Who decided what an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// The application, or the protocol for want of its answer ([`Fault::Expired`]).
+    Application,
+    /// The protocol, because of what the peer sent; [`Handler::on_fault`] was told why.
+    Protocol,
 }
 
 /// The circumstances of a call.
@@ -136,17 +154,18 @@ pub struct Exchange {
 pub struct Accepted<C> {
     pub(crate) call: C,
     pub(crate) body_bytes_max: usize,
+    pub(crate) is_without_effect: bool,
 }
 
 impl<C> Accepted<C> {
-    /// The request has to come without content; an empty body is none.
+    /// The request has to come without content, or is refused with 400; an empty body is none.
     #[must_use]
     pub const fn without_body(call: C) -> Self {
-        Self { call, body_bytes_max: 0 }
+        Self { call, body_bytes_max: 0, is_without_effect: false }
     }
 
-    /// The request may come with content of up to `bytes_max` bytes, which a longer one exceeds
-    /// with 413. It may also come with none: then the body is empty.
+    /// The request may come with content of up to `bytes_max` bytes; longer content is refused with 413.
+    /// It may also come with none: then the body is empty.
     ///
     /// # Panics
     ///
@@ -154,7 +173,16 @@ impl<C> Accepted<C> {
     #[must_use]
     pub fn with_body(call: C, bytes_max: usize) -> Self {
         assert!(bytes_max <= BODY_BYTES_MAX, "a body of {bytes_max} bytes is never kept");
-        Self { call, body_bytes_max: bytes_max }
+        Self { call, body_bytes_max: bytes_max, is_without_effect: false }
+    }
+
+    /// The call only finds out what the request would be refused with and changes nothing, so it may be made
+    /// although `If-Match` is there ([`Head::requires_match`]). All others than GET and HEAD are refused then, with
+    /// 412 and before their bodies; their resources have no representation.
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        self.is_without_effect = true;
+        self
     }
 }
 
@@ -164,6 +192,7 @@ pub struct Shared<H> {
     /// The application.
     pub handler: H,
     pub(crate) dates: DateCache,
+    pub(crate) head_bytes_max: usize,
 }
 
 impl<H: Handler> Shared<H> {
@@ -176,6 +205,21 @@ impl<H: Handler> Shared<H> {
     /// Shared state with another clock, for tests that compare whole answers.
     #[must_use]
     pub fn with_dates(handler: H, dates: DateCache) -> Self {
-        Self { handler, dates }
+        Self { handler, dates, head_bytes_max: HEAD_BYTES_DEFAULT }
+    }
+
+    /// Sets how many bytes a head may have; longer ones are refused with 431.
+    ///
+    /// # Panics
+    ///
+    /// When it is outside of [`HEAD_BYTES_MIN`] to [`HEAD_BYTES_MAX`]; settings are checked before.
+    #[must_use]
+    pub fn with_head_bytes_max(mut self, bytes_max: usize) -> Self {
+        assert!(
+            (HEAD_BYTES_MIN..=HEAD_BYTES_MAX).contains(&bytes_max),
+            "heads of {bytes_max} bytes"
+        );
+        self.head_bytes_max = bytes_max;
+        self
     }
 }

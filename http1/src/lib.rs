@@ -9,6 +9,7 @@
 //! | `head` | request heads: end, grammar, target, `Host`, framing |
 //! | `chunked` | the chunked coding |
 //! | `handler` | what an application implements |
+//! | `precondition` | `If-Match` and `If-None-Match` of GET and HEAD |
 //! | `response`, `problem`, `status`, `date` | answers |
 //! | `fault` | what the protocol refuses without asking the application |
 //! | [`limits`] | every bound |
@@ -24,6 +25,7 @@ mod grammar;
 mod handler;
 mod head;
 pub mod limits;
+mod precondition;
 mod problem;
 mod response;
 mod status;
@@ -31,8 +33,8 @@ mod status;
 pub use chunked::{ChunkDecoder, ChunkError, Decoded};
 pub use connection::Connection;
 pub use date::{DateCache, WallClock, wall_clock};
-pub use fault::Fault;
-pub use handler::{Accepted, Exchange, Handler, Shared};
+pub use fault::{Fault, Reason};
+pub use handler::{Accepted, Answerer, Exchange, Handler, Shared};
 pub use head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, RepeatedField, Version};
 pub use problem::Problem;
 pub use response::{Answered, ContentWriter, PreparedResponse, Progress, Reply, Response};

@@ -5,8 +5,20 @@ use std::time::Duration;
 /// Request line in bytes, without its CRLF. RFC 9112 section 3 recommends 8000 octets at least.
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// Head in bytes: request line, fields and the empty line. Browsers with many cookies stay below.
-pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The longest method that is known, in bytes. A longer one is unknown whatever it is.
+pub const METHOD_BYTES_MAX: usize = "OPTIONS".len();
+
+/// Head in bytes (request line, headers and the empty line) unless [`crate::Shared::with_head_bytes_max`]
+/// says otherwise. A server that proxies ask about every request gets the cookies of a whole domain; nginx
+/// passes on 32 KiB by default (`large_client_header_buffers`).
+pub const HEAD_BYTES_DEFAULT: usize = 32 * 1024;
+
+/// The lowest bound that a server may set for heads. What the longest request line leaves of it is room for
+/// the headers of browsers.
+pub const HEAD_BYTES_MIN: usize = 16 * 1024;
+
+/// The highest bound that a server may set for heads: a connection may hold so much input.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Fields in one head. Their slots live on the stack, 32 bytes each.
 pub const FIELDS_MAX: usize = 100;
@@ -14,6 +26,10 @@ pub const FIELDS_MAX: usize = 100;
 /// Empty lines tolerated before a request line. RFC 9112 section 2.2 asks for one; some old
 /// clients send one after a body, and a second is the margin.
 pub const EMPTY_LINES_MAX: u8 = 2;
+
+/// Empty lines that version 2 of the PROXY protocol begins with, so that servers of HTTP refuse it. They have
+/// to be tolerated for it to be told by name.
+pub(crate) const PROXY_V2_EMPTY_LINES: u8 = 2;
 
 /// Body in bytes, after chunked coding is removed. A handler may ask for less. The largest
 /// legitimate body is a few hundred bytes of JSON.
@@ -50,7 +66,10 @@ pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 pub const INPUT_BYTES_MAX: usize =
     if HEAD_BYTES_MAX > BODY_BYTES_MAX { HEAD_BYTES_MAX } else { BODY_BYTES_MAX };
 
-const _: () = assert!(REQUEST_LINE_BYTES_MAX + 2 < HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_LINE_BYTES_MAX + 2 < HEAD_BYTES_MIN);
+const _: () = assert!(PROXY_V2_EMPTY_LINES <= EMPTY_LINES_MAX);
+const _: () = assert!(METHOD_BYTES_MAX < REQUEST_LINE_BYTES_MAX);
+const _: () = assert!(HEAD_BYTES_MIN <= HEAD_BYTES_DEFAULT && HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < CHUNK_OVERHEAD_BYTES_MAX);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX > 16);
 const _: () = assert!(DISCARD_BYTES_MAX >= BODY_BYTES_MAX);

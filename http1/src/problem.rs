@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::grammar::is_token_byte;
 use crate::response::{Answered, Reply, Response};
 use crate::status::Status;
 
@@ -17,9 +16,12 @@ pub struct Problem {
     title: &'static str,
     detail: Cow<'static, str>,
     retry_after_seconds: Option<u32>,
-    allow: Option<&'static str>,
-    authenticate: Option<&'static str>,
+    /// By reference, so that a problem stays small: a handler returns either a call or a problem.
+    fields: [Option<&'static (&'static str, &'static str)>; FIELDS_MAX],
 }
+
+/// Further fields of one problem: a 401 to a logout has a challenge and ends a cookie.
+const FIELDS_MAX: usize = 2;
 
 impl Problem {
     /// A problem whose `code` ends its type: lower-case letters, digits and `_`. `title` names the
@@ -52,8 +54,7 @@ impl Problem {
             title,
             detail: Cow::Borrowed(detail),
             retry_after_seconds: None,
-            allow: None,
-            authenticate: None,
+            fields: [None; FIELDS_MAX],
         }
     }
 
@@ -71,23 +72,20 @@ impl Problem {
         self
     }
 
-    /// Adds `Allow`, which a 405 must carry (RFC 9110 section 15.5.6), such as `"GET, HEAD"`.
+    /// Adds a field, as a pair of name and value: `Allow`, which a 405 must carry (RFC 9110 section 15.5.6), or
+    /// `WWW-Authenticate`, which a 401 must (section 15.5.2).
     ///
     /// # Panics
     ///
-    /// When it is no list of methods. In a `const` the build fails instead.
+    /// When there are two already. In a `const` the build fails instead.
     #[must_use]
-    pub const fn with_allow(mut self, methods: &'static str) -> Self {
-        assert!(is_method_list(methods), "Allow is a list of methods");
-        self.allow = Some(methods);
-        self
-    }
-
-    /// Adds `WWW-Authenticate`, which a 401 must carry (RFC 9110 section 15.5.2), such as
-    /// `"Bearer"`.
-    #[must_use]
-    pub const fn with_authenticate(mut self, challenge: &'static str) -> Self {
-        self.authenticate = Some(challenge);
+    pub const fn with_field(mut self, field: &'static (&'static str, &'static str)) -> Self {
+        let mut place = 0;
+        while place < FIELDS_MAX && self.fields[place].is_some() {
+            place += 1;
+        }
+        assert!(place < FIELDS_MAX, "a problem has so many further fields at the most");
+        self.fields[place] = Some(field);
         self
     }
 
@@ -106,20 +104,16 @@ impl Problem {
     pub(crate) fn send(&self, reply: Reply<'_>) -> Answered {
         // Ten digits hold every u32.
         let mut digits = [0; 10];
-        let mut fields = [("", ""); 4];
+        let mut fields = [("", ""); 2 + FIELDS_MAX];
         // Errors pass, and some statuses may be cached by default (RFC 9110 section 15.1).
         fields[0] = ("Cache-Control", "no-store");
         let mut count = 1;
-        let further = [
-            ("Retry-After", self.retry_after_seconds.map(|seconds| decimal(seconds, &mut digits))),
-            ("Allow", self.allow),
-            ("WWW-Authenticate", self.authenticate),
-        ];
-        for (name, value) in further {
-            if let Some(value) = value {
-                fields[count] = (name, value);
-                count += 1;
-            }
+        let retry_after = self.retry_after_seconds.map(|seconds| decimal(seconds, &mut digits));
+        let retry_after = retry_after.map(|seconds| ("Retry-After", seconds));
+        let further = self.fields.into_iter().map(Option::<&_>::copied);
+        for field in [retry_after].into_iter().chain(further).flatten() {
+            fields[count] = field;
+            count += 1;
         }
         let response = Response::new(self.status)
             .content_type("application/problem+json")
@@ -156,16 +150,4 @@ const fn is_code(code: &str) -> bool {
         i += 1;
     }
     !bytes.is_empty()
-}
-
-const fn is_method_list(methods: &str) -> bool {
-    let bytes = methods.as_bytes();
-    let mut i = 0;
-    while i < bytes.len() {
-        if !is_token_byte(bytes[i]) && !matches!(bytes[i], b',' | b' ') {
-            return false;
-        }
-        i += 1;
-    }
-    true
 }

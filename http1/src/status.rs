@@ -64,6 +64,8 @@ statuses! {
     RequestTimeout = 408 "Request Timeout";
     /// The state of the resource stands against it.
     Conflict = 409 "Conflict";
+    /// What the request was made to depend on is not so.
+    PreconditionFailed = 412 "Precondition Failed";
     /// The body is longer than allowed.
     ContentTooLarge = 413 "Content Too Large";
     /// The request line is longer than allowed.
@@ -72,6 +74,8 @@ statuses! {
     UnsupportedMediaType = 415 "Unsupported Media Type";
     /// An `Expect` other than `100-continue`.
     ExpectationFailed = 417 "Expectation Failed";
+    /// The connection is not one over which this may be asked.
+    MisdirectedRequest = 421 "Misdirected Request";
     /// Well formed, but its meaning is not acceptable.
     UnprocessableContent = 422 "Unprocessable Content";
     /// The client sends more than its share.
@@ -97,6 +101,11 @@ impl Status {
     #[must_use]
     pub const fn code(self) -> u16 {
         self as u16
+    }
+
+    /// Whether it is one of 2xx.
+    pub(crate) const fn is_success(self) -> bool {
+        self.code() / 100 == 2
     }
 
     /// Whether an answer with this status has content at all (RFC 9110 sections 15.3.5, 15.4.5).

@@ -29,6 +29,9 @@ pub const LEASES_MAX: usize = 56 * 1024;
 /// twenty times a second and not for each one.
 pub const LEASE_SWEEP_DELAY: Duration = Duration::from_millis(50);
 
+/// Bytes of a digest in an entity tag.
+pub const ENTITY_TAG_BYTES: usize = 16;
+
 /// How long the one request that fetches a stale list of products is waited for, before another is
 /// sent to fetch it.
 pub const CATALOG_FETCH_TIME: Duration = Duration::from_millis(500);

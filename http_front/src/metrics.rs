@@ -1,7 +1,8 @@
 //! What this server counts. Handles are made once and cloned to each loop and worker.
 
-use http1::{Fault, Status};
-use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, Registry};
+use http1::Status;
+use service::metrics::{Counter, EncodeLabelSet, Histogram, Registry};
+use service::ops::Faults;
 
 use crate::work::{Outcome, Unanswered};
 
@@ -14,7 +15,7 @@ pub struct Metrics {
     pub outcomes: Outcomes,
     /// Requests that HTTP itself refused.
     pub faults: Faults,
-    /// Answers of any kind.
+    /// Answers of the API, of any kind.
     pub answers: Answers,
     /// From a worker taking a batch to the last answer of it, in seconds.
     pub batch_seconds: Histogram,
@@ -22,6 +23,14 @@ pub struct Metrics {
     pub upstream_failures: Counter,
     /// Requests in one attempt at an auth server.
     pub batch_size: Histogram,
+}
+
+impl Answers {
+    /// How many there were of each class, from 1xx to 5xx.
+    #[must_use]
+    pub fn by_class(&self) -> [u64; CLASSES.len()] {
+        self.0.each_ref().map(Counter::get)
+    }
 }
 
 /// What a loop has counted since it last told: plain numbers of its own. Counters that all loops share lie
@@ -50,15 +59,6 @@ pub struct Answers([Counter; CLASSES.len()]);
 /// The classes of statuses (RFC 9110 section 15).
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Counts faults by status.
-#[derive(Clone, Debug)]
-pub struct Faults(Family<FaultLabels, Counter>);
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FaultLabels {
-    status: u16,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabels {
     class: &'static str,
@@ -76,8 +76,11 @@ impl Metrics {
         let outcomes = registry
             .counters::<OutcomeLabels>("requests", "Requests answered after a worker, by outcome");
         let outcome = |outcome| outcomes.get_or_create(&OutcomeLabels { outcome }).clone();
-        let answers =
-            registry.counters::<AnswerLabels>("answers", "HTTP answers, by class of status");
+        // A stranger who sends CONNECT is no failure of ours: such answers are among the faults of HTTP.
+        let answers = registry.counters::<AnswerLabels>(
+            "answers",
+            "Answers of the API, by class of status; those of HTTP itself are in http_faults",
+        );
         Self {
             leased: registry.counter("leased_requests", "Requests answered from a lease"),
             outcomes: Outcomes {
@@ -90,9 +93,7 @@ impl Metrics {
             answers: Answers(
                 CLASSES.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
             ),
-            faults: Faults(
-                registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
-            ),
+            faults: Faults::observe(registry, "http"),
             batch_seconds: registry
                 .latency("batch_seconds", "From a worker taking a batch to the last answer of it"),
             upstream_failures: registry
@@ -145,13 +146,6 @@ impl Tally {
     }
 }
 
-impl Faults {
-    /// Counts one.
-    pub fn count(&self, fault: Fault) {
-        self.0.get_or_create(&FaultLabels { status: fault.status().code() }).inc();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +161,7 @@ mod tests {
         tally.tell(&metrics);
         let check = |leased, answers: [u64; CLASSES.len()]| {
             assert_eq!(metrics.leased.get(), leased);
-            assert_eq!(metrics.answers.0.each_ref().map(Counter::get), answers);
+            assert_eq!(metrics.answers.by_class(), answers);
         };
         check(1, [0, 2, 0, 1, 1]);
         tally.tell(&metrics);

@@ -14,7 +14,9 @@ use http1::{Connection, Shared};
 use reactor::Limits;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
+use service::pid_file::PidFile;
 use service::process::{self, bind};
+use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
@@ -38,6 +40,8 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
     let mut signals = Signals::install()?;
+    // From here on a SIGHUP is obeyed.
+    let pid_file = settings.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
@@ -57,11 +61,12 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
         connections_max: settings.connections_max,
         connections_per_address_max: settings.connections_per_address_max,
     };
-    let request_timeout = settings.request_timeout;
+    let (request_timeout, head_bytes_max) = (settings.request_timeout, settings.head_bytes_max);
     let proxies = TrustedProxies::new(settings.trusted_proxies.clone());
     let api = reactor::start::<Connection<Api>, _>("http", listener, limits, move |_, mailbox| {
         let (lanes, proxies) = (lanes.clone(), proxies.clone());
         Shared::new(Api::new(mailbox, lanes, request_timeout, proxies, metrics.clone()))
+            .with_head_bytes_max(head_bytes_max)
     })?;
     for lane in &lane_stats {
         registry.observe_lane(lane);
@@ -82,20 +87,22 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
 
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;
-    tracing::info!(http = %api.local_addr(), ops = %ops.local_addr(), "listening");
+    let (at, ops_at) = (api.local_addr(), ops.local_addr());
+    rare!("once, at the start", INFO, http = %at, ops = %ops_at, "listening");
 
     while signals.wait() != Signal::Stop {}
-    tracing::info!("stopping");
+    rare!("once, at the end", INFO, "stopping");
     probe.stop();
     let cut_at = clock::now() + settings.grace;
     api.shut_down(settings.grace);
     for workers in [heavy_workers, light_workers] {
         let by = cut_at.max(clock::now() + Duration::from_millis(100));
         if workers.join_by(by).is_err() {
-            tracing::warn!("a worker still waits for an auth server and is left behind");
+            rare!("at the end", WARN, "a worker still waits for an auth server and is left behind");
         }
     }
     ops.shut_down();
-    tracing::info!("stopped");
+    drop(pid_file);
+    rare!("once, at the end", INFO, "stopped");
     Ok(())
 }

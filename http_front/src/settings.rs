@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use addresses::Network;
+use http1::limits::{HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
+use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
@@ -50,6 +53,13 @@ pub static PROGRAM: Program = Program::new(
             "HTTP connections open at a time from one address that is no trusted proxy's",
         )
         .default("4096")
+        .group("Capacity"),
+        Setting::value(
+            "head-bytes-max",
+            "SIZE",
+            "Longest head of a request; longer ones are refused with 431, as are more than 100 headers",
+        )
+        .default("32KiB")
         .group("Capacity"),
         Setting::value(
             "heavy-threads",
@@ -101,6 +111,7 @@ pub static PROGRAM: Program = Program::new(
         .group("Times"),
         log::LEVEL,
         log::FORMAT,
+        pid_file::SETTING,
         hardening::ALLOW_CORE_DUMPS,
     ],
 );
@@ -122,6 +133,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections open at a time from one address.
     pub connections_per_address_max: usize,
+    /// Bytes that the head of a request may have.
+    pub head_bytes_max: usize,
     /// The lane of requests that hash.
     pub heavy: LaneSize,
     /// The lane of all others.
@@ -132,6 +145,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Logging.
     pub log: LogSettings,
+    /// Where the number of the process is written.
+    pub pid_file: Option<PathBuf>,
     /// Whether memory may be dumped.
     pub core_dumps: CoreDumps,
 }
@@ -163,6 +178,7 @@ impl Settings {
             connections_max: values.integer("connections-max", 1..=1_000_000),
             connections_per_address_max: values
                 .integer("connections-per-address-max", 1..=1_000_000),
+            head_bytes_max: head_bytes_max(values),
             heavy: gather!(LaneSize {
                 threads: count("heavy-threads", 64),
                 queue: count("heavy-queue", 65_536),
@@ -177,6 +193,7 @@ impl Settings {
                 .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
             grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
             log: LogSettings::read(values),
+            pid_file: PidFile::read(values),
             core_dumps: CoreDumps::read(values),
         })
     }
@@ -189,6 +206,11 @@ fn trusted_proxies(values: &Values<'_>) -> Result<Vec<Network>, SettingError> {
     );
     let read = |name| values.list(name, &want, 0..=TRUSTED_PROXIES_MAX, |text| text.parse().ok());
     values.if_given("trusted-proxies", read).map(Option::unwrap_or_default)
+}
+
+fn head_bytes_max(values: &Values<'_>) -> Result<usize, SettingError> {
+    let bytes = values.bytes("head-bytes-max", HEAD_BYTES_MIN as u64..=HEAD_BYTES_MAX as u64)?;
+    Ok(usize::try_from(bytes).expect("it is within a range of usize"))
 }
 
 fn loops(text: &str) -> Option<NonZeroUsize> {

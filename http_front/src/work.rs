@@ -166,6 +166,16 @@ impl Work {
         matches!(self, Self::Logout(_) | Self::RevokeSession(_) | Self::ChangePassword(_))
     }
 
+    /// What it rests on.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        match self {
+            Self::Register(_) | Self::Authenticate(_) => Basis::Password,
+            Self::Logout(logout) if logout.delivery.in_cookie() => Basis::LogoutCookie,
+            _ => Basis::Token,
+        }
+    }
+
     /// What an auth server has to announce before it is asked.
     #[must_use]
     pub fn needs(&self) -> Features {
@@ -284,6 +294,19 @@ pub struct Refusal {
     pub detail: String,
     /// How long to wait before asking again; 0 when nothing is known of that.
     pub retry_after_ms: u32,
+    /// What the request rested on.
+    pub basis: Basis,
+}
+
+/// What a request rested on, which decides how a no to it is worded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// A password, or nothing: it came without a token.
+    Password,
+    /// The token of a session.
+    Token,
+    /// A token that a browser keeps in a cookie, in a request to end its session.
+    LogoutCookie,
 }
 
 /// Why nobody said anything. What the request came to is then not known.

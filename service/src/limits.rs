@@ -33,6 +33,10 @@ pub const LOG_BATCH_BYTES: usize = 64 * 1024;
 /// has just opened the log sees one.
 pub const LOG_SPARING_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Places of panics whose lines are thinned out apart from each other: more than a program has that a request can
+/// reach.
+pub const LOG_PANIC_PLACES: usize = 256;
+
 /// How often a worker of a lane lets other threads run before it rests, if it comes from a large batch.
 /// Each time takes a microsecond when nobody wants to; measured in `perf/figures/through.py`.
 pub const LANE_YIELDS: u32 = 5;

@@ -28,11 +28,16 @@ use tracing_subscriber::{
 
 use crate::{
     gather,
-    limits::{LOG_BATCH_BYTES, LOG_LINES_QUEUED_MAX},
+    limits::{LOG_BATCH_BYTES, LOG_LINES_QUEUED_MAX, LOG_PANIC_PLACES},
     settings::{Setting, SettingErrors, values::Values},
+    sparing,
 };
 
 pub use sparing::Sparing;
+
+/// For [`sparing!`](crate::sparing), in crates that do not name it.
+#[doc(hidden)]
+pub use tracing;
 
 /// The setting of the levels that are logged; include it in a program's table.
 pub const LEVEL: Setting = Setting::value(
@@ -172,11 +177,17 @@ fn levels(text: &str) -> Option<Targets> {
 /// The text of a panic is written by programmers; values in it come from `Debug`, which hides
 /// secrets.
 fn log_panic(info: &PanicHookInfo<'_>) {
+    /// A request that panics may be sent over and over. Each place has its own, so that it hides no other; a few
+    /// places share one.
+    static PLACES: [Sparing; LOG_PANIC_PLACES] = [const { Sparing::new() }; LOG_PANIC_PLACES];
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    let message = info.payload_as_str().unwrap_or("not a text");
-    tracing::error!(thread, place, panic = message, "a thread panicked");
+    let panic = info.payload_as_str().unwrap_or("not a text");
+    let index =
+        place.bytes().fold(0, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let places = &PLACES[index % LOG_PANIC_PLACES];
+    sparing!(by places, ERROR, thread, place, panic, "a thread panicked");
 }
 
 /// Keeps what is one event on one line, and its control characters out of terminals.
@@ -234,4 +245,4 @@ fn push_line(lines: &mut Vec<u8>, event: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

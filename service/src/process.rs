@@ -12,6 +12,7 @@ use reactor::Listener;
 use crate::hardening::{self, CoreDumps};
 use crate::log::LogGuard;
 use crate::metrics::Registry;
+use crate::rare;
 use crate::settings::values::Values;
 use crate::settings::{Program, Raw, SettingErrors, refuse};
 
@@ -58,7 +59,9 @@ pub fn prepare(dumps: CoreDumps) {
     let steps: &[(&str, Step)] = match dumps {
         CoreDumps::Forbidden => &hide,
         CoreDumps::Allowed => {
-            tracing::warn!(
+            rare!(
+                "once, at the start",
+                WARN,
                 "core dumps are ALLOWED: memory of this process may be written to files"
             );
             &[]
@@ -67,8 +70,10 @@ pub fn prepare(dumps: CoreDumps) {
     for (step, take) in steps.iter().chain(&[("open files", hardening::raise_open_files as Step)]) {
         let outcome = take();
         match outcome {
-            Ok(done) => tracing::info!(step, %done, "process prepared"),
-            Err(error) => tracing::warn!(step, %error, "the process could not be prepared"),
+            Ok(done) => rare!("once, at the start", INFO, step, %done, "process prepared"),
+            Err(error) => {
+                rare!("once, at the start", WARN, step, %error, "the process could not be prepared");
+            }
         }
     }
 }
@@ -79,10 +84,16 @@ type Step = fn() -> io::Result<hardening::Done>;
 /// misspelt setting. For whoever has one log and has to find out how a server was started.
 pub fn log_settings(raw: &Raw) {
     for (setting, value, origin) in raw.summary() {
-        tracing::info!(setting, value, %origin, "setting");
+        rare!("once, at the start", INFO, setting, value, %origin, "setting");
     }
     for (variable, meant) in raw.misspelt_variables() {
-        tracing::warn!(variable, meant, "this variable sets nothing; perhaps another was meant");
+        rare!(
+            "once, at the start",
+            WARN,
+            variable,
+            meant,
+            "this variable sets nothing; perhaps another was meant"
+        );
     }
 }
 

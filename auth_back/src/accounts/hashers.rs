@@ -26,6 +26,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 use pool::{AcquireError, Lent, Pool};
 use service::lane::{Inbox, Lane, LaneError, LaneOptions, LaneStats, Niceness};
+use service::sparing;
 
 use super::{AccountError, Answer, InternalError};
 use crate::credentials::argon2id::ArenaError;
@@ -113,7 +114,7 @@ impl Hashers {
         };
         // A task that is refused answers from its drop.
         if self.lane.try_submit(Task { deadline, job }).is_err() {
-            tracing::error!("more want hashes than were announced");
+            sparing!(ERROR, "more want hashes than were announced");
         }
     }
 

@@ -30,7 +30,7 @@ pub use hashers::Hashers;
 pub(crate) use hashers::Call;
 pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
-pub use sessions::{Ended, Listed, Live};
+pub use sessions::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
 use self::hashers::{HashOutcome, Work};

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{AccountError, Accounts, Answer, unix_ms};
-use crate::sessions::Sighting;
 use crate::sessions::limits::LISTED_MAX;
+use crate::sessions::{Sighting, StaleCopies, UNKNOWN, Unresolved};
 use crate::store::limits::SESSIONS_TOGETHER_MAX;
 use crate::store::{ListedSession, Product, SessionRow, StoreError};
 
@@ -17,6 +17,15 @@ pub struct Live {
     pub expires_in: Duration,
     /// For how long a front may answer for it, from when it asked.
     pub lease: Duration,
+}
+
+/// What checking several sessions together has come to.
+pub struct Checks {
+    /// In the order of the tokens. `None` is left to [`Accounts::resolve_checks`]; or, if nothing is
+    /// [unresolved](Self::unresolved) or that leaves it too, to be [checked](Accounts::check_session) by itself.
+    pub answers: Vec<Option<Answer<Live>>>,
+    /// For [`Accounts::resolve_checks`].
+    pub unresolved: Option<Unresolved>,
 }
 
 /// One or more sessions that were ended, durably.
@@ -56,13 +65,12 @@ impl Accounts {
         Live { expires_in: left(session.ends_at_ms), lease, session }
     }
 
-    /// Whose sessions these tokens are, in their order, all looked up together. `None` for one that has
-    /// to be [checked](Self::check_session) by itself, which takes longer.
+    /// Whose sessions these tokens are, all looked up together.
     pub fn check_sessions<'a>(
         &self,
         tokens: impl Iterator<Item = &'a str>,
         deadline: Instant,
-    ) -> Vec<Option<Answer<Live>>> {
+    ) -> Checks {
         let now_ms = unix_ms(clock::wall());
         let mut digests = Vec::with_capacity(SESSIONS_TOGETHER_MAX);
         let mut answers: Vec<_> = tokens
@@ -74,24 +82,55 @@ impl Accounts {
                 Err(error) => Some(Err(error)),
             })
             .collect();
+        let (sightings, unresolved) = match self.sessions.look_up(&digests, now_ms, deadline) {
+            Ok(lookup) => (Ok(lookup.sightings), lookup.unresolved),
+            Err(error) => (Err(error), None),
+        };
         let asked = answers.iter_mut().filter(|answer| answer.is_none());
-        match self.sessions.find_together(&digests, now_ms, deadline) {
-            Ok(sightings) => {
-                for (answer, sighting) in asked.zip(sightings) {
-                    *answer = match sighting {
-                        Sighting::Live(session) => Some(Ok(self.live(session, now_ms))),
-                        Sighting::Dead => Some(Err(AccountError::SessionNotLive)),
-                        Sighting::Unsettled => None,
-                    };
-                }
-            }
+        let found = self.answers(sightings, digests.len(), now_ms);
+        asked.zip(found).for_each(|(answer, found)| *answer = found);
+        Checks { answers, unresolved }
+    }
+
+    /// The answers that [`check_sessions`](Self::check_sessions) has left, in its order, all looked up together again. Once
+    /// they are given, Redis has to be [told](SessionKeeper::update_copies) what was found.
+    pub fn resolve_checks(
+        &self,
+        unresolved: Unresolved,
+        deadline: Instant,
+    ) -> (Vec<Option<Answer<Live>>>, StaleCopies) {
+        let now_ms = unix_ms(clock::wall());
+        let count = unresolved.count();
+        let (sightings, stale) = match self.sessions.resolve(unresolved, now_ms, deadline) {
+            Ok(resolved) => (Ok(resolved.sightings), resolved.stale),
+            Err(error) => (Err(error), StaleCopies::default()),
+        };
+        (self.answers(sightings, count, now_ms), stale)
+    }
+
+    /// `count` answers.
+    fn answers(
+        &self,
+        sightings: Result<Vec<Sighting>, StoreError>,
+        count: usize,
+        now_ms: u64,
+    ) -> Vec<Option<Answer<Live>>> {
+        let answer = |sighting| match sighting {
+            Sighting::Live(session) => Some(Ok(self.live(session, now_ms))),
+            Sighting::Dead => Some(Err(AccountError::SessionNotLive)),
+            Sighting::Unknown => Some(Err(UNKNOWN.into())),
+            Sighting::Unresolved => None,
+        };
+        match sightings {
+            Ok(sightings) => sightings.into_iter().map(answer).collect(),
             Err(error @ StoreError::Unavailable(_)) => {
-                asked.for_each(|answer| *answer = Some(Err(error.clone().into())));
+                (0..count).map(|_| Some(Err(error.clone().into()))).collect()
             }
             // One row may be to blame, and shall cost its owner only.
-            Err(StoreError::Corrupt(_) | StoreError::Internal(_)) => {}
+            Err(StoreError::Corrupt(_) | StoreError::Internal(_)) => {
+                (0..count).map(|_| None).collect()
+            }
         }
-        answers
     }
 
     /// Ends a session; ending one that has ended is no error. When this returns, it is over in the

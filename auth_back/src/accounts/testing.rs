@@ -200,22 +200,52 @@ pub(crate) enum Fault {
     Unavailable,
     /// It holds what nobody wrote.
     Corrupt,
+    /// It answers, and takes nothing new: its disk is full, or it is a replica.
+    ReadOnly,
     /// It answers, after the deadline.
     Late,
     /// Its code is wrong.
     Panic,
 }
 
+/// Calls that write nothing.
+const READS: [&str; 13] = [
+    "products",
+    "ping",
+    "user_by_name",
+    "user_by_id",
+    "has_users",
+    "password_records",
+    "peppers",
+    "user_profiles",
+    "user_profile",
+    "session",
+    "sessions",
+    "sessions_of_user",
+    "cache_era",
+];
+
 /// A real store that notes what it is asked, and fails when told to.
 pub(crate) struct Spy {
     store: SqliteStore,
     calls: Mutex<Vec<&'static str>>,
     fault: Mutex<Option<Fault>>,
+    after_session: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Spy {
     fn new(store: SqliteStore) -> Self {
-        Self { store, calls: Mutex::default(), fault: Mutex::default() }
+        Self {
+            store,
+            calls: Mutex::default(),
+            fault: Mutex::default(),
+            after_session: Mutex::default(),
+        }
+    }
+
+    /// Has something happen between the next lookup of a session and its answer.
+    pub(crate) fn after_session(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.after_session.lock().unwrap() = Some(Box::new(happens));
     }
 
     /// What was asked since the last time.
@@ -239,7 +269,8 @@ impl Spy {
         let broken = || Cause::Database("told to fail".to_owned());
         match fault {
             None => work(&self.store),
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable(broken())),
+            Some(Fault::ReadOnly) if READS.contains(&name) => work(&self.store),
+            Some(Fault::Unavailable | Fault::ReadOnly) => Err(StoreError::Unavailable(broken())),
             Some(Fault::Corrupt) => Err(StoreError::Corrupt(broken())),
             Some(Fault::Late) => {
                 let done = work(&self.store);
@@ -429,7 +460,10 @@ impl Sessions for Spy {
         now_ms: u64,
         deadline: Instant,
     ) -> Result<Option<SessionRow>, StoreError> {
-        self.call("session", deadline, |store| store.session(digest, now_ms, deadline))
+        let found = self.call("session", deadline, |store| store.session(digest, now_ms, deadline));
+        let happens = self.after_session.lock().unwrap().take();
+        happens.into_iter().for_each(|happens| happens());
+        found
     }
 
     fn sessions(
@@ -456,12 +490,12 @@ impl Sessions for Spy {
         })
     }
 
-    fn refresh_session(
+    fn refresh_sessions(
         &self,
-        refresh: &Refresh<'_>,
+        refreshes: &[Refresh<'_>],
         deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        self.call("refresh_session", deadline, |store| store.refresh_session(refresh, deadline))
+    ) -> Result<u32, StoreError> {
+        self.call("refresh_sessions", deadline, |store| store.refresh_sessions(refreshes, deadline))
     }
 
     fn sessions_of_user(

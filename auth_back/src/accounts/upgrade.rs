@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use service::log::Sparing;
+use service::sparing;
 
 use super::Accounts;
 use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring};
@@ -157,10 +157,7 @@ fn is_outdated(record: &PasswordRecord, params: Params, peppers: &PepperKeyring)
 }
 
 fn tell_of_failure(user_id: u64, error: &dyn Error) {
-    static FAILED: Sparing = Sparing::new();
-    if let Some(withheld) = FAILED.admit() {
-        tracing::warn!(user_id, %error, withheld, "a password record was not upgraded");
-    }
+    sparing!(WARN, user_id, %error, "a password record was not upgraded");
 }
 
 /// A token bucket: so many a second, and no more than one second's worth at once.

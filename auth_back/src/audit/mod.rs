@@ -3,22 +3,31 @@
 //!
 //! ```text
 //! worker: Request + outcome -> Entry -> line --bounded queue--> thread: file or standard output
+//!                                `-> counted, if it is a failure too many
+//! command: begun, ok, failed --> a file of its own
 //! ```
 //!
 //! | key | what |
 //! |---|---|
 //! | `time` | when it was done: RFC 3339, UTC, milliseconds |
-//! | `event` | `register`, `authenticate`, `logout`, …; `command` for what an operator had done |
+//! | `event` | `register`, `authenticate`, `logout`, … |
 //! | `outcome` | `ok`, or the code of the refusal, as users get it |
 //! | `user_id`, `session_id` | whose it was, where that is known |
 //! | `username` | as it was given, cut to a bound |
 //! | `client`, `user_agent` | where from, as the front says |
 //! | `request_id` | the same for every sending of one request |
+//! | `count`, `since`, `session_ids` | the line tells of several successes of one account and network: how many, from when on, and the sessions of those before the last (`repeats.rs`) |
+//! | `suppressed` | on a line of event `audit_lines_suppressed`: how many failures are not in the log, by event and outcome (`failures.rs`) |
 //!
 //! Never a password, a token, a device marker or a hash: no type that holds one goes into an
 //! [`Entry`]. Every character beyond printable ASCII is written as `\uXXXX`, so a line is one line, and
 //! no terminal or log viewer obeys what somebody put into a name: control characters, bidirectional
 //! overrides, line separators, look-alikes.
+//!
+//! **Whatever a stranger sends, the log grows by a bounded number of bytes an hour**
+//! ([`limits::AUDIT_FAILURE_BYTES_PER_HOUR`], and two lines for each hash that lets somebody in), and the files
+//! of it take a bounded room (`file.rs`). Successes are all told. Failures are written until
+//! their budget is used up, then counted, and a line says how many of which kind, so the log stays honest.
 //!
 //! **Requests never wait for this log.** The queue holds [`limits::AUDIT_LINES_QUEUED_MAX`] lines;
 //! when it is full the disk has stood still for seconds, and a login service that then stands still
@@ -26,15 +35,23 @@
 //! is counted (`audit_lost_lines`), logged as an error, and written into the audit log itself as a
 //! line of event `audit_lines_lost` as soon as it takes lines again, so a gap is never silent.
 //!
+//! **Commands of operators** are told in a file of their own, which no stranger's lines push out, and before they
+//! change anything ([`OperatorsLog`]).
+//!
 //! Left out: checks of sessions and lists of products, which are reads and a line for each would bury
 //! the rest; refusals of a full lane, which decide nothing about an account and under a flood would be
 //! most of the lines (`overloaded` in the metrics counts them). Lines are not forced to the disk one
 //! by one: what was written survives the end of the process, but not a loss of power.
 //!
 //! [`limits::AUDIT_LINES_QUEUED_MAX`]: crate::limits::AUDIT_LINES_QUEUED_MAX
+//! [`limits::AUDIT_FAILURE_BYTES_PER_HOUR`]: crate::limits::AUDIT_FAILURE_BYTES_PER_HOUR
 
 mod entry;
+mod failures;
+mod file;
 mod line;
+mod operators;
+mod repeats;
 mod requests;
 mod writer;
 
@@ -45,7 +62,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use entry::Entry;
+pub use entry::{Entry, Event, Outcome};
+pub use file::Turning;
+pub(crate) use operators::is_operators_file;
+pub use operators::{OPERATORS_FILE, OperatorsLog};
 pub use writer::{AuditError, AuditWriter, OpenedAudit};
 
 use writer::Queue;
@@ -57,7 +77,7 @@ pub enum AuditTarget {
     Off,
     /// Standard output, after the line that says where the server listens.
     StandardOutput,
-    /// A file, appended to; made with mode 0600 when it is not there.
+    /// A file, appended to and turned over when it is full; made with mode 0600 when it is not there.
     File(PathBuf),
 }
 
@@ -74,10 +94,11 @@ impl Audit {
         Self::default()
     }
 
-    /// Takes an entry. Never blocks: when the queue is full, the entry is lost and counted.
+    /// Takes an entry. Never blocks: a failure too many is counted instead of written, and when the queue is full,
+    /// the entry is lost and counted.
     pub fn record(&self, entry: &Entry<'_>) {
         if let Some(queue) = &self.queue {
-            queue.push(line::render(entry, clock::wall()));
+            queue.record(entry);
         }
     }
 
@@ -91,6 +112,12 @@ impl Audit {
     #[must_use]
     pub fn lost_lines(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.lost())
+    }
+
+    /// Failures that were counted instead of written so far.
+    #[must_use]
+    pub fn suppressed_lines(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| queue.suppressed())
     }
 }
 

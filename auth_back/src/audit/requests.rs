@@ -1,6 +1,6 @@
 //! Which requests are told of, and what of them.
 
-use super::Entry;
+use super::{Entry, Event, Outcome};
 use crate::accounts::AccountError;
 use crate::rpc::code_of;
 use crate::work::{Done, Request};
@@ -14,25 +14,28 @@ impl<'a> Entry<'a> {
         outcome: &Result<Done, AccountError>,
         whose: Option<u64>,
     ) -> Option<Self> {
-        let code = outcome.as_ref().map_or_else(code_of, |_| "ok");
+        let came_to = match outcome {
+            Ok(_) => Outcome::Ok,
+            Err(error) => Outcome::Refused(code_of(error)),
+        };
         let entry = match request {
-            Request::Register(asked) => Self::new("register", code)
+            Request::Register(asked) => Self::new(Event::Register, came_to)
                 .username(&*asked.username)
                 .origin(&asked.origin)
                 .request_id(asked.request_id),
-            Request::Authenticate(asked) => Self::new("authenticate", code)
+            Request::Authenticate(asked) => Self::new(Event::Authenticate, came_to)
                 .username(&*asked.username)
                 .origin(&asked.origin)
                 .request_id(asked.request_id),
             Request::LogOut(asked) => {
-                let event = if asked.all { "logout_everywhere" } else { "logout" };
-                Self::new(event, code).origin(&asked.origin)
+                let event = if asked.all { Event::LogoutEverywhere } else { Event::Logout };
+                Self::new(event, came_to).origin(&asked.origin)
             }
-            Request::RevokeSession(asked) => {
-                Self::new("revoke_session", code).session_id(asked.session_id).origin(&asked.origin)
-            }
+            Request::RevokeSession(asked) => Self::new(Event::RevokeSession, came_to)
+                .session_id(asked.session_id)
+                .origin(&asked.origin),
             Request::ChangePassword(asked) => {
-                Self::new("change_password", code).origin(&asked.origin)
+                Self::new(Event::ChangePassword, came_to).origin(&asked.origin)
             }
             Request::CheckSession(_)
             | Request::Products(_)

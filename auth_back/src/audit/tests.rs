@@ -1,16 +1,27 @@
-//! Lines through the thread, into files that are rotated, full and slow.
+//! Lines through the thread, into files that are moved away, full and slow.
+
+mod files;
+mod flood;
+mod repeated;
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use serde_json::Value;
 
-use super::writer::Sink;
+use super::file::Lines;
+use super::writer::{Pen, Sink};
 use super::*;
-use crate::limits::AUDIT_LINES_QUEUED_MAX;
+use crate::limits::{AUDIT_FAILURES_QUEUED_MAX, AUDIT_LINES_QUEUED_MAX};
+use crate::rpc::Code;
+
+/// The defaults of the settings.
+const TURNING: Turning = Turning { file_bytes_max: 64 << 20, files: 16 };
 
 fn patient() -> Instant {
     clock::now() + Duration::from_secs(60)
@@ -25,14 +36,37 @@ fn until(seen: impl Fn() -> bool) {
     }
 }
 
+/// A registration of somebody, each time of somebody else.
 fn entry(name: &str) -> Entry<'_> {
-    Entry::new("register", "ok").username(name)
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    Entry::new(Event::Register, Outcome::Ok)
+        .username(name)
+        .user_id(NEXT_ID.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The value of `key` on each line, by a parser that is not ours.
+fn over(to: impl Write + Send + 'static) -> (Audit, OpenedAudit) {
+    Audit::over(Sink::Other(Lines::new(Box::new(to))))
+}
+
+fn open(path: &Path) -> (Audit, OpenedAudit) {
+    Audit::open(&AuditTarget::File(path.to_owned()), TURNING).unwrap()
+}
+
+/// What the thread would have, for a test that moves the clock and does the thread's work itself.
+fn pen(opened: OpenedAudit) -> Pen {
+    opened.pen.unwrap()
+}
+
+/// Each line, by a parser that is not ours.
+fn parsed(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+/// The value of `key` on each line that has it.
 fn values(text: &str, key: &str) -> Vec<String> {
-    let value = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
-    let values = text.lines().map(value).filter_map(|line| line.get(key).cloned());
+    let lines = parsed(text);
+    let values = lines.iter().filter_map(|line| line.get(key));
     values.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect()
 }
 
@@ -41,7 +75,7 @@ fn lines_are_appended_to_a_file_of_the_owners() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.log");
     for name in ["ada", "grace"] {
-        let (audit, opened) = Audit::open(&AuditTarget::File(path.clone())).unwrap();
+        let (audit, opened) = open(&path);
         audit.record(&entry(name));
         assert_eq!(audit.written_lines(), 0, "nothing is written before the start");
         opened.start().unwrap().stop(patient());
@@ -55,9 +89,10 @@ fn lines_are_appended_to_a_file_of_the_owners() {
 fn a_file_that_was_moved_away_is_made_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.log");
-    let (audit, opened) = Audit::open(&AuditTarget::File(path.clone())).unwrap();
+    let (audit, opened) = open(&path);
     let writer = opened.start().unwrap();
     audit.record(&entry("before"));
+    until(|| audit.written_lines() == 1);
     let moved = directory.path().join("audit.log.1");
     fs::rename(&path, &moved).unwrap();
     writer.reopen();
@@ -72,7 +107,8 @@ fn a_file_that_was_moved_away_is_made_anew() {
 #[test]
 fn what_is_no_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let refused = |path: PathBuf| Audit::open(&AuditTarget::File(path)).map(drop).unwrap_err();
+    let refused =
+        |path: PathBuf| Audit::open(&AuditTarget::File(path), TURNING).map(drop).unwrap_err();
     let error = refused(directory.path().to_owned());
     assert!(matches!(error, AuditError::NotAFile(_)), "{error}");
     let error = refused(directory.path().join("missing/audit.log"));
@@ -81,7 +117,7 @@ fn what_is_no_file_is_refused() {
 
 #[test]
 fn off_takes_everything_and_does_nothing() {
-    let (audit, opened) = Audit::open(&AuditTarget::Off).unwrap();
+    let (audit, opened) = Audit::open(&AuditTarget::Off, TURNING).unwrap();
     audit.record(&entry("ada"));
     let writer = opened.start().unwrap();
     writer.reopen();
@@ -119,7 +155,7 @@ impl Write for Slow {
 #[test]
 fn nobody_waits_for_a_disk_that_stands_still_and_the_gap_shows() {
     let (slow, go, written) = Slow::new();
-    let (audit, opened) = Audit::over(Sink::Other(Box::new(slow)));
+    let (audit, opened) = over(slow);
     let writer = opened.start().unwrap();
     let recorded = 2 * AUDIT_LINES_QUEUED_MAX as u64;
     for _ in 0..recorded {
@@ -135,6 +171,26 @@ fn nobody_waits_for_a_disk_that_stands_still_and_the_gap_shows() {
     let told: u64 = values(&text, "count").iter().map(|count| count.parse::<u64>().unwrap()).sum();
     assert_eq!(told, lost, "the log itself says how many are missing");
     assert_eq!(values(&text, "username").len() as u64, recorded - lost);
+}
+
+#[test]
+fn failures_leave_successes_their_room() {
+    let clock = clock::Movable::stopped();
+    // Nothing is taken out of the queue.
+    let (audit, _opened) = over(io::sink());
+    let failures = 2 * AUDIT_FAILURES_QUEUED_MAX as u64;
+    let failure = Entry::new(Event::Authenticate, Outcome::Refused(Code::PasswordWrong));
+    for _ in 0..failures {
+        clock.advance(crate::limits::AUDIT_FAILURES_INTERVAL);
+        audit.record(&failure);
+    }
+    assert_eq!(audit.suppressed_lines(), failures - AUDIT_FAILURES_QUEUED_MAX as u64);
+    for _ in AUDIT_FAILURES_QUEUED_MAX..AUDIT_LINES_QUEUED_MAX {
+        audit.record(&entry("ada"));
+    }
+    assert_eq!(audit.lost_lines(), 0);
+    audit.record(&entry("ada"));
+    assert_eq!(audit.lost_lines(), 1);
 }
 
 /// A disk that is full in the middle of a line, and then is not.
@@ -165,7 +221,7 @@ impl Write for Full {
 fn a_full_disk_costs_lines_and_says_so() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let full = Full { room: 30, failures_left: 1, written: Arc::clone(&written) };
-    let (audit, opened) = Audit::over(Sink::Other(Box::new(full)));
+    let (audit, opened) = over(full);
     let writer = opened.start().unwrap();
     audit.record(&entry("lost"));
     until(|| audit.lost_lines() > 0);
@@ -195,7 +251,7 @@ impl Write for Writes {
 #[test]
 fn the_first_line_is_written_at_once_and_those_that_follow_together() {
     let writes = Arc::new(Mutex::new(Vec::new()));
-    let (audit, mut opened) = Audit::over(Sink::Other(Box::new(Writes(Arc::clone(&writes)))));
+    let (audit, mut opened) = over(Writes(Arc::clone(&writes)));
     opened.pen.as_mut().unwrap().pause = Duration::from_secs(3);
     let writer = opened.start().unwrap();
     audit.record(&entry("first"));

@@ -1,24 +1,27 @@
 //! The queue, and the thread that writes what is in it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
-use service::log::Sparing;
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use service::{rare, sparing};
 
-use super::line::render_gap;
+use super::entry::{Cost, Entry};
+use super::failures::{Failures, Suppressed};
+use super::file::{Lines, LogFile, Turning};
+use super::line::{render, render_gap, render_suppressed};
+use super::repeats::{Repeats, Success, Told};
 use super::{Audit, AuditTarget};
 use crate::limits::{
-    AUDIT_BATCH_BYTES, AUDIT_COMPLAINT_INTERVAL, AUDIT_LINES_QUEUED_MAX, AUDIT_PAUSE,
+    AUDIT_BATCH_BYTES, AUDIT_FAILURES_QUEUED_MAX, AUDIT_LINES_QUEUED_MAX, AUDIT_PAUSE,
+    AUDIT_SUMMARY_INTERVAL,
 };
 
-/// The audit log cannot be opened. The operator is at fault who said where it is.
+/// The audit log cannot be opened or written. The operator is at fault who said where it is, or the disk is full.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The system says no.
@@ -32,31 +35,49 @@ pub enum AuditError {
     /// A directory, a pipe or a device. Opening a pipe would wait for its reader.
     #[error("the audit log {0} is not a regular file; `-` means standard output")]
     NotAFile(PathBuf),
+    /// The system takes no line.
+    #[error("the audit log {path} cannot be written: {source}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// Lines on their way to the thread, and how many there were.
 #[derive(Debug)]
 pub(super) struct Queue {
-    lines: Sender<Box<str>>,
+    lines: Sender<Line>,
+    failures: Failures,
     written: AtomicU64,
     lost: AtomicU64,
-    overflows: Sparing,
+}
+
+/// A line, and what it tells of if it is a success.
+pub(super) struct Line {
+    text: Box<str>,
+    success: Option<Success>,
 }
 
 impl Queue {
-    pub(super) fn push(&self, line: Box<str>) {
-        match self.lines.try_send(line) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                if let Some(withheld) = self.overflows.admit() {
-                    tracing::error!(
-                        withheld,
-                        "the audit log is LOSING LINES: it is not written fast enough"
-                    );
-                }
-            }
+    /// Never blocks. What is a failure too many, or finds no room, is counted.
+    pub(super) fn record(&self, entry: &Entry<'_>) {
+        let cost = entry.cost();
+        if cost != Cost::Kept && !self.has_room_for_failure(cost) {
+            return self.failures.suppress(entry.event, entry.outcome);
         }
+        let at = clock::wall();
+        let success = if cost == Cost::Kept { Success::of(entry, at) } else { None };
+        if self.lines.try_send(Line { text: render(entry, at), success }).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            sparing!(ERROR, "the audit log is LOSING LINES: it is not written fast enough");
+        }
+    }
+
+    /// The rest of the queue is for successes: they are what must not be missing when the disk stands still.
+    fn has_room_for_failure(&self, cost: Cost) -> bool {
+        self.failures.admits(cost, clock::roughly()) && self.lines.len() < AUDIT_FAILURES_QUEUED_MAX
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -65,6 +86,10 @@ impl Queue {
 
     pub(super) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn suppressed(&self) -> u64 {
+        self.failures.suppressed().count()
     }
 }
 
@@ -92,33 +117,22 @@ impl Audit {
     ///
     /// # Errors
     /// [`AuditError`].
-    pub fn open(target: &AuditTarget) -> Result<(Self, OpenedAudit), AuditError> {
+    pub fn open(target: &AuditTarget, turning: Turning) -> Result<(Self, OpenedAudit), AuditError> {
         let sink = match target {
             AuditTarget::Off => return Ok((Self::off(), OpenedAudit { pen: None })),
-            AuditTarget::StandardOutput => Sink::StandardOutput,
-            AuditTarget::File(path) => Sink::open(path)?,
+            AuditTarget::StandardOutput => Sink::StandardOutput(Lines::new(io::stdout())),
+            AuditTarget::File(path) => Sink::File(LogFile::open(path, Some(turning))?),
         };
         Ok(Self::over(sink))
-    }
-
-    /// For a command, whose own output is on standard output: there, `-` is standard error.
-    ///
-    /// # Errors
-    /// [`AuditError`].
-    pub fn open_for_command(target: &AuditTarget) -> Result<(Self, OpenedAudit), AuditError> {
-        match target {
-            AuditTarget::StandardOutput => Ok(Self::over(Sink::StandardError)),
-            other => Self::open(other),
-        }
     }
 
     pub(super) fn over(sink: Sink) -> (Self, OpenedAudit) {
         let (sender, lines) = bounded(AUDIT_LINES_QUEUED_MAX);
         let queue = Arc::new(Queue {
             lines: sender,
+            failures: Failures::new(),
             written: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            overflows: Sparing::new(),
         });
         let pen = Pen::new(lines, Arc::clone(&queue), sink);
         (Self { queue: Some(queue) }, OpenedAudit { pen: Some(pen) })
@@ -141,8 +155,8 @@ impl OpenedAudit {
 }
 
 impl AuditWriter {
-    /// Opens the file anew, after what is queued was written to the old one: whoever rotates it has
-    /// moved it away. Does not wait.
+    /// Opens what has the name of the file now, as the next line would: whoever turns it over from outside has moved
+    /// it away. Does not wait.
     pub fn reopen(&self) {
         if let Some((control, _)) = &self.running {
             let _ = control.try_send(Control::Reopen);
@@ -161,88 +175,109 @@ impl AuditWriter {
             drop(ended);
         });
         if join.is_ok() && waiter.recv_deadline(by).is_err_and(|error| error.is_timeout()) {
-            tracing::error!("the audit log is not written; its last lines are lost");
+            rare!(
+                "once, at the end",
+                ERROR,
+                "the audit log is not written; its last lines are lost"
+            );
         }
     }
 }
 
 /// Where lines end.
 pub(super) enum Sink {
-    StandardOutput,
-    StandardError,
-    File {
-        path: PathBuf,
-        file: File,
-    },
+    StandardOutput(Lines<io::Stdout>),
+    File(LogFile),
     /// For tests: whatever takes bytes.
     #[cfg(test)]
-    Other(Box<dyn Write + Send>),
+    Other(Lines<Box<dyn io::Write + Send>>),
 }
 
 impl Sink {
-    pub(super) fn open(path: &Path) -> Result<Self, AuditError> {
-        if path.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(AuditError::NotAFile(path.to_owned()));
-        }
-        let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        match opened {
-            Ok(file) => Ok(Self::File { path: path.to_owned(), file }),
-            Err(source) => Err(AuditError::Open { path: path.to_owned(), source }),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Self::StandardOutput => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
-            Self::StandardError => io::stderr().lock().write_all(bytes),
-            Self::File { file, .. } => file.write_all(bytes),
+            Self::StandardOutput(out) => out.write(lines),
+            Self::File(file) => file.write(lines),
             #[cfg(test)]
-            Self::Other(other) => other.write_all(bytes),
+            Self::Other(other) => other.write(lines),
         }
     }
 
     fn reopen(&mut self) {
-        let Self::File { path, .. } = self else { return };
-        match Self::open(path) {
-            Ok(anew) => *self = anew,
-            // The old file still takes lines, wherever it is by now.
-            Err(error) => tracing::error!(%error, "the audit log goes on in its old file"),
+        if let Self::File(file) = self {
+            file.reopen();
         }
     }
 
-    fn sync(&self) {
-        if let Self::File { file, .. } = self
-            && let Err(error) = file.sync_data()
-        {
-            tracing::error!(%error, "the end of the audit log may not be on the disk");
-        }
+    fn sync(&self) -> io::Result<()> {
+        if let Self::File(file) = self { file.sync() } else { Ok(()) }
     }
 }
 
 /// What the thread owns.
 pub(super) struct Pen {
-    lines: Receiver<Box<str>>,
+    lines: Receiver<Line>,
     queue: Arc<Queue>,
     sink: Sink,
     /// Between two batches.
     pub(super) pause: Duration,
-    batch: String,
-    /// Lost lines that a line in the log tells of.
+    batch: Batch,
+    repeats: Repeats,
+    summary: Summary,
+    /// Lost entries that a line in the log tells of.
     lost_told: u64,
-    /// The last write failed, perhaps in the middle of a line.
-    torn: bool,
-    complained_at: Option<Instant>,
+    /// The last write failed.
+    failing: bool,
+}
+
+/// Lines that are written together.
+#[derive(Default)]
+struct Batch {
+    text: String,
+    lines: u64,
+    /// What they tell of.
+    entries: u64,
+}
+
+/// What the log was told of failures that are not in it.
+struct Summary {
+    told: Suppressed,
+    /// All before are told.
+    since: SystemTime,
+    next_at: Instant,
+}
+
+impl Batch {
+    fn push(&mut self, text: &str, entries: u64) {
+        self.text.push_str(text);
+        self.lines += 1;
+        self.entries += entries;
+    }
+
+    /// How many lines there were, and entries.
+    fn clear(&mut self) -> (u64, u64) {
+        self.text.clear();
+        (std::mem::take(&mut self.lines), std::mem::take(&mut self.entries))
+    }
 }
 
 impl Pen {
-    fn new(lines: Receiver<Box<str>>, queue: Arc<Queue>, sink: Sink) -> Self {
-        let batch = String::with_capacity(AUDIT_BATCH_BYTES);
-        let pause = AUDIT_PAUSE;
-        Self { lines, queue, sink, pause, batch, lost_told: 0, torn: false, complained_at: None }
+    fn new(lines: Receiver<Line>, queue: Arc<Queue>, sink: Sink) -> Self {
+        Self {
+            lines,
+            queue,
+            sink,
+            pause: AUDIT_PAUSE,
+            batch: Batch::default(),
+            repeats: Repeats::default(),
+            summary: Summary {
+                told: Suppressed::default(),
+                since: clock::wall(),
+                next_at: clock::now() + AUDIT_SUMMARY_INTERVAL,
+            },
+            lost_told: 0,
+            failing: false,
+        }
     }
 
     fn run(mut self, orders: &Receiver<Control>) {
@@ -251,7 +286,7 @@ impl Pen {
             select! {
                 recv(self.lines) -> line => match line {
                     Ok(line) => {
-                        self.write_with_what_waits(Some(line));
+                        self.turn(Some(line));
                         // What is recorded meanwhile is written together, and wakes nobody.
                         thread::sleep(self.pause);
                     }
@@ -260,69 +295,102 @@ impl Pen {
                 },
                 recv(orders) -> order => match order {
                     Ok(Control::Reopen) => {
-                        self.write_with_what_waits(None);
+                        self.turn(None);
                         self.sink.reopen();
                     }
                     Ok(Control::Stop) => break,
                     // Whoever gives orders has gone; lines may still come.
                     Err(_) => orders = never(),
                 },
+                // A summary may be due, or successes that came again.
+                default(AUDIT_SUMMARY_INTERVAL) => self.turn(None),
             }
         }
-        self.write_with_what_waits(None);
-        self.sink.sync();
+        self.end();
     }
 
-    fn write_with_what_waits(&mut self, first: Option<Box<str>>) {
-        let mut count = 0;
+    /// Writes `first`, what waits, and what is due.
+    pub(super) fn turn(&mut self, first: Option<Line>) {
+        let now = clock::now();
         let lines = self.lines.clone();
-        for line in first.into_iter().chain(lines.try_iter()) {
-            self.batch.push_str(&line);
-            count += 1;
-            if self.batch.len() >= AUDIT_BATCH_BYTES {
-                self.write_batch(std::mem::take(&mut count));
-            }
+        for Line { text, success } in first.into_iter().chain(lines.try_iter()) {
+            let told = match success {
+                Some(success) => self.repeats.take(text, success, now),
+                None => Some(Told { text, entries: 1 }),
+            };
+            told.into_iter().for_each(|told| self.push(&told));
         }
-        self.write_batch(count);
+        while let Some(told) = self.repeats.next_due(now) {
+            self.push(&told);
+        }
+        self.write_batch();
+        if now >= self.summary.next_at {
+            self.summary.next_at = now + AUDIT_SUMMARY_INTERVAL;
+            self.summarise();
+        }
     }
 
-    /// Writes the batch, which is `count` lines; a line on lost ones comes first.
-    fn write_batch(&mut self, count: u64) {
-        let lost = self.queue.lost();
-        if count == 0 && lost == self.lost_told {
-            return;
+    /// Writes everything, and brings it to the disk.
+    pub(super) fn end(&mut self) {
+        self.turn(None);
+        while let Some(told) = self.repeats.next_of_all() {
+            self.push(&told);
         }
-        let mut bytes = String::new();
-        if self.torn {
-            // Whatever stands there of a line stays a line of its own.
-            bytes.push('\n');
+        self.write_batch();
+        self.summarise();
+        if let Err(error) = self.sink.sync() {
+            rare!("once, at the end", ERROR, %error, "the end of the audit log may not be on the disk");
+        }
+    }
+
+    /// Tells of the failures that were not written since it was last done.
+    fn summarise(&mut self) {
+        let (seen, now) = (self.queue.failures.suppressed(), clock::wall());
+        let more = seen.since(&self.summary.told);
+        if more.count() > 0 {
+            self.batch.push(&render_suppressed(&more, self.summary.since, now), 0);
+            if !self.write_batch() {
+                // Told with those to come.
+                return;
+            }
+        }
+        self.summary.told = seen;
+        self.summary.since = now;
+    }
+
+    fn push(&mut self, told: &Told) {
+        self.batch.push(&told.text, told.entries);
+        if self.batch.text.len() >= AUDIT_BATCH_BYTES {
+            self.write_batch();
+        }
+    }
+
+    /// Writes the batch; a line on lost ones comes first. Whether it is written.
+    fn write_batch(&mut self) -> bool {
+        let lost = self.queue.lost();
+        if self.batch.lines == 0 && lost == self.lost_told {
+            return true;
         }
         if lost > self.lost_told {
-            bytes.push_str(&render_gap(lost - self.lost_told, clock::wall()));
+            self.batch.text.insert_str(0, &render_gap(lost - self.lost_told, clock::wall()));
         }
-        bytes.push_str(&self.batch);
-        self.batch.clear();
-        match self.sink.write(bytes.as_bytes()) {
+        let written = self.sink.write(self.batch.text.as_bytes());
+        let (lines, entries) = self.batch.clear();
+        match written {
             Ok(()) => {
-                self.queue.written.fetch_add(count, Ordering::Relaxed);
+                self.queue.written.fetch_add(lines, Ordering::Relaxed);
                 self.lost_told = lost;
-                if std::mem::take(&mut self.torn) {
-                    tracing::warn!(lost, "the audit log is written again");
+                if std::mem::take(&mut self.failing) {
+                    sparing!(WARN, lost, "the audit log is written again");
                 }
+                true
             }
             Err(error) => {
-                self.queue.lost.fetch_add(count, Ordering::Relaxed);
-                self.torn = true;
-                self.complain(&error);
+                let lost = self.queue.lost.fetch_add(entries, Ordering::Relaxed) + entries;
+                self.failing = true;
+                sparing!(ERROR, %error, lost, "the audit log is LOSING LINES");
+                false
             }
-        }
-    }
-
-    fn complain(&mut self, error: &io::Error) {
-        let silent: Option<Duration> = self.complained_at.map(clock::since);
-        if silent.is_none_or(|silent| silent >= AUDIT_COMPLAINT_INTERVAL) {
-            self.complained_at = Some(clock::now());
-            tracing::error!(%error, lost = self.queue.lost(), "the audit log is LOSING LINES");
         }
     }
 }

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Done, Subcommand, say};
+use super::{Done, Subcommand, Telling, say};
 use crate::credentials::BreachedFile;
 use crate::credentials::breached::{Builder, PARTS};
 use crate::credentials::limits::BREACHED_READ_BYTES;
 use crate::settings::Settings;
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::No };
 
 const FROM: &str = "from";
 const TO: &str = "to";

@@ -16,13 +16,13 @@ use serde::Serialize;
 use service::hardening::usable_memory;
 use service::settings::format_bytes;
 
-use super::{Done, Subcommand, keys, say, tell};
+use super::{Done, Subcommand, Telling, keys, say, tell};
 use crate::credentials::{Arena, HashEngine, HashError, Params, Password, Salt};
 use crate::limits::{CALIBRATE_HASHES_ALONE, CALIBRATE_TIME};
 use crate::memory::Needs;
 use crate::settings::Settings;
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::No };
 
 const SALT: Salt = Salt([7; 16]);
 

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::users_file::{Column, Format, disarm};
-use super::{Done, Subcommand, ascii_json, patiently};
+use super::{Done, Subcommand, Telling, ascii_json, patiently};
 use crate::credentials::{PasswordRecord, PepperKeyring, random};
 use crate::ids::UserId;
 use crate::opening;
@@ -31,7 +31,7 @@ use crate::settings::Settings;
 use crate::store::limits::PROFILES_PAGE_MAX;
 use crate::store::{Store, UserProfile};
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 
 fn command() -> Command {
     Command::new("export")

@@ -5,12 +5,13 @@
 
 use clap::{ArgMatches, Command};
 
-use super::{Done, Subcommand, say};
+use super::{Done, Subcommand, Telling, say};
 use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command: || Command::new("migrate").about("Bring the store to this program's schema, and exit"),
     run,
+    telling: |_| Telling::Before,
 };
 
 fn run(_: &ArgMatches, settings: &Settings) -> Done {

@@ -25,10 +25,8 @@ use std::time::Instant;
 use clap::{ArgMatches, Command};
 use service::process;
 
-use crate::audit::{Audit, Entry};
-use crate::limits::{
-    AUDIT_STOP_TIME_MAX, COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE,
-};
+use crate::audit::{AuditTarget, OperatorsLog};
+use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE};
 use crate::opening;
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
@@ -40,6 +38,20 @@ struct Subcommand {
     command: fn() -> Command,
     /// Does it. Blocks until it is done.
     run: fn(&ArgMatches, &Settings) -> Done,
+    /// What the audit log has to know of it.
+    telling: fn(&ArgMatches) -> Telling,
+}
+
+/// What the audit log has to know of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telling {
+    /// Nothing: it neither reads nor changes what the server works on.
+    No,
+    /// What came of it. It changes nothing, so it is done also where that cannot be told.
+    After,
+    /// That it begins, before it does, and what came of it. It changes something, or hands out what is worth an
+    /// attack: where it cannot be told, it is not done.
+    Before,
 }
 
 /// How a command ended; the error is for the operator to read.
@@ -55,9 +67,6 @@ const COMMANDS: &[Subcommand] = &[
     token_key::COMMAND,
     calibrate::COMMAND,
 ];
-
-/// Commands that neither read nor change what the server works on.
-const UNAUDITED: &[&str] = &["breached", "calibrate"];
 
 /// What commands call the argument that says which user they are about.
 const USERNAME: &str = "username";
@@ -81,19 +90,64 @@ fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     process::prepare(settings.core_dumps);
     let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name);
     let command = known.expect("the parser takes no others");
-    if UNAUDITED.contains(&name) {
+    let telling = (command.telling)(arguments);
+    if telling == Telling::No {
         return (command.run)(arguments, settings);
     }
-    // Opened first: where it cannot be told, it is not done.
     opening::make_private_directory(&settings.data)?;
-    let (audit, opened) = Audit::open_for_command(&settings.audit)?;
-    let writer = opened.start()?;
-    let done = (command.run)(arguments, settings);
+    tell_around(&settings.audit, &words(name, arguments), telling, || {
+        (command.run)(arguments, settings)
+    })
+}
+
+/// Does what a command does, and tells the audit log of it as `telling` says.
+fn tell_around(
+    target: &AuditTarget,
+    words: &str,
+    telling: Telling,
+    run: impl FnOnce() -> Done,
+) -> Done {
     let uid = rustix::process::getuid().as_raw();
+    let log = OperatorsLog::open(target).and_then(|mut log| {
+        if telling == Telling::Before {
+            log.tell(words, uid, "begun")?;
+        }
+        Ok(log)
+    });
+    let log = match log {
+        Ok(log) => Some(log),
+        Err(why) if telling == Telling::Before => {
+            return Err(format!("nothing was done, because {why}. {WAYS_OUT}").into());
+        }
+        Err(why) => {
+            tell(&format!("what is done here is not told: {why}"));
+            None
+        }
+    };
+    let done = run();
     let outcome = if done.is_ok() { "ok" } else { "failed" };
-    audit.record(&Entry::command(&words(name, arguments), uid, outcome));
-    writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
-    done
+    match log.map_or(Ok(()), |mut log| log.tell(words, uid, outcome)) {
+        Err(why) if done.is_ok() && telling == Telling::Before => {
+            Err(format!("it is done, but its end is not told: {why}").into())
+        }
+        Err(why) => {
+            tell(&format!("its end is not told: {why}"));
+            done
+        }
+        Ok(()) => done,
+    }
+}
+
+/// What an operator can do whose command cannot be told.
+const WAYS_OUT: &str =
+    "Make room or mend its rights; or give --audit - to have its lines on standard error";
+
+/// Of a command with subcommands, the ones that only read are told afterwards.
+fn before_unless(arguments: &ArgMatches, reading: &[&str]) -> Telling {
+    match arguments.subcommand_name() {
+        Some(name) if reading.contains(&name) => Telling::After,
+        _ => Telling::Before,
+    }
 }
 
 /// The command as the audit log tells it: its words, and the user that it was about. No other argument:
@@ -194,5 +248,48 @@ mod tests {
         check(&["auth_back", "migrate"], "migrate");
         check(&["auth_back", "user", "disable", "ada", "s3cret"], "user disable ada");
         check(&["auth_back", "user", "disable"], "user disable");
+    }
+
+    #[test]
+    fn what_changes_something_is_told_before_it_begins() {
+        #[track_caller]
+        fn check(line: &str, expected: Telling) {
+            let commands = COMMANDS.iter().map(|known| (known.command)());
+            let program = Command::new("auth_back").subcommands(commands);
+            let words = std::iter::once("auth_back").chain(line.split(' '));
+            let matches = program.get_matches_from(words);
+            let (name, arguments) = matches.subcommand().unwrap();
+            let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name).unwrap();
+            assert_eq!((known.telling)(arguments), expected, "{line}");
+        }
+        for line in ["breached build --from a --to b", "calibrate"] {
+            check(line, Telling::No);
+        }
+        for line in [
+            "user show ada",
+            "user sessions ada",
+            "pepper status",
+            "token-key status",
+            "import users.csv --dry-run",
+        ] {
+            check(line, Telling::After);
+        }
+        for line in [
+            "migrate",
+            "user add ada",
+            "user disable ada",
+            "user enable ada",
+            "user set-password ada",
+            "user revoke ada --all",
+            "import users.csv",
+            "export users.csv",
+            "pepper rotate",
+            "pepper rewrap",
+            "pepper retire 1",
+            "token-key rotate",
+            "token-key retire 1",
+        ] {
+            check(line, Telling::Before);
+        }
     }
 }

@@ -9,11 +9,12 @@ use clap::{ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
 
-use super::{Done, Subcommand, keys, say};
+use super::{Done, Subcommand, before_unless, keys, say};
 use crate::credentials::{KeyId, Purpose};
 use crate::settings::Settings;
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
 
 fn command() -> Command {
     Command::new("token-key")

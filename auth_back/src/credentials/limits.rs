@@ -109,7 +109,7 @@ pub const FOREIGN_TEXT_LEN_MAX: usize = 512;
 pub const ANNEX_KIB_MAX: u32 = 128 << 10;
 
 /// Highest bcrypt cost that is taken: two to three seconds of one core, more than fronts wait unless
-/// their `--request-timeout` is raised. 12 is the usual default, and 14 is in time.
+/// their `--request-timeout` is raised, as an import says. 12 is the usual default, and 14 is in time.
 pub const BCRYPT_COST_MAX: u8 = 15;
 /// Lowest bcrypt cost: what the function itself allows.
 pub const BCRYPT_COST_MIN: u8 = 4;

@@ -40,7 +40,7 @@ pub use argon2id::{
     ParamsError, Salt, Tag,
 };
 pub use breached::{BreachedError, BreachedFile};
-pub use foreign::{ForeignError, ForeignFunction, ForeignHash};
+pub use foreign::{ForeignError, ForeignFunction, ForeignHash, Work, WorkKind};
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError, Ring};
 pub use keys::{KeyDirectory, KeySource, KeysError, Loaded, OnMissing, Purpose};
 pub use password::{Password, PasswordError, PasswordPolicy, PasswordRules, PolicyError};

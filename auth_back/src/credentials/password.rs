@@ -22,7 +22,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use service::log::Sparing;
+use service::sparing;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -137,10 +137,7 @@ impl Password {
             None | Some(Ok(false)) => Ok(password),
             Some(Ok(true)) => Err(PasswordError::Breached),
             Some(Err(error)) => {
-                static NOT_COMPARED: Sparing = Sparing::new();
-                if let Some(withheld) = NOT_COMPARED.admit() {
-                    tracing::error!(%error, withheld, "a new password was refused for want of a list");
-                }
+                sparing!(ERROR, %error, "a new password was refused for want of a list");
                 Err(PasswordError::NotCompared)
             }
         }

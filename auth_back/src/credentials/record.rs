@@ -41,7 +41,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use subtle::ConstantTimeEq;
 
 use super::argon2id::{Arena, Flavour, HashError, Need, Params, ParamsError, Salt, Tag};
-use super::foreign::{self, ForeignFunction, ForeignHash};
+use super::foreign::{self, ForeignFunction, ForeignHash, Work};
 use super::keyring::KeyId;
 use super::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, RECORD_LEN_MAX, SALT_LEN, TAG_LEN};
 use super::password::Password;
@@ -352,6 +352,21 @@ impl PasswordRecord {
             Function::Ours { params, .. } => Need::Blocks(*params),
             Function::Foreign { function, .. } => function.need(),
         }
+    }
+
+    /// The work that verifying a password takes. A [foreign](Self::is_foreign) record can take it twice.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        match &self.header.function {
+            Function::Ours { params, .. } => Work::of_ours(*params),
+            Function::Foreign { function, .. } => function.work(self.sealed.tag_len()),
+        }
+    }
+
+    /// Whether another system made the hash: then a password that is not in NFC is tried in both forms.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.header.function, Function::Foreign { .. })
     }
 
     /// The salt and the parameters of [`Arena::hash`], if that is what made the tag.

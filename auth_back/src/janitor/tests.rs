@@ -3,7 +3,9 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::accounts::testing::{Fault, Fixture, patient};
+use crate::accounts::Rules;
+use crate::accounts::testing::{Fault, Fixture, patient, rules};
+use crate::sessions::SessionRules;
 
 /// Inserts `count` sessions that end at `expires_at_ms`, in one go.
 fn insert_sessions(fixture: &Fixture, user_id: u64, count: u32, expires_at_ms: u64) {
@@ -24,6 +26,35 @@ fn expired_sessions_are_deleted_in_batches() {
         assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), expected);
     }
     fixture.accounts.check_session(&token, patient()).expect("it has not expired");
+}
+
+/// The store takes writes again, and the purge is the first who does: what was in use meanwhile outlives it.
+#[test]
+fn a_session_is_left_for_a_while_after_it_has_expired() {
+    let clock = clock::Movable::stopped();
+    let sessions = SessionRules { lifetime: Duration::from_secs(43_200), ..rules().sessions };
+    let fixture = Fixture::with(Rules { sessions, ..rules() });
+    let token = fixture.token("ada", "correct horse");
+    let session = || fixture.accounts.check_session(&token, patient());
+    let idle = fixture.accounts.rules.sessions.idle;
+    let step = idle - Duration::from_secs(60);
+    fixture.store.set_fault(Some(Fault::ReadOnly));
+    // It idles out in the store, and is used all the while.
+    for _ in 0..2 {
+        clock.advance(step);
+        session().expect("it is in use");
+    }
+    fixture.store.set_fault(None);
+    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 0);
+    fixture.accounts.sessions.write_notes();
+    session().expect("the note has come in time");
+    // One that nobody notes goes.
+    clock.advance(idle);
+    assert!(session().is_err());
+    clock.advance(PURGE_AFTER - Duration::from_millis(1));
+    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 0);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 1);
 }
 
 /// Waits until the store was asked `count` times more.

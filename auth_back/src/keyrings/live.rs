@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
+use service::rare;
 
 use super::refresher::Bell;
 use super::register::PepperFault;
@@ -199,7 +200,8 @@ impl<R: Ring> LiveRing<R> {
         match self.try_read(origin) {
             Ok(()) => {
                 if reading.logged.take().is_some() {
-                    tracing::info!(purpose = R::PURPOSE.name(), "the keys can be read again");
+                    let purpose = R::PURPOSE.name();
+                    rare!("after a failure below", INFO, purpose, "the keys can be read again");
                 }
                 reading.succeeded = Some(began);
                 true
@@ -213,7 +215,13 @@ impl<R: Ring> LiveRing<R> {
                 });
                 if !known {
                     let ring = self.current();
-                    tracing::error!(%fault, ?ring, "the keys could not be read again; the old ones stay");
+                    rare!(
+                        "after a failure, KEY_LOOKUP_INTERVAL passes before the next reading",
+                        ERROR,
+                        %fault,
+                        ?ring,
+                        "the keys could not be read again; the old ones stay"
+                    );
                     reading.logged = Some((text, clock::now()));
                 }
                 false
@@ -233,7 +241,7 @@ impl<R: Ring> LiveRing<R> {
         // Also when nothing changed here: another server may have begun to use a key that is not here.
         (origin.admit)(&ring)?;
         if !is_same {
-            tracing::info!(?old, new = ?ring, "keys have changed");
+            rare!("when an operator changes them", INFO, ?old, new = ?ring, "keys have changed");
             *self.current.write() = Arc::new(ring);
         }
         Ok(())

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use service::rare;
+
 use crate::accounts::unix_ms;
 use crate::credentials::{
     KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring as _,
@@ -153,7 +155,8 @@ fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), PepperFault> {
     for id in found.keys() {
         insert(peppers, *id, store, clock::now() + STORE_CALL_TIME_MAX)?;
     }
-    tracing::info!(peppers = ?found.keys(), "the store's list of peppers was made");
+    let peppers = found.keys();
+    rare!("once in the life of a store", INFO, ?peppers, "the store's list of peppers was made");
     Ok(())
 }
 

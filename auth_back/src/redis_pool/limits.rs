@@ -6,6 +6,10 @@ use std::time::Duration;
 /// second.
 pub const REST: Duration = Duration::from_secs(1);
 
+/// Lines on its going and coming that are logged at once; of more, one each
+/// [`LOG_SPARING_INTERVAL`](service::limits::LOG_SPARING_INTERVAL).
+pub const LOG_LINES: u32 = 6;
+
 /// Longest wait for a connection to be made, greeting included. In one data centre it takes a
 /// millisecond; whoever waits here has a database to ask instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);

@@ -24,17 +24,20 @@ pub(crate) mod testing;
 mod tests;
 mod url;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::pool::{AcquireError, Config, ConfigError, Lent, Pool, Stats};
 use ::redis::RedisResult;
+use service::limits::LOG_SPARING_INTERVAL;
+use service::rare;
+use service::token_bucket::TokenBucket;
 
 use self::circuit::Circuit;
 use self::connection::Connector;
 pub use self::connection::{ConnectError, Connection, Instance};
 use self::limits::{
-    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, WAIT_MAX,
+    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, LOG_LINES, WAIT_MAX,
 };
 pub use self::url::{RedisUrl, RedisUrlError};
 
@@ -44,6 +47,14 @@ pub struct RedisPool {
     pool: Pool<Connector>,
     circuit: Circuit,
     failures: AtomicU64,
+    log: Log,
+}
+
+/// What the log was told of last. A Redis that comes and goes does not fill it, and what it says in the end is so.
+#[derive(Debug)]
+struct Log {
+    away: AtomicBool,
+    lines: TokenBucket,
 }
 
 /// Why Redis did not do it. Nobody's fault among users; the caller does without.
@@ -78,6 +89,10 @@ impl RedisPool {
             pool: Pool::new(Connector::new(url), config),
             circuit: Circuit::default(),
             failures: AtomicU64::new(0),
+            log: Log {
+                away: AtomicBool::new(false),
+                lines: TokenBucket::new(LOG_SPARING_INTERVAL),
+            },
         })
     }
 
@@ -154,14 +169,25 @@ impl RedisPool {
 
     fn failed(&self, error: &Away) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        if self.circuit.breaks(clock::now()) {
-            tracing::warn!(%error, "Redis is away; it is done without");
+        self.circuit.breaks(clock::now());
+        if self.log.learns(true) {
+            rare!("the log's share", WARN, %error, "Redis is away; it is done without");
         }
     }
 
     fn recovered(&self) {
-        if self.circuit.mends() {
-            tracing::info!("Redis is back");
+        self.circuit.mends();
+        if self.log.learns(false) {
+            rare!("the log's share", INFO, "Redis is back");
         }
+    }
+}
+
+impl Log {
+    /// Whether to write a line, now that Redis is away or is not. Of several threads one is told so.
+    fn learns(&self, away: bool) -> bool {
+        self.away.load(Ordering::Relaxed) != away
+            && self.lines.take(LOG_LINES, clock::now())
+            && self.away.swap(away, Ordering::Relaxed) != away
     }
 }

@@ -100,3 +100,21 @@ fn a_server_that_evicts_is_not_used() {
     set("maxmemory-policy", "noeviction");
     until_up(&pool);
 }
+
+#[test]
+fn the_log_is_told_how_it_is_in_the_end_and_not_of_each_change() {
+    let clock = clock::Movable::stopped();
+    let log = Log { away: AtomicBool::new(false), lines: TokenBucket::new(LOG_SPARING_INTERVAL) };
+    assert_eq!([false, true, true, false].map(|away| log.learns(away)), [false, true, false, true]);
+    // An hour in which every other call fails.
+    let mut lines = 0;
+    for _ in 0..36_000 {
+        lines += u64::from(log.learns(true)) + u64::from(log.learns(false));
+        clock.advance(Duration::from_millis(100));
+    }
+    assert!(lines <= 3_600 / LOG_SPARING_INTERVAL.as_secs() + u64::from(LOG_LINES), "{lines}");
+    log.learns(true);
+    clock.advance(LOG_SPARING_INTERVAL);
+    log.learns(false);
+    assert!(!log.away.load(Ordering::Relaxed));
+}

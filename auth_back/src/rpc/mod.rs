@@ -12,6 +12,7 @@ mod tests;
 mod v1;
 mod v2;
 
+pub use refusals::Code;
 pub(crate) use refusals::code_of;
 
 use std::time::Instant;
@@ -22,16 +23,12 @@ use framing::v2::{
 use framing::{FrameError, Status, Version};
 use reactor::{Io, Mailbox, Protocol, Ticket};
 use service::lane::Lane;
-use service::log::Sparing;
+use service::sparing;
 
 use crate::accounts::{AccountError, InternalError};
 use crate::limits::{FRAME_TIME_MAX, GREETING_TIME_MAX, IDLE_TIME_MAX, IN_FLIGHT_MAX};
 use crate::metrics::Metrics;
 use crate::work::{Call, Job, Reply, Request};
-
-/// Whoever finds this port can send nonsense; it shall not fill the log.
-static BAD_INPUT: Sparing = Sparing::new();
-static LATE: Sparing = Sparing::new();
 
 /// Name and version of this program, for the logs of its peers.
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
@@ -118,9 +115,8 @@ impl Protocol for Conversation {
             }
             Err(error) => {
                 desk.metrics.protocol_errors.inc();
-                if let Some(withheld) = BAD_INPUT.admit() {
-                    tracing::warn!(%error, withheld, "a connection was closed for what came over it");
-                }
+                // Whoever finds this port can send nonsense.
+                sparing!(WARN, %error, "a connection was closed for what came over it");
                 match error {
                     // Our HELLO is on its way, and says what the peer would have to be.
                     ProtocolError::Incompatible(_) => io.finish(),
@@ -157,12 +153,7 @@ impl Protocol for Conversation {
     fn on_deadline(&mut self, desk: &mut Desk, io: &mut Io<'_>) {
         if self.message_due {
             desk.metrics.protocol_errors.inc();
-            if let Some(withheld) = LATE.admit() {
-                tracing::warn!(
-                    withheld,
-                    "a connection was closed: a message did not arrive in time"
-                );
-            }
+            sparing!(WARN, "a connection was closed: a message did not arrive in time");
         }
         io.abort();
     }
@@ -219,7 +210,9 @@ impl Conversation {
         let answered = Encoder::default().answer(io.output(), frame.correlation, &Ok(ours));
         answered.expect("our own HELLO fits a frame");
         let agreed = negotiate(&ours, &theirs)?;
-        tracing::info!(peer = theirs.software, version = agreed.version, "a front has connected");
+        let (peer, version) = (theirs.software, agreed.version);
+        // A front has about ten connections, and makes each anew every few minutes.
+        sparing!(after 16, INFO, peer, version, "a front has connected");
         self.stage = Stage::Talking { encoder: agreed.encoder(), in_flight: 0 };
         Ok(Taken::Bytes(taken))
     }

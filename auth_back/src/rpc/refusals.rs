@@ -12,37 +12,75 @@ use crate::credentials::PasswordError;
 /// A full lane. Nothing was done.
 pub(super) const OVERLOADED: Refusal<'static> = Refusal::new(Status::UNAVAILABLE, "overloaded");
 
-/// Status and code of an error.
-pub(super) fn status_and_code(error: &AccountError) -> (Status, &'static str) {
-    match error {
-        AccountError::Username(_) => (Status::BAD_REQUEST, "username_invalid"),
-        AccountError::Password(PasswordError::Common | PasswordError::Contextual) => {
-            (Status::BAD_REQUEST, "password_common")
+macro_rules! codes {
+    ($($name:ident = $status:ident $text:literal;)*) => {
+        /// Why a request was refused, by the code of the contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each is its text")]
+        pub enum Code { $($name),* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// As it is written.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            pub(super) const fn status(self) -> Status {
+                match self { $(Self::$name => Status::$status),* }
+            }
         }
-        AccountError::Password(PasswordError::Breached) => {
-            (Status::BAD_REQUEST, "password_breached")
-        }
-        AccountError::Password(_) => (Status::BAD_REQUEST, "password_invalid"),
-        AccountError::Name(_) => (Status::BAD_REQUEST, "name_invalid"),
-        AccountError::Age(_) => (Status::BAD_REQUEST, "age_invalid"),
-        AccountError::UsernameTaken => (Status::CONFLICT, "username_taken"),
-        AccountError::UserUnknown => (Status::NOT_FOUND, "user_unknown"),
-        AccountError::PasswordWrong => (Status::UNAUTHORIZED, "password_wrong"),
-        AccountError::CredentialsWrong => (Status::UNAUTHORIZED, "credentials_wrong"),
-        AccountError::TooManyAttempts(_) => (Status::TOO_MANY_REQUESTS, "too_many_attempts"),
-        AccountError::AccountDisabled => (Status::FORBIDDEN, "account_disabled"),
-        AccountError::SessionNotLive => (Status::UNAUTHORIZED, "session_not_live"),
-        AccountError::SessionUnknown => (Status::NOT_FOUND, "session_unknown"),
-        AccountError::TimedOut => (Status::UNAVAILABLE, "timed_out"),
-        AccountError::StoreUnavailable(_) => (Status::UNAVAILABLE, "store_unavailable"),
-        AccountError::KeysUnavailable => (Status::UNAVAILABLE, "keys_unavailable"),
-        AccountError::Internal(_) => (Status::INTERNAL, "internal"),
-    }
+    };
 }
 
-/// The code of an error alone.
-pub(crate) fn code_of(error: &AccountError) -> &'static str {
-    status_and_code(error).1
+codes! {
+    UsernameInvalid = BAD_REQUEST "username_invalid";
+    PasswordCommon = BAD_REQUEST "password_common";
+    PasswordBreached = BAD_REQUEST "password_breached";
+    PasswordInvalid = BAD_REQUEST "password_invalid";
+    NameInvalid = BAD_REQUEST "name_invalid";
+    AgeInvalid = BAD_REQUEST "age_invalid";
+    UsernameTaken = CONFLICT "username_taken";
+    UserUnknown = NOT_FOUND "user_unknown";
+    PasswordWrong = UNAUTHORIZED "password_wrong";
+    CredentialsWrong = UNAUTHORIZED "credentials_wrong";
+    TooManyAttempts = TOO_MANY_REQUESTS "too_many_attempts";
+    AccountDisabled = FORBIDDEN "account_disabled";
+    SessionNotLive = UNAUTHORIZED "session_not_live";
+    SessionUnknown = NOT_FOUND "session_unknown";
+    TimedOut = UNAVAILABLE "timed_out";
+    StoreUnavailable = UNAVAILABLE "store_unavailable";
+    KeysUnavailable = UNAVAILABLE "keys_unavailable";
+    Internal = INTERNAL "internal";
+}
+
+/// The code of an error.
+pub(crate) fn code_of(error: &AccountError) -> Code {
+    match error {
+        AccountError::Username(_) => Code::UsernameInvalid,
+        AccountError::Password(PasswordError::Common | PasswordError::Contextual) => {
+            Code::PasswordCommon
+        }
+        AccountError::Password(PasswordError::Breached) => Code::PasswordBreached,
+        AccountError::Password(_) => Code::PasswordInvalid,
+        AccountError::Name(_) => Code::NameInvalid,
+        AccountError::Age(_) => Code::AgeInvalid,
+        AccountError::UsernameTaken => Code::UsernameTaken,
+        AccountError::UserUnknown => Code::UserUnknown,
+        AccountError::PasswordWrong => Code::PasswordWrong,
+        AccountError::CredentialsWrong => Code::CredentialsWrong,
+        AccountError::TooManyAttempts(_) => Code::TooManyAttempts,
+        AccountError::AccountDisabled => Code::AccountDisabled,
+        AccountError::SessionNotLive => Code::SessionNotLive,
+        AccountError::SessionUnknown => Code::SessionUnknown,
+        AccountError::TimedOut => Code::TimedOut,
+        AccountError::StoreUnavailable(_) => Code::StoreUnavailable,
+        AccountError::KeysUnavailable => Code::KeysUnavailable,
+        AccountError::Internal(_) => Code::Internal,
+    }
 }
 
 /// How long to wait before asking again, where that is known.

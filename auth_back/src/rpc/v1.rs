@@ -56,7 +56,7 @@ pub(super) fn answer(out: &mut Vec<u8>, reply: &Reply) {
     match &reply.outcome {
         Ok(Done::Authenticated(opened)) => append(out, Status::OK, opened.token.expose()),
         Ok(_) => append(out, Status::OK, ""),
-        Err(error) => append(out, refusals::status_and_code(error).0, &refusals::detail(error)),
+        Err(error) => append(out, refusals::code_of(error).status(), &refusals::detail(error)),
     }
 }
 

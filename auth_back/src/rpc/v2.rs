@@ -11,6 +11,7 @@ use framing::v2::{
     Request as Message, RevokeSessionReply, SessionList, SessionSummary, SessionsReply,
 };
 use framing::{EncodeError, Secret, Status};
+use service::sparing;
 use zeroize::Zeroizing;
 
 use super::refusals;
@@ -77,7 +78,8 @@ pub(super) fn answer(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) {
     let encoded = encode(encoder, out, reply);
     if let Err(error) = encoded {
         // A list of products that no frame holds: the operator's to shorten.
-        tracing::error!(%error, request = reply.call.message_type.name(), "an answer does not fit");
+        let request = reply.call.message_type.name();
+        sparing!(ERROR, %error, request, "an answer does not fit");
         let refusal = Refusal::new(Status::INTERNAL, "internal");
         let (correlation, number) = (reply.call.correlation, reply.call.message_type.number());
         encoder
@@ -141,9 +143,9 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
             encoder.answer(out, correlation, &Ok(message))
         }
         Err(error) => {
-            let (status, code) = refusals::status_and_code(error);
+            let code = refusals::code_of(error);
             let detail = refusals::detail(error);
-            let mut refusal = Refusal::new(status, code).with_detail(&detail);
+            let mut refusal = Refusal::new(code.status(), code.text()).with_detail(&detail);
             if let Some(wait) = refusals::retry_after(error) {
                 refusal = refusal.with_retry_after(wait);
             }
@@ -183,13 +185,15 @@ fn clip_agent(text: &str) -> &str {
 /// than failing everybody.
 fn product(row: &store::Product) -> Option<Product<'_>> {
     let Some(currency) = Currency::new(&row.currency) else {
-        tracing::error!(product = row.product_id, "the product's currency is no ISO 4217 code");
+        let product = row.product_id;
+        sparing!(after 8, ERROR, product, "the product's currency is no ISO 4217 code");
         return None;
     };
     if row.name.len() > PRODUCT_NAME_BYTES_MAX
         || row.description.len() > PRODUCT_DESCRIPTION_BYTES_MAX
     {
-        tracing::error!(product = row.product_id, "the product's texts are too long for a frame");
+        let product = row.product_id;
+        sparing!(after 8, ERROR, product, "the product's texts are too long for a frame");
         return None;
     }
     Some(Product {

@@ -1,7 +1,7 @@
 //! The copy of sessions in Redis.
 //!
-//! `layout` says what it holds. Each operation is one script, which nothing interrupts, and one round trip;
-//! but sessions are looked up together by plain commands, which cost Redis half of what a script does.
+//! `layout` says what it holds. Sessions are looked up by plain commands, many together, which cost Redis half of what a
+//! script does. Whatever changes a session is one script, which nothing interrupts; several go in one round trip.
 //! `scripts/` says what each does and why.
 //!
 //! One database number of one Redis belongs to one Gatehouse: two would share names of keys.
@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisResult, Script, Value};
+use redis::{Cmd, Pipeline, RedisResult, Script, ScriptInvocation, Value};
 
 use super::generation::{Generations, Known};
 use super::layout::{Hex, Keys, session_of, text_of};
@@ -17,7 +17,7 @@ use super::limits::{FILL_LATE_MAX, FINISH_TIME, TOMBSTONE};
 use super::owners::Owners;
 use crate::accounts::millis;
 use crate::redis_pool::{Away, Connection, Instance, RedisPool};
-use crate::store::{Refresh, SessionRow, Store, StoreError};
+use crate::store::{SessionRow, Store, StoreError};
 
 /// Room for the name of a session's key, of which the longest has 91 bytes.
 const KEY_BYTES: usize = 96;
@@ -31,38 +31,44 @@ pub(super) struct Cache {
 }
 
 struct Scripts {
-    read: Script,
     fill: Script,
     refresh: Script,
     end_one: Script,
     end_all: Script,
 }
 
-/// What Redis said to the question for a session.
-pub(super) enum Found {
-    /// It is here.
-    Session(SessionRow),
-    /// It is not here. If the database has it, it may be [brought](Cache::fill).
-    Missing(Ticket),
-    /// Redis is away, or not to be believed now.
-    Away,
+/// What Redis has of several sessions.
+pub(super) struct Copies {
+    /// In the order in which they were asked for.
+    pub(super) rows: Vec<Option<SessionRow>>,
+    /// The generation that they were read under.
+    pub(super) known: Known,
 }
 
-/// The right to bring a session that was missing.
+/// The right to change what Redis has by rows of the database that are read after it was issued: that its generation is
+/// older than they are is what makes this safe.
 pub(super) struct Ticket {
     known: Known,
-    /// When it was missed, by Redis' clock.
-    missed_at_ms: u64,
+    /// A moment by Redis' clock. Sessions that it lacked before can be brought; they have to be soon.
+    missed_at_ms: Option<u64>,
+}
+
+/// What Redis is to have of a session.
+pub(super) struct Copy {
+    pub(super) digest: [u8; 32],
+    pub(super) row: SessionRow,
+    /// Redis lacked it; else it had older times.
+    pub(super) is_missing: bool,
 }
 
 #[cfg(test)]
 impl Ticket {
-    pub(super) fn missed_at_ms(&self) -> u64 {
+    pub(super) fn missed_at_ms(&self) -> Option<u64> {
         self.missed_at_ms
     }
 
     pub(super) fn set_missed_at_ms(&mut self, missed_at_ms: u64) {
-        self.missed_at_ms = missed_at_ms;
+        self.missed_at_ms = Some(missed_at_ms);
     }
 }
 
@@ -76,7 +82,6 @@ enum Done<T> {
 impl Cache {
     pub(super) fn new(redis: RedisPool, store: Arc<dyn Store>) -> Self {
         let scripts = Scripts {
-            read: Script::new(include_str!("scripts/read.lua")),
             fill: Script::new(include_str!("scripts/fill.lua")),
             refresh: Script::new(include_str!("scripts/refresh.lua")),
             end_one: Script::new(include_str!("scripts/end_one.lua")),
@@ -94,41 +99,20 @@ impl Cache {
         self.generations.last()
     }
 
-    /// Looks for a session.
-    pub(super) fn find(&self, digest: &[u8; 32], deadline: Instant) -> Found {
-        let Some(known) = self.generations.fresh(deadline) else { return Found::Away };
-        let keys = Keys::of(known.generation);
-        let answer = self.run(&known, deadline, |connection| {
-            let mut call = self.scripts.read.key(keys.session(digest));
-            call.arg(keys.prefix()).invoke::<Value>(connection.driver())
-        });
-        match answer {
-            Some(Value::Int(missed_at_ms)) => {
-                let missed_at_ms = u64::try_from(missed_at_ms).unwrap_or(0);
-                Found::Missing(Ticket { known, missed_at_ms })
-            }
-            Some(value) => session(value).map_or(Found::Away, Found::Session),
-            None => Found::Away,
-        }
-    }
-
-    /// Looks for several sessions: those that are here, in the order of `digests`. `None` when Redis is
-    /// away, or not to be believed now.
-    pub(super) fn find_together(
-        &self,
-        digests: &[[u8; 32]],
-        deadline: Instant,
-    ) -> Option<Vec<Option<SessionRow>>> {
+    /// Looks sessions up. `None` when Redis is away, or not to be believed now.
+    pub(super) fn find(&self, digests: &[[u8; 32]], deadline: Instant) -> Option<Copies> {
         let known = self.generations.fresh(deadline)?;
         let keys = Keys::of(known.generation);
-        self.run(&known, deadline, |connection| self.read_together(&keys, digests, connection))
+        let rows =
+            self.run(&known, deadline, |connection| self.read(&keys, digests, connection))?;
+        Some(Copies { rows, known })
     }
 
-    /// Reads sessions as `read.lua` does: one counts if its user's epoch is there and is the same. Most are
-    /// asked for together with the epoch, in one round trip, since their users are known; the epochs of
-    /// the others take a second. What is read later can only say no: a session that was ended in between
-    /// has an epoch that is higher, or gone.
-    fn read_together(
+    /// Reads sessions. One counts if its user's epoch is there and is the same; anything else is a miss, which the
+    /// database decides. Most are asked for together with the epoch, in one round trip, since their users are known; the
+    /// epochs of the others take a second. What is read later can only say no: a session that was ended in between has an
+    /// epoch that is higher, or gone.
+    fn read(
         &self,
         keys: &Keys,
         digests: &[[u8; 32]],
@@ -169,53 +153,80 @@ impl Cache {
         Ok(rows)
     }
 
-    /// Brings a session that was missing. It is not kept if it was ended meanwhile.
-    ///
-    /// `row` was read after the ticket was issued: that the ticket's generation is older than the row is
-    /// what makes this safe.
-    pub(super) fn fill(
+    /// To be taken before the database is asked. With `for_missing`, sessions that Redis lacks can be brought, which takes
+    /// a round trip: Redis is asked for its time.
+    pub(super) fn ticket(
         &self,
-        ticket: &Ticket,
+        known: Known,
+        for_missing: bool,
+        deadline: Instant,
+    ) -> Option<Ticket> {
+        if !for_missing {
+            return Some(Ticket { known, missed_at_ms: None });
+        }
+        let time = self.run(&known, deadline, |connection| {
+            redis::cmd("TIME").query::<(u64, u64)>(connection.driver())
+        });
+        let (seconds, micros) = time?;
+        Some(Ticket { known, missed_at_ms: Some(seconds * 1_000 + micros / 1_000) })
+    }
+
+    /// Brings sessions that were missing, and the times of those that were not, in one round trip. Nothing is kept of one
+    /// that was ended meanwhile.
+    pub(super) fn update(&self, ticket: &Ticket, copies: &[Copy], deadline: Instant) {
+        if copies.is_empty() {
+            return;
+        }
+        let keys = Keys::of(ticket.known.generation);
+        let mut calls = Calls::default();
+        for Copy { digest, row, is_missing } in copies {
+            match ticket.missed_at_ms.filter(|_| *is_missing) {
+                Some(missed_at_ms) => {
+                    calls.add(&self.scripts.fill, &self.fill(&keys, digest, row, missed_at_ms));
+                }
+                None => calls.add(&self.scripts.refresh, &self.refresh(&keys, digest, row)),
+            }
+        }
+        self.run(&ticket.known, deadline, |connection| calls.send(connection));
+    }
+
+    fn fill(
+        &self,
+        keys: &Keys,
         digest: &[u8; 32],
         row: &SessionRow,
-        deadline: Instant,
-    ) {
-        let keys = Keys::of(ticket.known.generation);
-        self.run(&ticket.known, deadline, |connection| {
-            let mut call = self.scripts.fill.key(keys.session(digest));
-            call.key(keys.tombstone(digest))
-                .key(keys.user(row.user_id))
-                .key(keys.index(row.user_id));
-            call.arg(keys.prefix()).arg(Hex::of_digest(digest));
-            call.arg(ticket.missed_at_ms).arg(millis(FILL_LATE_MAX)).arg(text_of(row));
-            call.invoke::<()>(connection.driver())
-        });
+        missed_at_ms: u64,
+    ) -> ScriptInvocation<'_> {
+        let mut call = self.scripts.fill.key(keys.session(digest));
+        call.key(keys.tombstone(digest)).key(keys.user(row.user_id)).key(keys.index(row.user_id));
+        call.arg(keys.prefix()).arg(Hex::of_digest(digest));
+        call.arg(missed_at_ms).arg(millis(FILL_LATE_MAX)).arg(text_of(row));
+        call
     }
 
-    /// Notes that a session was seen, as the database has.
-    pub(super) fn refresh(&self, user_id: u64, refresh: &Refresh<'_>, deadline: Instant) {
-        let Some(known) = self.generations.fresh(deadline) else { return };
-        let keys = Keys::of(known.generation);
-        self.run(&known, deadline, |connection| {
-            let mut call = self.scripts.refresh.key(keys.session(refresh.token_digest));
-            call.key(keys.user(user_id)).key(keys.index(user_id));
-            call.arg(Hex::of_digest(refresh.token_digest));
-            call.arg(Hex::of_number(refresh.now_ms)).arg(Hex::of_number(refresh.expires_at_ms));
-            call.invoke::<()>(connection.driver())
-        });
+    fn refresh(&self, keys: &Keys, digest: &[u8; 32], row: &SessionRow) -> ScriptInvocation<'_> {
+        let mut call = self.scripts.refresh.key(keys.session(digest));
+        call.key(keys.user(row.user_id)).key(keys.index(row.user_id));
+        call.arg(Hex::of_digest(digest));
+        call.arg(Hex::of_number(row.last_seen_at_ms)).arg(Hex::of_number(row.expires_at_ms));
+        call
     }
 
-    /// Ends a session that was ended in the database. Returns for how long others may still find it here.
+    /// Ends sessions that were ended in the database. Returns for how long others may still find one here.
     ///
     /// # Errors
-    /// When the database cannot be told that Redis could not be told. Then others may find the session
+    /// When the database cannot be told that Redis could not be told. Then others may find the sessions
     /// for longer, and the revocation must not be acknowledged.
-    pub(super) fn end_one(&self, digest: &[u8; 32]) -> Result<Duration, StoreError> {
-        self.end(|keys, connection| {
-            let mut call = self.scripts.end_one.key(keys.session(digest));
-            call.key(keys.tombstone(digest));
-            call.arg(keys.prefix()).arg(Hex::of_digest(digest)).arg(millis(TOMBSTONE));
-            call.invoke(connection.driver())
+    pub(super) fn end(&self, digests: &[[u8; 32]]) -> Result<Duration, StoreError> {
+        self.end_by(|keys, connection| {
+            let mut calls = Calls::default();
+            for digest in digests {
+                let mut call = self.scripts.end_one.key(keys.session(digest));
+                call.key(keys.tombstone(digest));
+                call.arg(keys.prefix()).arg(Hex::of_digest(digest)).arg(millis(TOMBSTONE));
+                calls.add(&self.scripts.end_one, &call);
+            }
+            calls.send(connection)
         })
     }
 
@@ -223,9 +234,9 @@ impl Cache {
     /// long others may still find one here.
     ///
     /// # Errors
-    /// As for [`end_one`](Self::end_one).
+    /// As for [`end`](Self::end).
     pub(super) fn end_all(&self, user_id: u64, epoch: u32) -> Result<Duration, StoreError> {
-        self.end(|keys, connection| {
+        self.end_by(|keys, connection| {
             let mut call = self.scripts.end_all.key(keys.user(user_id));
             call.key(keys.index(user_id));
             call.arg(keys.prefix()).arg(Hex::of_epoch(epoch)).arg(millis(TOMBSTONE));
@@ -235,7 +246,7 @@ impl Cache {
 
     /// The generation is read after the commit, so that whatever begins later finds the session dead in
     /// the database, and what began under this one or before is dealt with here.
-    fn end(
+    fn end_by(
         &self,
         script: impl FnOnce(&Keys, &mut Connection) -> RedisResult<()>,
     ) -> Result<Duration, StoreError> {
@@ -280,6 +291,29 @@ impl Cache {
             }
             Err(_) => None,
         }
+    }
+}
+
+/// Calls of scripts that are sent together.
+#[derive(Default)]
+struct Calls<'a> {
+    loaded: Vec<&'a Script>,
+    commands: Pipeline,
+}
+
+impl<'a> Calls<'a> {
+    /// The script goes ahead of its first call: to learn first that a Redis has forgotten it costs more than to repeat a
+    /// kilobyte or two.
+    fn add(&mut self, script: &'a Script, call: &ScriptInvocation<'_>) {
+        if !self.loaded.iter().any(|loaded| std::ptr::eq(*loaded, script)) {
+            self.loaded.push(script);
+            self.commands.load_script(script).ignore();
+        }
+        self.commands.invoke_script(call).ignore();
+    }
+
+    fn send(&self, connection: &mut Connection) -> RedisResult<()> {
+        self.commands.exec(connection.driver())
     }
 }
 

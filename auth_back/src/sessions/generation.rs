@@ -20,9 +20,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use service::sparing;
 
 use super::layout::LAYOUT;
-use super::limits::{FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW};
+use super::limits::{
+    FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW, GENERATION_RETRY,
+};
 use crate::redis_pool::Instance;
 use crate::store::{CacheEra, Store, StoreError};
 
@@ -57,6 +60,8 @@ pub(super) struct Generations {
     known: Mutex<Option<Known>>,
     /// Whether a thread is asking the database.
     asking: AtomicBool,
+    /// A generation could not be begun: not to be tried before this.
+    begin_at: Mutex<Option<Instant>>,
     /// Revocations that are in the database, and may not be in Redis. Two counts and no flag: paying
     /// for those who came before must not pay for one who comes meanwhile.
     owed: AtomicU64,
@@ -70,6 +75,7 @@ impl Generations {
             store,
             known: Mutex::default(),
             asking: AtomicBool::new(false),
+            begin_at: Mutex::default(),
             owed: AtomicU64::new(0),
             paid: AtomicU64::new(0),
         }
@@ -118,15 +124,21 @@ impl Generations {
     /// after `known` was asked for. Begins a generation with it, unless somebody else has.
     pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
         let asked_at = clock::now();
+        if self.begin_at.lock().is_some_and(|begin_at| asked_at < begin_at) {
+            return;
+        }
         let instance = in_our_layout(instance);
         match self.store.begin_cache_era(known.generation, &instance, deadline) {
             Ok(true) => {
                 let generation = known.generation + 1;
-                tracing::info!(generation, "Redis is another than before");
+                sparing!(INFO, generation, "Redis is another than before");
                 self.learn(&CacheEra { generation, instance }, asked_at);
             }
             Ok(false) => self.doubt(known.generation),
-            Err(error) => tracing::debug!(%error, "no generation of the session cache was begun"),
+            Err(error) => {
+                tracing::debug!(%error, "no generation of the session cache was begun");
+                *self.begin_at.lock() = Some(asked_at + GENERATION_RETRY);
+            }
         }
     }
 

@@ -15,6 +15,10 @@ pub const GENERATION_MARGIN: Duration = LEASE_MARGIN;
 /// From when one thread reads the generation anew while the others still go by the old one.
 pub const GENERATION_RENEW: Duration = Duration::from_millis(125);
 
+/// How soon a generation that could not be begun is tried again: a store that takes no writes is not asked to by every
+/// check.
+pub const GENERATION_RETRY: Duration = Duration::from_secs(1);
+
 /// How late a session that Redis missed may be brought there, by Redis' own clock, counted from when
 /// it was missed. The database was asked in between, and what it said may have changed since.
 pub const FILL_LATE_MAX: Duration = Duration::from_secs(30);
@@ -26,9 +30,30 @@ pub const TOMBSTONE: Duration = Duration::from_secs(90);
 /// left: half a revocation is worse than a late answer.
 pub const FINISH_TIME: Duration = Duration::from_secs(1);
 
-/// A session is noted as seen when a tenth of its idle time has passed since the last note: ten
-/// writes at the most in that time, however busy it is, and it may end a tenth early.
+/// A session that is used is noted as seen once a tenth of its idle time has passed since the last note; so it may end a
+/// tenth early. Chance takes up to half off that tenth, so that sessions which were begun together are not due together
+/// for ever: 13 notes on average in the idle time of a session that is always in use, at most 20.
 pub const NOTES_PER_IDLE_TIME: u32 = 10;
+
+/// Sessions whose notes may wait to be written: with the default idle time, those of 250 requests a second that are
+/// each of another session, while the store takes no writes for four minutes. Each takes up to 180 bytes, all of them
+/// 12 MiB. Beyond that the oldest is dropped, and its session ends early unless it is seen again.
+pub const NOTES_PENDING_MAX: usize = 1 << 16;
+
+/// How long the first of several notes waits for others to be written with it.
+pub const NOTES_GATHER: Duration = Duration::from_millis(20);
+
+/// Time for writing notes together. Stopping the server waits for it.
+pub const NOTES_WRITE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// After the store refused notes, they are tried again so much later; each time twice as late as the last time.
+pub const NOTES_RETRY_MIN: Duration = Duration::from_millis(100);
+
+/// The same at the latest. A full disk is asked to take 64 notes once in this time.
+pub const NOTES_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// At shutdown, how long the notes that are left may take.
+pub const NOTES_STOP_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Places for notes whose sessions are. With as many sessions in use, looked at in random order, 1 - 1/e of the looks
 /// find the right note and save a round trip. Half a mebibyte.
@@ -56,6 +81,10 @@ pub const SUPERSEDED_BATCH: u32 = 200;
 const _: () = assert!(FILL_LATE_MAX.as_millis() < TOMBSTONE.as_millis());
 const _: () = assert!(BUDGET_MAX.as_millis() < TOMBSTONE.as_millis());
 const _: () = assert!(GENERATION_RENEW.as_millis() < GENERATION_LEASE.as_millis());
+const _: () = assert!(NOTES_PENDING_MAX > crate::store::limits::NOTES_TOGETHER_MAX);
+const _: () = assert!(NOTES_RETRY_MIN.as_millis() <= NOTES_RETRY_MAX.as_millis());
+// A twentieth of the shortest idle time is still some milliseconds.
+const _: () = assert!(IDLE_MIN.as_millis() >= 100 * NOTES_PER_IDLE_TIME as u128);
 const _: () = assert!(PER_USER_MAX <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(SUPERSEDED_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(LISTED_MAX as usize == framing::limits::SESSIONS_MAX);

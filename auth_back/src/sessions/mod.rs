@@ -21,13 +21,15 @@
 //! ```
 //!
 //! What if a server dies between commit and script? The revocation was not acknowledged, but Redis
-//! still has the session. It is found dead at the next note in the database that it was seen, within a
-//! tenth of its idle time.
+//! still has the session. Whenever a [note](Notes) is due that a session was seen, at least once in a tenth of its idle
+//! time, its row is read from the database first; so within that time it is found dead.
 
 mod cache;
 mod generation;
 mod layout;
 pub mod limits;
+mod lookup;
+mod notes;
 mod owners;
 #[cfg(test)]
 mod tests;
@@ -35,14 +37,15 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::cache::{Cache, Found};
+use self::cache::Cache;
 use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
+pub(crate) use self::lookup::UNKNOWN;
+pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
+pub use self::notes::{NoteWriter, Notes};
 use crate::accounts::millis;
 use crate::limits::LEASE_MARGIN;
 use crate::redis_pool::RedisPool;
-use crate::store::{
-    Kept, ListedSession, NewSession, PasswordChange, Refresh, SessionRow, Store, StoreError,
-};
+use crate::store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
 
 /// How sessions are kept.
 #[derive(Clone, Copy, Debug)]
@@ -64,26 +67,42 @@ pub struct SessionRules {
 pub struct SessionKeeper {
     store: Arc<dyn Store>,
     cache: Option<Cache>,
+    notes: Arc<Notes>,
     rules: SessionRules,
 }
 
-/// What one look at a session has shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// It is live.
-    Live(SessionRow),
-    /// It is not.
-    Dead,
-    /// One look is not enough; [`SessionKeeper::find`] does what else it takes.
-    Unsettled,
+impl SessionRules {
+    /// How long after a session was noted as seen the next note is due, in milliseconds: between a twentieth and a tenth
+    /// of the idle time. All servers compute the same, and another after each note.
+    fn note_interval_ms(&self, digest: &[u8; 32], last_seen_at_ms: u64) -> u64 {
+        let longest = self.longest_note_interval_ms();
+        // The beginning of a digest is as good as random; the multiplier is that of Fibonacci hashing.
+        let [a, b, c, d, e, f, g, h, ..] = *digest;
+        let mixed = u64::from_be_bytes([a, b, c, d, e, f, g, h])
+            .wrapping_add(last_seen_at_ms)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let chance = mixed >> (u64::BITS - CHANCE_BITS);
+        longest - (((longest - self.shortest_note_interval_ms()) * chance) >> CHANCE_BITS)
+    }
+
+    fn longest_note_interval_ms(&self) -> u64 {
+        millis(self.idle / NOTES_PER_IDLE_TIME)
+    }
+
+    fn shortest_note_interval_ms(&self) -> u64 {
+        self.longest_note_interval_ms() / 2
+    }
 }
+
+/// With an idle time of years, the product that it is in still fits 64 bits.
+const CHANCE_BITS: u32 = 16;
 
 impl SessionKeeper {
     /// Keeps sessions in `store` under these rules, with a copy in `redis`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, redis: Option<RedisPool>, rules: SessionRules) -> Self {
         let cache = redis.map(|redis| Cache::new(redis, Arc::clone(&store)));
-        Self { store, cache, rules }
+        Self { store, cache, notes: Arc::new(Notes::new()), rules }
     }
 
     /// The rules.
@@ -102,6 +121,12 @@ impl SessionKeeper {
     #[must_use]
     pub fn redis(&self) -> Option<&RedisPool> {
         self.cache.as_ref().map(Cache::redis)
+    }
+
+    /// Notes that sessions were seen: somebody has to [write](NoteWriter) them.
+    #[must_use]
+    pub fn notes(&self) -> &Arc<Notes> {
+        &self.notes
     }
 
     /// When a session that is seen at `now_ms` expires unless it is seen again.
@@ -139,83 +164,10 @@ impl SessionKeeper {
     /// # Errors
     /// As for [`end`](Self::end).
     pub fn settle(&self, gone: &[[u8; 32]]) -> Result<(), StoreError> {
-        gone.iter().try_for_each(|digest| self.settle_one(digest).map(drop))
-    }
-
-    /// The session with this digest if it is live, and the note that it was seen, when one is due.
-    ///
-    /// # Errors
-    /// [`StoreError`]: whether it is live is not known.
-    pub fn find(
-        &self,
-        digest: &[u8; 32],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<SessionRow>, StoreError> {
-        let Some(row) = self.look_up(digest, now_ms, deadline)? else { return Ok(None) };
-        if !self.owes_note(&row, now_ms) {
-            return Ok(Some(row));
+        match &self.cache {
+            Some(cache) if !gone.is_empty() => cache.end(gone).map(drop),
+            _ => Ok(()),
         }
-        self.note_seen(digest, row, now_ms, deadline)
-    }
-
-    /// The sessions with these digests, in their order, all looked up together; at most
-    /// [`SESSIONS_TOGETHER_MAX`](crate::store::limits::SESSIONS_TOGETHER_MAX). What takes more than
-    /// looking (a note that is due, a session that Redis misses) is left to [`find`](Self::find), so
-    /// that the others do not wait for it.
-    ///
-    /// # Errors
-    /// [`StoreError`]: of none it is known whether it is live.
-    pub fn find_together(
-        &self,
-        digests: &[[u8; 32]],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Vec<Sighting>, StoreError> {
-        // None is left when all tokens were forged, and Redis has no command that reads nothing.
-        if digests.is_empty() {
-            return Ok(Vec::new());
-        }
-        let cached = self.cache.as_ref().and_then(|cache| cache.find_together(digests, deadline));
-        if let Some(found) = cached {
-            let sighting = |found| match found {
-                Some(row) => self.sighting(row, now_ms),
-                None => Sighting::Unsettled,
-            };
-            return Ok(found.into_iter().map(sighting).collect());
-        }
-        let found = self.store.sessions(digests, now_ms, deadline)?;
-        let sighting = |found: Option<SessionRow>| {
-            found.map_or(Sighting::Dead, |row| self.sighting(row, now_ms))
-        };
-        Ok(found.into_iter().map(sighting).collect())
-    }
-
-    fn sighting(&self, row: SessionRow, now_ms: u64) -> Sighting {
-        if now_ms < row.expires_at_ms && !self.owes_note(&row, now_ms) {
-            Sighting::Live(row)
-        } else {
-            Sighting::Unsettled
-        }
-    }
-
-    /// Whether the database is to be told that the session was seen.
-    fn owes_note(&self, row: &SessionRow, now_ms: u64) -> bool {
-        now_ms.saturating_sub(row.last_seen_at_ms) >= millis(self.rules.idle / NOTES_PER_IDLE_TIME)
-    }
-
-    /// Whose session it is, if it is live. Unlike [`find`](Self::find) it notes nothing: for a session
-    /// that is about to end.
-    ///
-    /// # Errors
-    /// [`StoreError`]: whether it is live is not known.
-    pub fn owner(
-        &self,
-        digest: &[u8; 32],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<u64>, StoreError> {
-        Ok(self.look_up(digest, now_ms, deadline)?.map(|session| session.user_id))
     }
 
     /// The live sessions of a user, newest first.
@@ -304,7 +256,7 @@ impl SessionKeeper {
 
     fn settle_one(&self, digest: &[u8; 32]) -> Result<Duration, StoreError> {
         let elsewhere = match &self.cache {
-            Some(cache) => cache.end_one(digest)?,
+            Some(cache) => cache.end(&[*digest])?,
             None => Duration::ZERO,
         };
         Ok(self.lease_settles_in() + elsewhere)
@@ -316,56 +268,13 @@ impl SessionKeeper {
         let lease = self.rules.lease;
         if lease.is_zero() { Duration::ZERO } else { lease + LEASE_MARGIN }
     }
+}
 
-    fn look_up(
-        &self,
-        digest: &[u8; 32],
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<SessionRow>, StoreError> {
-        let Some(cache) = &self.cache else { return self.store.session(digest, now_ms, deadline) };
-        match cache.find(digest, deadline) {
-            Found::Session(row) if now_ms < row.expires_at_ms => Ok(Some(row)),
-            Found::Missing(ticket) => {
-                let row = self.store.session(digest, now_ms, deadline)?;
-                if let Some(row) = &row {
-                    cache.fill(&ticket, digest, row, deadline);
-                }
-                Ok(row)
-            }
-            // An expired one may have been seen since by a server that could not tell Redis.
-            Found::Session(_) | Found::Away => self.store.session(digest, now_ms, deadline),
-        }
-    }
-
-    /// Notes in the store, then in Redis, that a session was seen. `row` may come from Redis; the note
-    /// also finds out whether the store still has the session.
-    fn note_seen(
-        &self,
-        digest: &[u8; 32],
-        row: SessionRow,
-        now_ms: u64,
-        deadline: Instant,
-    ) -> Result<Option<SessionRow>, StoreError> {
-        let expires_at_ms = self.expiry(now_ms, row.ends_at_ms);
-        let last_seen_at_ms = row.last_seen_at_ms;
-        let refresh = Refresh { token_digest: digest, last_seen_at_ms, now_ms, expires_at_ms };
-        let row = if self.store.refresh_session(&refresh, deadline)? {
-            Some(SessionRow { last_seen_at_ms: now_ms, expires_at_ms, ..row })
-        } else {
-            // Another server has just noted it, or it is dead.
-            self.store.session(digest, now_ms, deadline)?
-        };
-        match (&self.cache, &row) {
-            (Some(cache), Some(row)) => {
-                let (seen, expires) = (row.last_seen_at_ms, row.expires_at_ms);
-                let refresh = Refresh { now_ms: seen, expires_at_ms: expires, ..refresh };
-                cache.refresh(row.user_id, &refresh, deadline);
-            }
-            // Redis had it, so it missed that it ended.
-            (Some(cache), None) => drop(cache.end_one(digest)?),
-            (None, _) => {}
-        }
-        Ok(row)
+#[cfg(test)]
+impl SessionKeeper {
+    /// Writes all notes that wait, on this thread.
+    pub(crate) fn write_notes(&self) {
+        let now_ms = crate::accounts::unix_ms(clock::wall());
+        self.notes.write_all(&*self.store, now_ms).expect("the store takes them");
     }
 }

@@ -1,5 +1,6 @@
 //! Two servers over one database and one real Redis that forgets, fails and comes back changed.
 
+mod notes;
 mod together;
 
 use std::collections::{HashMap, HashSet};
@@ -7,7 +8,7 @@ use std::thread;
 
 use redis::Commands as _;
 
-use super::cache::Ticket;
+use super::cache::{Copy, Ticket};
 use super::generation::Generations;
 use super::layout::LAYOUT;
 use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
@@ -15,7 +16,7 @@ use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
 use crate::accounts::unix_ms;
 use crate::redis_pool::testing::Redis;
-use crate::store::{Sessions as _, Users as _};
+use crate::store::{SessionRow, Sessions as _, Users as _};
 
 /// A database with a user, a Redis, and two servers that share both.
 struct Bench {
@@ -89,8 +90,9 @@ impl Bench {
         }
     }
 
+    /// What the first step shows.
     fn find_together(&self, server: usize, digests: &[Digest]) -> Vec<Sighting> {
-        self.servers[server].find_together(digests, now_ms(), patient()).unwrap()
+        self.servers[server].look_up(digests, now_ms(), patient()).unwrap().sightings
     }
 
     /// Asks until both servers find the session in Redis, which a rest may keep them from.
@@ -114,14 +116,24 @@ impl Bench {
         let give_up = patient();
         let ticket = loop {
             assert!(clock::now() < give_up, "Redis is not used");
-            match self.cache(1).find(digest, patient()) {
-                Found::Missing(ticket) => break ticket,
-                Found::Session(_) => panic!("it was not missing"),
-                Found::Away => thread::sleep(Duration::from_millis(5)),
+            let copies = self.cache(1).find(&[*digest], patient());
+            let ticket = copies.and_then(|copies| {
+                assert_eq!(copies.rows, [None], "it was not missing");
+                self.cache(1).ticket(copies.known, true, patient())
+            });
+            match ticket {
+                Some(ticket) => break ticket,
+                None => thread::sleep(Duration::from_millis(5)),
             }
         };
         let row = self.fixture.store.session(digest, now_ms(), patient()).unwrap().unwrap();
         (ticket, row)
+    }
+
+    /// Brings a session that was missing.
+    fn fill(&self, ticket: &Ticket, digest: &Digest, row: &SessionRow) {
+        let copy = Copy { digest: *digest, row: row.clone(), is_missing: true };
+        self.cache(1).update(ticket, &[copy], patient());
     }
 
     fn cache(&self, server: usize) -> &Cache {
@@ -207,7 +219,7 @@ fn check_late_fill(end: impl FnOnce(&Bench, &Digest)) {
     let digest = bench.begin();
     let (ticket, row) = bench.slow_fill(&digest);
     end(&bench, &digest);
-    bench.cache(1).fill(&ticket, &digest, &row, patient());
+    bench.fill(&ticket, &digest, &row);
     bench.check(&digest, false);
 }
 
@@ -232,10 +244,10 @@ fn a_fill_that_comes_too_late_is_refused() {
     let digest = bench.begin();
     let (mut ticket, row) = bench.slow_fill(&digest);
     let is_filled = |ticket: &Ticket| {
-        bench.cache(1).fill(ticket, &digest, &row, patient());
-        matches!(bench.cache(1).find(&digest, patient()), Found::Session(_))
+        bench.fill(ticket, &digest, &row);
+        bench.cache(1).find(&[digest], patient()).unwrap().rows[0].is_some()
     };
-    let missed_at_ms = ticket.missed_at_ms();
+    let missed_at_ms = ticket.missed_at_ms().unwrap();
     ticket.set_missed_at_ms(missed_at_ms - millis(limits::FILL_LATE_MAX) - 1);
     assert!(!is_filled(&ticket));
     ticket.set_missed_at_ms(missed_at_ms + 60_000);
@@ -254,7 +266,7 @@ fn a_fill_of_an_earlier_generation_is_never_seen() {
     let settles_in = bench.servers[0].end(&digest, patient()).unwrap();
     bench.set("maxmemory", "0");
     assert!(settles_in > Duration::ZERO);
-    bench.cache(1).fill(&ticket, &digest, &row, patient());
+    bench.fill(&ticket, &digest, &row);
     check_gone_within(&bench, &digest, settles_in);
 }
 
@@ -467,6 +479,7 @@ fn after_a_run_of_everything_redis_holds_no_orphans_and_no_dead() {
                 (15..18, Some(digest)) => {
                     server.end(&digest, patient()).unwrap();
                 }
+                (18, _) if chance.below(2) == 0 => server.write_notes(),
                 (18, _) => {
                     server.end_by_id(user_id, 1 + chance.below(60) as u64, patient()).unwrap();
                 }
@@ -475,6 +488,7 @@ fn after_a_run_of_everything_redis_holds_no_orphans_and_no_dead() {
                 }
             }
         }
+        bench.servers.iter().for_each(SessionKeeper::write_notes);
         for digest in &begun {
             let live = bench.fixture.store.session(digest, now_ms(), patient()).unwrap().is_some();
             bench.check(digest, live);

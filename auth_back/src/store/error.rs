@@ -47,6 +47,9 @@ pub enum Cause {
     /// Another server held the migration lock until the deadline.
     #[error("another server is migrating the database")]
     Migrating,
+    /// Whether a session has idled out depends on notes that the database does not take.
+    #[error("the database takes no notes of sessions in use, so it may lack that this one was")]
+    Unsure,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,

@@ -77,6 +77,10 @@ pub const DEADLOCK_RETRIES_MAX: u32 = 2;
 /// this many takes a fraction of a millisecond, and no other check has to wait longer than that.
 pub const SESSIONS_TOGETHER_MAX: usize = 64;
 
+/// Most sessions that are noted as seen together. Digests are random, so each is a page of its own to be logged: a
+/// quarter of a mebibyte, and a few milliseconds with the sync of the disk, which logins on SQLite wait for.
+pub const NOTES_TOGETHER_MAX: usize = 64;
+
 /// Largest MySQL packet that is sent or accepted, in bytes. Told to the driver, because it would ask the
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::error::{Cause, StoreError};
 use super::limits::{
-    PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, SESSIONS_TOGETHER_MAX, USER_AGENT_CHARS_MAX,
+    NOTES_TOGETHER_MAX, PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, SESSIONS_TOGETHER_MAX,
+    USER_AGENT_CHARS_MAX,
 };
 
 /// What `Debug` prints in place of something that has no business in a log.
@@ -225,7 +226,7 @@ pub struct NewSession<'a> {
     pub epoch: u32,
     /// Milliseconds since 1970, UTC.
     pub created_at_ms: u64,
-    /// The first millisecond at which it is dead, unless it is [seen](super::Sessions::refresh_session)
+    /// The first millisecond at which it is dead, unless it is [seen](super::Sessions::refresh_sessions)
     /// before: at most [`ends_at_ms`](Self::ends_at_ms).
     pub expires_at_ms: u64,
     /// The first millisecond at which it is dead however often it is seen.
@@ -294,16 +295,15 @@ pub struct SessionRow {
     pub ends_at_ms: u64,
 }
 
-/// That a session was seen.
+/// That a session was seen while it was live. May be written a while later.
 #[derive(Clone, Copy)]
 pub struct Refresh<'a> {
     /// Which session.
     pub token_digest: &'a [u8; 32],
-    /// Its [`last_seen_at_ms`](SessionRow::last_seen_at_ms) as it was read: of several who saw it, one
-    /// writes.
-    pub last_seen_at_ms: u64,
     /// When it was seen.
-    pub now_ms: u64,
+    pub seen_at_ms: u64,
+    /// A session that was noted as seen after this is left as it is: of several servers who saw it, one writes.
+    pub unless_seen_after_ms: u64,
     /// When it is dead unless it is seen again; at most its [`ends_at_ms`](SessionRow::ends_at_ms).
     pub expires_at_ms: u64,
 }
@@ -383,6 +383,14 @@ pub(super) fn sql_integer(value: u64, what: &'static str) -> Result<i64, StoreEr
 pub(super) fn check_together(sessions: usize) -> Result<(), StoreError> {
     if sessions > SESSIONS_TOGETHER_MAX {
         return Err(StoreError::Internal(Cause::OutOfRange("the number of sessions")));
+    }
+    Ok(())
+}
+
+/// Refuses to note more sessions together than may be.
+pub(super) fn check_notes(notes: usize) -> Result<(), StoreError> {
+    if notes > NOTES_TOGETHER_MAX {
+        return Err(StoreError::Internal(Cause::OutOfRange("the number of notes")));
     }
     Ok(())
 }

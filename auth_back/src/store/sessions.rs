@@ -44,7 +44,8 @@ pub trait Sessions {
     }
 
     /// Looks up the session with this digest if it is live: it expires after `now_ms`, it has
-    /// its user's epoch, and that user is not disabled.
+    /// its user's epoch, and that user is not disabled. With 0 for `now_ms` the caller judges by itself whether its
+    /// time is over.
     ///
     /// # Errors
     ///
@@ -71,14 +72,23 @@ pub trait Sessions {
         deadline: Instant,
     ) -> Result<Vec<Option<SessionRow>>, StoreError>;
 
-    /// Notes that a session was seen, unless another did so since its row was read, or it is dead: it
-    /// never lives again. Returns whether it was noted.
+    /// Notes that these sessions were seen, at most
+    /// [`limits::NOTES_TOGETHER_MAX`](super::limits::NOTES_TOGETHER_MAX), in one transaction or statement. Returns how
+    /// many were noted.
+    ///
+    /// A session that was deleted, is of an earlier epoch, or whose user is disabled is left as it is: what was ended
+    /// stays so, however late a note comes. So is one that another server has noted meanwhile. A row whose time is over
+    /// and that nobody has deleted yet is noted: it was live when it was seen, and its caller answers for that.
     ///
     /// # Errors
     ///
-    /// See [`Store`](super::Store).
-    fn refresh_session(&self, refresh: &Refresh<'_>, deadline: Instant)
-    -> Result<bool, StoreError>;
+    /// [`StoreError::Internal`] if there are too many. None of them was noted, or, where the database could not be asked,
+    /// that is not known; a note may be written twice.
+    fn refresh_sessions(
+        &self,
+        refreshes: &[Refresh<'_>],
+        deadline: Instant,
+    ) -> Result<u32, StoreError>;
 
     /// The live sessions of a user, newest first, at most `limit`.
     ///

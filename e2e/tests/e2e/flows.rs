@@ -45,7 +45,7 @@ fn user_comes_and_goes(system: &System) {
     }
     assert!(first["price_minor"].is_u64(), "{first}");
     let challenge = user.products(None).assert_status(401);
-    assert_eq!(challenge.field("www-authenticate"), Some("Bearer"));
+    assert_eq!(challenge.field("www-authenticate"), Some("Bearer realm=\"gatehouse\""));
 
     assert_eq!(user.logout(&token).assert_status(200).json(), json!({}));
     user.products(Some(&token)).assert_status(401);

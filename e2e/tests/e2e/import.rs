@@ -39,6 +39,11 @@ fn import(system: &System, path: &Path, flags: &[&str]) -> Told {
     system.operator(&[&["import", path], flags].concat()).run()
 }
 
+/// The first line that an import tells, without what follows on costs.
+fn summary(told: &Told) -> &str {
+    told.output.lines().next().unwrap_or_default()
+}
+
 /// What is stored, by username.
 fn stored(system: &System) -> Vec<Value> {
     let lines = system.operator(&["export", "-", "--format", "jsonl"]).succeed();
@@ -205,7 +210,7 @@ fn hostile_lines_are_told_and_do_no_harm() {
     let path = write(&system, "users.csv", &csv);
     let told = import(&system, &path, &["--report", "report.jsonl"]);
     assert_eq!(told.code, Some(1), "{told:?}");
-    assert_eq!(told.output, "8 lines: 2 imported, 0 there already, 0 skipped, 6 refused\n");
+    assert_eq!(summary(&told), "8 lines: 2 imported, 0 there already, 0 skipped, 6 refused");
     for (line, why) in [
         (2, "taken"),
         (3, "known form"),
@@ -241,14 +246,14 @@ fn hostile_lines_are_told_and_do_no_harm() {
     assert!(exported.contains("\"'=HYPERLINK(\"\"http://evil.example\"\")\""), "{exported}");
     assert!(!exported.contains("cP11OS"), "{exported}");
     let told = import(&system, &out, &[]);
-    assert_eq!(told.output, "3 lines: 0 imported, 3 there already, 0 skipped, 0 refused\n");
+    assert_eq!(summary(&told), "3 lines: 0 imported, 3 there already, 0 skipped, 0 refused");
 
     let unsealed = system.operator(&["export", "-", "--format", "csv", "--unsealed"]).run();
     assert!(unsealed.errors.contains("not under the pepper"), "{unsealed:?}");
     let elsewhere = System::start();
     let told =
         elsewhere.operator(&["import", "-", "--format", "csv"]).input(&unsealed.output).run();
-    assert_eq!(told.output, "3 lines: 3 imported, 0 there already, 0 skipped, 0 refused\n");
+    assert_eq!(summary(&told), "3 lines: 3 imported, 0 there already, 0 skipped, 0 refused");
     for name in ["ada", "bob", "mal"] {
         log_in_and_not(&elsewhere.client(), name);
     }
@@ -264,14 +269,46 @@ fn a_rehearsal_and_a_file_that_is_none() {
     let system = system(Store::Sqlite);
     let path = write(&system, "users.csv", &format!("username,password_hash\nada,{BCRYPT}\n"));
     let told = import(&system, &path, &["--dry-run"]);
-    assert_eq!(
-        told.output,
-        "1 lines: 1 could be imported, 0 there already, 0 skipped, 0 refused\n"
-    );
+    let expected = "1 lines: 1 could be imported, 0 there already, 0 skipped, 0 refused";
+    assert_eq!(summary(&told), expected);
     system.client().authenticate("ada", PASSWORD).assert_status(404);
     for (name, text) in [("empty.csv", ""), ("other.csv", "a;b\n1;2\n"), ("users.txt", "x")] {
         let told = import(&system, &write(&system, name, text), &[]);
         assert_eq!((told.code, &*told.output), (Some(1), ""), "{told:?}");
         assert!(told.errors.starts_with("auth_back import: "), "{told:?}");
     }
+}
+
+#[test]
+fn hashes_that_take_longer_than_a_login_may_are_named() {
+    let system = system(Store::Sqlite);
+    // Two to three seconds of a core, and twice that in two forms: too long for the default on any machine of today.
+    let slow = BCRYPT.replace("$04$", "$15$");
+    let csv = format!("username,password_hash\nada,{BCRYPT}\nbob,{slow}\n");
+    let path = write(&system, "users.csv", &csv);
+    for flags in [&["--dry-run"][..], &[], &["--report", "report.jsonl"]] {
+        let told = import(&system, &path, flags);
+        assert_eq!(told.code, Some(0), "{told:?}");
+        let [_, counts, slow] = told.output.lines().collect::<Vec<_>>()[..] else {
+            panic!("{told:?}");
+        };
+        assert!(counts.contains("more: ") && counts.contains("two forms"), "{counts}");
+        assert!(slow.starts_with("too slow to log in: 1 (") && slow.contains(" 2 s "), "{slow}");
+        assert!(slow.contains("--request-timeout") && slow.contains("set-password"), "{slow}");
+        assert!(told.errors.contains("line 3: warning: a login with this hash takes"), "{told:?}");
+        assert!(!told.errors.contains("line 2: "), "{told:?}");
+    }
+    let report = fs::read_to_string(system.scratch().join("report.jsonl")).expect("a report");
+    let report: Value = serde_json::from_str(&report).expect("it has one line");
+    assert_eq!((report["line"].as_u64(), report["username"].as_str()), (Some(3), Some("bob")));
+    assert!(report["warning"].as_str().is_some_and(|why| why.contains("http_front waits 2 s")));
+    let help = system.operator(&["import", "--help"]).succeed();
+    for words in ["cannot log in", "set-password", "--request-timeout", "twice as long"] {
+        assert!(help.contains(words), "{help}");
+    }
+    // The time that is spoken of is http_front's default.
+    let settings = include_str!("../../../http_front/SETTINGS.md");
+    let default = settings.lines().find(|line| line.contains("--request-timeout"));
+    assert!(default.expect("it is a setting").contains("| `2s` |"));
+    assert_eq!(auth_back::limits::FRONT_TIME_DEFAULT.as_secs(), 2);
 }

@@ -14,6 +14,7 @@ mod leases;
 mod limits;
 mod network;
 mod nginx;
+mod notes;
 mod peer;
 mod peppers;
 mod responsiveness;

@@ -1,7 +1,7 @@
 //! Requests whose end two servers could see in different places (RFC 9112 section 11.2): refused,
 //! and nothing that follows on the connection is taken for a request.
 
-use e2e::System;
+use e2e::{RawConnection, System};
 
 /// What an attacker wants to be answered under somebody else's name.
 const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -151,10 +151,20 @@ fn heads_over_the_limits() {
     let system = System::start();
     let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9_000));
     check(&system, &line, 414);
-    let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17_000));
-    check(&system, &field, 431);
+    let with_field =
+        |bytes| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(bytes));
+    check(&system, &with_field(33_000), 431);
+    let mut connection = system.raw_http();
+    connection.send(with_field(32_000).as_bytes());
+    connection.answer().assert_status(404);
     let fields = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(101));
     check(&system, &fields, 431);
+
+    let system = System::builder().front_flags(&["--head-bytes-max", "64KiB"]).start();
+    check(&system, &with_field(66_000), 431);
+    let mut connection = system.raw_http();
+    connection.send(with_field(65_000).as_bytes());
+    connection.answer().assert_status(404);
 }
 
 #[test]
@@ -213,4 +223,44 @@ fn a_request_that_asks_for_the_end_gets_it() {
         connection.answer().assert_status(404);
         connection.assert_closed();
     }
+}
+
+#[test]
+fn other_protocols_are_told_on_both_ports() {
+    let mut system = System::start();
+    let front = system.front();
+    let ports = [("http", front.address()), ("ops", front.ops_address())];
+    let proxy_v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+    for (hello, status, name) in [
+        (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], 400, "TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/2"),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n", 400, "the PROXY protocol"),
+        (proxy_v2, 400, "the PROXY protocol"),
+    ] {
+        for (_, address) in ports {
+            let mut connection = RawConnection::open(address);
+            connection.send(hello);
+            let answer = connection.answer().assert_status(status);
+            assert!(answer.text().contains(&format!("This looks like {name}")), "{answer:?}");
+            connection.assert_closed();
+        }
+    }
+    let metrics = front.ops().get("/metrics", None).assert_status(200);
+    for (listener, _) in ports {
+        for (status, reason, count) in
+            [(400, "tls", 1), (505, "http2", 1), (400, "proxy_protocol", 2)]
+        {
+            let line = format!(
+                "http_front_http_faults_total{{listener=\"{listener}\",status=\"{status}\",reason=\"{reason}\"}} {count}"
+            );
+            assert!(metrics.text().lines().any(|it| it == line), "{line}");
+        }
+    }
+    // A stranger's mistake is no failure of ours.
+    let failures = "http_front_answers_total{class=\"5xx\"} 0";
+    assert!(metrics.text().lines().any(|it| it == failures), "{}", metrics.text());
+    // One line for each protocol and port, with the peer.
+    let log = front.log();
+    assert_eq!(log.matches("came to a port that speaks").count(), 6, "{log}");
+    assert_eq!(log.matches("\"peer\":\"127.0.0.1\"").count(), 6, "{log}");
 }

@@ -2,8 +2,8 @@
 //!
 //! httparse's parser of chunk sizes accepts an empty size line, a bare LF, and NUL in extensions;
 //! each of them lets a body end elsewhere for another parser. So this is a decoder of its own, a
-//! state machine over bytes that follows the grammar and nothing else. Extensions are skipped;
-//! the trailer section is checked and dropped.
+//! state machine over bytes that follows the grammar and nothing else. Extensions are checked and
+//! skipped, and so is the trailer section.
 
 use crate::grammar::{is_field_value_byte, is_token_byte};
 use crate::limits::{CHUNK_LINE_BYTES_MAX, CHUNK_OVERHEAD_BYTES_MAX, TRAILER_BYTES_MAX};
@@ -29,25 +29,10 @@ pub struct ChunkDecoder {
 enum State {
     /// The first digit of a size.
     Size,
-    /// A further digit, a blank, `;` or CR.
-    SizeDigits {
+    /// The rest of a size line.
+    SizeLine {
         size: u64,
-    },
-    /// After blanks behind a size: a further blank or `;`.
-    BeforeExtension {
-        size: u64,
-    },
-    /// After `;`: blanks, then the first byte of a name.
-    ExtensionStart {
-        size: u64,
-    },
-    /// Within extensions: anything visible up to CR.
-    Extension {
-        size: u64,
-    },
-    /// The LF of a size line.
-    SizeLineFeed {
-        size: u64,
+        at: SizeLine,
     },
     /// Content; `left` is never 0.
     Content {
@@ -68,6 +53,34 @@ enum State {
     /// The very last LF.
     FinalLineFeed,
     Done,
+}
+
+/// Where in a size line: `chunk-size *( BWS ";" BWS name [ BWS "=" BWS value ] ) CRLF`, where `BWS` are blanks,
+/// a name is a token, and a value is a token or a quoted string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SizeLine {
+    /// A further digit, a blank, `;` or CR.
+    Digits,
+    /// After blanks behind a size or a value: a further blank, or `;`.
+    BeforeExtension,
+    /// After `;`: blanks, then the first byte of a name.
+    Semicolon,
+    /// Within a name.
+    Name,
+    /// After blanks behind a name: a further blank, `=` or `;`.
+    AfterName,
+    /// After `=`: blanks, then the first byte of a value.
+    Equals,
+    /// Within a value that is a token.
+    Token,
+    /// Within a quoted value.
+    Quoted,
+    /// After a backslash in it: the byte that it stands for.
+    Escaped,
+    /// After the quote that ends it.
+    QuoteEnd,
+    /// The LF.
+    LineFeed,
 }
 
 /// How far one call of [`ChunkDecoder::decode`] came.
@@ -202,32 +215,22 @@ impl ChunkDecoder {
 
     /// `chunk-size [ chunk-ext ] CRLF`
     fn after_size_line_byte(&mut self, byte: u8) -> Result<State, ChunkError> {
-        Ok(match (self.state, byte) {
-            (State::Size, _) => State::SizeDigits { size: digit(byte)? },
-            (State::SizeDigits { size }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+        let State::SizeLine { size, at } = self.state else {
+            return Ok(State::SizeLine { size: digit(byte)?, at: SizeLine::Digits });
+        };
+        match (at, byte) {
+            (SizeLine::Digits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
                 let size = size.checked_mul(16).ok_or(ChunkError::SizeOverflow)? + digit(byte)?;
-                State::SizeDigits { size }
+                Ok(State::SizeLine { size, at })
             }
-            // Blanks before and after `;` are bad, but RFC 9110 section 5.6.3 has us take them.
-            (State::SizeDigits { size } | State::BeforeExtension { size }, b' ' | b'\t') => {
-                State::BeforeExtension { size }
-            }
-            (State::SizeDigits { size } | State::BeforeExtension { size }, b';')
-            | (State::ExtensionStart { size }, b' ' | b'\t') => State::ExtensionStart { size },
-            (State::ExtensionStart { size }, _) if is_token_byte(byte) => State::Extension { size },
-            // RFC 9112 section 7.1.1 allows bytes over 0x7F in a quoted value; nobody sends them.
-            (State::Extension { size }, b'\t' | b' '..=b'~') => State::Extension { size },
-            (State::SizeDigits { size } | State::Extension { size }, b'\r') => {
-                State::SizeLineFeed { size }
-            }
-            (State::SizeLineFeed { size }, b'\n') => {
+            (SizeLine::LineFeed, b'\n') => {
                 self.line_bytes = 0;
                 self.content_left =
                     self.content_left.checked_sub(size).ok_or(ChunkError::ContentTooLong)?;
-                if size == 0 { State::TrailerStart } else { State::Content { left: size } }
+                Ok(if size == 0 { State::TrailerStart } else { State::Content { left: size } })
             }
-            _ => return Err(ChunkError::SizeLine),
-        })
+            _ => Ok(State::SizeLine { size, at: at.after(byte).ok_or(ChunkError::SizeLine)? }),
+        }
     }
 
     fn after_content_end(&self, byte: u8) -> Result<State, ChunkError> {
@@ -252,6 +255,40 @@ impl ChunkDecoder {
             (State::TrailerLineFeed, b'\n') => Ok(State::TrailerStart),
             _ => Err(ChunkError::Trailer),
         }
+    }
+}
+
+impl SizeLine {
+    /// Where `byte` leads in what follows the digits; `None` outside the grammar. A parser that honours quotes and
+    /// one that does not would see different ends of a line, so both have to find the same in it.
+    const fn after(self, byte: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            // Blanks around `;` and `=` are bad, but RFC 9110 section 5.6.3 has us take them.
+            (Self::Digits | Self::BeforeExtension | Self::Token | Self::QuoteEnd, b' ' | b'\t') => {
+                Self::BeforeExtension
+            }
+            (
+                Self::Digits
+                | Self::BeforeExtension
+                | Self::Name
+                | Self::AfterName
+                | Self::Token
+                | Self::QuoteEnd,
+                b';',
+            )
+            | (Self::Semicolon, b' ' | b'\t') => Self::Semicolon,
+            (Self::Name | Self::AfterName, b' ' | b'\t') => Self::AfterName,
+            (Self::Name | Self::AfterName, b'=') | (Self::Equals, b' ' | b'\t') => Self::Equals,
+            (Self::Semicolon | Self::Name, _) if is_token_byte(byte) => Self::Name,
+            (Self::Equals | Self::Token, _) if is_token_byte(byte) => Self::Token,
+            (Self::Equals, b'"') => Self::Quoted,
+            (Self::Quoted, b'"') => Self::QuoteEnd,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            // A quoted string is made of what a field value is made of (RFC 9110 section 5.6.4).
+            (Self::Quoted | Self::Escaped, _) if is_field_value_byte(byte) => Self::Quoted,
+            (Self::Digits | Self::Name | Self::Token | Self::QuoteEnd, b'\r') => Self::LineFeed,
+            _ => return None,
+        })
     }
 }
 

@@ -47,6 +47,112 @@ fn bodies_by_the_grammar_are_decoded() {
     check_done(b"0\r\nA: b\r\nC:\r\nD: \xe9\t\r\n\r\n0", b"", 1);
 }
 
+/// `line` stands after the size of a chunk, and after that of the last chunk.
+fn check_extension(line: &[u8], valid: bool) {
+    let first = [b"1", line, b"\r\nx\r\n0\r\n\r\n"].concat();
+    let last = [b"1\r\nx\r\n0", line, b"\r\n\r\n"].concat();
+    // The line break is no part of a value that never ends.
+    let expected = if valid { Ok(()) } else { Err(ChunkError::SizeLine) };
+    for body in [first, last] {
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let whole = decode_pieces([&body[..]]);
+        assert_eq!(
+            whole.clone().map(|(content, _)| assert_eq!(content, b"x")),
+            expected,
+            "{shown:?}"
+        );
+        for at in 0..=body.len() {
+            let (first, second) = body.split_at(at);
+            assert_eq!(decode_pieces([first, second]), whole, "{shown:?} split at {at}");
+        }
+    }
+}
+
+#[test]
+fn chunk_extensions_by_the_grammar_are_skipped() {
+    for line in [
+        &b";a"[..],
+        b";a=b",
+        b";a=b;c;d=e",
+        b";a=\"\"",
+        b";a=\"b\"",
+        b";a=\"b\";c=\"d\"",
+        b" ; a = b",
+        b"\t;\ta\t=\tb",
+        b";a ;b",
+        b";a =b",
+        b";a= b",
+        b";a=\"b\" ; c",
+        b";a=b ;c",
+        // Within quotes: tab, blank, whatever is visible but quote and backslash, and bytes over 0x7F.
+        b";a=\"\t !#$[]~;=,\"",
+        b";a=\"\xc3\xa9\xff\x80\"",
+        b";a=\"\\\"\"",
+        b";a=\"\\\\\"",
+        b";a=\"\\b\\\t\\ \\\xff\"",
+        b";!#$%&'*+-.^_`|~09azAZ=!#$%&'*+-.^_`|~09azAZ",
+    ] {
+        check_extension(line, true);
+    }
+}
+
+#[test]
+fn chunk_extensions_outside_the_grammar_are_refused() {
+    for line in [
+        &b";"[..],
+        b"; ",
+        b";;a",
+        b";a;",
+        b";a;;b",
+        b";=b",
+        b";a=",
+        b";a= ",
+        b";a=;b",
+        b";a==b",
+        b";a=b=c",
+        b";a b",
+        b";a=b c",
+        b"g",
+        b" a",
+        b" =a",
+        b",a",
+        // Not tokens.
+        b";no{te",
+        b";note=a{b",
+        b";\"a\"",
+        b";a=b\"c\"",
+        b";a\xff",
+        b";a=\xff",
+        b";a\x7f",
+        b";a\0",
+        b";a=b\0",
+        // Quotes that do not end, or go on after their end.
+        b";note=\"half",
+        b";note=\"half\\\"",
+        b";note=\"half\\",
+        b";note=\"",
+        b";note=\"x\"y",
+        b";note=\"x\"\"y\"",
+        // Nothing of a line break or another control character within them.
+        b";a=\"\n\"",
+        b";a=\"\r\"",
+        b";a=\"\r\n\"",
+        b";a=\"\\\r\n\"",
+        b";a=\"\\\n\"",
+        b";a=\"\0\"",
+        b";a=\"\\\0\"",
+        b";a=\"\x7f\"",
+        b";a=\"\\\x7f\"",
+        // Blanks may stand around `;` and `=`, not before the end of the line.
+        b" ",
+        b";a ",
+        b";a=b ",
+        b";a=\"b\"\t",
+    ] {
+        check_extension(line, false);
+    }
+}
+
 #[test]
 fn what_has_begun_and_not_ended_waits() {
     for input in [&b"5\r\nhello\r\n0\r\n\r"[..], b"5\r\nhel", b"5", b"", b"0\r\nA: b\r\n"] {
@@ -160,6 +266,68 @@ fn a_long_line_resets_its_count_with_each_chunk() {
     check_done(format!("{line}{line}0\r\n\r\n").as_bytes(), b"aa", 0);
 }
 
+/// What may stand after a size, or nearly.
+fn extensions() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        &b";"[..],
+        b";",
+        b";",
+        b"=",
+        b"=",
+        b"\"",
+        b"\"",
+        b"g",
+        b"g",
+        b"note",
+        b" ",
+        b"\t",
+        b"\\",
+        b"\\\"",
+        b"\xe9",
+        b"{",
+        b"\r",
+        b"\n",
+        b"\0",
+    ]);
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// The grammar of RFC 9112 section 7.1.1, read from left to right without a machine of states.
+fn is_chunk_ext(mut line: &[u8]) -> bool {
+    let blanks = |line: &[u8]| line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let token = |line: &[u8]| line.iter().take_while(|byte| is_token_byte(**byte)).count();
+    let quoted = |line: &[u8]| {
+        let mut at = 1;
+        loop {
+            match line.get(at..)? {
+                [b'"', ..] => return Some(at + 1),
+                [b'\\', b'\t' | b' '..=b'~' | 0x80.., ..] => at += 2,
+                [b'\\', ..] => return None,
+                [b'\t' | b' '..=b'~' | 0x80.., ..] => at += 1,
+                _ => return None,
+            }
+        }
+    };
+    while !line.is_empty() {
+        line = &line[blanks(line)..];
+        let Some(rest) = line.strip_prefix(b";") else { return false };
+        line = &rest[blanks(rest)..];
+        let name = token(line);
+        if name == 0 {
+            return false;
+        }
+        line = &line[name..];
+        let Some(value) = line[blanks(line)..].strip_prefix(b"=") else { continue };
+        let value = &value[blanks(value)..];
+        let length = if value.first() == Some(&b'"') { quoted(value) } else { Some(token(value)) };
+        match length {
+            None | Some(0) => return false,
+            Some(length) => line = &value[length..],
+        }
+    }
+    true
+}
+
 /// Bytes that are likely to be a chunked body, or nearly one.
 fn nearly_chunked() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
@@ -169,6 +337,7 @@ fn nearly_chunked() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\r\n".to_vec()),
         1 => Just(b"A: b\r\n".to_vec()),
         1 => Just(b"3;a=b\r\nabc\r\n".to_vec()),
+        2 => extensions().prop_map(|line| [b"3", &line[..], b"\r\nabc\r\n"].concat()),
         1 => proptest::collection::vec(any::<u8>(), 0..4),
     ];
     proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
@@ -184,6 +353,13 @@ proptest! {
             let (first, second) = input.split_at(at);
             prop_assert_eq!(&decode_pieces([first, second]), &whole, "split at {}", at);
         }
+    }
+
+    #[test]
+    fn extensions_are_taken_exactly_when_the_grammar_does(line in extensions()) {
+        // A line feed after CR would end the line, and what follows would not be looked at.
+        prop_assume!(!line.contains(&b'\r'));
+        check_extension(&line, is_chunk_ext(&line));
     }
 
     #[test]

@@ -48,7 +48,11 @@ enum State<C> {
     /// Between requests. Empty lines before a request line are dropped and counted.
     Idle { empty_lines: u8 },
     /// The head has begun.
-    Head(HeadScan),
+    Head {
+        scan: HeadScan,
+        /// The method is HEAD, so that a refusal has no content.
+        head_only: bool,
+    },
     /// The head was accepted; the body arrives, in the reactor's buffer.
     Body(Box<Body<C>>),
     /// The same, in chunks.
@@ -78,6 +82,8 @@ struct Chunks<C> {
     request: Arriving<C>,
     decoder: ChunkDecoder,
     content: Content,
+    /// How much content the application takes.
+    bytes_max: usize,
 }
 
 enum Discard {
@@ -123,7 +129,7 @@ impl<H: Handler> Protocol for Connection<H> {
     fn on_deadline(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
         self.step(shared, io, |turn, state| match state {
             State::Idle { .. } | State::Closed => turn.close(),
-            State::Head(_) => turn.fault(Fault::HeadTimeout),
+            State::Head { head_only, .. } => turn.fault(Fault::HeadTimeout, head_only),
             State::Body(body) => turn.fault_in_form(Fault::BodyTimeout, body.request.form),
             State::Chunks(chunks) => turn.fault_in_form(Fault::BodyTimeout, chunks.request.form),
             State::Discard(_) => turn.fault_after_answer(Fault::BodyTimeout),
@@ -135,7 +141,7 @@ impl<H: Handler> Protocol for Connection<H> {
         self.draining = true;
         self.step(shared, io, |turn, state| match state {
             State::Idle { .. } | State::Closed => turn.close(),
-            State::Head(_) => turn.fault(Fault::Truncated),
+            State::Head { head_only, .. } => turn.fault(Fault::Truncated, head_only),
             State::Body(body) => turn.fault_in_form(Fault::Truncated, body.request.form),
             State::Chunks(chunks) => turn.fault_in_form(Fault::Truncated, chunks.request.form),
             State::Discard(_) => turn.fault_after_answer(Fault::Truncated),
@@ -198,7 +204,7 @@ impl<H: Handler> fmt::Debug for Connection<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Idle { .. } => "Idle",
-            State::Head(_) => "Head",
+            State::Head { .. } => "Head",
             State::Body(_) => "Body",
             State::Chunks(_) => "Chunks",
             State::Discard(_) => "Discard",

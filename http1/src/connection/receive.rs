@@ -2,12 +2,16 @@
 
 use super::turn::{Outline, Turn};
 use super::{Arriving, Body, Chunks, Content, Discard, State};
-use crate::chunked::ChunkDecoder;
-use crate::fault::{Fault, content_too_large};
+use crate::chunked::{ChunkDecoder, ChunkError};
+use crate::fault::Fault;
+use crate::grammar::is_token_byte;
 use crate::handler::{Accepted, Handler};
-use crate::head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version};
-use crate::limits::EMPTY_LINES_MAX;
-use crate::response::{Form, Persistence};
+use crate::head::{
+    BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, Version, as_http_1_1,
+};
+use crate::limits::{EMPTY_LINES_MAX, PROXY_V2_EMPTY_LINES};
+use crate::precondition::Conditions;
+use crate::response::{Form, PRECONDITION_FAILED, Persistence};
 
 impl<H: Handler> Turn<'_, '_, H> {
     /// Goes on with input in any state, and notes in [`Turn::taken`] how much of it is done with; nothing
@@ -15,7 +19,7 @@ impl<H: Handler> Turn<'_, '_, H> {
     pub(super) fn receive(&mut self, input: &[u8], state: State<H::Call>) -> State<H::Call> {
         match state {
             State::Idle { empty_lines } => self.receive_first(input, empty_lines),
-            State::Head(scan) => self.receive_head(input, scan),
+            State::Head { scan, .. } => self.receive_head(input, scan),
             State::Body(body) => self.receive_body(input, body),
             State::Chunks(chunks) => self.receive_chunks(input, chunks),
             State::Discard(Discard::Exact { left }) => self.discard_exact(input, left),
@@ -34,8 +38,12 @@ impl<H: Handler> Turn<'_, '_, H> {
                 self.taken += 2;
                 State::Idle { empty_lines: empty_lines + 1 }
             }
-            [b'\r', b'\n', ..] => self.refuse_head(HeadError::EmptyLines),
-            [b'\n', ..] => self.refuse_head(HeadError::BareLineFeed),
+            [b'\r', b'\n', ..] => self.refuse_head(input, HeadError::EmptyLines),
+            [b'\n', ..] => self.refuse_head(input, HeadError::BareLineFeed),
+            // The signature of version 2 of the PROXY protocol: two empty lines, then this.
+            [0, ..] if empty_lines == PROXY_V2_EMPTY_LINES => {
+                self.refuse_head(input, HeadError::ProxyProtocol)
+            }
             _ => {
                 let mut slots = FieldSlots::new();
                 match Head::parse_whole(input, &mut slots) {
@@ -51,18 +59,20 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     fn receive_head(&mut self, input: &[u8], mut scan: HeadScan) -> State<H::Call> {
-        match scan.advance(input) {
-            Ok(None) => State::Head(scan),
+        match scan.advance(input, self.shared.head_bytes_max) {
+            Ok(None) => State::Head { scan, head_only: is_head(input) },
             Ok(Some(length)) => self.take_head(input, length),
-            Err(error) => self.refuse_head(error),
+            Err(error) => self.refuse_head(input, error),
         }
     }
 
     fn take_head(&mut self, input: &[u8], length: usize) -> State<H::Call> {
+        let head = &input[..length];
+        let copy = as_http_1_1(head);
         let mut slots = FieldSlots::new();
-        match Head::parse(&input[..length], &mut slots) {
+        match Head::parse(copy.as_ref().map_or(head, |copy| copy), &mut slots) {
             Ok(head) => self.decide(&head, input, length),
-            Err(error) => self.refuse_head(error),
+            Err(error) => self.refuse_head(input, error),
         }
     }
 
@@ -70,6 +80,14 @@ impl<H: Handler> Turn<'_, '_, H> {
     fn decide(&mut self, head: &Head<'_>, input: &[u8], length: usize) -> State<H::Call> {
         self.taken += length;
         let outline = Outline::of(head);
+        match head.method() {
+            _ if head.names_https() && !self.shared.handler.is_gateway(self.exchange.peer) => {
+                return self.refuse_by_protocol(Fault::Misdirected, outline);
+            }
+            Method::Other => return self.refuse_by_protocol(Fault::Method, outline),
+            Method::Options if head.path() == "*" => return self.tell_methods(outline),
+            _ => {}
+        }
         match self.shared.handler.on_head(head, &self.exchange) {
             Ok(accepted) => self.accept(accepted, outline, &input[length..]),
             Err(problem) => self.refuse(&problem, outline),
@@ -80,33 +98,40 @@ impl<H: Handler> Turn<'_, '_, H> {
     fn accept(
         &mut self,
         accepted: Accepted<H::Call>,
-        outline: Outline,
+        mut outline: Outline,
         rest: &[u8],
     ) -> State<H::Call> {
-        let Accepted { call, body_bytes_max: bytes_max } = accepted;
-        let form = outline.form;
+        let Accepted { call, body_bytes_max: bytes_max, is_without_effect } = accepted;
+        if outline.requires_match {
+            if !is_without_effect {
+                return self.refuse(&PRECONDITION_FAILED, outline);
+            }
+            outline.form.conditions = Some(Box::new(Conditions::never_met()));
+        }
+        let expects_continue = outline.expects_continue;
         let next = match outline.body_length {
-            BodyLength::Exact(0) => return self.request(call, &[], form),
+            BodyLength::Exact(0) => return self.request(call, &[], outline.form),
             BodyLength::Exact(length) => {
                 let Some(length) = usize::try_from(length).ok().filter(|&n| n <= bytes_max) else {
-                    return self.refuse(&content_too_large(bytes_max), outline);
+                    return self.refuse_by_protocol(too_much_content(bytes_max), outline);
                 };
                 // Most bodies come together with their heads, and nothing has to be kept for them.
                 if let Some(body) = rest.get(..length) {
                     self.taken += length;
-                    return self.request(call, body, form);
+                    return self.request(call, body, outline.form);
                 }
-                let request = Arriving { call, form };
+                let request = Arriving { call, form: outline.form };
                 State::Body(Box::new(Body { request, length }))
             }
             BodyLength::Chunked => {
                 let decoder = ChunkDecoder::new(bytes_max);
-                let request = Arriving { call, form };
-                State::Chunks(Box::new(Chunks { request, decoder, content: Content::default() }))
+                let request = Arriving { call, form: outline.form };
+                let content = Content::default();
+                State::Chunks(Box::new(Chunks { request, decoder, content, bytes_max }))
             }
         };
         // Whoever has begun to send the body does not wait.
-        if outline.expects_continue && rest.is_empty() {
+        if expects_continue && rest.is_empty() {
             self.io.output().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         self.limit_body_time();
@@ -140,7 +165,11 @@ impl<H: Handler> Turn<'_, '_, H> {
             }
             Err(error) => {
                 self.taken += input.len();
-                self.fault_in_form(Fault::Chunk(error), chunks.request.form)
+                let fault = match error {
+                    ChunkError::ContentTooLong => too_much_content(chunks.bytes_max),
+                    error => Fault::Chunk(error),
+                };
+                self.fault_in_form(fault, chunks.request.form)
             }
         }
     }
@@ -171,9 +200,23 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     /// Where the next request starts is not known, so the rest of the input goes with the head.
-    fn refuse_head(&mut self, error: HeadError) -> State<H::Call> {
-        self.fault(Fault::Head(error))
+    fn refuse_head(&mut self, input: &[u8], error: HeadError) -> State<H::Call> {
+        self.fault(Fault::Head(error), is_head(input))
     }
+}
+
+/// The refusal of content that is longer than an application takes.
+fn too_much_content(bytes_max: usize) -> Fault {
+    match bytes_max {
+        0 => Fault::UnwantedContent,
+        bytes_max => Fault::ContentTooLarge { bytes_max },
+    }
+}
+
+/// Whether a head that cannot be parsed, or is not complete, is one of HEAD. Whatever else is wrong with
+/// it, its client takes content for the next answer (RFC 9110 section 9.3.2).
+fn is_head(input: &[u8]) -> bool {
+    matches!(input, [b'H', b'E', b'A', b'D', next, ..] if !is_token_byte(*next))
 }
 
 impl Outline {
@@ -183,10 +226,13 @@ impl Outline {
             Version::Http10 => Persistence::Announced,
             Version::Http11 => Persistence::Implied,
         };
+        let is_read = matches!(head.method(), Method::Get | Method::Head);
+        let conditions = (head.is_conditional() && is_read).then(|| Box::new(Conditions::of(head)));
         Self {
-            form: Form { head_only: head.method() == Method::Head, persistence },
+            form: Form { head_only: head.method() == Method::Head, persistence, conditions },
             body_length: head.body_length(),
             expects_continue: head.expects_continue(),
+            requires_match: head.requires_match() && !is_read,
         }
     }
 }

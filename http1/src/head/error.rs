@@ -1,6 +1,7 @@
 //! Why a head is refused.
 
-use crate::limits::{FIELDS_MAX, HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::fault::Reason;
+use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use crate::status::Status;
 
 /// Why a head is refused. Every variant is the peer's fault, and after each of them the
@@ -13,10 +14,23 @@ pub enum HeadError {
     /// The request line is not `method SP target SP version CRLF` (RFC 9112 section 3).
     #[error("The request line is malformed.")]
     RequestLine,
+    /// The handshake of TLS, on a port that does not speak it.
+    #[error("This looks like TLS. This port speaks HTTP without it.")]
+    Tls,
+    /// The preface of HTTP/2 (RFC 9113 section 3.4).
+    #[error("This looks like HTTP/2. This port speaks HTTP/1.1.")]
+    Http2,
+    /// The line, or the signature, with which a proxy announces the address of its client.
+    #[error("This looks like the PROXY protocol, which this port does not take.")]
+    ProxyProtocol,
+    /// A request line longer than [`REQUEST_LINE_BYTES_MAX`] whose method alone is longer than any that is
+    /// known (RFC 9112 section 3).
+    #[error("The method is longer than any that is known.")]
+    MethodTooLong,
     /// The request line is longer than [`REQUEST_LINE_BYTES_MAX`].
     #[error("The request line is longer than {REQUEST_LINE_BYTES_MAX} bytes.")]
     RequestLineTooLong,
-    /// Another major version, or a minor one that does not exist.
+    /// Another major version of HTTP.
     #[error("The version is not HTTP/1.0 or HTTP/1.1.")]
     Version,
     /// CONNECT, which would turn the connection into a tunnel.
@@ -34,9 +48,12 @@ pub enum HeadError {
     /// More than [`FIELDS_MAX`] fields.
     #[error("There are more than {FIELDS_MAX} fields.")]
     TooManyFields,
-    /// The head is longer than [`HEAD_BYTES_MAX`].
-    #[error("The head is longer than {HEAD_BYTES_MAX} bytes.")]
-    HeadTooLong,
+    /// The head is longer than allowed here.
+    #[error("The head is longer than {bytes_max} bytes.")]
+    HeadTooLong {
+        /// The bound, [`Shared::with_head_bytes_max`](crate::Shared::with_head_bytes_max).
+        bytes_max: usize,
+    },
     /// No `Host` in HTTP/1.1.
     #[error("Host is missing.")]
     HostMissing,
@@ -70,24 +87,29 @@ impl HeadError {
     /// The status of the answer.
     #[must_use]
     pub const fn status(self) -> Status {
+        self.reason().status()
+    }
+
+    /// The kind, for counting.
+    pub(crate) const fn reason(self) -> Reason {
         match self {
-            Self::RequestLineTooLong => Status::UriTooLong,
-            Self::HeadTooLong | Self::TooManyFields => Status::RequestHeaderFieldsTooLarge,
-            Self::Version => Status::HttpVersionNotSupported,
-            Self::UnknownCoding | Self::Connect => Status::NotImplemented,
-            Self::Expectation => Status::ExpectationFailed,
-            Self::EmptyLines
-            | Self::RequestLine
-            | Self::Target
-            | Self::FieldLine
-            | Self::BareLineFeed
-            | Self::HostMissing
-            | Self::HostRepeated
-            | Self::HostInvalid
-            | Self::ContentLength
+            Self::EmptyLines | Self::RequestLine => Reason::RequestLine,
+            Self::Tls => Reason::Tls,
+            Self::Http2 => Reason::Http2,
+            Self::ProxyProtocol => Reason::ProxyProtocol,
+            Self::MethodTooLong | Self::Connect => Reason::Method,
+            Self::RequestLineTooLong => Reason::RequestLineTooLong,
+            Self::Version => Reason::Version,
+            Self::Target => Reason::Target,
+            Self::FieldLine | Self::BareLineFeed => Reason::HeaderLine,
+            Self::TooManyFields | Self::HeadTooLong { .. } => Reason::HeadTooLarge,
+            Self::HostMissing | Self::HostRepeated | Self::HostInvalid => Reason::Host,
+            Self::ContentLength
             | Self::LengthAndCoding
             | Self::TransferEncoding
-            | Self::CodingInHttp10 => Status::BadRequest,
+            | Self::CodingInHttp10 => Reason::Length,
+            Self::UnknownCoding => Reason::TransferCoding,
+            Self::Expectation => Reason::Expectation,
         }
     }
 
@@ -96,12 +118,16 @@ impl HeadError {
         match error {
             Error::HeaderName | Error::HeaderValue => Self::FieldLine,
             Error::TooManyHeaders => Self::TooManyFields,
+            Error::Version if head.starts_with(HTTP2_PREFACE_LINE) => Self::Http2,
             Error::Version if names_a_version(head) => Self::Version,
             // httparse reports a bad byte in method or target as `Token`, and others as `NewLine`.
             _ => Self::RequestLine,
         }
     }
 }
+
+/// The first line of the preface of HTTP/2 (RFC 9113 section 3.4), made to be refused by servers of HTTP/1.
+const HTTP2_PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Whether the request line has its three parts and the last looks like `HTTP/2.0`, so that the
 /// fault is the version's and not the line's.

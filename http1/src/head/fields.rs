@@ -2,7 +2,7 @@
 
 use httparse::Header;
 
-use crate::grammar::{is_token, trim_blanks};
+use crate::grammar::{elements, is_token, trim_blanks};
 use crate::head::host::is_host_and_port;
 use crate::head::{BodyLength, HeadError, Version};
 
@@ -53,6 +53,8 @@ pub(super) struct Seen<'a> {
     keep_alive: bool,
     expects_continue: bool,
     expects_other: bool,
+    if_match: bool,
+    if_none_match: bool,
     name_lengths: NameLengths,
 }
 
@@ -87,7 +89,9 @@ impl<'a> Seen<'a> {
                 self.host = field.value;
             }
             6 if is("Expect") => self.note_expect(field.value),
+            8 if is("If-Match") => self.if_match = true,
             10 if is("Connection") => self.note_connection(field.value),
+            13 if is("If-None-Match") => self.if_none_match = true,
             14 if is("Content-Length") => {
                 self.content_lengths += 1;
                 self.content_length = field.value;
@@ -100,18 +104,23 @@ impl<'a> Seen<'a> {
     }
 
     fn note_connection(&mut self, value: &[u8]) {
-        for option in value.split(|&byte| byte == b',').map(trim_blanks) {
+        for option in elements(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
     }
 
     fn note_expect(&mut self, value: &[u8]) {
-        if value.eq_ignore_ascii_case(b"100-continue") {
-            self.expects_continue = true;
-        } else {
-            self.expects_other = true;
+        for expectation in elements(value) {
+            let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
+            self.expects_continue |= is_continue;
+            self.expects_other |= !is_continue;
         }
+    }
+
+    /// The one host that a checked head has; 1.0 may have none.
+    pub(super) fn host(&self) -> Option<&'a [u8]> {
+        (self.hosts > 0).then_some(self.host)
     }
 
     /// A 1.1 request has exactly one valid `Host` (RFC 9112 section 3.2); 1.0 did not know it.
@@ -163,6 +172,16 @@ impl<'a> Seen<'a> {
             return Ok(false);
         }
         if self.expects_other { Err(HeadError::Expectation) } else { Ok(self.expects_continue) }
+    }
+
+    /// Whether there is `If-Match`.
+    pub(super) fn requires_match(&self) -> bool {
+        self.if_match
+    }
+
+    /// Whether there is `If-Match` or `If-None-Match`.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.if_match | self.if_none_match
     }
 
     pub(super) fn name_lengths(&self) -> NameLengths {

@@ -10,6 +10,7 @@
 mod error;
 mod fields;
 mod host;
+mod later;
 mod scan;
 mod target;
 
@@ -22,9 +23,10 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 
 pub use error::HeadError;
+pub(crate) use later::as_http_1_1;
 pub use scan::HeadScan;
 
-use crate::grammar::is_token_byte;
+use crate::grammar::{elements, is_token_byte, trim_blanks};
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use fields::{NameLengths, Seen};
 use target::Target;
@@ -35,9 +37,12 @@ pub struct Head<'a> {
     method: Method,
     version: Version,
     target: Target<'a>,
+    host: Option<&'a [u8]>,
     body_length: BodyLength,
     persists: bool,
     expects_continue: bool,
+    conditional: bool,
+    requires_match: bool,
     fields: &'a [Header<'a>],
     name_lengths: NameLengths,
 }
@@ -59,16 +64,19 @@ pub enum Method {
     Delete,
     /// OPTIONS
     Options,
-    /// Any other token; methods are case-sensitive, so `get` is one.
+    /// TRACE
+    Trace,
+    /// Any other token; methods are case-sensitive, so `get` is one. Such a request is refused with 501
+    /// and no handler sees it.
     Other,
 }
 
-/// The protocol version. Others are refused with 505.
+/// The protocol version. Another major version is refused with 505.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// HTTP/1.0
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1, and whatever later minor version of HTTP/1 somebody says.
     Http11,
 }
 
@@ -105,7 +113,8 @@ impl fmt::Debug for FieldSlots<'_> {
 }
 
 impl<'a> Head<'a> {
-    /// Parses one whole head, of the length that [`HeadScan`] found. Nothing is allocated.
+    /// Parses one whole head, of the length that [`HeadScan`] found. Nothing is allocated. A later minor
+    /// version of HTTP/1 is not known here ([`Connection`](crate::Connection) takes it for 1.1).
     ///
     /// # Errors
     ///
@@ -195,9 +204,12 @@ impl<'a> Head<'a> {
             method,
             version,
             target,
+            host: seen.host(),
             body_length: seen.body_length(version)?,
             persists: seen.persists(version),
             expects_continue: seen.expects_continue(version)?,
+            conditional: seen.is_conditional(),
+            requires_match: seen.requires_match(),
             fields,
             name_lengths: seen.name_lengths(),
         })
@@ -215,8 +227,8 @@ impl<'a> Head<'a> {
         self.version
     }
 
-    /// The path as it was sent: visible ASCII, not decoded, not normalised. It starts with `/`,
-    /// except for `OPTIONS *`.
+    /// The path as it was sent: visible ASCII, not decoded, not normalised; percent-encoding has two digits.
+    /// It starts with `/`, except for OPTIONS of the server as a whole, whose path is `*`.
     #[must_use]
     pub const fn path(&self) -> &'a str {
         self.target.path
@@ -226,6 +238,21 @@ impl<'a> Head<'a> {
     #[must_use]
     pub const fn query(&self) -> Option<&'a str> {
         self.target.query
+    }
+
+    /// Whom the request is for, a host with an optional port, as it was sent: the authority of the target if
+    /// it has one, which then is the only one that counts, or else `Host` (RFC 9112 section 3.3). `None` for
+    /// HTTP/1.0 without either. Nobody has to look at `Host` beside it.
+    #[must_use]
+    pub fn authority(&self) -> Option<&'a [u8]> {
+        self.target.authority.or(self.host)
+    }
+
+    /// Whether the target itself says `https`. No request says so that came over a connection without TLS,
+    /// unless a gateway that ended TLS sent it on (RFC 9110 section 7.4).
+    #[must_use]
+    pub const fn names_https(&self) -> bool {
+        self.target.is_https
     }
 
     /// How the end of the body is known.
@@ -246,10 +273,28 @@ impl<'a> Head<'a> {
         self.expects_continue
     }
 
+    /// Whether there is a precondition that is looked at: `If-Match` or `If-None-Match`.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
+    /// Whether there is `If-Match`, so that the method must not be performed unless what it names is there (RFC
+    /// 9110 section 13.1.1). For GET and HEAD that is seen to; whatever else is asked of a resource that has no
+    /// representation is refused with 412 (see [`Accepted::without_effect`](crate::Accepted::without_effect)).
+    #[must_use]
+    pub const fn requires_match(&self) -> bool {
+        self.requires_match
+    }
+
     /// All values of the fields called `name`, in order, without blanks around them. Names compare
-    /// without regard to case.
+    /// without regard to case. Whoever wants `Host` wants [`Head::authority`].
     #[inline]
     pub fn fields(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        debug_assert!(
+            !name.eq_ignore_ascii_case("Host"),
+            "the target's authority may count instead"
+        );
         let fields = if self.name_lengths.may_have(name) { self.fields } else { &[] };
         fields.iter().filter(move |field| fields::is_called(field, name)).map(|field| field.value)
     }
@@ -263,6 +308,10 @@ impl<'a> Head<'a> {
     // Inlined, since a name that is known is compared in a few instructions.
     #[inline(always)]
     pub fn field(&self, name: &str) -> Result<Option<&'a [u8]>, RepeatedField> {
+        debug_assert!(
+            !name.eq_ignore_ascii_case("Host"),
+            "the target's authority may count instead"
+        );
         let mut found = None;
         if self.name_lengths.may_have(name) {
             for field in self.fields {
@@ -274,6 +323,14 @@ impl<'a> Head<'a> {
         Ok(found)
     }
 
+    /// Whether the content is coded, which a receiver has to undo first: `Content-Encoding` names something other
+    /// than `identity` (RFC 9110 section 8.4).
+    #[must_use]
+    pub fn has_content_coding(&self) -> bool {
+        let mut codings = self.fields("Content-Encoding").flat_map(elements);
+        codings.any(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+    }
+
     /// Whether the content is of the type `media_type`, such as `application/json`; parameters do
     /// not count. False without `Content-Type`, and with more than one.
     #[must_use]
@@ -282,7 +339,7 @@ impl<'a> Head<'a> {
             return false;
         };
         let end = value.iter().position(|&byte| byte == b';').unwrap_or(value.len());
-        crate::grammar::trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
+        trim_blanks(&value[..end]).eq_ignore_ascii_case(media_type.as_bytes())
     }
 }
 
@@ -324,6 +381,7 @@ impl Method {
             "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
+            "TRACE" => Self::Trace,
             _ => Self::Other,
         }
     }

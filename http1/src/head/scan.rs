@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use crate::grammar::is_token_byte;
 use crate::head::HeadError;
-use crate::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::limits::{METHOD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 
 /// How far the search for the end of a head has come.
 ///
@@ -12,7 +12,7 @@ use crate::limits::{HEAD_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 /// that arrives whole. What it finds depends on the bytes alone and not on how they were cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeadScan {
-    /// Where the current line starts. Invariant: `line_start <= scanned <= HEAD_BYTES_MAX`.
+    /// Where the current line starts. Invariant: `line_start <= scanned <= head_bytes_max`.
     line_start: usize,
     /// All before this was looked at.
     scanned: usize,
@@ -21,22 +21,34 @@ pub struct HeadScan {
 impl HeadScan {
     /// Looks at `input`, which starts with the request line and has grown since the last call.
     /// Returns the length of the head with its empty line, or `None` when more must arrive.
+    /// `head_bytes_max` is the same in each call.
     ///
     /// # Errors
     ///
     /// The peer's faults that have to be found before the head is complete: a line that ends in a
     /// bare LF (httparse would take it), and what is longer than allowed.
-    pub fn advance(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
+    pub fn advance(
+        &mut self,
+        input: &[u8],
+        head_bytes_max: usize,
+    ) -> Result<Option<usize>, HeadError> {
         if let Some(&first) = input.first()
             && !is_token_byte(first)
         {
-            // Not HTTP at all, such as the first byte of a TLS handshake. No need to wait.
-            return Err(HeadError::RequestLine);
+            // Not HTTP at all. No need to wait.
+            return Err(if first == TLS_HANDSHAKE {
+                HeadError::Tls
+            } else {
+                HeadError::RequestLine
+            });
         }
-        let end = input.len().min(HEAD_BYTES_MAX);
+        let end = input.len().min(head_bytes_max);
         while let Some(offset) = memchr(b'\n', &input[self.scanned..end]) {
             let line_feed = self.scanned + offset;
-            self.check_request_line(line_feed + 1)?;
+            self.check_request_line(&input[..line_feed + 1])?;
+            if self.line_start == 0 && PROXY_LINES.iter().any(|begin| input.starts_with(begin)) {
+                return Err(HeadError::ProxyProtocol);
+            }
             if line_feed == self.line_start || input[line_feed - 1] != b'\r' {
                 return Err(HeadError::BareLineFeed);
             }
@@ -48,35 +60,45 @@ impl HeadScan {
             }
         }
         self.scanned = end;
-        self.check_request_line(end)?;
-        if end == HEAD_BYTES_MAX {
-            return Err(HeadError::HeadTooLong);
+        self.check_request_line(&input[..end])?;
+        if end == head_bytes_max {
+            return Err(HeadError::HeadTooLong { bytes_max: head_bytes_max });
         }
         Ok(None)
     }
 
-    /// Refuses a first line that has reached `bytes`, CRLF included, and is too long.
-    fn check_request_line(&self, bytes: usize) -> Result<(), HeadError> {
-        if self.line_start == 0 && bytes > REQUEST_LINE_BYTES_MAX + 2 {
-            return Err(HeadError::RequestLineTooLong);
+    /// Refuses a first line that has grown to `line`, CRLF included, and is too long.
+    fn check_request_line(&self, line: &[u8]) -> Result<(), HeadError> {
+        if self.line_start > 0 || line.len() <= REQUEST_LINE_BYTES_MAX + 2 {
+            return Ok(());
         }
-        Ok(())
+        match memchr(b' ', &line[..=METHOD_BYTES_MAX]) {
+            Some(_) => Err(HeadError::RequestLineTooLong),
+            None => Err(HeadError::MethodTooLong),
+        }
     }
 }
+
+/// The type of the record that a TLS client begins with (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// How a line of version 1 of the PROXY protocol begins. A request line has no such target.
+const PROXY_LINES: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 
     fn scan_whole(input: &[u8]) -> Result<Option<usize>, HeadError> {
-        HeadScan::default().advance(input)
+        HeadScan::default().advance(input, HEAD_BYTES_DEFAULT)
     }
 
     /// Offers one byte more each time, until something is found.
     fn scan_bytewise(input: &[u8]) -> Result<Option<usize>, HeadError> {
         let mut scan = HeadScan::default();
         for end in 1..=input.len() {
-            let found = scan.advance(&input[..end])?;
+            let found = scan.advance(&input[..end], HEAD_BYTES_DEFAULT)?;
             assert_eq!(scan.scanned, found.unwrap_or(end), "each byte is looked at once");
             if found.is_some() {
                 return Ok(found);
@@ -114,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_method_is_refused_at_its_first_byte() {
-        check(b"\x16\x03\x01", Err(HeadError::RequestLine));
+        check(b"\x16\x03\x01", Err(HeadError::Tls));
         check(b" GET", Err(HeadError::RequestLine));
         check(b"\0", Err(HeadError::RequestLine));
     }
@@ -124,7 +146,8 @@ mod tests {
         let with_line_of = |bytes: usize| [&vec![b'a'; bytes][..], b"\r\n\r\n"].concat();
         check(&with_line_of(REQUEST_LINE_BYTES_MAX), Ok(Some(REQUEST_LINE_BYTES_MAX + 4)));
         let too_long = with_line_of(REQUEST_LINE_BYTES_MAX + 1);
-        check(&too_long, Err(HeadError::RequestLineTooLong));
+        check(&too_long, Err(HeadError::MethodTooLong));
+        check(&[b"GET /", &too_long[..]].concat(), Err(HeadError::RequestLineTooLong));
     }
 
     #[test]
@@ -134,7 +157,13 @@ mod tests {
             let filler = vec![b'b'; bytes - frame];
             [b"GET / HTTP/1.1\r\nA: ", &filler[..], b"\r\n\r\n"].concat()
         };
-        check(&with_head_of(HEAD_BYTES_MAX), Ok(Some(HEAD_BYTES_MAX)));
-        check(&with_head_of(HEAD_BYTES_MAX + 1), Err(HeadError::HeadTooLong));
+        let too_long = |bytes_max| Err(HeadError::HeadTooLong { bytes_max });
+        check(&with_head_of(HEAD_BYTES_DEFAULT), Ok(Some(HEAD_BYTES_DEFAULT)));
+        check(&with_head_of(HEAD_BYTES_DEFAULT + 1), too_long(HEAD_BYTES_DEFAULT));
+        for bytes_max in [HEAD_BYTES_MIN, HEAD_BYTES_MAX] {
+            let scan = |bytes| HeadScan::default().advance(&with_head_of(bytes), bytes_max);
+            assert_eq!(scan(bytes_max), Ok(Some(bytes_max)));
+            assert_eq!(scan(bytes_max + 1), too_long(bytes_max));
+        }
     }
 }

@@ -12,29 +12,37 @@ mod tests;
 use std::fmt;
 
 pub use reply::{Answered, ContentWriter, Progress, Reply};
-pub(crate) use reply::{Form, Persistence, Step};
+pub(crate) use reply::{Form, PRECONDITION_FAILED, Persistence, Step};
 
 use reactor::append;
 
 use crate::grammar::{is_field_value, is_token};
+use crate::precondition::is_entity_tag;
 use crate::status::Status;
 
 /// What an answer says besides its content.
 ///
 /// `Date`, `Content-Length` and `Connection` are written by [`Reply`]; they are no business of
-/// whoever answers.
+/// whoever answers. To a GET or HEAD whose preconditions an answer of 2xx does not meet, 304 or 412 is sent in
+/// its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
     status: Status,
     content_type: Option<&'a str>,
+    entity_tag: Option<&'a str>,
     fields: &'a [(&'a str, &'a str)],
 }
+
+/// What every answer says to browsers: content is of the type that is named and of no other, and no other site
+/// may show or run it (Fetch standard, headers of these names).
+const FOR_BROWSERS: &[u8] =
+    b"X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n";
 
 impl<'a> Response<'a> {
     /// An answer without content type and further fields.
     #[must_use]
     pub const fn new(status: Status) -> Self {
-        Self { status, content_type: None, fields: &[] }
+        Self { status, content_type: None, entity_tag: None, fields: &[] }
     }
 
     /// An answer with `application/json` content.
@@ -47,6 +55,14 @@ impl<'a> Response<'a> {
     #[must_use]
     pub const fn content_type(mut self, media_type: &'a str) -> Self {
         self.content_type = Some(media_type);
+        self
+    }
+
+    /// Sets `ETag`, a strong one with its quotes: other content has another one (RFC 9110 section 8.8.3).
+    /// Requests with preconditions are then judged by it.
+    #[must_use]
+    pub const fn entity_tag(mut self, entity_tag: &'a str) -> Self {
+        self.entity_tag = Some(entity_tag);
         self
     }
 
@@ -75,8 +91,13 @@ impl<'a> Response<'a> {
             self.status.code()
         );
         append(out, self.status.line().as_bytes());
+        append(out, FOR_BROWSERS);
         if let Some(media_type) = self.content_type {
             append_field(out, "Content-Type", media_type);
+        }
+        if let Some(entity_tag) = self.entity_tag {
+            assert!(is_entity_tag(entity_tag), "{entity_tag} is no strong entity tag");
+            append_field(out, "ETag", entity_tag);
         }
         for (name, value) in self.fields {
             assert!(!is_own_field(name), "{name} is written by Reply");
@@ -90,12 +111,35 @@ impl<'a> Response<'a> {
     }
 }
 
+impl Response<'_> {
+    /// Appends the same for a 304 that is sent in its place: of the headers that the answer would have had,
+    /// those that RFC 9110 section 15.4.5 lists.
+    fn append_unchanged_head(&self, out: &mut Vec<u8>) {
+        let stays = |name: &str| {
+            ["Cache-Control", "Content-Location", "Expires", "Vary"]
+                .iter()
+                .any(|listed| listed.eq_ignore_ascii_case(name))
+        };
+        append(out, Status::NotModified.line().as_bytes());
+        append(out, FOR_BROWSERS);
+        if let Some(entity_tag) = self.entity_tag {
+            append_field(out, "ETag", entity_tag);
+        }
+        for (name, value) in self.fields.iter().filter(|(name, _)| stays(name)) {
+            append_field(out, name, value);
+        }
+    }
+}
+
 /// An answer whose bytes are known beforehand: all of it but `Date` and `Connection`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PreparedResponse {
     status: Status,
     head: Box<[u8]>,
     content: Box<[u8]>,
+    entity_tag: Option<Box<str>>,
+    /// The head of a 304 in its place.
+    unchanged: Box<[u8]>,
 }
 
 impl PreparedResponse {
@@ -111,9 +155,16 @@ impl PreparedResponse {
     /// ```
     #[must_use]
     pub fn new(response: &Response<'_>, content: &[u8]) -> Self {
-        let mut head = Vec::new();
+        let (mut head, mut unchanged) = (Vec::new(), Vec::new());
         response.append_head(&mut head, content.len());
-        Self { status: response.status, head: head.into(), content: content.into() }
+        response.append_unchanged_head(&mut unchanged);
+        Self {
+            status: response.status,
+            head: head.into(),
+            content: content.into(),
+            entity_tag: response.entity_tag.map(Into::into),
+            unchanged: unchanged.into(),
+        }
     }
 }
 
@@ -148,7 +199,15 @@ fn append_decimal(out: &mut Vec<u8>, mut number: u64) {
 }
 
 fn is_own_field(name: &str) -> bool {
-    ["Content-Length", "Transfer-Encoding", "Connection", "Date"]
-        .iter()
-        .any(|own| own.eq_ignore_ascii_case(name))
+    [
+        "Content-Length",
+        "Transfer-Encoding",
+        "Connection",
+        "Date",
+        "ETag",
+        "X-Content-Type-Options",
+        "Cross-Origin-Resource-Policy",
+    ]
+    .iter()
+    .any(|own| own.eq_ignore_ascii_case(name))
 }

@@ -1,13 +1,14 @@
 //! The right to write exactly one answer.
 
-use std::io;
 use std::time::Instant;
+use std::{fmt, io};
 
 use reactor::{append, reserve};
 use zeroize::Zeroize;
 
 use super::{PreparedResponse, Response, append_decimal};
 use crate::date::{DateCache, DateLine};
+use crate::precondition::{Conditions, Verdict};
 use crate::problem::Problem;
 use crate::status::Status;
 
@@ -28,11 +29,12 @@ pub(crate) enum Persistence {
 }
 
 /// How a request wants its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     /// The answer to HEAD ends after its head (RFC 9110 section 9.3.2).
     pub(crate) head_only: bool,
     pub(crate) persistence: Persistence,
+    /// What an answer of 2xx has to meet. Boxed, since nearly no request has any.
+    pub(crate) conditions: Option<Box<Conditions>>,
 }
 
 /// The right, and the duty, to answer one request.
@@ -55,14 +57,22 @@ pub struct Answered {
 }
 
 /// How far a request came in the call that handed it over.
-#[derive(Debug)]
 #[must_use = "it is what a handler returns"]
 pub struct Progress(pub(crate) Step);
 
-#[derive(Debug)]
 pub(crate) enum Step {
     Answered(Answered),
-    Pending { deadline: Instant },
+    Pending { deadline: Instant, form: Form },
+}
+
+/// The step only: preconditions are nobody's business.
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Step::Answered(answered) => f.debug_tuple("Answered").field(answered).finish(),
+            Step::Pending { deadline, .. } => f.debug_tuple("Pending").field(deadline).finish(),
+        }
+    }
 }
 
 impl From<Answered> for Progress {
@@ -70,6 +80,14 @@ impl From<Answered> for Progress {
         Self(Step::Answered(answered))
     }
 }
+
+/// The answer when `If-Match` is not met.
+pub(crate) const PRECONDITION_FAILED: Problem = Problem::new(
+    Status::PreconditionFailed,
+    "precondition_failed",
+    "The precondition is not met",
+    "If-Match names no entity tag of what is there. Nothing was done.",
+);
 
 impl<'a> Reply<'a> {
     #[inline]
@@ -95,6 +113,11 @@ impl<'a> Reply<'a> {
     /// When a field of `response` cannot stand in a head, or there is content where its status
     /// allows none. Both are made by programmers only.
     pub fn send(mut self, response: &Response<'_>, content: &[u8]) -> Answered {
+        match self.judge(response.status(), response.entity_tag) {
+            Verdict::Send => {}
+            Verdict::NotModified => return self.send_unchanged(response),
+            Verdict::Failed => return self.problem(&PRECONDITION_FAILED),
+        }
         response.append_head(self.out, content.len());
         self.append_end_of_head();
         if !self.form.head_only {
@@ -105,6 +128,14 @@ impl<'a> Reply<'a> {
 
     /// Answers with an answer prepared before; the cheapest way.
     pub fn send_prepared(mut self, prepared: &PreparedResponse) -> Answered {
+        match self.judge(prepared.status, prepared.entity_tag.as_deref()) {
+            Verdict::Send => {}
+            Verdict::NotModified => {
+                append(self.out, &prepared.unchanged);
+                return self.end_unchanged();
+            }
+            Verdict::Failed => return self.problem(&PRECONDITION_FAILED),
+        }
         reserve(self.out, prepared.head.len() + prepared.content.len() + END_OF_HEAD_BYTES_MAX);
         self.out.extend_from_slice(&prepared.head);
         self.append_end_of_head();
@@ -125,6 +156,11 @@ impl<'a> Reply<'a> {
         response: &Response<'_>,
         fill: impl FnOnce(&mut ContentWriter<'_>),
     ) -> Answered {
+        match self.judge(response.status(), response.entity_tag) {
+            Verdict::Send => {}
+            Verdict::NotModified => return self.send_unchanged(response),
+            Verdict::Failed => return self.problem(&PRECONDITION_FAILED),
+        }
         let start = self.out.len();
         fill(&mut ContentWriter { out: self.out });
         let content_bytes = self.out.len() - start;
@@ -153,7 +189,26 @@ impl<'a> Reply<'a> {
     /// the client gets a 503 and the connection is closed: a request is always answered. Input is
     /// paused until then; pipelined requests wait.
     pub fn later(self, deadline: Instant) -> Progress {
-        Progress(Step::Pending { deadline })
+        Progress(Step::Pending { deadline, form: self.form })
+    }
+
+    /// What the request's preconditions make of an answer.
+    #[inline(always)]
+    fn judge(&self, status: Status, entity_tag: Option<&str>) -> Verdict {
+        match &self.form.conditions {
+            Some(conditions) if status.is_success() => conditions.judge(entity_tag),
+            _ => Verdict::Send,
+        }
+    }
+
+    fn send_unchanged(self, response: &Response<'_>) -> Answered {
+        response.append_unchanged_head(self.out);
+        self.end_unchanged()
+    }
+
+    fn end_unchanged(mut self) -> Answered {
+        self.append_end_of_head();
+        self.answered(Status::NotModified)
     }
 
     #[inline(always)]

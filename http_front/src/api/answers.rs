@@ -1,13 +1,15 @@
 //! The answers of the API that are not problems.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use http1::{Answered, ContentWriter, PreparedResponse, Reply, Response, Status};
-use zeroize::Zeroizing;
+use sha2::{Digest, Sha256};
 
 use super::cookies;
 use crate::lease::SessionFacts;
+use crate::limits::ENTITY_TAG_BYTES;
 use crate::token::{Device, Token};
 use crate::work::Delivery;
 
@@ -38,7 +40,7 @@ pub(super) fn authenticated(
         cookies.push(cookies::session(token, expires_in.as_secs()));
         cookies.extend(device.map(cookies::device));
     }
-    send_with_cookies(&cookies, reply, |content| {
+    send_with_cookies(cookies.iter().map(|cookie| cookie.as_str()), reply, |content| {
         content.push(b"{");
         if delivery.in_content() {
             content.push(b"\"token\":");
@@ -80,17 +82,17 @@ pub(super) fn done(reply: Reply<'_>) -> Answered {
 
 /// The session is over; a cookie that carried its token goes with it.
 pub(super) fn logged_out(delivery: Delivery, reply: Reply<'_>) -> Answered {
-    let cookie = delivery.in_cookie().then(cookies::no_session);
-    send_with_cookies(cookie.as_slice(), reply, |content| content.push(b"{}"))
+    let cookie = delivery.in_cookie().then_some(cookies::NO_SESSION);
+    send_with_cookies(cookie, reply, |content| content.push(b"{}"))
 }
 
-fn send_with_cookies(
-    cookies: &[Zeroizing<String>],
+fn send_with_cookies<'c>(
+    cookies: impl IntoIterator<Item = &'c str>,
     reply: Reply<'_>,
     fill: impl FnOnce(&mut ContentWriter<'_>),
 ) -> Answered {
     let mut fields = vec![NO_STORE];
-    fields.extend(cookies.iter().map(|cookie| ("Set-Cookie", cookie.as_str())));
+    fields.extend(cookies.into_iter().map(|cookie| ("Set-Cookie", cookie)));
     reply.send_with(&Response::json(Status::Ok).fields(&fields), fill)
 }
 
@@ -144,7 +146,18 @@ pub(crate) fn products(list: framing::v2::ProductList<'_>) -> PreparedResponse {
         .collect();
     let body = serde_json::to_vec(&ProductsBody { products: items })
         .expect("a struct of texts and numbers is JSON");
-    PreparedResponse::new(&OK, &body)
+    PreparedResponse::new(&OK.entity_tag(&entity_tag(&body)), &body)
+}
+
+/// A tag that is the same on every server, also after a restart: 128 bits of a digest. Other content has another
+/// one but for 1 in 2^128, so it is a strong tag.
+fn entity_tag(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    let tag = digest.iter().take(ENTITY_TAG_BYTES).fold(String::from("\""), |mut tag, byte| {
+        let _ = write!(tag, "{byte:02x}");
+        tag
+    });
+    tag + "\""
 }
 
 #[derive(serde::Serialize)]

@@ -10,6 +10,7 @@ use framing::limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, USERNAME_BYTES_MAX};
 use framing::v2::RequestId;
 use http1::Problem;
 use serde::Deserialize;
+use service::sparing;
 use zeroize::Zeroizing;
 
 use super::call::Entry;
@@ -148,7 +149,7 @@ fn check_length(text: &str, bytes_max: usize, problem: &Problem) -> Result<(), P
 fn new_request_id() -> Result<RequestId, Problem> {
     let mut bytes = [0; framing::limits::REQUEST_ID_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
-        tracing::error!(%error, "the system gives no random bytes");
+        sparing!(ERROR, %error, "the system gives no random bytes");
         problems::INTERNAL
     })?;
     Ok(RequestId::new(bytes))

@@ -1,7 +1,7 @@
 //! From a head to a call: route, method, media type, token, who asks. All of it is decided before
 //! any of the body is read.
 
-use http1::{Accepted, BodyLength, Exchange, Head, Problem};
+use http1::{Accepted, BodyLength, Exchange, Head, Problem, Status};
 
 use super::credentials::{self, Credentials};
 use super::route::Route;
@@ -27,7 +27,14 @@ pub enum Call {
     /// Which sessions do I have?
     Sessions(Token),
     /// End this session, or all.
-    Logout(Credentials, Client),
+    Logout {
+        /// The session.
+        credentials: Credentials,
+        /// Who asks.
+        client: Client,
+        /// Whether content is JSON, if any comes.
+        is_json: bool,
+    },
     /// End another session.
     RevokeSession(Token, Client),
     /// Replace the password.
@@ -58,9 +65,10 @@ pub(super) fn from_head(
 ) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
-        return Err(problems::METHOD_NOT_ALLOWED.with_allow(route.allow()));
+        return Err(problems::METHOD_NOT_ALLOWED.with_field(route.allow()));
     }
     let client = || client(head, exchange, proxies);
+    let for_change = || credentials::for_change(head, exchange.peer, proxies);
     match route {
         Route::Products => {
             let (text, _) = credentials::text_of(head)?;
@@ -77,32 +85,60 @@ pub(super) fn from_head(
         Route::Authenticate => {
             let device = cookies::only(head, cookies::DEVICE).ok().flatten();
             let device = device.and_then(Device::new);
-            let entry = Entry { client: client(), device, is_ours: origin::is_ours(head) };
+            let is_ours = origin::is_ours(head, exchange.peer, proxies);
+            let entry = Entry { client: client(), device, is_ours };
             with_json(head, Call::Authenticate(entry))
         }
         Route::Logout => {
-            let call = Call::Logout(credentials::for_change(head)?, client());
-            // A logout may have nothing more to say, and comes without a body then.
+            let credentials = for_change().map_err(|problem| ends_cookie(head, problem))?;
+            let is_json = head.has_media_type(JSON);
+            let call = Call::Logout { credentials, client: client(), is_json };
             match head.body_length() {
-                BodyLength::Exact(0) => Ok(Accepted::with_body(call, BODY_BYTES_MAX)),
-                _ => with_json(head, call),
+                BodyLength::Exact(1..) => with_json(head, call),
+                // A logout may have nothing more to say, and an empty body has no type.
+                BodyLength::Exact(0) | BodyLength::Chunked => with_plain_content(head, call),
             }
         }
         Route::RevokeSession => {
-            let credentials = credentials::for_change(head)?;
-            with_json(head, Call::RevokeSession(credentials.token, client()))
+            let token = for_change()?.token;
+            if head.requires_match() {
+                return with_json(head, Call::Session(token)).map(Accepted::without_effect);
+            }
+            with_json(head, Call::RevokeSession(token, client()))
         }
         Route::ChangePassword => {
-            with_json(head, Call::ChangePassword(credentials::for_change(head)?, client()))
+            let credentials = for_change()?;
+            if head.requires_match() {
+                let call = Call::Session(credentials.token);
+                return with_json(head, call).map(Accepted::without_effect);
+            }
+            with_json(head, Call::ChangePassword(credentials, client()))
         }
     }
 }
 
+const JSON: &str = "application/json";
+
 fn with_json(head: &Head<'_>, call: Call) -> Result<Accepted<Call>, Problem> {
-    if !head.has_media_type("application/json") {
-        return Err(problems::UNSUPPORTED_MEDIA_TYPE);
+    let accepted = with_plain_content(head, call)?;
+    if head.has_media_type(JSON) { Ok(accepted) } else { Err(problems::UNSUPPORTED_MEDIA_TYPE) }
+}
+
+/// Whatever a coding would have to be undone by, nothing here does.
+fn with_plain_content(head: &Head<'_>, call: Call) -> Result<Accepted<Call>, Problem> {
+    if head.has_content_coding() {
+        return Err(problems::UNSUPPORTED_CONTENT_CODING);
     }
     Ok(Accepted::with_body(call, BODY_BYTES_MAX))
+}
+
+/// The refusal of a logout for want of a token: what its cookie holds is none, so the cookie ends. Not when
+/// `Authorization` says something as well, since of the two the cookie may be the live one.
+fn ends_cookie(head: &Head<'_>, problem: Problem) -> Problem {
+    let is_in_cookie = || !matches!(cookies::only(head, cookies::SESSION), Ok(None));
+    let is_only_there = || !credentials::is_in_header(head);
+    let is_ended = problem.status() == Status::Unauthorized && is_in_cookie() && is_only_there();
+    if is_ended { problems::ending_cookie(problem) } else { problem }
 }
 
 fn token(head: &Head<'_>) -> Result<Token, Problem> {

@@ -50,9 +50,8 @@ pub(super) fn session(token: &Token, seconds: u64) -> Zeroizing<String> {
 }
 
 /// `Set-Cookie` that ends the cookie of a session.
-pub(super) fn no_session() -> Zeroizing<String> {
-    set(SESSION, "", SESSION_ATTRIBUTES, 0)
-}
+pub(super) const NO_SESSION: &str =
+    "__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
 
 /// `Set-Cookie` of a known-device marker.
 pub(super) fn device(device: &Device) -> Zeroizing<String> {
@@ -101,6 +100,11 @@ mod tests {
         // Not ours: another case, a longer name, no value, a value that looks like one.
         check("Cookie: SID=x; xsid=x; sidx=x; sid; a=sid=x\r\n", Ok(None));
         check("Cookie: ;;=;\r\n", Ok(None));
+    }
+
+    #[test]
+    fn a_cookie_is_ended_with_the_attributes_that_it_was_set_with() {
+        assert_eq!(NO_SESSION, &*set(SESSION, "", SESSION_ATTRIBUTES, 0));
     }
 
     #[test]

@@ -3,9 +3,12 @@
 //! Left out on purpose: tokens in the query or in a form body (RFC 6750 sections 2.2 and 2.3), which
 //! end up in logs and histories.
 
+use std::net::IpAddr;
+
 use http1::{Head, Problem};
 
 use super::{cookies, origin, problems};
+use crate::proxies::TrustedProxies;
 use crate::token::Token;
 use crate::work::Delivery;
 
@@ -51,12 +54,21 @@ pub(super) fn text_of<'a>(head: &Head<'a>) -> Result<(&'a [u8], Delivery), Probl
 ///
 /// # Errors
 /// As [`of`]; 403 for a request of another site.
-pub(super) fn for_change(head: &Head<'_>) -> Result<Credentials, Problem> {
+pub(super) fn for_change(
+    head: &Head<'_>,
+    peer: IpAddr,
+    proxies: &TrustedProxies,
+) -> Result<Credentials, Problem> {
     let credentials = of(head)?;
-    if credentials.delivery == Delivery::Cookie && !origin::is_ours(head) {
+    if credentials.delivery == Delivery::Cookie && !origin::is_ours(head, peer, proxies) {
         return Err(problems::CROSS_SITE);
     }
     Ok(credentials)
+}
+
+/// Whether there is a token, or something in its place, in `Authorization`.
+pub(super) fn is_in_header(head: &Head<'_>) -> bool {
+    head.fields("Authorization").any(|value| strip_scheme(value).is_some())
 }
 
 /// What follows `Bearer`, which compares without regard to case (RFC 9110 section 11.1), and one

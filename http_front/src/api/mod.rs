@@ -26,7 +26,9 @@ pub(crate) mod tests;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use http1::{Accepted, Answered, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status};
+use http1::{
+    Accepted, Answered, Answerer, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status,
+};
 use reactor::{Mailbox, Ticket};
 use service::lane::Lane;
 
@@ -139,6 +141,11 @@ impl Api {
 impl Handler for Api {
     type Call = Call;
     type Completion = Outcome;
+    const METHODS: &'static str = "GET, HEAD, POST, OPTIONS";
+
+    fn is_gateway(&self, address: IpAddr) -> bool {
+        self.proxies.contains(address)
+    }
 
     fn is_capped(&self, address: IpAddr) -> bool {
         !self.proxies.contains(address)
@@ -167,7 +174,10 @@ impl Handler for Api {
             Call::Sessions(token) => Ok(Work::ListSessions(token)),
             Call::Register(client) => bodies::registration(body, client).map(Work::Register),
             Call::Authenticate(entry) => bodies::login(body, entry).map(Work::Authenticate),
-            Call::Logout(Credentials { token, delivery }, client) => {
+            Call::Logout { is_json: false, .. } if !body.is_empty() => {
+                Err(problems::UNSUPPORTED_MEDIA_TYPE)
+            }
+            Call::Logout { credentials: Credentials { token, delivery }, client, .. } => {
                 bodies::logout(body).map(|all| {
                     let client_address = client.address;
                     Work::Logout(Logout { token, all, client_address, delivery })
@@ -239,12 +249,14 @@ impl Handler for Api {
         }
     }
 
-    fn on_answered(&mut self, status: Status, _: &Exchange) {
-        self.tally.count_answer(status);
+    fn on_answered(&mut self, status: Status, by: Answerer, _: &Exchange) {
+        if by == Answerer::Application {
+            self.tally.count_answer(status);
+        }
     }
 
-    fn on_fault(&mut self, fault: Fault, _: &Exchange) {
-        self.metrics.faults.count(fault);
+    fn on_fault(&mut self, fault: Fault, exchange: &Exchange) {
+        self.metrics.faults.note(fault, exchange.peer);
     }
 
     fn wake_at(&self) -> Option<Instant> {

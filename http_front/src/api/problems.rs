@@ -3,9 +3,11 @@
 
 use http1::{Problem, Status};
 use service::log::Sparing;
+use service::sparing;
 
+use super::cookies;
 use crate::limits::RETRY_AFTER_SECONDS;
-use crate::work::{Refusal, Unanswered};
+use crate::work::{Basis, Refusal, Unanswered};
 
 macro_rules! problems {
     ($($name:ident = $status:ident $code:literal $title:literal $detail:literal;)*) => {
@@ -26,6 +28,8 @@ problems! {
         "The Allow field lists the methods that it has.";
     UNSUPPORTED_MEDIA_TYPE = UnsupportedMediaType "unsupported_media_type" "The content is not JSON"
         "Send the content as application/json.";
+    UNSUPPORTED_CONTENT_CODING = UnsupportedMediaType "unsupported_content_coding" "The content is coded"
+        "Send the content as it is, without Content-Encoding.";
     BODY_MALFORMED = BadRequest "body_malformed" "The content is not as expected"
         "The body is not the JSON object that this resource takes.";
     USERNAME_INVALID = BadRequest "username_invalid" "The username does not follow the convention"
@@ -53,7 +57,7 @@ problems! {
     CREDENTIALS_WRONG = Unauthorized "credentials_wrong" "The username or the password is wrong"
         "There is no user with this name and this password.";
     CROSS_SITE = Forbidden "cross_site" "The request is not known to come from this site"
-        "A request with a cookie has to say where it comes from, as browsers do: Sec-Fetch-Site has to be same-origin or none, or Origin has to name the host of the request.";
+        "A request with a cookie has to say where it comes from, as browsers do: Sec-Fetch-Site has to be same-origin or none, or Origin has to be https:// and the host of the request.";
     ACCOUNT_DISABLED = Forbidden "account_disabled" "The account is disabled"
         "This account may not be used at present.";
     FORBIDDEN = Forbidden "forbidden" "The request is not allowed"
@@ -82,12 +86,20 @@ problems! {
         "The request could not be served at present.";
 }
 
-/// Adds what a status has to carry.
+/// Adds what a status has to carry, or should.
 const fn decorate(problem: Problem) -> Problem {
     match problem.status() {
-        // RFC 9110 section 15.5.2: a 401 has a challenge. RFC 6750 section 3.1: one to a request
-        // that came without a token says no more; the problem's code tells the rest.
-        Status::Unauthorized => problem.with_authenticate("Bearer"),
+        // RFC 9110 section 15.5.2: a 401 has a challenge. RFC 6750 section 3: one with a parameter, and only
+        // where a token came is there a word of what is wrong with it.
+        Status::Unauthorized => {
+            let is_about_token = is_about_token(problem.code());
+            problem.with_field(if is_about_token { &INVALID_TOKEN } else { &CHALLENGE })
+        }
+        // RFC 9110 section 15.5.16.
+        Status::UnsupportedMediaType => match problem.code().as_bytes() {
+            b"unsupported_content_coding" => problem.with_field(&("Accept-Encoding", "identity")),
+            _ => problem.with_field(&("Accept", "application/json")),
+        },
         Status::ServiceUnavailable | Status::TooManyRequests => {
             problem.with_retry_after(RETRY_AFTER_SECONDS)
         }
@@ -95,15 +107,34 @@ const fn decorate(problem: Problem) -> Problem {
     }
 }
 
+/// Whether a 401 with this code says that a token came, and that it opens nothing.
+const fn is_about_token(code: &str) -> bool {
+    matches!(code.as_bytes(), b"token_malformed" | b"session_not_live")
+}
+
+const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Bearer realm=\"gatehouse\"");
+const INVALID_TOKEN: (&str, &str) =
+    ("WWW-Authenticate", "Bearer realm=\"gatehouse\", error=\"invalid_token\"");
+
+/// The same problem for a logout whose token was in a cookie: a cookie that opens nothing is of no use.
+pub(super) const fn ending_cookie(problem: Problem) -> Problem {
+    problem.with_field(&("Set-Cookie", cookies::NO_SESSION))
+}
+
 /// The problem for a refusal of auth_back. A code that is known here is passed on; of one that a
 /// newer auth_back has brought, the status counts. Its detail is passed on when it says what is
 /// wrong with the request; when the fault is ours, it is for the log alone.
 pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
-    let known = ALL.iter().find(|problem| {
-        problem.code() == refusal.code && problem.status().code() == refusal.status
-    });
+    let came_with_token = refusal.basis != Basis::Password;
+    let fits = |problem: &&Problem| {
+        let is_this = problem.code() == refusal.code && problem.status().code() == refusal.status;
+        // What is wrong with a token is no answer to who had none.
+        is_this && (came_with_token || !is_about_token(problem.code()))
+    };
+    let known = ALL.iter().find(fits);
     let problem = known.cloned().unwrap_or(match refusal.status {
-        401 => SESSION_NOT_LIVE,
+        401 if came_with_token => SESSION_NOT_LIVE,
+        401 => CREDENTIALS_WRONG,
         403 => FORBIDDEN,
         404 => USER_UNKNOWN,
         409 => USERNAME_TAKEN,
@@ -112,6 +143,9 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
         503 => UNAVAILABLE,
         _ => INTERNAL,
     });
+    if refusal.status == 401 && refusal.basis == Basis::LogoutCookie {
+        return ending_cookie(problem);
+    }
     if refusal.status == 400 && !refusal.detail.is_empty() {
         return problem.with_detail(refusal.detail.clone());
     }
@@ -129,11 +163,9 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Problem {
 fn tell_of(refusal: &Refusal) {
     static UNAVAILABLE: Sparing = Sparing::new();
     static FAILED: Sparing = Sparing::new();
-    let sparing = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
-    if let Some(withheld) = sparing.admit() {
-        let Refusal { status, code, detail, .. } = refusal;
-        tracing::warn!(status, code, detail, withheld, "auth_back failed");
-    }
+    let lines = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
+    let Refusal { status, code, detail, .. } = refusal;
+    sparing!(by lines, WARN, status, code, detail, "auth_back failed");
 }
 
 /// The problem for a request that nobody answered.
@@ -156,8 +188,34 @@ mod tests {
         assert_eq!(&of_refusal(&refusal), expected, "{status} {code}");
     }
 
+    /// The challenge of the 401 for a refusal with this code.
+    #[track_caller]
+    fn check_challenge(basis: Basis, code: &str, expected: (&str, (&str, &str))) {
+        let problem = of_refusal(&Refusal { basis, ..refusal(401, code, "") });
+        let shown = format!("{problem:?}");
+        assert_eq!(problem.code(), expected.0, "{code}");
+        assert!(shown.contains(&format!("{:?}", expected.1)), "{shown}");
+    }
+
+    #[test]
+    fn a_challenge_says_invalid_token_only_to_who_sent_one() {
+        for basis in [Basis::Token, Basis::LogoutCookie] {
+            check_challenge(basis, "session_not_live", ("session_not_live", INVALID_TOKEN));
+            check_challenge(basis, "token_malformed", ("token_malformed", INVALID_TOKEN));
+            check_challenge(basis, "something_new", ("session_not_live", INVALID_TOKEN));
+            // The token was live, the password was not the user's.
+            check_challenge(basis, "password_wrong", ("password_wrong", CHALLENGE));
+        }
+        check_challenge(Basis::Password, "password_wrong", ("password_wrong", CHALLENGE));
+        check_challenge(Basis::Password, "credentials_wrong", ("credentials_wrong", CHALLENGE));
+        for code in ["something_new", "session_not_live", "token_malformed"] {
+            check_challenge(Basis::Password, code, ("credentials_wrong", CHALLENGE));
+        }
+    }
+
     fn refusal(status: u16, code: &str, detail: &str) -> Refusal {
-        Refusal { status, code: code.to_owned(), detail: detail.to_owned(), retry_after_ms: 0 }
+        let (code, detail) = (code.to_owned(), detail.to_owned());
+        Refusal { status, code, detail, retry_after_ms: 0, basis: Basis::Token }
     }
 
     #[test]

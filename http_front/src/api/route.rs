@@ -31,9 +31,9 @@ impl Route {
         })
     }
 
-    /// What `Allow` says.
-    pub(super) fn allow(self) -> &'static str {
-        if self.is_read() { "GET, HEAD" } else { "POST" }
+    /// Which methods it has, as a field.
+    pub(super) fn allow(self) -> &'static (&'static str, &'static str) {
+        if self.is_read() { &("Allow", "GET, HEAD") } else { &("Allow", "POST") }
     }
 
     pub(super) fn allows(self, method: Method) -> bool {

@@ -25,6 +25,7 @@ fn the_defaults_are_valid() {
     assert_eq!(settings.loops.get(), available_cores().get().div_ceil(2));
     assert_eq!(settings.connections_max, 65_536);
     assert_eq!(settings.connections_per_address_max, 4096);
+    assert_eq!(settings.head_bytes_max, http1::limits::HEAD_BYTES_DEFAULT);
     let sizes = |lane: LaneSize| (lane.threads.get(), lane.queue.get(), lane.batch.get());
     assert_eq!(sizes(settings.heavy), (4, 64, 8));
     assert_eq!(sizes(settings.light), (4, 1024, 48));
@@ -45,6 +46,9 @@ fn the_ends_of_each_range_are_allowed() {
         "--connections-max=1",
         "--connections-max=1000000",
         "--connections-per-address-max=1000000",
+        "--head-bytes-max=16KiB",
+        "--head-bytes-max=64KiB",
+        "--head-bytes-max=20000",
         "--heavy-threads=64",
         "--heavy-queue=65536",
         "--heavy-batch=256",
@@ -96,6 +100,9 @@ fn what_is_not_allowed_is_refused_by_name_with_what_is() {
             check_refused(name, value, "a whole number from 1 to 1000000");
         }
     }
+    for value in ["16383", "65KiB", "0", "32kB", "many"] {
+        check_refused("head-bytes-max", value, "a size from 16KiB to 64KiB, such as 64KiB");
+    }
     for lane in ["heavy", "light"] {
         for (size, max) in [("threads", 64), ("queue", 65_536), ("batch", 256)] {
             for value in ["0".to_owned(), (max + 1).to_string()] {
@@ -145,4 +152,6 @@ fn the_largest_lanes_fit_a_pool() {
 fn the_reference_page_is_as_the_program_prints_it() {
     let committed = include_str!("../../SETTINGS.md");
     assert_eq!(committed, markdown(&PROGRAM), "write http_front/SETTINGS.md anew");
+    let headers = format!("more than {} headers", http1::limits::FIELDS_MAX);
+    assert!(committed.contains(&headers), "the page says {headers}");
 }

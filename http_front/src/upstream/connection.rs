@@ -10,6 +10,7 @@ use framing::v2::{
 };
 use framing::{DecodeError, EncodeError, FrameError};
 use reactor::Bundle;
+use service::sparing;
 use zeroize::Zeroize;
 
 use super::messages;
@@ -236,7 +237,7 @@ impl Connection {
                 && let Some(job) = slot.take()
             {
                 // The API refuses what no frame can carry, so the auth server's limit is lower.
-                tracing::error!(%error, "a request does not fit the auth server's limits");
+                sparing!(ERROR, %error, "a request does not fit the auth server's limits");
                 waiting.count -= 1;
                 job.answer(Outcome::Unanswered(Unanswered::Incomprehensible));
             }

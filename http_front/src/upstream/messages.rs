@@ -9,12 +9,13 @@ use framing::v2::{
 };
 use framing::{EncodeError, Secret};
 use reactor::Bundle;
+use service::sparing;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
 use crate::lease::SessionFacts;
 use crate::token::{Device, SecretText, Token};
-use crate::work::{CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
+use crate::work::{Basis, CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
 
 /// Appends the request for `work`.
 pub(super) fn encode(
@@ -103,24 +104,25 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
     let mut settles_in = |ms: u32| {
         settled_at = Some(clock::now() + Duration::from_millis(ms.into()));
     };
+    let basis = work.basis();
     let outcome = match work {
-        Work::Register(_) => {
-            outcome(reply, |reply: RegisterReply| Outcome::Registered { user_id: reply.user_id })
-        }
-        Work::Authenticate(login) => {
-            outcome(reply, |reply: AuthenticateReply<'_>| authenticated(&reply, login.delivery))
-        }
-        Work::CheckSession(token) => outcome(reply, |reply: CheckSessionReply<'_>| {
+        Work::Register(_) => outcome(reply, basis, |reply: RegisterReply| Outcome::Registered {
+            user_id: reply.user_id,
+        }),
+        Work::Authenticate(login) => outcome(reply, basis, |reply: AuthenticateReply<'_>| {
+            authenticated(&reply, login.delivery)
+        }),
+        Work::CheckSession(token) => outcome(reply, basis, |reply: CheckSessionReply<'_>| {
             Outcome::Session(session(token, &reply, sent_at))
         }),
         Work::ViewProducts { token, fetch_list: false } => {
-            outcome(reply, |reply: CheckSessionReply<'_>| Outcome::Products {
+            outcome(reply, basis, |reply: CheckSessionReply<'_>| Outcome::Products {
                 session: session(token, &reply, sent_at),
                 list: None,
             })
         }
         Work::ViewProducts { token, fetch_list: true } => {
-            outcome(reply, |reply: ProductsReply<'_>| {
+            outcome(reply, basis, |reply: ProductsReply<'_>| {
                 let fresh_for = Duration::from_millis(reply.products_fresh_ms.into());
                 Outcome::Products {
                     session: session(token, &reply.session, sent_at),
@@ -128,19 +130,19 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
                 }
             })
         }
-        Work::ListSessions(_) => outcome(reply, |reply: SessionsReply<'_>| {
+        Work::ListSessions(_) => outcome(reply, basis, |reply: SessionsReply<'_>| {
             Outcome::Sessions(render_sessions(reply.sessions))
         }),
-        Work::Logout(logout) => outcome(reply, |reply: LogoutReply| {
+        Work::Logout(logout) => outcome(reply, basis, |reply: LogoutReply| {
             settles_in(reply.settled_in_ms);
             let crate::work::Logout { token, all, delivery, .. } = logout;
             Outcome::LoggedOut { token, all, delivery }
         }),
-        Work::RevokeSession(_) => outcome(reply, |reply: RevokeSessionReply| {
+        Work::RevokeSession(_) => outcome(reply, basis, |reply: RevokeSessionReply| {
             settles_in(reply.settled_in_ms);
             Outcome::Revoked
         }),
-        Work::ChangePassword(change) => outcome(reply, |reply: ChangePasswordReply<'_>| {
+        Work::ChangePassword(change) => outcome(reply, basis, |reply: ChangePasswordReply<'_>| {
             settles_in(reply.settled_in_ms);
             password_changed(&reply, change.delivery)
         }),
@@ -151,7 +153,11 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
     }
 }
 
-fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> Outcome) -> Outcome {
+fn outcome<'a, R: ReplyMessage<'a>>(
+    reply: &Frame<'a>,
+    basis: Basis,
+    done: impl FnOnce(R) -> Outcome,
+) -> Outcome {
     let answer: Result<Answer<'a, R>, _> = reply.answer();
     match answer {
         Ok(Ok(reply)) => done(reply),
@@ -160,9 +166,10 @@ fn outcome<'a, R: ReplyMessage<'a>>(reply: &Frame<'a>, done: impl FnOnce(R) -> O
             code: refusal.code().to_owned(),
             detail: refusal.detail().to_owned(),
             retry_after_ms: refusal.retry_after_ms(),
+            basis,
         }),
         Err(error) => {
-            tracing::error!(%error, "an answer of an auth server could not be understood");
+            sparing!(ERROR, %error, "an answer of an auth server could not be understood");
             Outcome::Unanswered(Unanswered::Incomprehensible)
         }
     }
@@ -189,7 +196,7 @@ fn password_changed(reply: &ChangePasswordReply<'_>, delivery: Delivery) -> Outc
 fn token(made: Secret<'_>) -> Option<Token> {
     let token = Token::new(made.expose().as_bytes());
     if token.is_none() {
-        tracing::error!("an auth server made a token of a form that this server does not take");
+        sparing!(ERROR, "an auth server made a token of a form that this server does not take");
     }
     token
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use framing::v2::Features;
 use pool::{AcquireError, ConfigError};
+use service::sparing;
 
 use crate::metrics::Metrics;
 use crate::work::{Job, Outcome, Unanswered};
@@ -178,10 +179,13 @@ impl Upstreams {
 
     fn note_failure(&self, server: &Server, error: &ConnectionError) {
         self.metrics.upstream_failures.inc();
-        if let Some(withheld) = server.failures.admit() {
-            let (server, error) = (server.address, describe(error));
-            tracing::warn!(%server, error, withheld, "an exchange with an auth server failed");
-        }
+        sparing!(
+            by server.failures,
+            WARN,
+            server = %server.address,
+            error = describe(error),
+            "an exchange with an auth server failed"
+        );
     }
 
     fn ask_health(&self, server: &Server, deadline: Instant) -> Result<(), Unwell> {

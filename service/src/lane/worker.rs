@@ -12,6 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::{Inbox, LaneOptions, Niceness, queue::Queue, stats::Counters};
+use crate::sparing;
 
 /// The threads of a lane, to be waited for after its last [`Lane`](super::Lane) is dropped.
 ///
@@ -127,7 +128,12 @@ impl<J, W: Fn(&mut Inbox<J>)> Thread<J, W> {
         self.counters.panicked();
         let lane = self.counters.name;
         let goes_on = inbox.taken_any();
-        tracing::error!(lane, goes_on, panic = message(&*panic), "a worker panicked");
+        // Apart: what a request brings about over and over must not hide that the lane has lost a thread.
+        if goes_on {
+            sparing!(ERROR, lane, goes_on, panic = message(&*panic), "a worker panicked");
+        } else {
+            sparing!(ERROR, lane, goes_on, panic = message(&*panic), "a worker panicked");
+        }
         // The payload is whatever was thrown, and its own `Drop` may panic.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
         if goes_on { Then::StartAgain } else { Then::End }
@@ -149,7 +155,8 @@ fn give_way(lane: &str, niceness: Niceness) {
     // library/kernel differences"), which is what is wanted here.
     let set = rustix::process::setpriority_process(None, i32::from(niceness.get()));
     if let Err(error) = set {
-        tracing::error!(lane, niceness = niceness.get(), %error, "cannot lower the priority of a thread");
+        let niceness = niceness.get();
+        sparing!(ERROR, lane, niceness, %error, "cannot lower the priority of a thread");
     }
 }
 

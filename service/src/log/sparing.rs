@@ -1,30 +1,36 @@
-//! Lines that every request would bring while something is wrong.
+//! Lines that load, a peer or an outage could multiply.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
-use parking_lot::Mutex;
-
-use crate::limits::LOG_SPARING_INTERVAL;
+use crate::{limits::LOG_SPARING_INTERVAL, token_bucket::TokenBucket};
 
 /// Lets one line through each [`LOG_SPARING_INTERVAL`] and counts the others, so that a store that is
 /// away for an hour does not push everything else out of the log. How many requests it concerns is in
 /// the metrics.
 ///
-/// One for each line: a `static` beside it, or a field of what it is about.
-#[derive(Debug, Default)]
+/// One for each line: [`sparing!`](crate::sparing) makes it beside the line; a field of what the line is about,
+/// where there are several of these.
+#[derive(Debug)]
 pub struct Sparing {
+    burst: u32,
+    lines: TokenBucket,
     withheld: AtomicU64,
-    next_at: Mutex<Option<Instant>>,
 }
 
 impl Sparing {
     /// Lets the first line through.
     #[must_use]
     pub const fn new() -> Self {
-        Self { withheld: AtomicU64::new(0), next_at: Mutex::new(None) }
+        Self::after(1)
+    }
+
+    /// Lets the first `burst` lines through, for what rightly comes several times in a row.
+    #[must_use]
+    pub const fn after(burst: u32) -> Self {
+        Self { burst, lines: TokenBucket::new(LOG_SPARING_INTERVAL), withheld: AtomicU64::new(0) }
     }
 
     /// Whether to write the line now, and how many were withheld since the last. Never blocks.
@@ -34,16 +40,62 @@ impl Sparing {
     }
 
     fn admit_at(&self, now: Instant) -> Option<u64> {
-        // Whoever holds it is about to write the same line.
-        if let Some(mut next_at) = self.next_at.try_lock()
-            && next_at.is_none_or(|next_at| now >= next_at)
-        {
-            *next_at = Some(now + LOG_SPARING_INTERVAL);
+        if self.lines.take(self.burst, now) {
             return Some(self.withheld.swap(0, Ordering::Relaxed));
         }
         self.withheld.fetch_add(1, Ordering::Relaxed);
         None
     }
+}
+
+impl Default for Sparing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Logs a line at a level, with fields and a message as `tracing` takes them, unless it was logged less than
+/// [`LOG_SPARING_INTERVAL`] ago; `withheld` says how often it was not.
+///
+/// Every line from level info up is logged by this macro or by [`rare!`](crate::rare); `./test` refuses those of
+/// `tracing` elsewhere.
+///
+/// ```
+/// # let error = "it is away";
+/// service::sparing!(WARN, error, "the store was not there");
+/// // The first four at once, for what rightly comes several times in a row.
+/// service::sparing!(after 4, INFO, "a front has connected");
+/// // By a field of what the line is about.
+/// # struct Server { failures: service::log::Sparing }
+/// # let server = Server { failures: service::log::Sparing::new() };
+/// service::sparing!(by server.failures, WARN, error, "the server failed");
+/// ```
+#[macro_export]
+macro_rules! sparing {
+    (by $sparing:expr, $level:ident, $($event:tt)+) => {
+        if let Some(withheld) = $sparing.admit() {
+            $crate::log::tracing::event!($crate::log::tracing::Level::$level, withheld, $($event)+);
+        }
+    };
+    (after $burst:expr, $level:ident, $($event:tt)+) => {{
+        static SPARING: $crate::log::Sparing = $crate::log::Sparing::after($burst);
+        $crate::sparing!(by SPARING, $level, $($event)+);
+    }};
+    ($level:ident, $($event:tt)+) => { $crate::sparing!(after 1, $level, $($event)+) };
+}
+
+/// Logs a line that no client, peer, proxy or outage can multiply. Its first argument says why, for whoever reads
+/// the code; the others are as [`sparing!`](crate::sparing) takes them.
+///
+/// ```
+/// service::rare!("once, at the end", INFO, "stopped");
+/// ```
+#[macro_export]
+macro_rules! rare {
+    ($because:literal, $level:ident, $($event:tt)+) => {{
+        const _: &str = $because;
+        $crate::log::tracing::event!($crate::log::tracing::Level::$level, $($event)+);
+    }};
 }
 
 #[cfg(test)]
@@ -52,18 +104,30 @@ mod tests {
 
     use super::*;
 
+    #[track_caller]
+    fn check(sparing: &Sparing, at: Instant, expected: Option<u64>) {
+        assert_eq!(sparing.admit_at(at), expected);
+    }
+
     #[test]
     fn one_line_an_interval_and_the_others_counted() {
         let (sparing, start) = (Sparing::new(), clock::now());
-        let check = |after: Duration, expected| {
-            assert_eq!(sparing.admit_at(start + after), expected, "after {after:?}");
-        };
         let just_before = LOG_SPARING_INTERVAL - Duration::from_nanos(1);
-        check(Duration::ZERO, Some(0));
-        check(Duration::ZERO, None);
-        check(just_before, None);
-        check(LOG_SPARING_INTERVAL, Some(2));
-        check(LOG_SPARING_INTERVAL + just_before, None);
-        check(10 * LOG_SPARING_INTERVAL, Some(1));
+        check(&sparing, start, Some(0));
+        check(&sparing, start, None);
+        check(&sparing, start + just_before, None);
+        check(&sparing, start + LOG_SPARING_INTERVAL, Some(2));
+        check(&sparing, start + LOG_SPARING_INTERVAL + just_before, None);
+        check(&sparing, start + 10 * LOG_SPARING_INTERVAL, Some(1));
+    }
+
+    #[test]
+    fn several_at_once_where_that_is_right() {
+        let (sparing, start) = (Sparing::after(3), clock::now());
+        for expected in [Some(0), Some(0), Some(0), None, None] {
+            check(&sparing, start, expected);
+        }
+        check(&sparing, start + LOG_SPARING_INTERVAL, Some(2));
+        check(&sparing, start + LOG_SPARING_INTERVAL, None);
     }
 }

@@ -28,7 +28,7 @@ impl io::Write for Pipe {
 }
 
 /// What is written while `log` logs on this thread.
-fn written(levels_text: &str, format: Format, log: impl FnOnce()) -> String {
+pub(crate) fn written(levels_text: &str, format: Format, log: impl FnOnce()) -> String {
     let settings = LogSettings { levels: levels(levels_text).expect("levels"), format };
     let (pipe, lines) = mpsc::channel();
     let (subscriber, guard) = settings.subscriber(Pipe(pipe));
@@ -89,6 +89,21 @@ fn a_word_that_is_no_level_is_refused() {
     for refused in ["", "verbose", "info,", "reactor", "reactor=loud", "info,reactor", "=,="] {
         assert!(levels(refused).is_none(), "{refused:?}");
     }
+}
+
+#[test]
+fn a_place_that_panics_over_and_over_hides_no_other_and_fills_nothing() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(log_panic));
+    let text = written("error", Format::Text, || {
+        for _ in 0..1000 {
+            let _ = panic::catch_unwind(|| panic!("the one"));
+        }
+        let _ = panic::catch_unwind(|| panic!("the other"));
+    });
+    panic::set_hook(before);
+    let told = ["the one", "the other"].map(|message| text.matches(message).count());
+    assert_eq!(told, [1, 1], "{text}");
 }
 
 /// A reader that stalls until the test lets it go on.

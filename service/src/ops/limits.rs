@@ -12,3 +12,9 @@ pub const OPS_GRACE: Duration = Duration::from_millis(500);
 /// How soon a check that said no is made again: as fast as a person starting the server notices,
 /// and no load for what it asks.
 pub const PROBE_RETRY: Duration = Duration::from_millis(100);
+
+/// Changes of readiness that are logged at once; of more, one each [`LOG_SPARING_INTERVAL`]. A start takes two or
+/// three; a dependency that comes and goes may change it ten times a second.
+///
+/// [`LOG_SPARING_INTERVAL`]: crate::limits::LOG_SPARING_INTERVAL
+pub const PROBE_LINES: u32 = 6;

@@ -10,19 +10,24 @@
 //! waits: readiness is what the [`Probe`] found last. Encoding metrics reads a few files of `/proc`,
 //! which the loops of users must not do; here it delays operators alone.
 
+mod faults;
 pub mod limits;
 mod probe;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http1::{
-    Accepted, Answered, Connection, Exchange, Handler, Head, Method, PreparedResponse, Problem,
-    Progress, Reply, Response, Shared, Status,
+    Accepted, Answered, Connection, Exchange, Fault, Handler, Head, Method, PreparedResponse,
+    Problem, Progress, Reply, Response, Shared, Status,
 };
 use reactor::{Counters, Limits, Listener, Reactor};
 
+pub use faults::Faults;
 pub use probe::{Probe, Readiness};
 
 use crate::metrics::{CONTENT_TYPE, Registry};
@@ -39,14 +44,19 @@ impl OpsServer {
     /// # Errors
     ///
     /// When the system gives no thread or no descriptors.
-    pub fn start(listener: Listener, registry: Registry, readiness: Readiness) -> io::Result<Self> {
+    pub fn start(
+        listener: Listener,
+        mut registry: Registry,
+        readiness: Readiness,
+    ) -> io::Result<Self> {
         let limits = Limits {
             connections_max: OPS_CONNECTIONS_MAX,
             connections_per_address_max: OPS_CONNECTIONS_MAX,
         };
+        let faults = Faults::observe(&mut registry, "ops");
         let registry = Arc::new(registry);
         let reactor = reactor::start("ops", listener, limits, move |_, _| {
-            Shared::new(Ops::new(Arc::clone(&registry), readiness.clone()))
+            Shared::new(Ops::new(Arc::clone(&registry), readiness.clone(), faults.clone()))
         })?;
         Ok(Self { reactor })
     }
@@ -87,16 +97,21 @@ pub fn observe_reactor(registry: &mut Registry, listener: &str, counters: &Arc<C
 }
 
 /// The handler of the ops listener.
-struct Ops {
+pub struct Ops {
     registry: Arc<Registry>,
     readiness: Readiness,
+    faults: Faults,
     alive: PreparedResponse,
 }
 
+/// A page of the ops listener.
 #[derive(Clone, Copy, Debug)]
-enum Page {
+pub enum Page {
+    /// `/healthz`
     Health,
+    /// `/readyz`
     Ready,
+    /// `/metrics`
     Metrics,
 }
 
@@ -112,7 +127,7 @@ const METHOD_NOT_ALLOWED: Problem = Problem::new(
     "The resource does not have this method",
     "Ask with GET or HEAD.",
 )
-.with_allow("GET, HEAD");
+.with_field(&("Allow", "GET, HEAD"));
 const NOT_READY: Problem = Problem::new(
     Status::ServiceUnavailable,
     "not_ready",
@@ -121,13 +136,17 @@ const NOT_READY: Problem = Problem::new(
 )
 .with_retry_after(1);
 
-const PLAIN: Response<'static> =
-    Response::json(Status::Ok).fields(&[("Cache-Control", "no-store")]);
+const NO_STORE: &[(&str, &str)] = &[("Cache-Control", "no-store")];
+const PLAIN: Response<'static> = Response::json(Status::Ok).fields(NO_STORE);
+const METRICS: Response<'static> =
+    Response::new(Status::Ok).content_type(CONTENT_TYPE).fields(NO_STORE);
 
 impl Ops {
-    fn new(registry: Arc<Registry>, readiness: Readiness) -> Self {
+    /// The handler of one loop.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, readiness: Readiness, faults: Faults) -> Self {
         let alive = PreparedResponse::new(&PLAIN, br#"{"status":"ok"}"#);
-        Self { registry, readiness, alive }
+        Self { registry, readiness, faults, alive }
     }
 }
 
@@ -159,7 +178,7 @@ impl Handler for Ops {
             },
             Page::Metrics => {
                 let text = self.registry.encode();
-                reply.send(&Response::new(Status::Ok).content_type(CONTENT_TYPE), text.as_bytes())
+                reply.send(&METRICS, text.as_bytes())
             }
         };
         answered.into()
@@ -172,5 +191,9 @@ impl Handler for Ops {
         _: Reply<'_>,
     ) -> Answered {
         match completion {}
+    }
+
+    fn on_fault(&mut self, fault: Fault, exchange: &Exchange) {
+        self.faults.note(fault, exchange.peer);
     }
 }

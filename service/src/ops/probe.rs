@@ -8,7 +8,10 @@ use std::{fmt, io, thread};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::limits::PROBE_RETRY;
+use super::limits::{PROBE_LINES, PROBE_RETRY};
+use crate::limits::LOG_SPARING_INTERVAL;
+use crate::rare;
+use crate::token_bucket::TokenBucket;
 
 /// Calls a check over and over, and keeps what it said last.
 ///
@@ -33,7 +36,8 @@ enum Verdict {
 
 impl Probe {
     /// Starts the thread `name`, which calls `check` at once, then every `interval` while it says
-    /// yes and every [`PROBE_RETRY`] while it says no. Each change of mind is logged.
+    /// yes and every [`PROBE_RETRY`] while it says no. A change of mind is logged; when there are many, what it
+    /// has come to by the next line.
     ///
     /// # Errors
     ///
@@ -43,7 +47,7 @@ impl Probe {
         interval: Duration,
         check: impl FnMut() -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
-        let readiness = Readiness(Arc::new(Mutex::new(Verdict::Unknown)));
+        let readiness = Readiness::unknown();
         let (running, stopped) = bounded(0);
         let seen = readiness.clone();
         let thread = thread::Builder::new().name(name.to_owned());
@@ -70,6 +74,12 @@ impl Probe {
 }
 
 impl Readiness {
+    /// What is said before the first check.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self(Arc::new(Mutex::new(Verdict::Unknown)))
+    }
+
     /// Whether the server can serve; if not, why, or `None` when nobody knows yet. Does not wait
     /// for a check.
     ///
@@ -99,24 +109,50 @@ fn watch(
     stopped: &Receiver<()>,
     mut check: impl FnMut() -> Result<(), String>,
 ) {
+    let mut log = Log::new();
     loop {
-        let patience = match check() {
-            Ok(()) => {
-                if readiness.set(Verdict::Ready) {
-                    tracing::info!("ready");
-                }
-                interval
-            }
-            Err(reason) => {
-                if readiness.set(Verdict::NotReady(reason.clone())) {
-                    tracing::warn!(reason, "not ready");
-                }
-                PROBE_RETRY
-            }
+        let (verdict, patience) = match check() {
+            Ok(()) => (Verdict::Ready, interval),
+            Err(reason) => (Verdict::NotReady(reason), PROBE_RETRY),
         };
+        let changed = readiness.set(verdict.clone());
+        log.tell(&verdict, changed);
         if stopped.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) {
             return;
         }
+    }
+}
+
+/// What the log was told. A dependency that comes and goes, or fails in other words each time, does not fill it.
+struct Log {
+    told: Verdict,
+    lines: TokenBucket,
+    withheld: u64,
+}
+
+impl Log {
+    const fn new() -> Self {
+        Self { told: Verdict::Unknown, lines: TokenBucket::new(LOG_SPARING_INTERVAL), withheld: 0 }
+    }
+
+    /// Logs the verdict if it is news and the last lines are long enough ago. Returns how many changes were
+    /// withheld before, if it does.
+    fn tell(&mut self, verdict: &Verdict, changed: bool) -> Option<u64> {
+        if *verdict == self.told || !self.lines.take(PROBE_LINES, clock::now()) {
+            self.withheld += u64::from(changed);
+            return None;
+        }
+        let withheld = std::mem::take(&mut self.withheld);
+        match verdict {
+            Verdict::NotReady(reason) => {
+                rare!("the bucket thins them out", WARN, reason, withheld, "not ready");
+            }
+            Verdict::Ready | Verdict::Unknown => {
+                rare!("the bucket thins them out", INFO, withheld, "ready");
+            }
+        }
+        self.told = verdict.clone();
+        Some(withheld)
     }
 }
 
@@ -153,5 +189,36 @@ mod tests {
         drop((verdicts, was_asked));
         probe.stop();
         assert_eq!(readiness.now(), Err(Some("the server is stopping".to_owned())));
+    }
+
+    #[test]
+    fn the_log_is_told_of_changes_and_not_of_each_of_very_many() {
+        let clock = clock::Movable::stopped();
+        let mut log = Log::new();
+        let (well, away) = (Verdict::Ready, Verdict::NotReady("away".to_owned()));
+        // A start, and days later an outage with an end: all of it is told at once.
+        assert_eq!([log.tell(&well, true), log.tell(&well, false)], [Some(0), None]);
+        clock.advance(LOG_SPARING_INTERVAL * 10_000);
+        assert_eq!([log.tell(&away, true), log.tell(&well, true)], [Some(0), Some(0)]);
+        clock.advance(LOG_SPARING_INTERVAL * 10_000);
+        // An hour in which it changes its mind ten times a second.
+        let (mut told, mut withheld) = (0, 0);
+        let reasons = ["no route", "refused", "no route to it"];
+        let reasons = reasons.map(|reason| Verdict::NotReady(reason.to_owned()));
+        for tenth in 0..36_000 {
+            if let Some(before) = log.tell(&reasons[tenth % 3], true) {
+                told += 1;
+                withheld += before;
+            }
+            clock.advance(Duration::from_millis(100));
+        }
+        let expected = PROBE_LINES + 3_600 / u32::try_from(LOG_SPARING_INTERVAL.as_secs()).unwrap();
+        assert!((expected - 1..=expected).contains(&told), "{told}");
+        assert_eq!(u64::from(told) + withheld + log.withheld, 36_000);
+        // What it has come to in the end is told in time.
+        while log.tell(&well, false).is_none() {
+            clock.advance(Duration::from_millis(100));
+        }
+        assert_eq!(log.told, well);
     }
 }

@@ -4,6 +4,7 @@
 //! over. Users go into the store in transactions of [`IMPORT_BATCH_MAX`], while servers run. What was
 //! imported is recognised when it comes again, so an import that was killed is run again.
 
+mod cost;
 mod report;
 mod row;
 #[cfg(test)]
@@ -17,20 +18,27 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::cost::Costs;
 use self::report::Report;
 use self::row::{Prepared, Row};
 use super::users_file::{Column, Columns, Format, Line, Lines};
-use super::{Done, Subcommand, patiently, say};
+use super::{Done, Subcommand, Telling, patiently, say};
 use crate::accounts::unix_ms;
-use crate::credentials::{PepperKeyring, Username};
+use crate::credentials::{HashEngine, PepperKeyring, Username};
 use crate::ids::{Snowflakes, UserId};
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;
-use crate::settings::Settings;
+use crate::settings::{EngineChoice, Settings};
 use crate::store::limits::IMPORT_BATCH_MAX;
 use crate::store::{Imported, Store, Trial};
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand {
+    command,
+    run,
+    telling: |arguments| {
+        if arguments.get_flag("dry-run") { Telling::After } else { Telling::Before }
+    },
+};
 
 /// Tries to find an id that nobody has. One server and one command of the same node never meet; two
 /// commands may.
@@ -45,6 +53,11 @@ fn command() -> Command {
              and if you like name, age, created_at, disabled. Hashes are argon2, bcrypt, scrypt or PBKDF2, \
              in PHC, modular crypt or Django's form, or what export wrote, with user_id. At their next \
              login each is replaced by one of ours.\n\n\
+             Until then, logging in takes as long as the old hash does. At its end the import says how many hashes of \
+             ours they are worth, measured on this machine, and names lines that take longer than http_front waits \
+             (2 seconds, unless its --request-timeout says otherwise): these users cannot log in until it waits longer, \
+             or they get a new password (auth_back user set-password). A password that is not in Unicode's form NFC is \
+             tried in both forms, which takes twice as long.\n\n\
              In CSV, a cell with a comma (argon2 hashes have some) stands between quotes, and no cell has a \
              line break. An apostrophe before a formula is taken away, as export puts it there.\n\n\
              A line that is not taken is told and passed over; the exit code is then 1. Run again, an \
@@ -104,11 +117,23 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     };
     let ids = Snowflakes::beside_a_server(settings.node);
     let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, bar: bar(size) };
-    let summary = import.run(input, report)?;
+    let (engine, params) = (fast_engine(settings), settings.rules.params);
+    let measure = |kind| cost::measure(kind, engine, params);
+    let mut costs = Costs::new(params, &measure)?;
+    let summary = import.run(input, report, &mut costs)?;
     say(&summary.to_text(options.trial))?;
+    costs.to_text().iter().try_for_each(|line| say(line))?;
     match summary.refused {
         0 => Ok(()),
         refused => Err(format!("{refused} of {} lines were refused", summary.lines).into()),
+    }
+}
+
+/// The engine that a server with these settings hashes with, or nearly: here it need not be compared with the other.
+fn fast_engine(settings: &Settings) -> HashEngine {
+    match settings.hash_engine {
+        EngineChoice::Auto => HashEngine::Simd,
+        EngineChoice::Reference => HashEngine::Reference,
     }
 }
 
@@ -154,7 +179,12 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn run(&self, input: impl Read, mut report: Report) -> Result<Summary, Box<dyn Error>> {
+    fn run(
+        &self,
+        input: impl Read,
+        mut report: Report,
+        costs: &mut Costs<'_>,
+    ) -> Result<Summary, Box<dyn Error>> {
         let mut lines = Lines::new(input);
         let columns = match self.options.format {
             Format::Csv => self.header(&mut lines)?,
@@ -185,7 +215,8 @@ impl Import<'_> {
                 if clock::since(read_at) >= IMPORT_PEPPERS_FRESH_FOR {
                     (peppers, read_at) = ((self.peppers)()?, clock::now());
                 }
-                self.store(std::mem::take(&mut batch), &peppers, &mut summary, &mut report)?;
+                let batch = std::mem::take(&mut batch);
+                self.store(batch, &peppers, &mut summary, &mut report, costs)?;
                 self.bar.set_position(lines.bytes());
                 let Summary { created, already_there, .. } = summary;
                 let refused = report.refused();
@@ -240,6 +271,7 @@ impl Import<'_> {
         peppers: &PepperKeyring,
         summary: &mut Summary,
         report: &mut Report,
+        costs: &mut Costs<'_>,
     ) -> Result<(), Box<dyn Error>> {
         for try_number in 1.. {
             if rows.is_empty() {
@@ -256,6 +288,11 @@ impl Import<'_> {
             let outcomes = patiently(|deadline| self.store.import_users(&users, trial, deadline))?;
             drop(users);
             for ((line, user), outcome) in prepared.into_iter().zip(outcomes) {
+                if matches!(outcome, Imported::Created | Imported::AlreadyThere)
+                    && let Some(warning) = costs.count(user.cost())?
+                {
+                    report.warn(line, user.username(), &warning, &self.bar)?;
+                }
                 let mut refuse =
                     |why: &str| report.refuse(line, Some(user.username()), &why, &self.bar);
                 match outcome {

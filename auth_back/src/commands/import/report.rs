@@ -6,16 +6,17 @@ use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands::{ascii_json, tell};
 use crate::credentials::Username;
 use crate::limits::IMPORT_ERRORS_SHOWN_MAX;
 
-/// Tells refused lines on standard error, up to a bound, and all of them in the report.
+/// Tells lines that were refused or warned of on standard error, up to a bound, and all of them in the report.
 pub(super) struct Report {
     file: Option<BufWriter<File>>,
     refused: u64,
+    warned: u64,
 }
 
 impl Report {
@@ -24,7 +25,7 @@ impl Report {
         let file = path.map(|path| {
             File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
         });
-        Ok(Self { file: file.transpose()?.map(BufWriter::new), refused: 0 })
+        Ok(Self { file: file.transpose()?.map(BufWriter::new), refused: 0, warned: 0 })
     }
 
     pub(super) fn refused(&self) -> u64 {
@@ -40,24 +41,47 @@ impl Report {
         bar: &ProgressBar,
     ) -> io::Result<()> {
         self.refused += 1;
-        if let Some(file) = &mut self.file {
-            let username = username.map(Username::as_str);
-            let entry = json!({ "line": line, "username": username, "error": why.to_string() });
-            writeln!(file, "{}", ascii_json(&entry))?;
-        }
-        let said = match self.refused {
-            ..=IMPORT_ERRORS_SHOWN_MAX => format!("line {line}: {why}"),
-            n if n == IMPORT_ERRORS_SHOWN_MAX + 1 => {
-                "further lines were refused; --report FILE has all of them".to_owned()
-            }
-            _ => return Ok(()),
-        };
-        bar.suspend(|| tell(&said));
+        let username = username.map(Username::as_str);
+        self.write(&json!({ "line": line, "username": username, "error": why.to_string() }))?;
+        show(self.refused, "refused", &format_args!("line {line}: {why}"), bar);
         Ok(())
+    }
+
+    /// Tells that a line was taken, and what will go wrong with it.
+    pub(super) fn warn(
+        &mut self,
+        line: u64,
+        username: &Username,
+        warning: &str,
+        bar: &ProgressBar,
+    ) -> io::Result<()> {
+        self.warned += 1;
+        self.write(&json!({ "line": line, "username": username.as_str(), "warning": warning }))?;
+        show(self.warned, "warned of", &format_args!("line {line}: warning: {warning}"), bar);
+        Ok(())
+    }
+
+    fn write(&mut self, entry: &Value) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => writeln!(file, "{}", ascii_json(entry)),
+            None => Ok(()),
+        }
     }
 
     /// Has everything written.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.file.as_mut().map_or(Ok(()), io::Write::flush)
     }
+}
+
+/// Shows the first few of each kind.
+fn show(number: u64, what: &str, said: &dyn Display, bar: &ProgressBar) {
+    let said = match number {
+        ..=IMPORT_ERRORS_SHOWN_MAX => said.to_string(),
+        n if n == IMPORT_ERRORS_SHOWN_MAX + 1 => {
+            format!("further lines were {what}; --report FILE has all of them")
+        }
+        _ => return,
+    };
+    bar.suspend(|| tell(&said));
 }

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::cost::Cost;
 use crate::accounts::{AgeError, NameError, profile};
 use crate::commands::users_file::{Cells, Column};
 use crate::credentials::{
@@ -168,6 +169,16 @@ impl Prepared {
                 created_at_ms: row.created_at_ms,
             },
             disabled_at_ms: row.disabled_at_ms,
+        }
+    }
+
+    /// What a login takes.
+    pub(super) fn cost(&self) -> Cost {
+        match &self.row.hash {
+            Hash::Foreign(hash) => Cost { work: hash.work(), has_two_forms: true },
+            Hash::Sealed(_, record) => {
+                Cost { work: record.work(), has_two_forms: record.is_foreign() }
+            }
         }
     }
 

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::commands::export::Export;
 use crate::credentials::{
-    Annex, AnnexManager, HashEngine, KeyId, Keyring, Password, PasswordRecord, SecretKey, Verdict,
+    Annex, AnnexManager, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, SecretKey,
+    Verdict, Work, WorkKind,
 };
 use crate::ids::NodeId;
 use crate::store::{Operators as _, SqliteStore, UserProfile, Users as _};
@@ -49,6 +50,12 @@ impl Place {
     }
 
     fn import(&self, options: Options, text: &str) -> (Summary, Vec<String>) {
+        let (summary, report, _) = self.import_and_tell(options, text);
+        (summary, report)
+    }
+
+    /// Also what is told of the costs.
+    fn import_and_tell(&self, options: Options, text: &str) -> (Summary, Vec<String>, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("report").display().to_string();
         let report = Report::open(Some(&path)).unwrap();
@@ -59,9 +66,10 @@ impl Place {
             options,
             bar: ProgressBar::hidden(),
         };
-        let summary = import.run(text.as_bytes(), report).unwrap();
+        let mut costs = Costs::new(PARAMS, &measured).unwrap();
+        let summary = import.run(text.as_bytes(), report, &mut costs).unwrap();
         let report = std::fs::read_to_string(&path).unwrap();
-        (summary, report.lines().map(ToOwned::to_owned).collect())
+        (summary, report.lines().map(ToOwned::to_owned).collect(), costs.to_text())
     }
 
     fn export(&self, format: Format, unsealed: bool) -> String {
@@ -86,6 +94,19 @@ impl Place {
         let password = Password::for_login(password).unwrap();
         record.verify(user_id, &password, &self.ring(), &mut arena).unwrap()
     }
+}
+
+/// The parameters of new passwords.
+const PARAMS: Params = Params::DEFAULT;
+
+/// A machine on which a hash of ours takes 10 ms.
+fn measured(kind: WorkKind) -> Result<f64, Box<dyn Error>> {
+    Ok(match kind {
+        WorkKind::Argon2 => 0.01 / Work::of_ours(PARAMS).amount as f64,
+        WorkKind::Bcrypt => 75e-6,
+        WorkKind::Pbkdf2Sha256 => 250e-9,
+        _ => 1e-9,
+    })
 }
 
 fn options(format: Format) -> Options {
@@ -224,7 +245,9 @@ fn a_file_that_is_none_is_refused_whole() {
             options: options(format),
             bar: ProgressBar::hidden(),
         };
-        let error = import.run(text.as_bytes(), Report::open(None).unwrap()).unwrap_err();
+        let mut costs = Costs::new(PARAMS, &measured).unwrap();
+        let report = Report::open(None).unwrap();
+        let error = import.run(text.as_bytes(), report, &mut costs).unwrap_err();
         assert!(error.to_string().contains(expected), "{text}: {error}");
     };
     check(Format::Csv, "", "empty");
@@ -313,4 +336,89 @@ fn import_of_export_is_the_identity() {
         // And into the store that it came from.
         prop_assert_eq!(place.import(options(format), &exported).0, summary([count, 0, count, 0, 0]));
     });
+}
+
+#[test]
+fn hashes_are_counted_by_what_they_cost_and_those_that_are_too_slow_are_named() {
+    let bcrypt = |cost: &str| BCRYPT.replace("$04$", &format!("${cost}$"));
+    let pbkdf2 = |rounds: u32| {
+        let tag = "A".repeat(43);
+        format!("$pbkdf2-sha256$i={rounds},l=32$c2FsdHNhbHQ${tag}")
+    };
+    let hashes = [
+        bcrypt("04"),
+        bcrypt("09"),
+        bcrypt("12"),
+        bcrypt("14"),
+        bcrypt("15"),
+        pbkdf2(600_000),
+        pbkdf2(10_000_000),
+    ];
+    let mut csv = "username,password_hash\n".to_owned();
+    for (number, hash) in hashes.iter().enumerate() {
+        csv += &format!("user{number},\"{hash}\"\n");
+    }
+    // What is not taken costs nobody anything.
+    csv += &format!("user0,{}\n", bcrypt("15"));
+    let counts = "cost of a login with them, in hashes of ours (10.0 ms on this machine): up to 1: 1, up to 4: 1, up to \
+                  16: 1, more: 4. A password that is not in Unicode's form NFC is tried in two forms and costs twice";
+    let slow = "too slow to log in: 3 (1 of them only with a password that is not in NFC). http_front waits 2 s unless its \
+                --request-timeout says otherwise: set that above 5 s until these users have logged in once, which replaces \
+                the hash, or give them new passwords (auth_back user set-password)";
+    let named = [
+        (5, "user3", "about 2.5 s if"),
+        (6, "user4", "about 2.5 s, and"),
+        (8, "user6", "about 2.5 s, and"),
+    ];
+
+    let rehearsal = Options { trial: Trial::Rehearsal, ..options(Format::Csv) };
+    let place = Place::new();
+    // A rehearsal, the import, and the import again.
+    for options in [rehearsal, options(Format::Csv), options(Format::Csv)] {
+        let (summary, report, told) = place.import_and_tell(options, &csv);
+        assert_eq!((summary.created + summary.already_there, summary.refused), (7, 1));
+        assert_eq!(told, [counts, slow]);
+        let warnings: Vec<_> = report.iter().filter(|line| line.contains("warning")).collect();
+        assert_eq!(warnings.len(), named.len(), "{report:?}");
+        for (warning, (line, name, why)) in warnings.into_iter().zip(named) {
+            let is_it = [format!("\"line\":{line},"), format!("\"{name}\""), why.to_owned()];
+            assert!(is_it.iter().all(|part| warning.contains(part)), "{warning}");
+        }
+    }
+    // Sealed, they cost the same; and what is ours takes one hash, whatever the form.
+    let exported = place.export(Format::Csv, false);
+    let (_, report, told) = Place::new().import_and_tell(options(Format::Csv), &exported);
+    assert_eq!(told, [counts, slow]);
+    assert_eq!(report.len(), named.len());
+    assert_eq!(Place::new().import_and_tell(options(Format::JsonLines), "").2, [""; 0]);
+}
+
+#[test]
+fn a_record_of_ours_is_computed_once() {
+    let mut costs = Costs::new(PARAMS, &measured).unwrap();
+    let work =
+        |usual: u64| Work { kind: WorkKind::Argon2, amount: usual * Work::of_ours(PARAMS).amount };
+    let mut check = |usual, has_two_forms, is_too_slow| {
+        let warning = costs.count(cost::Cost { work: work(usual), has_two_forms }).unwrap();
+        assert_eq!(warning.is_some(), is_too_slow, "{usual} {warning:?}");
+    };
+    check(199, false, false);
+    check(201, false, true);
+    check(99, true, false);
+    check(101, true, true);
+}
+
+#[test]
+fn each_function_can_be_measured() {
+    let params = Params::in_record(8, 1, 1).unwrap();
+    for kind in [
+        WorkKind::Argon2,
+        WorkKind::Bcrypt,
+        WorkKind::Scrypt,
+        WorkKind::Pbkdf2Sha1,
+        WorkKind::Pbkdf2Sha256,
+        WorkKind::Pbkdf2Sha512,
+    ] {
+        assert!(cost::measure(kind, HashEngine::Simd, params).unwrap() > 0.0, "{kind:?}");
+    }
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use service::rare;
 use service::settings::format_duration;
 
-use super::{Done, Subcommand, keys, say};
+use super::{Done, Subcommand, before_unless, keys, say};
 use crate::credentials::{KeyId, Purpose};
 use crate::keyrings::register;
 use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
@@ -21,7 +22,8 @@ use crate::opening;
 use crate::settings::Settings;
 use crate::store::{PepperRow, Store};
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand =
+    Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
 
 const RATE: &str = "rate";
 
@@ -172,7 +174,8 @@ fn check_unused(store: &dyn Store, id: KeyId) -> Done {
     }
     if counts.unreadable > 0 {
         // Which key they need cannot be told.
-        tracing::warn!(unreadable = counts.unreadable, "some password records cannot be read");
+        let unreadable = counts.unreadable;
+        rare!("once a command", WARN, unreadable, "some password records cannot be read");
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use self::password::ask;
 use super::{
-    Done, Subcommand, USERNAME, ascii_json, keys, open_store, patiently, say, store_deadline,
+    Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, say,
+    store_deadline,
 };
 use crate::accounts::{profile, unix_ms};
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
@@ -28,7 +29,11 @@ use crate::sessions::limits::PER_USER_MAX;
 use crate::settings::Settings;
 use crate::store::{Inserted, NewUser, Store, StoreError, UserProfile};
 
-pub(super) const COMMAND: Subcommand = Subcommand { command, run };
+pub(super) const COMMAND: Subcommand = Subcommand {
+    command,
+    run,
+    telling: |arguments| before_unless(arguments, &["show", "sessions"]),
+};
 
 type Failure = Box<dyn std::error::Error>;
 

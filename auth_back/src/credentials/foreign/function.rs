@@ -242,7 +242,7 @@ fn bcrypt(
 
 /// Memory of scrypt, in KiB: 128 r 2^ln bytes (RFC 7914, section 2). A few KiB more go to the blocks that
 /// are mixed.
-fn scrypt_kib(log_n: u8, r: u32) -> u64 {
+pub(super) fn scrypt_kib(log_n: u8, r: u32) -> u64 {
     ((128 * u64::from(r)) << log_n).div_ceil(1024)
 }
 

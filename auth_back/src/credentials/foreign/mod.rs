@@ -37,6 +37,7 @@
 
 mod formats;
 mod function;
+mod work;
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,6 +46,7 @@ use zeroize::Zeroizing;
 
 pub use function::ForeignFunction;
 pub(super) use function::{LONGEST, PREFIX};
+pub use work::{Work, WorkKind};
 
 use super::argon2id::{ParamsError, Tag};
 
@@ -61,6 +63,12 @@ impl ForeignHash {
     #[must_use]
     pub fn function(&self) -> ForeignFunction {
         self.function
+    }
+
+    /// The work that verifying a password takes.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.function.work(self.tag.expose().len())
     }
 
     /// The salt, which is no secret.

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] the session   KEYS[2] its tombstone   KEYS[3] its user's epoch   KEYS[4] its user's index
 -- ARGV[1] what keys of this generation begin with   ARGV[2] the digest
--- ARGV[3] the time that read.lua answered, before the database was asked   ARGV[4] how old it may be, ms
+-- ARGV[3] when it was missed, by the clock here, before the database was asked   ARGV[4] how old it may be, ms
 -- ARGV[5] the session's text
 --
 -- The session may have been ended since the database was asked. Then its tombstone is here, or a

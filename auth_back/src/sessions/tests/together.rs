@@ -14,18 +14,18 @@ fn sessions_are_found_together_in_redis() {
     bench.fixture.store.take_calls();
     let seen = bench.find_together(0, &[second, missing, first, [0; 32], second]);
     let [first_row, second_row] = [first_row, second_row].map(Sighting::Live);
-    let unsettled = Sighting::Unsettled;
-    let expected = [second_row.clone(), unsettled.clone(), first_row, unsettled, second_row];
+    let unresolved = Sighting::Unresolved;
+    let expected = [second_row.clone(), unresolved.clone(), first_row, unresolved, second_row];
     assert_eq!(seen, expected);
     let calls = bench.fixture.store.take_calls();
     assert!(!calls.iter().any(|call| call.starts_with("session")), "{calls:?}");
 
     let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
-    let seen = bench.servers[0].find_together(&[first], due, patient()).unwrap();
-    assert_eq!(seen, [Sighting::Unsettled], "the database has to be told");
+    let seen = bench.servers[0].look_up(&[first], due, patient()).unwrap().sightings;
+    assert_eq!(seen, [Sighting::Unresolved], "it has to be compared with the database");
     let over = now_ms() + 3_700_000;
-    let seen = bench.servers[0].find_together(&[first], over, patient()).unwrap();
-    assert_eq!(seen, [Sighting::Unsettled], "the database may know of a later end");
+    let seen = bench.servers[0].look_up(&[first], over, patient()).unwrap().sightings;
+    assert_eq!(seen, [Sighting::Unresolved], "the database may know of a later end");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use crate::store::{CacheEra, PasswordChange, Refresh};
 contract! {
     a_session_that_is_seen_lives_longer
     of_many_who_saw_a_session_one_notes_it
-    a_dead_session_is_never_refreshed
+    sessions_are_noted_together
+    a_note_may_come_late
+    what_was_ended_is_never_refreshed
+    of_a_note_and_an_end_at_once_the_end_holds
     a_row_of_an_older_server_keeps_its_end
     sessions_are_looked_up_together
     a_user_sees_their_live_sessions
@@ -31,16 +34,17 @@ fn insert(store: &dyn Store, new: &NewSession<'_>) {
     store.insert_session(new, patient()).unwrap();
 }
 
+/// Notes one session, unless it was seen after `unless_seen_after_ms`. Returns whether it was noted.
 fn refresh(
     store: &dyn Store,
     digest: u8,
-    last_seen_at_ms: u64,
-    now_ms: u64,
+    unless_seen_after_ms: u64,
+    seen_at_ms: u64,
     expires_at_ms: u64,
 ) -> bool {
     let token_digest = &[digest; 32];
-    let refresh = Refresh { token_digest, last_seen_at_ms, now_ms, expires_at_ms };
-    store.refresh_session(&refresh, patient()).unwrap()
+    let refresh = Refresh { token_digest, seen_at_ms, unless_seen_after_ms, expires_at_ms };
+    store.refresh_sessions(&[refresh], patient()).unwrap() == 1
 }
 
 fn row(store: &dyn Store, digest: u8, now_ms: u64) -> SessionRow {
@@ -55,7 +59,7 @@ fn a_session_that_is_seen_lives_longer(fixture: &dyn Fixture) {
     assert_eq!((seen.created_at_ms, seen.last_seen_at_ms), (1_000, 2_000));
     assert_eq!((seen.expires_at_ms, seen.ends_at_ms), (4_000, 9_000));
     check_live(&*store, 1, 4_000, false);
-    assert!(!refresh(&*store, 1, 1_000, 2_500, 8_000), "another saw it since");
+    assert!(!refresh(&*store, 1, 1_999, 2_500, 8_000), "another saw it since");
     assert_eq!(row(&*store, 1, 0).expires_at_ms, 4_000);
 }
 
@@ -66,17 +70,114 @@ fn of_many_who_saw_a_session_one_notes_it(fixture: &dyn Fixture) {
     assert_eq!(noted.iter().filter(|noted| **noted).count(), 1);
 }
 
-fn a_dead_session_is_never_refreshed(fixture: &dyn Fixture) {
+fn sessions_are_noted_together(fixture: &dyn Fixture) {
+    let store = store_with_users(fixture);
+    let noted = |count: u8| {
+        // Bytes that are no text, and no two alike.
+        let digests: Vec<[u8; 32]> = (0..count).map(|place| [!place; 32]).collect();
+        let refreshes: Vec<_> = (0..)
+            .zip(&digests)
+            .map(|(place, token_digest)| Refresh {
+                token_digest,
+                seen_at_ms: 2_000 + place,
+                unless_seen_after_ms: 1_500,
+                expires_at_ms: 4_000 + place,
+            })
+            .collect();
+        store.refresh_sessions(&refreshes, patient())
+    };
+    // As many as for each statement that there is.
+    for count in [0, 1, 4, 5, 16, 17, 64] {
+        fixture.execute("DELETE FROM session");
+        for place in 0..count {
+            let seen_at_ms = if place % 3 == 2 { 1_501 } else { 1_000 };
+            let new = NewSession {
+                created_at_ms: seen_at_ms,
+                ends_at_ms: 9_000,
+                ..session(u64::from(place), !place, 1 + u64::from(place) % 2, 3_000)
+            };
+            insert(&*store, &new);
+        }
+        let expected = (0..count).filter(|place| place % 3 != 2).count();
+        assert_eq!(noted(count).unwrap(), u32::try_from(expected).unwrap(), "of {count}");
+        for place in 0..count {
+            let seen = row(&*store, !place, 0);
+            let times = (seen.last_seen_at_ms, seen.expires_at_ms, seen.ends_at_ms);
+            let place = u64::from(place);
+            let was_seen_by_another = place % 3 == 2;
+            let expected = match was_seen_by_another {
+                true => (1_501, 3_000, 9_000),
+                false => (2_000 + place, 4_000 + place, 9_000),
+            };
+            assert_eq!(times, expected, "{place} of {count}");
+        }
+    }
+    check_refused(noted(65), "ÿ");
+}
+
+fn a_note_may_come_late(fixture: &dyn Fixture) {
+    let store = store_with_users(fixture);
+    insert(&*store, &NewSession { ends_at_ms: 9_000, ..session(10, 1, 1, 3_000) });
+    check_live(&*store, 1, 3_500, false);
+    // Seen at 2,900, and written a while later.
+    assert!(refresh(&*store, 1, 2_400, 2_900, 4_900));
+    check_live(&*store, 1, 3_500, true);
+    // Two servers that could not write for long: the later sight holds, whoever comes first.
+    assert!(refresh(&*store, 1, 3_500, 4_000, 6_000));
+    assert!(!refresh(&*store, 1, 3_300, 3_800, 5_800));
+    assert_eq!(row(&*store, 1, 0).expires_at_ms, 6_000);
+}
+
+fn what_was_ended_is_never_refreshed(fixture: &dyn Fixture) {
     let store = store_with_users(fixture);
     insert(&*store, &session(10, 1, 1, 3_000));
-    assert!(!refresh(&*store, 1, 1_000, 3_000, 9_000), "it had expired");
-    assert!(!refresh(&*store, 2, 1_000, 2_000, 9_000), "there is none");
+    insert(&*store, &session(11, 3, 1, 3_000));
+    let check = |digest, why: &str| {
+        assert!(!refresh(&*store, digest, 1_500, 2_000, 9_000), "{why}");
+    };
+    check(2, "there is none");
+    store.delete_session(&[3; 32], patient()).unwrap();
+    check(3, "it was deleted");
     fixture.execute("UPDATE user SET disabled_at_ms = 5 WHERE id = 1");
-    assert!(!refresh(&*store, 1, 1_000, 2_000, 9_000), "its user is disabled");
+    check(1, "its user is disabled");
     fixture.execute("UPDATE user SET disabled_at_ms = NULL WHERE id = 1");
     store.raise_session_epoch(1, patient()).unwrap();
-    assert!(!refresh(&*store, 1, 1_000, 2_000, 9_000), "its epoch is over");
-    check_live(&*store, 1, 0, false);
+    check(1, "its epoch is over");
+    for digest in 1..=3 {
+        check_live(&*store, digest, 0, false);
+    }
+}
+
+fn of_a_note_and_an_end_at_once_the_end_holds(fixture: &dyn Fixture) {
+    let store = store_with_users(fixture);
+    let digests = [1, 2, 3].map(|digest| [digest; 32]);
+    for round in 1..=10 {
+        fixture.execute("DELETE FROM session");
+        insert(&*store, &session(round * 10 + 1, 1, 2, 3_000));
+        insert(&*store, &session(round * 10 + 2, 2, 2, 3_000));
+        let epoch = u32::try_from(round).unwrap() - 1;
+        insert(&*store, &NewSession { epoch, ..session(round * 10 + 3, 3, 1, 3_000) });
+        race(|racer| match racer {
+            0 => assert!(store.delete_session(&[1; 32], patient()).unwrap()),
+            1 => {
+                let ended = store.delete_session_by_id(2, round * 10 + 2, patient()).unwrap();
+                assert_eq!(ended, Some([2; 32]));
+            }
+            2 => assert_eq!(store.raise_session_epoch(1, patient()).unwrap(), Some(epoch + 1)),
+            _ => {
+                let refreshes = digests.each_ref().map(|token_digest| Refresh {
+                    token_digest,
+                    seen_at_ms: 2_000,
+                    unless_seen_after_ms: 1_500,
+                    expires_at_ms: 9_000,
+                });
+                store.refresh_sessions(&refreshes, patient()).unwrap();
+            }
+        });
+        for digest in 1..=3 {
+            check_live(&*store, digest, 0, false);
+        }
+    }
 }
 
 fn a_row_of_an_older_server_keeps_its_end(fixture: &dyn Fixture) {
@@ -85,7 +186,7 @@ fn a_row_of_an_older_server_keeps_its_end(fixture: &dyn Fixture) {
     fixture.execute("UPDATE session SET last_seen_at_ms = NULL, ends_at_ms = NULL");
     let old = row(&*store, 1, 8_999);
     assert_eq!((old.last_seen_at_ms, old.expires_at_ms, old.ends_at_ms), (1_000, 9_000, 9_000));
-    assert!(refresh(&*store, 1, 1_000, 2_000, 4_000));
+    assert!(refresh(&*store, 1, 1_500, 2_000, 4_000));
     let seen = row(&*store, 1, 0);
     assert_eq!((seen.last_seen_at_ms, seen.expires_at_ms, seen.ends_at_ms), (2_000, 4_000, 9_000));
 }

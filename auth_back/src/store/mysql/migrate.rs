@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mysql::Conn;
 use mysql::prelude::Queryable as _;
+use service::rare;
 
 use super::fault::{fault, is_column_there_already};
 use crate::store::migrations::{self, Applied, Migration, now_ms};
@@ -85,7 +86,9 @@ fn warn_if_not_durable(conn: &mut Conn) -> Result<(), StoreError> {
         .query_first("SELECT @@innodb_flush_log_at_trx_commit")
         .map_err(|error| failed(&error))?;
     if flush != Some(1) {
-        tracing::warn!(
+        rare!(
+            "once, at the start",
+            WARN,
             innodb_flush_log_at_trx_commit = flush,
             "the database may lose acknowledged registrations in a crash; set it to 1"
         );

@@ -1,6 +1,6 @@
 //! Every statement, by name.
 
-use crate::store::limits::SESSIONS_TOGETHER_MAX;
+use crate::store::limits::{NOTES_TOGETHER_MAX, SESSIONS_TOGETHER_MAX};
 
 /// The statements of a [`MySqlStore`](super::MySqlStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,9 @@ pub(super) enum Query {
     Sessions4,
     Sessions16,
     Sessions64,
-    RefreshSession,
+    RefreshSessions4,
+    RefreshSessions16,
+    RefreshSessions64,
     SessionsOfUser,
     SessionAtPlace,
     SurplusSessions,
@@ -56,6 +58,31 @@ macro_rules! sixteen {
     };
 }
 
+macro_rules! sixty_four {
+    () => {
+        concat!(sixteen!(), ",", sixteen!(), ",", sixteen!(), ",", sixteen!())
+    };
+}
+
+/// Four branches of a CASE.
+macro_rules! four_cases {
+    () => {
+        " WHEN ? THEN ? WHEN ? THEN ? WHEN ? THEN ? WHEN ? THEN ?"
+    };
+}
+
+macro_rules! sixteen_cases {
+    () => {
+        concat!(four_cases!(), four_cases!(), four_cases!(), four_cases!())
+    };
+}
+
+macro_rules! sixty_four_cases {
+    () => {
+        concat!(sixteen_cases!(), sixteen_cases!(), sixteen_cases!(), sixteen_cases!())
+    };
+}
+
 /// As [`Query::Session`], for as many digests as there are marks.
 macro_rules! sessions_in {
     ($marks:expr) => {
@@ -71,6 +98,26 @@ macro_rules! sessions_in {
     };
 }
 
+/// Notes as many sessions as there are marks, each with values of its own. In the update of one table, unlike that of
+/// a join, assignments are done in their order: `ends_at_ms` first, since MySQL takes what an earlier one has set.
+macro_rules! refresh_sessions {
+    ($cases:expr, $marks:expr) => {
+        concat!(
+            "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
+                                last_seen_at_ms = CASE token_digest",
+            $cases,
+            " END, expires_at_ms = CASE token_digest",
+            $cases,
+            " END WHERE token_digest IN (",
+            $marks,
+            ") AND COALESCE(last_seen_at_ms, created_at_ms) <= CASE token_digest",
+            $cases,
+            " END AND epoch = (SELECT session_epoch FROM user \
+                               WHERE user.id = session.user_id AND disabled_at_ms IS NULL)"
+        )
+    };
+}
+
 impl Query {
     /// The statement that looks for so many sessions or a few more, and for how many it does.
     pub(super) fn sessions(count: usize) -> (Self, usize) {
@@ -78,6 +125,15 @@ impl Query {
             0..=4 => (Self::Sessions4, 4),
             5..=16 => (Self::Sessions16, 16),
             _ => (Self::Sessions64, SESSIONS_TOGETHER_MAX),
+        }
+    }
+
+    /// The same for the statement that notes so many sessions.
+    pub(super) fn refresh_sessions(count: usize) -> (Self, usize) {
+        match count {
+            0..=4 => (Self::RefreshSessions4, 4),
+            5..=16 => (Self::RefreshSessions16, 16),
+            _ => (Self::RefreshSessions64, NOTES_TOGETHER_MAX),
         }
     }
 
@@ -162,18 +218,10 @@ impl Query {
             }
             Self::Sessions4 => sessions_in!(four!()),
             Self::Sessions16 => sessions_in!(sixteen!()),
-            Self::Sessions64 => {
-                sessions_in!(concat!(sixteen!(), ",", sixteen!(), ",", sixteen!(), ",", sixteen!()))
-            }
-            // ends_at_ms first: MySQL takes what an earlier assignment has set.
-            Self::RefreshSession => {
-                "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
-                                    last_seen_at_ms = ?, expires_at_ms = ? \
-                 WHERE token_digest = ? AND COALESCE(last_seen_at_ms, created_at_ms) = ? \
-                   AND expires_at_ms > ? \
-                   AND epoch = (SELECT session_epoch FROM user \
-                                WHERE user.id = session.user_id AND disabled_at_ms IS NULL)"
-            }
+            Self::Sessions64 => sessions_in!(sixty_four!()),
+            Self::RefreshSessions4 => refresh_sessions!(four_cases!(), four!()),
+            Self::RefreshSessions16 => refresh_sessions!(sixteen_cases!(), sixteen!()),
+            Self::RefreshSessions64 => refresh_sessions!(sixty_four_cases!(), sixty_four!()),
             Self::SessionsOfUser => {
                 "SELECT session.id, token_digest, session.created_at_ms, \
                         COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
@@ -217,3 +265,4 @@ impl Query {
 }
 
 const _: () = assert!(SESSIONS_TOGETHER_MAX == 64, "the longest statement has 64 marks");
+const _: () = assert!(NOTES_TOGETHER_MAX == 64, "the longest statement has 64 marks");

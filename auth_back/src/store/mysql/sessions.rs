@@ -5,11 +5,12 @@ use std::iter;
 use std::time::Instant;
 
 use mysql::Value;
+use service::sparing;
 
 use super::MySqlStore;
 use super::query::Query;
 use crate::store::limits::PURGE_BATCH_MAX;
-use crate::store::rows::{check_together, sql_integer};
+use crate::store::rows::{check_notes, check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
@@ -94,21 +95,30 @@ impl Sessions for MySqlStore {
         Ok(token_digests.iter().map(|digest| found.get(&digest[..]).cloned()).collect())
     }
 
-    fn refresh_session(
+    fn refresh_sessions(
         &self,
-        refresh: &Refresh<'_>,
+        refreshes: &[Refresh<'_>],
         deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        let seen_before = sql_integer(refresh.last_seen_at_ms, "the time")?;
-        let now_ms = sql_integer(refresh.now_ms, "the time")?;
-        let expires_at_ms = sql_integer(refresh.expires_at_ms, "the time")?;
-        let found = self.run(deadline, |connection| {
-            connection.execute(
-                Query::RefreshSession,
-                (now_ms, expires_at_ms, &refresh.token_digest[..], seen_before, now_ms),
-            )
-        })?;
-        Ok(found == 1)
+    ) -> Result<u32, StoreError> {
+        check_notes(refreshes.len())?;
+        let Some(last) = refreshes.last() else { return Ok(0) };
+        // The last once more fills the rest. A row is changed once, however often it is named.
+        let (query, marks) = Query::refresh_sessions(refreshes.len());
+        let notes = || refreshes.iter().chain(iter::repeat(last)).take(marks);
+        let digest = |note: &Refresh<'_>| Value::from(&note.token_digest[..]);
+        let mut params: Vec<Value> = Vec::with_capacity(7 * marks);
+        let cases = |params: &mut Vec<Value>, time: fn(&Refresh<'_>) -> u64| {
+            for note in notes() {
+                params.extend([digest(note), sql_integer(time(note), "the time")?.into()]);
+            }
+            Ok::<_, StoreError>(())
+        };
+        cases(&mut params, |note| note.seen_at_ms)?;
+        cases(&mut params, |note| note.expires_at_ms)?;
+        params.extend(notes().map(digest));
+        cases(&mut params, |note| note.unless_seen_after_ms)?;
+        let found = self.run(deadline, |connection| connection.execute(query, params.clone()))?;
+        Ok(u32::try_from(found).unwrap_or(u32::MAX))
     }
 
     fn sessions_of_user(
@@ -167,7 +177,7 @@ impl Sessions for MySqlStore {
         });
         match trimmed {
             Err(error) if gone.is_empty() => return Err(error),
-            Err(error) => tracing::warn!(%error, "a user is left with too many sessions"),
+            Err(error) => sparing!(WARN, %error, "a user is left with too many sessions"),
             Ok(()) => {}
         }
         gone.into_iter().map(digest).collect()

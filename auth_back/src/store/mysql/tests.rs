@@ -114,6 +114,18 @@ fn lookups_use_their_index() {
         fixture.open().insert_session(&session(digest, 9), patient()).unwrap();
     }
     check(&mut conn, Query::Session, vec![vec![1; 32].into(), 5.into()], ("const", "PRIMARY"));
+    fixture.execute(
+        "INSERT INTO session (token_digest, id, user_id, created_at_ms, expires_at_ms) \
+         SELECT UNHEX(SHA2(seq, 256)), 1000 + seq, 1, 0, 9 FROM seq_1_to_2000",
+    );
+    let digests = |count: u8| (0..count).map(|digest| Value::from(vec![digest; 32]));
+    for count in [4, 16, 64] {
+        let (query, marks) = Query::refresh_sessions(count.into());
+        assert_eq!(marks, usize::from(count));
+        let cases = || digests(count).flat_map(|digest| [digest, 5.into()]);
+        let params = cases().chain(cases()).chain(digests(count)).chain(cases());
+        check(&mut conn, query, params.collect(), ("range", "PRIMARY"));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Statement, TransactionBehavio
 use super::connection::fault;
 use super::{SqliteStore, unsigned};
 use crate::store::limits::{COMMIT_TOGETHER_MAX, PURGE_BATCH_MAX};
-use crate::store::rows::{check_together, sql_integer};
+use crate::store::rows::{check_notes, check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, Kept, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
@@ -99,26 +99,23 @@ impl Sessions for SqliteStore {
         })
     }
 
-    fn refresh_session(
+    fn refresh_sessions(
         &self,
-        refresh: &Refresh<'_>,
+        refreshes: &[Refresh<'_>],
         deadline: Instant,
-    ) -> Result<bool, StoreError> {
-        let seen_before = sql_integer(refresh.last_seen_at_ms, "the time")?;
-        let now_ms = sql_integer(refresh.now_ms, "the time")?;
-        let expires_at_ms = sql_integer(refresh.expires_at_ms, "the time")?;
+    ) -> Result<u32, StoreError> {
+        let notes = refreshes.iter().map(Note::of).collect::<Result<Vec<_>, _>>()?;
+        check_notes(notes.len())?;
         self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
-                                        last_seen_at_ms = ?, expires_at_ms = ? \
-                     WHERE token_digest = ? AND COALESCE(last_seen_at_ms, created_at_ms) = ? \
-                       AND expires_at_ms > ? \
-                       AND epoch = (SELECT session_epoch FROM user \
-                                    WHERE user.id = session.user_id AND disabled_at_ms IS NULL)",
-                )?
-                .execute(params![now_ms, expires_at_ms, refresh.token_digest, seen_before, now_ms])
-                .map(|changed| changed == 1)
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut noted = 0;
+            for note in &notes {
+                noted += note.write(&transaction)?;
+            }
+            transaction.commit()?;
+            // At most as many as there are notes.
+            Ok(u32::try_from(noted).unwrap_or(u32::MAX))
         })
     }
 
@@ -289,6 +286,43 @@ impl Sessions for SqliteStore {
                 .execute([])
                 .map(drop)
         })
+    }
+}
+
+/// That a session was seen, in numbers that SQLite has.
+struct Note<'a> {
+    token_digest: &'a [u8; 32],
+    seen_at_ms: i64,
+    unless_seen_after_ms: i64,
+    expires_at_ms: i64,
+}
+
+impl<'a> Note<'a> {
+    fn of(refresh: &Refresh<'a>) -> Result<Self, StoreError> {
+        Ok(Self {
+            token_digest: refresh.token_digest,
+            seen_at_ms: sql_integer(refresh.seen_at_ms, "the time")?,
+            unless_seen_after_ms: sql_integer(refresh.unless_seen_after_ms, "the time")?,
+            expires_at_ms: sql_integer(refresh.expires_at_ms, "the time")?,
+        })
+    }
+
+    /// Returns how many rows it changed.
+    fn write(&self, connection: &Connection) -> rusqlite::Result<usize> {
+        connection
+            .prepare_cached(
+                "UPDATE session SET ends_at_ms = COALESCE(ends_at_ms, expires_at_ms), \
+                                    last_seen_at_ms = ?, expires_at_ms = ? \
+                 WHERE token_digest = ? AND COALESCE(last_seen_at_ms, created_at_ms) <= ? \
+                   AND epoch = (SELECT session_epoch FROM user \
+                                WHERE user.id = session.user_id AND disabled_at_ms IS NULL)",
+            )?
+            .execute(params![
+                self.seen_at_ms,
+                self.expires_at_ms,
+                self.token_digest,
+                self.unless_seen_after_ms
+            ])
     }
 }
 

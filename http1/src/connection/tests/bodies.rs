@@ -68,8 +68,39 @@ fn a_body_longer_than_accepted_is_413() {
     // In chunks it shows too late to tell how long it is.
     let in_chunks = then_page(chunked("/echo", &format!("41\r\n{long}\r\n0\r\n\r\n")));
     check(&in_chunks, &[413], &[], true);
-    let unwanted = b"GET /page HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx".to_vec();
-    check(&then_page(unwanted), &[413, 200], &["Page "], false);
+}
+
+#[test]
+fn a_request_that_takes_no_content_comes_without() {
+    for method in ["GET", "HEAD"] {
+        let ask = |lines: &str, body: &str| {
+            let input = format!("{method} /page HTTP/1.1\r\nHost: a\r\n{lines}\r\n{body}");
+            then_page(input.into_bytes())
+        };
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        for (lines, body) in [
+            ("Content-Length: 0\r\n", ""),
+            (chunked, "0\r\n\r\n"),
+            (chunked, "0;a=b\r\nA: b\r\n\r\n"),
+        ] {
+            check(&ask(lines, body), &[200, 200], &["Page ", "Page "], false);
+        }
+        check(&ask("Content-Length: 1\r\n", "x"), &[400, 200], &["Page "], false);
+        let longest = "x".repeat(DISCARD_BYTES_MAX);
+        check(
+            &ask(&format!("Content-Length: {DISCARD_BYTES_MAX}\r\n"), &longest),
+            &[400, 200],
+            &["Page "],
+            false,
+        );
+        check(&ask("Content-Length: 99999999\r\n", ""), &[400], &[], true);
+        // In chunks it shows too late to go on.
+        check(&ask(chunked, "1\r\nx\r\n0\r\n\r\n"), &[400], &[], true);
+        let mut wire = connect();
+        wire.feed(&ask(chunked, "1\r\nx\r\n0\r\n\r\n"));
+        wire.feed(&ask("Content-Length: 1\r\n", "x"));
+        assert_eq!(faults(&mut wire), [Fault::UnwantedContent]);
+    }
 }
 
 #[test]

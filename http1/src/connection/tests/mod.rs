@@ -5,14 +5,15 @@ mod life;
 mod properties;
 mod refusals;
 
+use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use reactor::testing::Harness;
 
 use super::Connection;
 use crate::{
-    Accepted, Answered, DateCache, Exchange, Fault, Handler, Head, Method, PreparedResponse,
-    Problem, Progress, Reply, Response, Shared, Status,
+    Accepted, Answered, Answerer, DateCache, Exchange, Fault, Handler, Head, HeadError, Method,
+    PreparedResponse, Problem, Progress, Reason, Reply, Response, Shared, Status,
 };
 
 /// Content that `POST /echo` accepts.
@@ -24,7 +25,7 @@ const NOT_FOUND: Problem =
     Problem::new(Status::NotFound, "not_found", "Not found", "No such path.");
 const NOT_ALLOWED: Problem =
     Problem::new(Status::MethodNotAllowed, "method_not_allowed", "Method not allowed", "GET only.")
-        .with_allow("GET, HEAD");
+        .with_field(&("Allow", "GET, HEAD"));
 
 /// A small application: a page, an echo, and something that takes a while.
 struct Site {
@@ -34,11 +35,16 @@ struct Site {
     faults: Vec<Fault>,
     /// The status codes of the answers, as they were counted.
     answered: Vec<u16>,
+    /// Those that the protocol gave by itself.
+    refused: Vec<u16>,
+    peer_is_gateway: bool,
 }
 
 #[derive(Debug)]
 enum Route {
     Page,
+    /// Has no effect; its query is the status.
+    Look(Status),
     Echo,
     Later,
 }
@@ -46,12 +52,21 @@ enum Route {
 impl Handler for Site {
     type Call = Route;
     type Completion = String;
+    const METHODS: &'static str = "GET, HEAD, POST, OPTIONS";
+
+    fn is_gateway(&self, _: IpAddr) -> bool {
+        self.peer_is_gateway
+    }
 
     fn on_head(&mut self, head: &Head<'_>, _: &Exchange) -> Result<Accepted<Route>, Problem> {
         match (head.path(), head.method()) {
             ("/page", Method::Get | Method::Head) => Ok(Accepted::without_body(Route::Page)),
             ("/page", _) => Err(NOT_ALLOWED),
             ("/echo", _) => Ok(Accepted::with_body(Route::Echo, ECHO_BYTES_MAX)),
+            ("/look", _) => {
+                let status = if head.query().is_some() { Status::NotFound } else { Status::Ok };
+                Ok(Accepted::with_body(Route::Look(status), ECHO_BYTES_MAX).without_effect())
+            }
             ("/later", _) => Ok(Accepted::with_body(Route::Later, ECHO_BYTES_MAX)),
             _ => Err(NOT_FOUND),
         }
@@ -64,9 +79,14 @@ impl Handler for Site {
         exchange: &Exchange,
         reply: Reply<'_>,
     ) -> Progress {
-        self.requests.push(format!("{route:?} {}", String::from_utf8_lossy(body)));
+        let name = match route {
+            Route::Look(_) => "Look".to_owned(),
+            _ => format!("{route:?}"),
+        };
+        self.requests.push(format!("{name} {}", String::from_utf8_lossy(body)));
         match route {
             Route::Page => reply.send_prepared(&self.page).into(),
+            Route::Look(status) => reply.send(&Response::new(status), b"").into(),
             Route::Echo => reply.send(&Response::new(Status::Ok), body).into(),
             Route::Later => reply.later(exchange.now + LATER_TIME_MAX),
         }
@@ -76,8 +96,11 @@ impl Handler for Site {
         reply.send(&Response::new(Status::Ok), content.as_bytes())
     }
 
-    fn on_answered(&mut self, status: Status, _: &Exchange) {
+    fn on_answered(&mut self, status: Status, by: Answerer, _: &Exchange) {
         self.answered.push(status.code());
+        if by == Answerer::Protocol {
+            self.refused.push(status.code());
+        }
     }
 
     fn on_fault(&mut self, fault: Fault, _: &Exchange) {
@@ -88,21 +111,38 @@ impl Handler for Site {
 type Wire = Harness<Connection<Site>>;
 
 fn connect() -> Wire {
+    connect_to(|shared| shared)
+}
+
+/// A connection to a site with settings of its own.
+fn connect_to(set: impl FnOnce(Shared<Site>) -> Shared<Site>) -> Wire {
     let site = Site {
         page: PreparedResponse::new(&Response::new(Status::Ok), b"page"),
         requests: Vec::new(),
         faults: Vec::new(),
         answered: Vec::new(),
+        refused: Vec::new(),
+        peer_is_gateway: false,
     };
     // The example of RFC 9110 section 5.6.7.
     let dates = DateCache::new(|| UNIX_EPOCH + Duration::from_secs(784_111_777));
-    Harness::new(Shared::with_dates(site, dates))
+    Harness::new(set(Shared::with_dates(site, dates)))
 }
 
-/// What was sent, without `Date`, which is the same everywhere.
+/// What was sent, without the lines that are the same in each answer.
 fn sent(wire: &mut Wire) -> String {
     let text = String::from_utf8(wire.take_output()).expect("the site sends text");
-    text.replace("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")
+    let answers = text.matches("HTTP/1.1 ").count() - text.matches("HTTP/1.1 100 ").count();
+    [
+        "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+        "X-Content-Type-Options: nosniff\r\n",
+        "Cross-Origin-Resource-Policy: same-origin\r\n",
+    ]
+    .iter()
+    .fold(text, |text, line| {
+        assert_eq!(text.matches(line).count(), answers, "{text}");
+        text.replace(line, "")
+    })
 }
 
 /// The status lines' codes of what was sent, in order.

@@ -120,11 +120,22 @@ fn a_cookie_is_no_permission_for_other_sites() {
         check(&request(HERE), true);
         check(&request("Sec-Fetch-Site: none\r\n"), true);
         check(&request("Origin: https://gatehouse\r\n"), true);
+        check(&request("Origin: http://gatehouse\r\n"), false);
+        check(&request("X-Forwarded-Proto: http\r\nOrigin: http://gatehouse\r\n"), false);
         check(&request(""), false);
         check(&request("Sec-Fetch-Site: same-site\r\n"), false);
         check(&request("Sec-Fetch-Site: cross-site\r\nOrigin: https://gatehouse\r\n"), false);
         check(&request("Origin: https://other.example\r\n"), false);
         check(&request("Origin: null\r\n"), false);
+    }
+    // A trusted proxy says that users come by plain HTTP.
+    let mut bench = Bench::behind_a_proxy();
+    bench.send(&cookie_login("X-Forwarded-Proto: http\r\nOrigin: http://gatehouse\r\n"));
+    assert!(bench.answers().is_empty());
+    // The target says whom the request is for, and not `Host`.
+    for (origin, passes) in [("https://shop.example", true), ("https://gatehouse", false)] {
+        let fields = format!("{COOKIE}Origin: {origin}\r\n");
+        check(&request("POST", "http://shop.example/open_api/v1/logout", &fields), passes);
     }
     // No browser sends `Authorization` for another site.
     check(&change_password("Authorization: Bearer t1\r\n"), true);
@@ -151,6 +162,37 @@ fn a_logout_clears_the_cookie_that_carried_the_token() {
         let outcome = Outcome::LoggedOut { token: token("t1"), all: false, delivery };
         check_cookies(&bench.finish(job, outcome), "{}", expected);
     }
+}
+
+#[test]
+fn a_logout_whose_cookie_cannot_hold_a_token_ends_it() {
+    let long = format!("Cookie: __Host-session={}\r\n", "x".repeat(97));
+    for (fields, code, ends) in [
+        ("Cookie: __Host-session=\r\n", "token_malformed", true),
+        ("Cookie: __Host-session=\"t1\"\r\n", "token_malformed", true),
+        (&*long, "token_malformed", true),
+        ("Cookie: __Host-session=t1; __Host-session=t2\r\n", "token_malformed", true),
+        ("Authorization: Basic YWRhOnB3\r\nCookie: __Host-session=\r\n", "token_malformed", true),
+        // Of two, the cookie may be the live one.
+        ("Authorization: Bearer t2\r\nCookie: __Host-session=t1\r\n", "token_malformed", false),
+        ("Authorization: Bearer a b\r\n", "token_malformed", false),
+        ("", "token_missing", false),
+        ("Cookie: theme=dark\r\n", "token_missing", false),
+    ] {
+        for request in [
+            request("POST", "/open_api/v1/logout", &format!("{HERE}{fields}")),
+            post_json("logout", &format!("{HERE}{fields}"), r#"{"all":true}"#),
+        ] {
+            let answer = Bench::new().ask(&request);
+            answer.check(401, code);
+            assert_eq!(answer.field("Set-Cookie"), ends.then_some(CLEARED), "{fields}: {answer:?}");
+            assert!(answer.field("WWW-Authenticate").is_some(), "{answer:?}");
+        }
+    }
+    // Another site has no say in it.
+    let answer = Bench::new().ask(&request("POST", "/open_api/v1/logout", COOKIE));
+    answer.check(403, "cross_site");
+    assert_eq!(answer.field("Set-Cookie"), None);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::catalog::Rendered;
 use crate::limits::SETTLE_TIME_MAX;
-use crate::work::{Refusal, Work};
+use crate::work::{Basis, Refusal, Work};
 use http1::{PreparedResponse, Response, Status};
 
 /// Shorter than the time for which a connection may idle.
@@ -41,7 +41,8 @@ impl Bench {
 
 fn not_live() -> Outcome {
     let code = "session_not_live".to_owned();
-    Outcome::Refused(Refusal { status: 401, code, detail: String::new(), retry_after_ms: 0 })
+    let (detail, basis) = (String::new(), Basis::Token);
+    Outcome::Refused(Refusal { status: 401, code, detail, retry_after_ms: 0, basis })
 }
 
 #[track_caller]
@@ -68,6 +69,44 @@ fn pipelined_requests_are_answered_together_from_a_lease() {
     let answers = bench.answers();
     assert_eq!(answers.len(), 3);
     answers.iter().for_each(|answer| answer.check_ok(LIST));
+}
+
+#[test]
+fn a_list_that_a_client_has_is_not_sent_again() {
+    let mut bench = Bench::new();
+    bench.send(&get("products", "t1"));
+    let job = bench.light_job();
+    let list = crate::api::render_products(framing::v2::ProductList::new(&[]));
+    let list = Rendered::new(list, bench.client.now(), HOUR);
+    let session = bench.session("t1", HOUR);
+    let first = bench.finish(job, Outcome::Products { session, list: Some(list) });
+    first.check_ok(LIST);
+    let tag = first.field("ETag").expect("a tag").to_owned();
+    // Strong, and the same on each server: the digest of what is sent.
+    assert_eq!(tag, "\"86d8b086af0fc30d06856e218fcfdb6b\"");
+    let ask = |bench: &mut Bench, method: &str, lines: &str| {
+        let fields = format!("Authorization: Bearer t1\r\n{lines}");
+        bench.ask(&request(method, "/open_api/v1/products", &fields))
+    };
+    for (lines, status) in [
+        (format!("If-None-Match: {tag}\r\n"), 304),
+        (format!("If-None-Match: \"x\", W/{tag}\r\n"), 304),
+        ("If-None-Match: *\r\n".to_owned(), 304),
+        ("If-None-Match: \"x\"\r\n".to_owned(), 200),
+        (format!("If-Match: {tag}\r\n"), 200),
+        (format!("If-Match: W/{tag}\r\n"), 412),
+        (format!("If-Match: \"x\"\r\nIf-None-Match: {tag}\r\n"), 412),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = ask(&mut bench, method, &lines);
+            assert_eq!(answer.status, status, "{method} {lines}: {answer:?}");
+            let expected = (status != 412).then_some(&*tag);
+            assert_eq!(answer.field("ETag"), expected, "{answer:?}");
+            assert_eq!(answer.field("Cache-Control"), Some("no-store"), "{answer:?}");
+        }
+    }
+    let leased = bench.client.shared().handler.metrics.leased.get();
+    assert_eq!(leased, 14, "all of them were answered from the lease");
 }
 
 /// A test of its own allocations alone: others that run beside it are not counted.

@@ -1,6 +1,7 @@
 //! The API over HTTP, with byte arrays for the client, and the test for the workers.
 
 mod cookies;
+mod http;
 mod lanes;
 mod leases;
 mod outcomes;
@@ -177,7 +178,16 @@ impl Answer {
             let head = String::from_utf8(sent[..end + 2].to_vec()).expect("a head of ASCII");
             let status = head["HTTP/1.1 ".len()..][..3].parse().expect("a status");
             let mut answer = Self { status, head, body: String::new() };
-            let length = answer.field("Content-Length").expect("a length").parse().expect("digits");
+            let length = match status {
+                204 | 304 => 0,
+                _ => answer.field("Content-Length").expect("a length").parse().expect("digits"),
+            };
+            for (name, value) in [
+                ("X-Content-Type-Options", "nosniff"),
+                ("Cross-Origin-Resource-Policy", "same-origin"),
+            ] {
+                assert_eq!(answer.field(name), Some(value), "{answer:?}");
+            }
             let rest = &sent[end + 4..];
             let body = if rest.is_empty() { rest } else { &rest[..length] };
             answer.body = String::from_utf8(body.to_vec()).expect("a body of UTF-8");

@@ -2,13 +2,18 @@
 
 use super::*;
 use crate::token::Device;
-use crate::work::{Refusal, Unanswered};
+use crate::work::{Refusal, Unanswered, Work};
 
 const BEARER: &str = "Authorization: Bearer t1\r\n";
 
 /// What `request` is answered with when its work comes to `outcome`.
 #[track_caller]
 fn answer(request: &str, outcome: Outcome) -> Answer {
+    answer_with(request, |_| outcome)
+}
+
+#[track_caller]
+fn answer_with(request: &str, outcome: impl FnOnce(&Work) -> Outcome) -> Answer {
     let mut bench = Bench::new();
     bench.send(request);
     let job = crossbeam_channel::select! {
@@ -16,6 +21,7 @@ fn answer(request: &str, outcome: Outcome) -> Answer {
         recv(bench.heavy) -> job => job.expect("a job"),
         default(PATIENCE) => panic!("no job for {request}"),
     };
+    let outcome = outcome(&job.work);
     bench.finish(job, outcome)
 }
 
@@ -93,17 +99,24 @@ fn a_list_of_products() {
     answer(&get("products", "t1"), outcome).check_ok(expected);
 }
 
+fn refused(status: u16, code: &str, detail: &str, work: &Work) -> Outcome {
+    let (code, detail, basis) = (code.to_owned(), detail.to_owned(), work.basis());
+    Outcome::Refused(Refusal { status, code, detail, retry_after_ms: 2500, basis })
+}
+
 /// `expected` is the status and the code that a client sees.
 #[track_caller]
 fn check_refusal(request: &str, status: u16, code: &str, expected: (u16, &str)) {
     let detail = "from auth_back".to_owned();
-    let refusal =
-        Refusal { status, code: code.to_owned(), detail: detail.clone(), retry_after_ms: 2500 };
-    let answer = answer(request, Outcome::Refused(refusal));
+    let answer = answer_with(request, |work| refused(status, code, &detail, work));
     answer.check(expected.0, expected.1);
     assert_eq!(answer.body.contains(&detail), status == 400, "{answer:?}");
-    let challenge = (expected.0 == 401).then_some("Bearer");
+    let challenge = (expected.0 == 401).then_some(match expected.1 {
+        "session_not_live" => "Bearer realm=\"gatehouse\", error=\"invalid_token\"",
+        _ => "Bearer realm=\"gatehouse\"",
+    });
     assert_eq!(answer.field("WWW-Authenticate"), challenge, "{answer:?}");
+    assert_eq!(answer.field("Set-Cookie"), None, "{answer:?}");
     let retry_after = match expected.0 {
         429 => Some("3"),
         503 => Some("1"),
@@ -142,10 +155,43 @@ fn refusals_of_auth_back() {
 fn refusals_of_a_newer_auth_back() {
     check_refusal(&registration(), 400, "username_too_old", (400, "request_refused"));
     check_refusal(&get("session", "t1"), 401, "session_moved", (401, "session_not_live"));
+    check_refusal(&logout("t1"), 401, "session_moved", (401, "session_not_live"));
+    check_refusal(&login(), 401, "account_moved", (401, "credentials_wrong"));
     check_refusal(&login(), 503, "maintenance", (503, "unavailable"));
     check_refusal(&login(), 403, "account_sleeps", (403, "forbidden"));
     check_refusal(&login(), 429, "too_fast", (429, "too_many_attempts"));
     check_refusal(&login(), 599, "", (500, "internal"));
+}
+
+#[test]
+fn whatever_401_a_logout_by_cookie_gets_its_cookie_ends() {
+    let in_cookie = "Cookie: __Host-session=t1\r\nSec-Fetch-Site: same-origin\r\n";
+    let both = format!("{BEARER}{in_cookie}");
+    for (fields, status, is_ended) in [
+        (in_cookie, 401, true),
+        (&both, 401, true),
+        (BEARER, 401, false),
+        (in_cookie, 403, false),
+        (in_cookie, 503, false),
+    ] {
+        for code in ["session_not_live", "token_malformed", "something_new"] {
+            for request in [
+                request("POST", "/open_api/v1/logout", fields),
+                post_json("logout", fields, r#"{"all":true}"#),
+            ] {
+                let answer = answer_with(&request, |work| refused(status, code, "", work));
+                assert_eq!(answer.status, status, "{answer:?}");
+                let expected = is_ended.then_some(
+                    "__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0",
+                );
+                assert_eq!(answer.field("Set-Cookie"), expected, "{fields} {code}: {answer:?}");
+            }
+        }
+    }
+    // Another request leaves the cookie alone: a page may want to say that the session is over.
+    let session = request("GET", "/open_api/v1/session", in_cookie);
+    let answer = answer_with(&session, |work| refused(401, "session_not_live", "", work));
+    assert_eq!(answer.field("Set-Cookie"), None, "{answer:?}");
 }
 
 #[test]

@@ -75,13 +75,19 @@ fn a_session_needs_a_token() {
             ("", "token_missing"),
             ("Authorization: Basic YWRhOnB3\r\n", "token_missing"),
             ("Authorization: Bearer\r\n", "token_missing"),
+            ("Authorization: Digest a=b\r\n", "token_missing"),
             ("Authorization: Bearer a b\r\n", "token_malformed"),
             ("Authorization: Bearer caf\u{e9}\r\n", "token_malformed"),
             (&*long, "token_malformed"),
             (&*twice, "token_malformed"),
         ] {
             let answer = check(&request(method, &path, fields), 401, code);
-            assert_eq!(answer.field("WWW-Authenticate"), Some("Bearer"), "{answer:?}");
+            // Only a token that came is one that can be invalid.
+            let expected = match code {
+                "token_missing" => "Bearer realm=\"gatehouse\"",
+                _ => "Bearer realm=\"gatehouse\", error=\"invalid_token\"",
+            };
+            assert_eq!(answer.field("WWW-Authenticate"), Some(expected), "{answer:?}");
         }
     }
 }
@@ -115,11 +121,36 @@ fn posts_are_json() {
         {
             let fields = format!("{BEARER}{media_type}Content-Length: 2\r\n");
             let post = request("POST", &path, &fields) + "{}";
-            check(&post, 415, "unsupported_media_type");
+            let answer = check(&post, 415, "unsupported_media_type");
+            assert_eq!(answer.field("Accept"), Some("application/json"), "{answer:?}");
+            assert_eq!(answer.field("Accept-Encoding"), None, "{answer:?}");
         }
     }
     let with_charset = "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n";
     check(&(request("POST", "/open_api/v1/register", with_charset) + "{}"), 400, "body_malformed");
+}
+
+#[test]
+fn content_comes_as_it_is() {
+    for resource in ["register", "authenticate", "logout", "revoke_session", "change_password"] {
+        let path = format!("/open_api/v1/{resource}");
+        for coding in ["gzip", "zstd", "x-unknown", "identity, gzip"] {
+            let coded = format!("{BEARER}{JSON}Content-Encoding: {coding}\r\n");
+            for body in
+                ["Content-Length: 2\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"]
+            {
+                // The answer does not wait for the body.
+                let post = request("POST", &path, &format!("{coded}{body}"));
+                let answer = check(&post, 415, "unsupported_content_coding");
+                assert_eq!(answer.field("Accept-Encoding"), Some("identity"), "{answer:?}");
+                assert_eq!(answer.field("Accept"), None, "{answer:?}");
+            }
+        }
+    }
+    for coding in ["identity", "Identity,", ","] {
+        let fields = format!("{JSON}Content-Encoding: {coding}\r\nContent-Length: 2\r\n");
+        check(&(request("POST", "/open_api/v1/register", &fields) + "{}"), 400, "body_malformed");
+    }
 }
 
 #[test]
@@ -133,7 +164,7 @@ fn bodies_have_a_bound_and_some_requests_have_none() {
     for resource in ["products", "session", "sessions"] {
         let fields = format!("{BEARER}Content-Length: 2\r\n");
         let get = request("GET", &format!("/open_api/v1/{resource}"), &fields) + "{}";
-        check(&get, 413, "content_too_large");
+        check(&get, 400, "malformed_request");
     }
 }
 
@@ -212,6 +243,122 @@ fn a_logout_comes_with_or_without_an_empty_object() {
         assert_eq!((sent.client_address, sent.delivery), (LOCALHOST, Delivery::Content));
         bench.finish(job, logged_out("t1")).check_ok("{}");
     }
+}
+
+#[test]
+fn a_logout_without_content_needs_no_type_however_it_is_framed() {
+    let logout = |fields: &str, body: &str| {
+        request("POST", "/open_api/v1/logout", &format!("{BEARER}{fields}")) + body
+    };
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    for request in [
+        logout("", ""),
+        logout("Content-Length: 0\r\n", ""),
+        logout("Content-Type: text/plain\r\n", ""),
+        logout(chunked, "0\r\n\r\n"),
+        logout(chunked, "0;a=b\r\nA: b\r\n\r\n"),
+        logout(&format!("{chunked}Content-Type: text/plain\r\n"), "0\r\n\r\n"),
+        logout(&format!("{chunked}{JSON}"), "0\r\n\r\n"),
+        logout(&format!("{chunked}{JSON}"), "2\r\n{}\r\n0\r\n\r\n"),
+    ] {
+        let mut bench = Bench::new();
+        bench.send(&request);
+        let job = bench.light_job();
+        assert!(matches!(&job.work, Work::Logout(sent) if !sent.all), "{request}");
+        bench.finish(job, logged_out("t1")).check_ok("{}");
+    }
+    let with_content = "2\r\n{}\r\n0\r\n\r\n";
+    check(&logout(chunked, with_content), 415, "unsupported_media_type");
+    let of_another_type = format!("{chunked}Content-Type: text/plain\r\n");
+    check(&logout(&of_another_type, with_content), 415, "unsupported_media_type");
+    check(&logout("Content-Length: 2\r\n", "{}"), 415, "unsupported_media_type");
+}
+
+/// Preconditions of what has a representation are judged once it is known that the session is live, and of what
+/// has none before anything is done.
+#[test]
+fn preconditions_are_judged_where_the_answer_would_be_a_success() {
+    let live = |bench: &mut Bench, request: &str| {
+        bench.send(request);
+        let (job, session) = (bench.light_job(), bench.session("t1", HOUR));
+        assert!(matches!(&job.work, Work::CheckSession(sent) if *sent == token("t1")), "{job:?}");
+        bench.finish(job, Outcome::Session(session))
+    };
+    for method in ["GET", "HEAD"] {
+        for (line, status) in [
+            ("If-Match: \"v7\"\r\n", 412),
+            ("If-Match: *\r\n", 200),
+            ("If-None-Match: *\r\n", 304),
+            ("If-None-Match: \"v7\"\r\n", 200),
+        ] {
+            let request =
+                |fields: &str| request(method, "/open_api/v1/session", &format!("{fields}{line}"));
+            let mut bench = Bench::new();
+            assert_eq!(live(&mut bench, &request(BEARER)).status, status, "{method} {line}");
+            // From the lease.
+            assert_eq!(bench.ask(&request(BEARER)).status, status, "{method} {line}");
+            // What is refused anyway is refused as without them.
+            assert_eq!(bench.ask(&request("")).status, 401, "{method} {line}");
+        }
+    }
+    let list = crate::api::render_sessions(framing::v2::SessionList::new(&[]));
+    let mut bench = Bench::new();
+    bench.send(&request("GET", "/open_api/v1/sessions", &format!("{BEARER}If-Match: \"v7\"\r\n")));
+    let job = bench.light_job();
+    bench.finish(job, Outcome::Sessions(list)).check(412, "precondition_failed");
+
+    let body = r#"{"username":"ada","password":"correct horse"}"#;
+    for line in ["If-Match: *\r\n", "If-Match: \"v7\"\r\n"] {
+        let with_token = format!("{BEARER}{line}");
+        for resource in ["register", "authenticate"] {
+            check(&post_json(resource, line, body), 412, "precondition_failed");
+        }
+        // A logout of a session that is over is a success too.
+        check(&request("POST", "/open_api/v1/logout", &with_token), 412, "precondition_failed");
+        let revoke = post_json("revoke_session", &with_token, r#"{"session_id":"5"}"#);
+        for post in [revoke, change_password(&with_token)] {
+            let mut bench = Bench::new();
+            live(&mut bench, &post).check(412, "precondition_failed");
+            assert!(bench.heavy.is_empty() && bench.light.is_empty(), "{post}");
+        }
+        check(&change_password(line), 401, "token_missing");
+        check(&request("POST", "/open_api/v1/session", &with_token), 405, "method_not_allowed");
+        check(&request("GET", "/nowhere", &with_token), 404, "not_found");
+    }
+    // `If-None-Match` names nothing that is there.
+    let mut bench = Bench::new();
+    bench.send(&request("POST", "/open_api/v1/logout", &format!("{BEARER}If-None-Match: *\r\n")));
+    let job = bench.light_job();
+    bench.finish(job, logged_out("t1")).check_ok("{}");
+}
+
+#[test]
+fn answers_are_counted_apart_from_what_http_refuses() {
+    let mut bench = Bench::new();
+    for (request, status) in [
+        (request("GET", "/nowhere", ""), 404),
+        (request("LOCK", "/nowhere", ""), 501),
+        (
+            request("GET", "/open_api/v1/session", &format!("{BEARER}Content-Length: 1\r\n")) + "x",
+            400,
+        ),
+        (request("OPTIONS", "*", ""), 204),
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 501),
+    ] {
+        assert_eq!(bench.ask(&request).status, status, "{request}");
+    }
+    let metrics = &bench.client.shared().handler.metrics;
+    assert_eq!(metrics.answers.by_class(), [0, 1, 0, 1, 0]);
+    assert_eq!(metrics.faults.count(http1::Reason::Method), 2);
+    assert_eq!(metrics.faults.count(http1::Reason::UnwantedContent), 1);
+    // An application that does not answer in time is a failure of ours.
+    let mut bench = Bench::new();
+    bench.send(&get("session", "t1"));
+    let _job = bench.light_job();
+    bench.client.advance(REQUEST_TIMEOUT + crate::limits::ANSWER_MARGIN);
+    assert_eq!(bench.answer().status, 503);
+    let metrics = &bench.client.shared().handler.metrics;
+    assert_eq!(metrics.answers.by_class(), [0, 0, 0, 0, 1]);
 }
 
 #[test]

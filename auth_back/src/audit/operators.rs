@@ -1,0 +1,66 @@
+//! Lines of what operators do, in a file of their own that no stranger's lines push out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{Lines, LogFile};
+use super::line::render_command;
+use super::{AuditError, AuditTarget};
+
+/// The name of the file. It lies beside the audit log of the server.
+pub const OPERATORS_FILE: &str = "audit-operators.log";
+
+/// Takes the lines of a command. Each is on the disk when it was taken.
+#[derive(Debug)]
+pub struct OperatorsLog(Target);
+
+#[derive(Debug)]
+enum Target {
+    Off,
+    /// A command's own output is on standard output.
+    StandardError(Lines<io::Stderr>),
+    File(PathBuf, LogFile),
+}
+
+impl OperatorsLog {
+    /// Opens it: beside `target`, if that is a file; on standard error, if it is standard output.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn open(target: &AuditTarget) -> Result<Self, AuditError> {
+        Ok(Self(match target {
+            AuditTarget::Off => Target::Off,
+            AuditTarget::StandardOutput => Target::StandardError(Lines::new(io::stderr())),
+            AuditTarget::File(path) => {
+                let path = path.with_file_name(OPERATORS_FILE);
+                // It grows by what operators do, and is theirs to turn over.
+                let file = LogFile::open(&path, None)?;
+                Target::File(path, file)
+            }
+        }))
+    }
+
+    /// Tells what came of a command: its words, without any secret, and the operator's user id in the system.
+    /// Blocks until the line is on the disk.
+    ///
+    /// # Errors
+    /// [`AuditError::Write`].
+    pub fn tell(&mut self, words: &str, uid: u32, outcome: &str) -> Result<(), AuditError> {
+        let line = render_command(words, uid, outcome, clock::wall());
+        match &mut self.0 {
+            Target::Off => Ok(()),
+            Target::StandardError(lines) => lines.write(line.as_bytes()).map_err(|source| {
+                AuditError::Write { path: PathBuf::from("standard error"), source }
+            }),
+            Target::File(path, file) => file
+                .write(line.as_bytes())
+                .and_then(|()| file.sync())
+                .map_err(|source| AuditError::Write { path: path.clone(), source }),
+        }
+    }
+}
+
+/// Whether the lines of strangers would go to the file of operators.
+pub(crate) fn is_operators_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == OPERATORS_FILE)
+}
