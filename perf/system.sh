@@ -2,61 +2,35 @@
 # A private system for measuring: release binaries, own ports, own data. To be sourced from the
 # repository's root.
 #
-#   start_system DIRECTORY sqlite|mysql   starts it with ./run; sets BASE, FRONT_PID and AUTH_PID
+#   start_system DIRECTORY sqlite|mysql   builds and starts it, its data in DIRECTORY/data; sets BASE,
+#                                         FRONT_PID and AUTH_PID, and on mysql MARIADB_URL
 #   stop_system                           ends it, and the private MariaDB
 #   register_users COUNT                  makes user-0 to user-(COUNT-1), all with $PASSWORD
 #   log_in NAME                           prints a token
 
-# shellcheck source=perf/mariadb.sh
-source perf/mariadb.sh
+# shellcheck source=perf/harness.sh
+source perf/harness.sh
 # shellcheck source=perf/packages.sh
 source perf/packages.sh
 
 export PASSWORD='correct horse battery'
-BASE='' FRONT_PID='' AUTH_PID='' run_pid=''
+BASE='' FRONT_PID='' AUTH_PID='' MARIADB_URL=''
 
 start_system() {
-    local directory=$1 store=$2 word
-    if [[ $store == mysql ]]; then
-        need_mariadb
-        start_mariadb "$directory/mariadb"
-        export AUTH_BACK_STORE=$MARIADB_URL/gatehouse
-    elif [[ $store != sqlite ]]; then
-        echo "the store is sqlite or mysql, not $store" >&2
-        return 1
-    fi
-    export GATEHOUSE_DATA_DIR=$directory/data
-    export GATEHOUSE_HTTP_LISTEN=127.0.0.1:0 GATEHOUSE_OPS_LISTEN=127.0.0.1:0
-    export GATEHOUSE_AUTH_LISTEN=127.0.0.1:0 GATEHOUSE_AUTH_OPS_LISTEN=127.0.0.1:0
+    local directory=$1 store=$2
+    [[ $store != mysql ]] || need_mariadb
+    need_package cc gcc libc6-dev
+    cargo build --release --locked --package http_front --package auth_back --package harness
     # What is measured is the defaults; a log line for each connection would be measured too.
     export HTTP_FRONT_LOG_LEVEL=${HTTP_FRONT_LOG_LEVEL:-warn} AUTH_BACK_LOG_LEVEL=${AUTH_BACK_LOG_LEVEL:-warn}
-    mkfifo "$directory/ready"
-    ./run >"$directory/ready" &
-    run_pid=$!
-    # Ends with the line, or with ./run.
-    read -r word BASE <"$directory/ready" || true
-    [[ ${word:-} == ready ]] || { echo "the system does not start" >&2; return 1; }
+    start_harness "${CARGO_TARGET_DIR:-target}/release" system --store "$store" --data "$directory/data"
     # shellcheck disable=SC2034 # for whoever sources this
-    FRONT_PID=$(child_called http_front) AUTH_PID=$(child_called auth_back)
+    BASE=${HARNESS[base]} FRONT_PID=${HARNESS[front_pid]} AUTH_PID=${HARNESS[auth_pid]} \
+        MARIADB_URL=${HARNESS[mariadb_url]:-}
 }
 
 stop_system() {
-    if [[ -n $run_pid ]]; then
-        kill -TERM "$run_pid" 2>/dev/null || true
-        wait "$run_pid" 2>/dev/null || true
-        run_pid=''
-    fi
-    stop_mariadb
-}
-
-# child_called NAME: the process id of a server that ./run has started.
-child_called() {
-    local child
-    for child in $(<"/proc/$run_pid/task/$run_pid/children"); do
-        [[ $(<"/proc/$child/comm") != "$1" ]] || { echo "$child"; return; }
-    done
-    echo "no $1 runs" >&2
-    return 1
+    stop_harness
 }
 
 register_users() {

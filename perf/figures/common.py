@@ -8,16 +8,13 @@ import http.client
 import json
 import os
 import pathlib
-import random
 import re
 import resource
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -30,18 +27,13 @@ PASSWORD = "correct horse battery"
 
 _TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_START_SECONDS_MAX = 60
 _STOP_SECONDS_MAX = 15
-
-
-# CPU time of processes that are no children of this one and have ended, in microseconds.
-_adopted_us = 0
 
 
 def own_cpu_us():
     """CPU time of this program and of everything that it started and that has ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used) * 1e6 + _adopted_us
+    return sum(usage.ru_utime + usage.ru_stime for usage in used) * 1e6
 
 
 def machine_us(text=None):
@@ -95,27 +87,30 @@ class Pairs:
         return statistics.median(key(result) for result in self.b)
 
 
-class Process:
+class Pid:
+    """A process that is measured, by its number."""
+
+    def __init__(self, pid):
+        self.pid = int(pid)
+
+    def cpu_us(self):
+        """CPU time so far, user and system, in microseconds (to a clock tick, usually 10 ms)."""
+        return cpu_us(self.pid)
+
+    def rss_bytes(self):
+        return rss_bytes(self.pid)
+
+
+class Process(Pid):
     """A process that was started to be measured. Ends with its `with`."""
 
-    def __init__(self, command, env=None, wait_for=None, cwd=ROOT, **popen):
-        """`wait_for` is an address "host:port" that it will listen on, or a function that returns once the
-        process is ready. Its output goes to standard error unless `popen` says otherwise."""
-        popen.setdefault("stdout", 2)
+    def __init__(self, command, env=None, cwd=ROOT, **popen):
+        """Its output goes to standard error unless `popen` says otherwise."""
+        popen = {"stdin": subprocess.DEVNULL, "stdout": 2} | popen
         self.command = [str(word) for word in command]
-        self._popen = subprocess.Popen(
-            self.command, env=os.environ | _words(env or {}), cwd=cwd, stdin=subprocess.DEVNULL, **popen
-        )
-        self.pid = self._popen.pid
+        self._popen = subprocess.Popen(self.command, env=os.environ | _words(env or {}), cwd=cwd, **popen)
+        super().__init__(self._popen.pid)
         self.stdout = self._popen.stdout
-        try:
-            if isinstance(wait_for, str):
-                self._wait_for_port(wait_for)
-            elif wait_for:
-                wait_for()
-        except BaseException:
-            self.stop()
-            raise
 
     def __enter__(self):
         return self
@@ -139,22 +134,19 @@ class Process:
     def runs(self):
         return self._popen.poll() is None
 
-    def cpu_us(self):
-        """CPU time so far, user and system, in microseconds (to a clock tick, usually 10 ms)."""
-        return cpu_us(self.pid)
 
-    def rss_bytes(self):
-        return rss_bytes(self.pid)
+class Harness(Process):
+    """A run of `harness WORD...`, which starts private servers (`harness --help`), with settings of theirs in
+    `env`. `told` is what it says of them. They end with this program, however it ends: it holds the standard
+    input of the harness open."""
 
-    def _wait_for_port(self, address):
-        host, port = address.rsplit(":", 1)
-        give_up = time.monotonic() + _START_SECONDS_MAX
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
-                return
-            if not self.runs() or time.monotonic() > give_up:
-                raise RuntimeError(f"{self.command[0]} does not listen on {address}")
-            time.sleep(0.02)
+    def __init__(self, *words, env=None):
+        super().__init__([TARGET / "harness", *words], env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # Up to the end, which comes when all is told.
+        self.told = dict(line.split("=", 1) for line in self.stdout.read().splitlines())
+        if not self.told:
+            self.stop()
+            raise RuntimeError(f"harness {' '.join(map(str, words))} does not start")
 
 
 class System:
@@ -166,14 +158,12 @@ class System:
     auth      the same for auth_back: {"LEASE": "0ms"}
     wrapper   words in front of both servers' command lines, such as ("taskset", "1")
 
-    In the `with`: base (http://ADDRESS), front and auth (Process; front_ops and auth_ops are where their
-    metrics are), database (Process or None; database_url without a database's name), data (directory).
+    In the `with`: base (http://ADDRESS), front, auth, database and redis (Pid; None for what there is none of;
+    database_url without a database's name), data (directory).
     """
 
     def __init__(self, store, sessions, front, auth, wrapper):
-        if store not in ("sqlite", "mysql") or sessions not in ("store", "redis"):
-            raise ValueError(f"no such store or sessions: {store}, {sessions}")
-        self.store, self.sessions, self._wrapper = store, sessions, list(wrapper)
+        self.store, self.sessions, self._wrapper = store, sessions, wrapper
         self._front, self._auth = front, auth
         self._ends = contextlib.ExitStack()
         self.tokens = []
@@ -184,42 +174,22 @@ class System:
             self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-bench-"))
             ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             self.data = self.scratch / "data"
-            common = {"LISTEN": "127.0.0.1:0", "OPS_LISTEN": "127.0.0.1:0", "LOG_LEVEL": "warn"}
-            auth = common | {"DATA": self.data}
-            self.database = None
-            if self.store == "mysql":
-                self.database, self.database_url = _start_mariadb(self.scratch / "mariadb", ends)
-                auth["STORE"] = self.database_url + "/gatehouse"
-            if self.sessions == "redis":
-                self.redis, auth["SESSIONS"] = _start_redis(self.scratch, ends)
-            self.auth, places = self._start("auth_back", "AUTH_BACK_", auth | self._auth, ends)
-            self.auth_ops = places["ops"]
-            front = common | {"AUTH": places["rpc"]}
-            self.front, places = self._start("http_front", "HTTP_FRONT_", front | self._front, ends)
-            self.front_ops = places["ops"]
-            self.base = "http://" + places["http"]
-            self._wait_until_ready()
+            settings = {"HTTP_FRONT_" + key: value for key, value in ({"LOG_LEVEL": "warn"} | self._front).items()}
+            settings |= {"AUTH_BACK_" + key: value for key, value in ({"LOG_LEVEL": "warn"} | self._auth).items()}
+            words = ["--store", self.store, "--sessions", self.sessions, "--data", self.data]
+            for word in self._wrapper:
+                words += ["--wrap", word]
+            told = ends.enter_context(Harness("system", *words, env=settings)).told
+            self.base, self.database_url = told["base"], told.get("mariadb_url")
+            self.front, self.auth, self.database, self.redis = (
+                Pid(told[name + "_pid"]) if name + "_pid" in told else None
+                for name in ("front", "auth", "mariadb", "redis")
+            )
             self._ends = ends.pop_all()
         return self
 
     def __exit__(self, *_):
         self._ends.close()
-
-    def _start(self, name, prefix, settings, ends):
-        env = {prefix + key: value for key, value in settings.items()}
-        server = Process([*self._wrapper, TARGET / name], env, stdout=subprocess.PIPE, text=True)
-        ends.callback(server.stop)
-        line = server.stdout.readline().split()
-        if not line or line[0] != "listening":
-            raise RuntimeError(f"{name} does not start")
-        return server, dict(word.split("=", 1) for word in line if "=" in word)
-
-    def _wait_until_ready(self):
-        give_up = time.monotonic() + _START_SECONDS_MAX
-        while _get(self.front_ops, "/readyz") != 200:
-            if not (self.front.runs() and self.auth.runs()) or time.monotonic() > give_up:
-                raise RuntimeError("the system is not ready")
-            time.sleep(0.02)
 
     def populate(self, users=32, viewers=32):
         """Registers user-0 … who log in again and again (USERS of perf/wrk), and viewer-0 …, whose tokens
@@ -438,18 +408,9 @@ def rss_bytes(pid):
     return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
 
 
-def free_port():
-    """A port that nobody listens on, outside the range that the system hands to clients by default."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 def shell(script, **env):
     """Runs lines of bash in the repository's root with perf's functions sourced (need_package …)."""
-    lines = f"set -euo pipefail; source perf/mariadb.sh; source perf/packages.sh\n{script}"
+    lines = f"set -euo pipefail; source perf/packages.sh\n{script}"
     return subprocess.run(
         ["bash", "-c", lines], cwd=ROOT, env=os.environ | _words(env), check=True, stdout=subprocess.PIPE, text=True
     ).stdout
@@ -460,57 +421,6 @@ def raise_file_limit():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-class _Pid(Process):
-    """A process that a shell has started."""
-
-    def __init__(self, pid):
-        self.pid = pid
-
-
-def _start_mariadb(directory, ends):
-    # The shell ends and leaves the server, which is then killed by its number: nothing of it is kept.
-    pid, url = shell('start_mariadb "$DIRECTORY" >&2; echo "$MARIADB_PID $MARIADB_URL"', DIRECTORY=directory).split()
-    ends.callback(_kill, int(pid))
-    ends.callback(_adopt, int(pid))
-    return _Pid(int(pid)), url
-
-
-def _adopt(pid):
-    global _adopted_us
-    _adopted_us += cpu_us(pid)
-
-
-def _kill(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            time.sleep(0.02)
-
-
-def _start_redis(scratch, ends):
-    port = free_port()
-    program = shutil.which("redis-server")
-    # Without the server's package: the checker of snapshots is the same program under another name.
-    command = [program] if program else ["redis-server"]
-    executable = program or shutil.which("redis-check-rdb")
-    flags = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", scratch, "--maxmemory-policy", "noeviction"]
-    redis = Process(
-        [*command, *flags], wait_for=f"127.0.0.1:{port}", executable=executable, stdout=subprocess.DEVNULL
-    )
-    ends.callback(redis.stop)
-    return redis, f"redis://127.0.0.1:{port}/0"
-
-
-def _get(address, path):
-    host, port = address.rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
-    with contextlib.closing(connection), contextlib.suppress(OSError):
-        connection.request("GET", path)
-        return connection.getresponse().status
-    return None
 
 
 def _words(env):

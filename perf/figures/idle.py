@@ -11,7 +11,6 @@ import pathlib
 import re
 import signal
 import socket
-import subprocess
 import time
 
 from figures import common
@@ -88,11 +87,10 @@ class _Front:
 
     def __enter__(self):
         with contextlib.ExitStack() as ends:
-            command = [common.TARGET / "http_front", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0",
-                       "--auth", "127.0.0.1:1", "--connections-max", str(2 * self._most), "--log-level", "error"]
-            self._server = ends.enter_context(common.Process(command, stdout=subprocess.PIPE, text=True))
-            line = self._server.stdout.readline()
-            host, port = re.search(r" http=(\S+):(\d+)", line).groups()
+            flags = ["--auth", "127.0.0.1:1", "--connections-max", 2 * self._most, "--log-level", "error"]
+            told = ends.enter_context(common.Harness("server", "http_front", *flags)).told
+            self._server = common.Pid(told["pid"])
+            host, port = told["http"].rsplit(":", 1)
             self._client = ends.enter_context(_Holder((host, int(port))))
             # The first connections bring the buffers of the loops, which stay.
             self.hold(200)

@@ -37,7 +37,7 @@ fn a_server_that_was_away_is_used_again_and_known_for_another() {
     assert!(matches!(ping(&pool), Err(Away::Resting)), "the failure is remembered");
     assert!(!pool.is_up());
 
-    redis.restart();
+    redis.start_again();
     until_up(&pool);
     assert!(pool.is_up());
     assert_ne!(instance(), first);
@@ -58,7 +58,7 @@ fn one_failure_costs_one_failure_however_many_connections_there_are() {
     .unwrap();
     assert_eq!(pool.stats().connected, 3);
     redis.kill();
-    redis.restart();
+    redis.start_again();
     assert!(matches!(ping(&pool), Err(Away::Failed(_))));
     until_up(&pool);
     for _ in 0..3 {

@@ -325,7 +325,7 @@ fn without_redis_sessions_begin_and_end() {
     bench.check(&ended, false);
     let begun = bench.begin();
     bench.check(&begun, true);
-    bench.redis.restart();
+    bench.redis.start_again();
     bench.until_cached(&kept);
     bench.check(&ended, false);
 }
@@ -338,7 +338,7 @@ fn a_redis_restored_from_an_old_snapshot_is_not_believed() {
     bench.redis.save();
     bench.servers[0].end(&one, patient()).unwrap();
     bench.redis.kill();
-    bench.redis.restart();
+    bench.redis.start_again();
     let held: u64 = redis::cmd("DBSIZE").query(&mut bench.redis.connect()).unwrap();
     assert!(held > 0, "the snapshot is there");
     bench.check(&one, false);
@@ -349,7 +349,7 @@ fn a_redis_restored_from_an_old_snapshot_is_not_believed() {
     bench.redis.save();
     bench.servers[1].end_all(bench.user_id, patient()).unwrap();
     bench.redis.kill();
-    bench.redis.restart();
+    bench.redis.start_again();
     let fresh = bench.begin();
     bench.until_cached(&fresh);
     bench.check(&all, false);

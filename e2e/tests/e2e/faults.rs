@@ -12,14 +12,14 @@ use crate::PASSWORD;
 
 #[test]
 fn a_store_that_is_away_is_a_503_until_it_is_back() {
-    let mut mariadb = MariaDb::start();
+    let mariadb = MariaDb::start();
     let store = Store::MariaDb(mariadb.database());
     let mut system = System::builder().store(store).auth_flags(&["--lease", "0ms"]).start();
     let user = system.client();
     user.register("ada", PASSWORD).assert_status(200);
     let token = user.log_in("ada", PASSWORD);
 
-    mariadb.stop();
+    mariadb.kill();
     check_all_unavailable(&user, &token);
     until_readiness(system.auth(), 503);
     until_readiness(system.front(), 503);
@@ -120,7 +120,7 @@ fn users_do_not_notice_that_one_of_two_auth_backs_dies() {
 }
 
 /// Every request that needs the store is refused with 503 and a time to come back.
-fn check_all_unavailable(user: &Client, token: &str) {
+pub(crate) fn check_all_unavailable(user: &Client, token: &str) {
     for answer in [
         user.register("bob", PASSWORD),
         user.authenticate("ada", PASSWORD),
@@ -141,7 +141,7 @@ fn unavailable(answer: Answer) -> Answer {
     answer
 }
 
-fn until_readiness(server: &Server, status: u16) {
+pub(crate) fn until_readiness(server: &Server, status: u16) {
     let ops = server.ops();
     until("readiness to change", || (ops.get("/readyz", None).status == status).then_some(()));
 }

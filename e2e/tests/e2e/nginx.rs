@@ -1,6 +1,6 @@
 //! nginx asks whether a request may pass, with the lines that the README gives.
 
-use e2e::{Answer, Nginx, RawConnection, System, free_address};
+use e2e::{Answer, Nginx, Port, RawConnection, System};
 use serde_json::json;
 
 use crate::PASSWORD;
@@ -25,7 +25,8 @@ fn check(answer: &Answer, expected: u16) {
 fn what_is_behind_nginx_is_for_live_sessions() {
     let mut system = System::start();
     let front = system.front().address().to_string();
-    let shop = free_address();
+    let port = Port::free().expect("there is a port");
+    let shop = port.address();
     // The shop says whom it takes the user for.
     let server = format!(
         "server {{ listen {shop}; location / {{ return 200 \"user=$http_x_user_id\"; }} }}"
@@ -64,7 +65,8 @@ fn what_is_behind_nginx_is_for_live_sessions() {
 fn preconditions_are_for_what_is_behind_nginx() {
     let mut system = System::start();
     let front = system.front().address().to_string();
-    let (shop, guarded) = (free_address(), free_address());
+    let ports = [(); 2].map(|()| Port::free().expect("there is a port"));
+    let [shop, guarded] = ports.each_ref().map(Port::address);
     let server = format!(
         "server {{ listen {shop}; location / {{ return 200 \"if-match=$http_x_if_match\"; }} }}
          server {{

@@ -42,10 +42,10 @@ fn sessions_in_redis() {
 
 #[test]
 fn redis_is_restarted_empty() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     let system = two_of_each(&["--sessions", &redis.url()]);
     let mut restart = || {
-        redis.stop();
+        redis.kill();
         redis.start_empty();
     };
     play(&system, ROUNDS, Quiet::No, &mut [&mut restart]);
@@ -54,18 +54,17 @@ fn redis_is_restarted_empty() {
 
 #[test]
 fn redis_is_stopped() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     let system = two_of_each(&["--sessions", &redis.url()]);
-    play(&system, ROUNDS, Quiet::No, &mut [&mut || redis.stop()]);
+    play(&system, ROUNDS, Quiet::No, &mut [&mut || redis.kill()]);
 }
 
 #[test]
 fn redis_comes_and_goes() {
-    let redis = Mutex::new(Redis::start());
-    let redis = || redis.lock().unwrap_or_else(PoisonError::into_inner);
-    let system = two_of_each(&["--sessions", &redis().url()]);
-    let stop = || redis().stop();
-    let start = || redis().start_empty();
+    let redis = Redis::start();
+    let system = two_of_each(&["--sessions", &redis.url()]);
+    let stop = || redis.kill();
+    let start = || redis.start_empty();
     let [mut s1, mut s2, mut s3] = [stop; 3];
     let [mut b1, mut b2, mut b3] = [start; 3];
     play(
@@ -78,31 +77,29 @@ fn redis_comes_and_goes() {
 
 #[test]
 fn redis_is_restored_from_old_snapshots() {
-    let redis = Mutex::new(Redis::start());
-    let redis = || redis.lock().unwrap_or_else(PoisonError::into_inner);
-    let system = two_of_each(&["--sessions", &redis().url()]);
-    let save = || redis().save();
+    let redis = Redis::start();
+    let system = two_of_each(&["--sessions", &redis.url()]);
+    let save = || redis.save();
     let restore = || {
-        redis().stop();
-        redis().start_again();
+        redis.kill();
+        redis.start_again();
     };
     let [mut s1, mut s2] = [save; 2];
     let [mut r1, mut r2, mut r3] = [restore; 3];
     play(&system, FEWER_ROUNDS, Quiet::No, &mut [&mut s1, &mut r1, &mut r2, &mut s2, &mut r3]);
-    assert!(redis().ask("DBSIZE") != ":0");
+    assert!(redis.ask("DBSIZE") != ":0");
 }
 
 #[test]
 fn redis_is_restored_from_an_old_snapshot_that_nobody_noticed() {
-    let redis = Mutex::new(Redis::start());
-    let redis = || redis.lock().unwrap_or_else(PoisonError::into_inner);
-    let system = two_of_each(&["--sessions", &redis().url()]);
-    let mut save = || redis().save();
+    let redis = Redis::start();
+    let system = two_of_each(&["--sessions", &redis.url()]);
+    let mut save = || redis.save();
     let mut restore = || {
-        redis().stop();
-        redis().start_again();
+        redis.kill();
+        redis.start_again();
         // Bystanders go on asking.
-        until("Redis to be asked again", || (redis().info("keyspace_hits") > 0).then_some(()));
+        until("Redis to be asked again", || (redis.info("keyspace_hits") > 0).then_some(()));
     };
     play(&system, FEWER_ROUNDS, Quiet::Yes, &mut [&mut save, &mut restore]);
 }

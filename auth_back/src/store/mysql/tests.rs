@@ -1,10 +1,10 @@
 //! What is particular to MySQL and MariaDB. What every store must do is in `contract.rs`.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use harness::MariaDb;
 use mysql::prelude::Queryable as _;
 use mysql::{Conn, Row, Value, from_row};
 
@@ -13,7 +13,7 @@ use super::query::Query;
 use super::{MySqlStore, migrate};
 use crate::store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
 use crate::store::migrations;
-use crate::store::testing::{Fixture as _, MariaDb, MariaDbFixture, patient};
+use crate::store::testing::{Fixture as _, MariaDbFixture, patient};
 use crate::store::{
     Inserted, NewSession, NewUser, Sessions as _, Store as _, StoreError, Users as _,
 };
@@ -68,7 +68,8 @@ fn connection_id(fixture: &MariaDbFixture, store: &MySqlStore) -> u64 {
 #[test]
 fn one_lookup_is_one_command() {
     // The log is the server's, so the server must be our own.
-    let fixture = MariaDbFixture::on_private(Arc::new(MariaDb::start()));
+    let server = MariaDb::start();
+    let fixture = MariaDbFixture::on_private(&server);
     let store = single(&fixture);
     store.insert_user(&user(1, "ada"), patient()).unwrap();
     store.user_by_name("ada", patient()).unwrap();
@@ -158,8 +159,8 @@ fn a_session_has_the_settings_that_the_store_relies_on() {
 
 #[test]
 fn a_server_that_was_away_is_used_again() {
-    let server = Arc::new(MariaDb::start());
-    let fixture = MariaDbFixture::on_private(Arc::clone(&server));
+    let server = MariaDb::start();
+    let fixture = MariaDbFixture::on_private(&server);
     let store = fixture.store();
     store.insert_user(&user(1, "ada"), patient()).unwrap();
 
@@ -171,7 +172,7 @@ fn a_server_that_was_away_is_used_again() {
     let error = store.insert_user(&user(2, "bob"), patient()).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 
-    server.restart();
+    server.start_again();
     assert!(store.user_by_name("ada", patient()).unwrap().is_some(), "acknowledged, then lost");
     assert_eq!(store.insert_user(&user(2, "bob"), patient()).unwrap(), Inserted::Created);
 }
@@ -254,7 +255,8 @@ fn sessions_that_made_room_are_told_of_when_not_all_could() {
 #[test]
 fn a_statement_that_lost_a_deadlock_is_sent_again() {
     // The counters that tell what happens are the server's, so the server must be our own.
-    let fixture = MariaDbFixture::on_private(Arc::new(MariaDb::start()));
+    let server = MariaDb::start();
+    let fixture = MariaDbFixture::on_private(&server);
     let store = single(&fixture);
     store.insert_user(&user(1, "ada"), patient()).unwrap();
     let purged = loop {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use ureq::{Agent, Body, RequestBuilder, http::Response, typestate::WithBody};
 
-use crate::{answer::Answer, limits::HANG_GUARD};
+use crate::{answer::Answer, limits::HANG_GUARD, nginx::Nginx, server::Server, system::System};
 
 /// Speaks to one http_front over kept-alive connections. Clones share them.
 #[derive(Clone, Debug)]
@@ -142,6 +142,36 @@ impl Client {
             None => request,
             Some(address) => request.header("x-forwarded-for", address),
         }
+    }
+}
+
+impl System {
+    /// A user of the first http_front.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client_of(0)
+    }
+
+    /// A user of the http_front with this index.
+    #[must_use]
+    pub fn client_of(&self, front: usize) -> Client {
+        Client::new(self.front_address(front))
+    }
+}
+
+impl Server {
+    /// An HTTP client of its operations listener.
+    #[must_use]
+    pub fn ops(&self) -> Client {
+        Client::new(self.ops_address())
+    }
+}
+
+impl Nginx {
+    /// A client of it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.address())
     }
 }
 

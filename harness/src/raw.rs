@@ -8,6 +8,7 @@ use std::{
 use crate::{
     answer::Answer,
     limits::{ANSWER_BYTES_MAX, HANG_GUARD, STALL},
+    system::System,
 };
 
 /// A connection for input that no well-behaved client would send, and for reading what comes back
@@ -175,6 +176,20 @@ impl RawConnection {
 
     fn received_text(&self) -> String {
         String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+impl System {
+    /// A bare connection to the first http_front.
+    #[must_use]
+    pub fn raw_http(&self) -> RawConnection {
+        RawConnection::open(self.front_address(0))
+    }
+
+    /// A bare connection to the first auth_back.
+    #[must_use]
+    pub fn raw_auth(&self) -> RawConnection {
+        RawConnection::open(self.auth_address())
     }
 }
 

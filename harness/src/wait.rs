@@ -1,10 +1,8 @@
 //! Waiting for what sends no event.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Instant,
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
 
 use crate::limits::{HANG_GUARD, POLL_PAUSE};
 

@@ -1,0 +1,134 @@
+//! `./run`, as somebody at a terminal and as a supervisor use it.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use e2e::{Binaries, Client, Process, Scratch, Signal, limits::HANG_GUARD, until};
+use rustix::process::{Pid, kill_process_group};
+
+use crate::PASSWORD;
+
+/// `./run` on ports of the system's choice, its data in a directory of the test's.
+struct Run {
+    process: Process,
+    scratch: Scratch,
+}
+
+impl Run {
+    /// Starts it and waits for the line that says that it is ready.
+    fn start(data: &Path) -> (Self, Client) {
+        let scratch = Scratch::new("run").expect("a scratch directory can be made");
+        let file = |name| File::create(scratch.path().join(name)).expect("a file can be made");
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../run"));
+        command
+            .env("GATEHOUSE_BINARIES", Binaries::of_tests().directory())
+            .env("GATEHOUSE_DATA_DIR", data)
+            .env("AUTH_BACK_ARGON2", "m=8,t=1,p=1")
+            .env("AUTH_BACK_ALLOW_WEAK_ARGON2", "true")
+            .stdin(Stdio::null())
+            .stdout(file("output"))
+            .stderr(file("log"));
+        for place in ["HTTP_LISTEN", "OPS_LISTEN", "AUTH_LISTEN", "AUTH_OPS_LISTEN"] {
+            command.env(format!("GATEHOUSE_{place}"), "127.0.0.1:0");
+        }
+        let process = Process::start(&mut command).expect("./run starts");
+        let mut run = Self { process, scratch };
+        let line = until("./run to be ready", || {
+            assert_eq!(run.process.has_ended(), None, "{}", run.log());
+            run.output().split_once('\n').map(|(line, _)| line.to_owned())
+        });
+        let address = line.strip_prefix("ready http://").expect("the line says where");
+        let address: SocketAddr = address.parse().expect("an address");
+        (run, Client::new(address))
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("output")).expect("a file can be read")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("log")).expect("a file can be read")
+    }
+
+    /// The process ids of both servers, by name.
+    fn server(&self, name: &str) -> String {
+        let pid = self.process.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("it runs");
+        let mut children = children.split_ascii_whitespace();
+        let is_called = |pid: &&str| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        children.find(is_called).unwrap_or_else(|| panic!("no {name} runs")).to_owned()
+    }
+
+    /// Waits for its end, after which neither server runs. The exit code, if there is one.
+    fn ended(&mut self, servers: &[String]) -> Option<i32> {
+        let status = self.process.wait(Some(HANG_GUARD)).expect("./run ends");
+        for pid in servers {
+            until("a server to be gone", || {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.map_or(true, |stat| stat.contains(") Z")).then_some(())
+            });
+        }
+        assert_eq!(self.output().lines().count(), 1, "standard output has one line");
+        status.code()
+    }
+
+    fn servers(&self) -> [String; 2] {
+        ["http_front", "auth_back"].map(|name| self.server(name))
+    }
+}
+
+#[test]
+fn ctrl_c_stops_it_cleanly_and_the_next_run_knows_the_users() {
+    let data = Scratch::new("run-data").expect("a scratch directory can be made");
+    let (mut run, user) = Run::start(data.path());
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    let servers = run.servers();
+    // What a terminal does: the signal goes to the whole group.
+    let group = Pid::from_raw(run.process.pid().cast_signed()).expect("a process id");
+    kill_process_group(group, Signal::INT).expect("it runs");
+    assert_eq!(run.ended(&servers), Some(0), "{}", run.log());
+    // The front finishes what it has begun with auth_back's help.
+    let log = run.log();
+    let line = |message: &str, name: &str| {
+        let words = format!("\"message\":\"{message}\",\"target\":\"{name}::server\"");
+        log.find(&words).unwrap_or_else(|| panic!("{name} does not say {message}:\n{log}"))
+    };
+    assert!(line("stopped", "http_front") < line("stopping", "auth_back"), "{log}");
+
+    let (mut run, user) = Run::start(data.path());
+    user.session(&token).assert_status(200);
+    user.authenticate("ada", PASSWORD).assert_status(200);
+    let servers = run.servers();
+    // What a supervisor does, twice: an impatient one changes nothing.
+    run.process.signal(Signal::TERM);
+    run.process.signal(Signal::HUP);
+    assert_eq!(run.ended(&servers), Some(0), "{}", run.log());
+}
+
+#[test]
+fn a_server_that_ends_by_itself_ends_the_other() {
+    let data = Scratch::new("run-data").expect("a scratch directory can be made");
+    for name in ["auth_back", "http_front"] {
+        let (mut run, _) = Run::start(data.path());
+        let servers = run.servers();
+        let killed = Command::new("kill").args(["-s", "KILL", &run.server(name)]).status();
+        assert!(killed.expect("kill runs").success());
+        assert_eq!(run.ended(&servers), Some(1));
+        assert!(run.log().contains(&format!("run: {name} has ended by itself")), "{}", run.log());
+    }
+}
+
+#[test]
+fn nothing_outlives_a_run_that_is_killed() {
+    let data = Scratch::new("run-data").expect("a scratch directory can be made");
+    let (mut run, _) = Run::start(data.path());
+    let servers = run.servers();
+    run.process.signal(Signal::KILL);
+    assert_eq!(run.ended(&servers), None);
+}
