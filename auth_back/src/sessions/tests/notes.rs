@@ -335,7 +335,7 @@ fn a_generation_that_cannot_be_begun_is_not_tried_by_each_check() {
     let digest = bench.begin();
     bench.until_cached(&digest);
     bench.redis.kill();
-    bench.redis.restart();
+    bench.redis.start_again();
     bench.fixture.store.set_fault(Some(Fault::ReadOnly));
     bench.fixture.store.take_calls();
     let give_up = patient();
