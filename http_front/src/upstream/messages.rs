@@ -34,6 +34,7 @@ pub(super) fn encode(
                 request_id: registration.request_id,
                 client_address: Some(registration.client.address),
                 user_agent: registration.client.user_agent.as_deref(),
+                forwarded: false,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -45,6 +46,7 @@ pub(super) fn encode(
                 client_address: Some(login.client.address),
                 user_agent: login.client.user_agent.as_deref(),
                 device: login.device.as_ref().map(secret),
+                forwarded: false,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -83,6 +85,7 @@ pub(super) fn encode(
                 new_password: Secret::new(&change.new_password),
                 client_address: Some(change.client.address),
                 user_agent: change.client.user_agent.as_deref(),
+                forwarded: false,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }

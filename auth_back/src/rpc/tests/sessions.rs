@@ -57,6 +57,7 @@ fn each_goes_to_its_lane_with_all_it_says() {
         new_password: Secret::new("battery staple"),
         client_address: ADDRESS,
         user_agent: Some("curl/8"),
+        forwarded: false,
     };
     bench.send(&request(5, &change));
     let job = bench.heavy_job();
@@ -95,6 +96,7 @@ fn ended_sessions_settle() {
         new_password: TOKEN,
         client_address: None,
         user_agent: None,
+        forwarded: false,
     };
     bench.send(&request(10, &change));
     let job = bench.heavy_job();

@@ -98,10 +98,25 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let (username, password) = ("Ada", Secret::new("correct horse"));
     let user_agent = Some("curl/8");
     let (name, age, device) = (Some("A"), Some(36), Some(Secret::new("a marker")));
-    let register =
-        Register { username, password, name, age, request_id, client_address, user_agent };
-    let authenticate =
-        Authenticate { username, password, request_id, client_address, user_agent, device };
+    let register = Register {
+        username,
+        password,
+        name,
+        age,
+        request_id,
+        client_address,
+        user_agent,
+        forwarded: false,
+    };
+    let authenticate = Authenticate {
+        username,
+        password,
+        request_id,
+        client_address,
+        user_agent,
+        device,
+        forwarded: false,
+    };
     bench.send(&[request(2, &register), request(3, &authenticate)].concat());
 
     let job = bench.heavy_job();
@@ -191,6 +206,7 @@ fn outcomes_as_answers() {
         request_id: RequestId::new([0; 16]),
         client_address: None,
         user_agent: None,
+        forwarded: false,
     };
     check_answer!(
         register,
