@@ -3,6 +3,7 @@
 use http1::{Fault, Status};
 use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, Registry};
 
+use crate::proxies::Notices;
 use crate::work::{Outcome, Unanswered};
 
 /// The handles.
@@ -16,6 +17,8 @@ pub struct Metrics {
     pub faults: Faults,
     /// Answers of any kind.
     pub answers: Answers,
+    /// Requests whose users cannot be told apart.
+    pub proxy_notices: Notices,
     /// From a worker taking a batch to the last answer of it, in seconds.
     pub batch_seconds: Histogram,
     /// Exchanges with auth servers that broke.
@@ -69,6 +72,11 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 impl Metrics {
     /// Registers everything.
     #[must_use]
@@ -78,6 +86,11 @@ impl Metrics {
         let outcome = |outcome| outcomes.get_or_create(&OutcomeLabels { outcome }).clone();
         let answers =
             registry.counters::<AnswerLabels>("answers", "HTTP answers, by class of status");
+        let unknown = registry.counters::<ReasonLabels>(
+            "unknown_client_address_requests",
+            "Requests whose user's address is not known because of how a proxy is set up, by reason",
+        );
+        let unknown = |reason| unknown.get_or_create(&ReasonLabels { reason }).clone();
         Self {
             leased: registry.counter("leased_requests", "Requests answered from a lease"),
             outcomes: Outcomes {
@@ -90,6 +103,11 @@ impl Metrics {
             answers: Answers(
                 CLASSES.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
             ),
+            proxy_notices: Notices {
+                untrusted: unknown("untrusted_proxy"),
+                missing: unknown("header_missing"),
+                unreadable: unknown("header_unreadable"),
+            },
             faults: Faults(
                 registry.counters("http_faults", "Requests that HTTP itself refused, by status"),
             ),

@@ -7,7 +7,7 @@ use super::credentials::{self, Credentials};
 use super::route::Route;
 use super::{cookies, origin, problems};
 use crate::limits::USER_AGENT_BYTES_MAX;
-use crate::proxies::TrustedProxies;
+use crate::proxies::{Notices, TrustedProxies};
 use crate::token::{Device, Token};
 use crate::work::Client;
 
@@ -54,13 +54,14 @@ pub(super) fn from_head(
     head: &Head<'_>,
     exchange: &Exchange,
     proxies: &TrustedProxies,
+    notices: &Notices,
     may_view: impl FnOnce(&[u8]) -> bool,
 ) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
         return Err(problems::METHOD_NOT_ALLOWED.with_allow(route.allow()));
     }
-    let client = || client(head, exchange, proxies);
+    let client = || client(head, exchange, proxies, notices);
     match route {
         Route::Products => {
             let (text, _) = credentials::text_of(head)?;
@@ -109,9 +110,19 @@ fn token(head: &Head<'_>) -> Result<Token, Problem> {
     credentials::of(head).map(|credentials| credentials.token)
 }
 
-fn client(head: &Head<'_>, exchange: &Exchange, proxies: &TrustedProxies) -> Client {
-    let address = proxies.client_address(exchange.peer, head.fields("X-Forwarded-For"));
-    Client { address, user_agent: user_agent(head) }
+fn client(
+    head: &Head<'_>,
+    exchange: &Exchange,
+    proxies: &TrustedProxies,
+    notices: &Notices,
+) -> Client {
+    let whence = proxies.whence(exchange.peer, head);
+    notices.note(exchange.peer, whence.said);
+    Client {
+        address: whence.address,
+        is_forwarded: whence.is_forwarded(),
+        user_agent: user_agent(head),
+    }
 }
 
 /// The first `User-Agent`, cut to its bound. One that is not UTF-8 is left out: nothing depends on

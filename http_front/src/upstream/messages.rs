@@ -34,7 +34,7 @@ pub(super) fn encode(
                 request_id: registration.request_id,
                 client_address: Some(registration.client.address),
                 user_agent: registration.client.user_agent.as_deref(),
-                forwarded: false,
+                forwarded: registration.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -46,7 +46,7 @@ pub(super) fn encode(
                 client_address: Some(login.client.address),
                 user_agent: login.client.user_agent.as_deref(),
                 device: login.device.as_ref().map(secret),
-                forwarded: false,
+                forwarded: login.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -85,7 +85,7 @@ pub(super) fn encode(
                 new_password: Secret::new(&change.new_password),
                 client_address: Some(change.client.address),
                 user_agent: change.client.user_agent.as_deref(),
-                forwarded: false,
+                forwarded: change.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
