@@ -60,7 +60,7 @@ impl Accounts {
             let record: PasswordRecord = user.password_record.parse()?;
             let peppers = self.peppers_with(record.pepper_id())?;
             let known = Some(Known::Session(session.session_id));
-            let address = request.origin.client_address;
+            let address = Some(request.origin.client_address);
             let attempt = Attempt { username: &username, address, known };
             let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
             let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };

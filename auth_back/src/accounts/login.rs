@@ -121,7 +121,7 @@ impl Accounts {
 
         let device = request.device.as_ref().and_then(|text| self.device(text, &username));
         let device = device.map(Box::new);
-        let address = request.origin.client_address;
+        let address = Some(request.origin.client_address);
         let known = device.as_deref().map(Known::Device);
         let attempt = Attempt { username: &username, address, known };
         let attempt = self.guard.reserve_login(&attempt, clock::now())?;
@@ -352,7 +352,7 @@ impl Accounts {
             created_at_ms,
             expires_at_ms: self.sessions.expiry(created_at_ms, ends_at_ms),
             ends_at_ms,
-            client_address: claim.origin.client_address,
+            client_address: Some(claim.origin.client_address),
             user_agent: claim.origin.user_agent.as_deref().map(UserAgent::clip),
         };
         Ok((token, session))

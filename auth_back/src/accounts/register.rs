@@ -22,7 +22,7 @@ impl Accounts {
         let name = profile::name(request.name.as_deref())?;
         let age = profile::age(request.age)?;
 
-        let address = request.origin.client_address;
+        let address = Some(request.origin.client_address);
         let attempt = self.guard.reserve_registration(address, clock::now())?;
         let now = clock::wall();
         let user_id = UserId::from(self.ids.next(now)?);

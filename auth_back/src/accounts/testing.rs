@@ -172,6 +172,11 @@ fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     (arenas, hashers)
 }
 
+/// Where requests come from that say nothing else.
+pub(crate) fn origin() -> Origin {
+    Origin::at([192, 0, 2, 7].into())
+}
+
 pub(crate) fn registration(username: &str, password: &str) -> Registration {
     Registration {
         username: username.to_owned(),
@@ -179,7 +184,7 @@ pub(crate) fn registration(username: &str, password: &str) -> Registration {
         name: None,
         age: None,
         request_id: None,
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 
@@ -189,7 +194,7 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
         password: Zeroizing::new(password.to_owned()),
         request_id: None,
         device: None,
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 

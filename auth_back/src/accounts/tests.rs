@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::testing::{
-    Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
+    Fault, Fixture, guard_rules, login, origin, patient, registration, rules, rules_with_lease,
 };
 use super::*;
 use crate::credentials::{Params, PasswordRecord, Token};
@@ -136,7 +136,7 @@ fn the_longest_values_are_taken() {
     request.age = Some(AGE_MAX);
     fixture.accounts.register(&request, patient()).unwrap();
     let mut request = login(&username, &password);
-    request.origin.client_address = Some("2001:db8::1".parse().unwrap());
+    request.origin.client_address = "2001:db8::1".parse().unwrap();
     request.origin.user_agent = Some("🔑".repeat(10_000));
     fixture.accounts.authenticate(&request, patient()).unwrap();
 }
@@ -508,7 +508,7 @@ fn registrations_of_a_network_are_counted() {
     let fixture = Fixture::new();
     let register = |number: u32, address: &str| {
         let mut request = registration(&format!("user{number}"), PASSWORD);
-        request.origin.client_address = Some(address.parse().unwrap());
+        request.origin.client_address = address.parse().unwrap();
         fixture.accounts.register(&request, patient())
     };
     let burst = u32::from(guard_rules().network_per_minute) * 10;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sessions::SessionRules;
-use crate::work::{NewPassword, Origin};
+use crate::work::NewPassword;
 
 const NEW: &str = "staple battery horse";
 
@@ -26,7 +26,7 @@ fn change(token: &str, current: &str, new: &str) -> NewPassword {
         token: text(token),
         current_password: text(current),
         new_password: text(new),
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 
