@@ -41,6 +41,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use subtle::ConstantTimeEq;
 
 use super::argon2id::{Arena, Flavour, HashError, Need, Params, ParamsError, Salt, Tag};
+use super::cost::Cost;
 use super::foreign::{self, ForeignFunction, ForeignHash};
 use super::keyring::KeyId;
 use super::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, RECORD_LEN_MAX, SALT_LEN, TAG_LEN};
@@ -343,6 +344,22 @@ impl PasswordRecord {
             matches = same(typed)?;
         }
         Ok(Verdict::from(matches))
+    }
+
+    /// What verifying `password` costs, where a usual hash has the parameters `usual`. A password that is not in
+    /// NFC costs a second hash, if another system made the record: both forms are tried.
+    #[must_use]
+    pub fn cost(&self, password: &Password, usual: Params) -> Cost {
+        let tag_len = self.sealed.tag_len();
+        match &self.header.function {
+            Function::Ours { params, .. } => {
+                Cost::of_function(ForeignFunction::ours(*params), tag_len, usual)
+            }
+            Function::Foreign { function, .. } => {
+                let once = Cost::of_function(*function, tag_len, usual);
+                if password.expose_as_typed().is_some() { once.twice() } else { once }
+            }
+        }
     }
 
     /// The memory that verifying takes.

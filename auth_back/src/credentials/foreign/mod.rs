@@ -36,7 +36,7 @@
 //! the passwords and tags themselves are wiped here.
 
 mod formats;
-mod function;
+pub(super) mod function;
 
 use std::fmt;
 use std::str::FromStr;
