@@ -8,6 +8,8 @@ use reactor::Ticket;
 use zeroize::Zeroizing;
 
 use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
+use crate::credentials::Username;
+use crate::guard::{Attempt, Known};
 use crate::ids::UserId;
 use crate::store::Product;
 
@@ -133,6 +135,13 @@ impl Origin {
     #[must_use]
     pub fn at(client_address: IpAddr) -> Self {
         Self { client_address, is_forwarded: false, user_agent: None }
+    }
+
+    /// An attempt to log in from here, for the limiter.
+    #[must_use]
+    pub fn attempt<'a>(&self, username: &'a Username, known: Option<Known<'a>>) -> Attempt<'a> {
+        let Self { client_address: address, is_forwarded, .. } = *self;
+        Attempt { username, address, is_forwarded, known }
     }
 }
 

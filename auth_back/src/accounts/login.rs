@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use super::hashers::{Call, HashOutcome, Work};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
 use crate::credentials::{
-    Arena, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
-    Verdict,
+    Arena, Cost, DeviceMarker, Params, Password, PasswordRecord, PepperKeyring, Token, TokenError,
+    Username, Verdict,
 };
-use crate::guard::{Attempt, Known, Reservation};
+use crate::guard::{Known, Reservation};
 use crate::ids::{SessionId, UserId};
 use crate::keyrings::Lookup;
 use crate::store::{NewSession, UserAgent};
@@ -121,10 +121,9 @@ impl Accounts {
 
         let device = request.device.as_ref().and_then(|text| self.device(text, &username));
         let device = device.map(Box::new);
-        let address = Some(request.origin.client_address);
         let known = device.as_deref().map(Known::Device);
-        let attempt = Attempt { username: &username, address, known };
-        let attempt = self.guard.reserve_login(&attempt, clock::now())?;
+        let attempt = request.origin.attempt(&username, known);
+        let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
 
         let row = self.store.user_by_name(username.as_str(), deadline)?;
         let (user, trial) = match row {
@@ -153,6 +152,7 @@ impl Accounts {
                 }
             },
         };
+        attempt.charge(trial.cost(self.rules.params));
         let origin = request.origin.clone();
         Ok(Candidate { user, trial, username, device, origin, attempt })
     }
@@ -175,7 +175,7 @@ impl Accounts {
         };
         candidate.attempt.begin();
         self.hashers.submit(deadline, work, move |verdict| {
-            let verdict = settle(&mut candidate.attempt, verdict);
+            let verdict = settle(&mut candidate.attempt, verdict, deadline);
             then(Proved { candidate, verdict })
         });
     }
@@ -298,10 +298,10 @@ impl Accounts {
         if !self.needs_annex(trial) {
             let work = self.work(trial)?;
             attempt.begin();
-            return settle(attempt, self.hashers.run(deadline, work));
+            return settle(attempt, self.hashers.run(deadline, work), deadline);
         }
         // The loan stays with this thread: it waits for the hash, which gives its memory back before it is told.
-        let annex = self.annex(deadline)?;
+        let annex = self.annex(deadline).inspect_err(|e| unhashed(attempt, e, deadline))?;
         let (memory, work, need) = (*annex, trial.in_arena(), trial.record.need());
         attempt.begin();
         let work = Box::new(move |_: &mut Arena| {
@@ -312,7 +312,7 @@ impl Accounts {
         });
         let verdict = self.hashers.run(deadline, Work::Unknown(work));
         drop(annex);
-        settle(attempt, verdict)
+        settle(attempt, verdict, deadline)
     }
 
     /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
@@ -360,6 +360,11 @@ impl Accounts {
 }
 
 impl Trial {
+    /// What it costs to verify, where a usual hash has these parameters.
+    pub(super) fn cost(&self, usual: Params) -> Cost {
+        self.record.cost(&self.password, usual)
+    }
+
     /// What is to be done in memory that is large enough. It gets all that it needs as its own, since it runs on another
     /// thread.
     fn in_arena(&self) -> impl FnOnce(&mut Arena) -> Answer<Verdict> + Send + use<> {
@@ -369,13 +374,21 @@ impl Trial {
     }
 }
 
-/// The verdict of a hash that was begun. If it came to none, the attempt does not count; unless it panicked: nobody knows
-/// how far it had come.
-fn settle(attempt: &mut Reservation, verdict: Answer<Answer<Verdict>>) -> Answer<Verdict> {
-    let has_panicked = matches!(verdict, Err(AccountError::Internal(InternalError::Dropped)));
-    verdict.flatten().inspect_err(|_| {
-        if !has_panicked {
-            attempt.undo();
-        }
-    })
+/// The verdict of a hash that was begun.
+fn settle(
+    attempt: &mut Reservation,
+    verdict: Answer<Answer<Verdict>>,
+    deadline: Instant,
+) -> Answer<Verdict> {
+    verdict.flatten().inspect_err(|error| unhashed(attempt, error, deadline))
+}
+
+/// An attempt came to no verdict, and does not count as a guess; unless the hash panicked: nobody knows how far
+/// it had come. If it waited for a hash until its time ran out, others waited behind it.
+pub(super) fn unhashed(attempt: &mut Reservation, why: &AccountError, deadline: Instant) {
+    match why {
+        AccountError::Internal(InternalError::Dropped) => {}
+        AccountError::TimedOut if clock::now() >= deadline => attempt.hold(),
+        _ => attempt.undo(),
+    }
 }

@@ -117,6 +117,15 @@ impl Fixture {
         self
     }
 
+    /// The same server with other limits, and nothing counted yet.
+    pub(crate) fn with_limits(mut self, change: impl FnOnce(&mut GuardRules)) -> Self {
+        let accounts = Arc::get_mut(&mut self.accounts).expect("nobody else uses it");
+        let mut rules = guard_rules();
+        change(&mut rules);
+        accounts.guard = Arc::new(Guard::new(rules).unwrap());
+        self
+    }
+
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let (arenas, hashers) = one_arena(rules);
