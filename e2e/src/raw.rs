@@ -2,8 +2,10 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
 };
+
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     answer::Answer,
@@ -24,6 +26,24 @@ impl RawConnection {
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|error| panic!("connect to {address}: {error}"));
+        Self::over(stream)
+    }
+
+    /// Connects to `address` from another address of this machine, such as 127.0.0.2.
+    #[must_use]
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        let connect = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.connect(&address.into())?;
+            Ok::<_, io::Error>(socket.into())
+        };
+        let stream =
+            connect().unwrap_or_else(|error| panic!("connect from {source} to {address}: {error}"));
+        Self::over(stream)
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_read_timeout(Some(HANG_GUARD)).expect("a receive timeout can be set");
         stream.set_write_timeout(Some(HANG_GUARD)).expect("a send timeout can be set");
