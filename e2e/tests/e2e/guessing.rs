@@ -263,3 +263,31 @@ fn a_network_that_looks_for_names_is_stopped_and_loopback_is_not() {
     let direct = System::builder().auth_flags(&["--throttle-network", "1"]).start();
     assert_eq!(names_told(&direct.client(), "two", 30), 30);
 }
+
+/// By bcrypt, of [`PASSWORD`], at the lowest cost: beside the hashes of these tests it costs hundreds of them.
+const DEAR: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";
+
+/// Guesses at what other systems hashed may cost a hundred times as much as others.
+#[test]
+fn guesses_at_imported_users_are_charged_by_what_they_cost() {
+    let system = System::builder().front_flags(&["--trusted-proxies", "127.0.0.1"]).start();
+    let file = system.scratch().join("users.csv");
+    let lines: String = (0..5).map(|number| format!("user{number},{DEAR},,\n")).collect();
+    let text = format!("username,password_hash,name,age\n{lines}");
+    std::fs::write(&file, text).expect("a file can be written");
+    system.operator(&["import", file.to_str().expect("UTF-8")]).succeed();
+
+    let user = system.client();
+    let (guesser, owner) = (user.behind_proxy(GUESSER), user.behind_proxy(OWNER));
+    owner.register("ada", PASSWORD).assert_status(200);
+    // Each is half of what a network has at once.
+    let guess = |number| guesser.authenticate(&format!("user{number}"), "a guess").status;
+    assert_eq!([0, 1, 2].map(guess), [401, 401, 429]);
+    guesser.authenticate("ada", PASSWORD).assert_status(429);
+    // Nobody else has to do with it, and right passwords cost nothing.
+    for number in 0..5 {
+        owner.authenticate(&format!("user{number}"), PASSWORD).assert_status(200);
+    }
+    owner.authenticate("ada", "not the password").assert_status(401);
+    owner.authenticate("ada", PASSWORD).assert_status(200);
+}
