@@ -19,7 +19,8 @@ fn record(c: &mut Criterion) {
     let (audit, opened) = Audit::open(&target, turning).expect("a file can be made");
     let writer = opened.start().expect("a thread can be started");
     let origin = Origin {
-        client_address: Some([192, 0, 2, 1].into()),
+        client_address: [192, 0, 2, 1].into(),
+        is_forwarded: false,
         user_agent: Some(USER_AGENT.to_owned()),
     };
     let mut user_id = 0;

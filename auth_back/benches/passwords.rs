@@ -1,10 +1,15 @@
-//! What looking a new password up costs: `cargo bench -p auth_back`.
+//! What looking a new password up costs, and what verifying records costs beside one of ours:
+//! `cargo bench -p auth_back`.
 
 use std::hint::black_box;
 
 use auth_back::credentials::blocklist::Folded;
 use auth_back::credentials::breached::Builder;
-use auth_back::credentials::{BreachedFile, Password, PasswordRules, Username};
+use auth_back::credentials::{
+    Annex, Arena, BreachedFile, ForeignHash, HashEngine, KeyId, Keyring, Params, Password,
+    PasswordRecord, PasswordRules, PepperKeyring, SecretKey, Username,
+};
+use auth_back::ids::UserId;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 fn blocklist(c: &mut Criterion) {
@@ -44,5 +49,47 @@ fn breached(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, blocklist, breached);
+/// What the table in `credentials/cost.rs` is made from.
+fn records(c: &mut Criterion) {
+    const SALT: &str = "c2FsdCBvZiAxNiBieXRlcw";
+    const TAG: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let mut group = c.benchmark_group("verify a wrong password");
+    group.sample_size(10);
+    let peppers = PepperKeyring::new(Keyring::single(
+        KeyId::FIRST,
+        SecretKey::random().expect("random bytes"),
+    ));
+    let ada = UserId::new(1).expect("an id");
+    let wrong = Password::for_login("analytical engine").expect("a password");
+    for hash in [
+        format!("$argon2id$v=19$m=19456,t=2,p=1${SALT}${TAG}"),
+        format!("$argon2id$v=19$m=65536,t=3,p=4${SALT}${TAG}"),
+        "$2b$08$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u".to_owned(),
+        "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u".to_owned(),
+        format!("$scrypt$ln=14,r=8,p=1${SALT}${TAG}"),
+        format!("$scrypt$ln=17,r=8,p=1${SALT}${TAG}"),
+        format!("$pbkdf2-sha1$i=100000,l=20${SALT}$AAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        format!("$pbkdf2-sha256$i=100000,l=32${SALT}${TAG}"),
+        format!("$pbkdf2-sha512$i=100000,l=32${SALT}${TAG}"),
+    ] {
+        let hash: ForeignHash = hash.parse().expect("a hash of another system");
+        let record = PasswordRecord::import(ada, &hash, &peppers).expect("random bytes");
+        let annex = Annex::new(HashEngine::Simd);
+        let mut arena = annex.arena(record.need()).expect("memory");
+        group.bench_function(hash.function().to_string(), |b| {
+            b.iter(|| record.verify(ada, black_box(&wrong), &peppers, &mut arena));
+        });
+    }
+    for engine in HashEngine::ALL {
+        let mut arena = Arena::new(engine, Params::DEFAULT).expect("memory");
+        let record = PasswordRecord::create(ada, &wrong, Params::DEFAULT, &peppers, &mut arena);
+        let record = record.expect("a record");
+        group.bench_function(format!("ours, {engine:?}"), |b| {
+            b.iter(|| record.verify(ada, black_box(&wrong), &peppers, &mut arena));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, blocklist, breached, records);
 criterion_main!(benches);

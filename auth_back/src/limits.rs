@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use service::lane::Niceness;
 
+use crate::credentials::Cost;
+
 /// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
 /// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
 /// must not take a peer that keeps to the protocol for one that does not read.
@@ -253,7 +255,7 @@ pub const HASHING_NICENESS: Niceness = Niceness::new(10).expect("below 20");
 pub const DEAR_HASHING_NICENESS: Niceness = Niceness::new(14).expect("below 20");
 
 /// A record that takes longer to verify than so many usual ones is dear: it has a thread and a queue of its own.
-pub const DEAR_HASH_COST_MIN: u32 = 4;
+pub const DEAR_HASH_COST_MIN: Cost = Cost::of_hashes(4);
 
 /// Dear hashes that may wait. At bcrypt's usual cost of 12 they take 0.3 s each, so the last of them would wait longer
 /// than fronts do.

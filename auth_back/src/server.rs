@@ -220,7 +220,7 @@ fn open_accounts(
     prefill(&arenas, count, missing, deadline)?;
     let guard = match settings.redis.clone() {
         // Connections of its own: sessions must not wait for guesses.
-        Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?),
+        Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?)?,
         None => guard,
     };
     let ids = Snowflakes::new(settings.node);

@@ -157,27 +157,34 @@ pub static PROGRAM: Program = Program::new(
         Setting::value(
             "throttle-account",
             "COUNT",
-            "Failures of an account in a row, from everywhere, before networks and devices that it does not know share one attempt an hour",
+            "Failures of an account in a row, from everywhere, before networks and devices that it does not know share \
+             two attempts an hour, one of them for networks that have not failed there in 30 days",
         )
         .default("100")
         .group("Guessing"),
         Setting::value(
             "throttle-network",
             "COUNT",
-            "Wrong guesses, unknown names and registrations a minute that one network may make; ten times as many at once",
+            "Wrong guesses and unknown names a minute that one network may make, and as many registrations; ten times as \
+             many at once. A network is an IPv4 address or an IPv6 /64; a /56 may make 4 times as many, a /48 16 times",
         )
         .default("10")
         .group("Guessing"),
         Setting::value(
             "throttle-exempt",
             "NETWORKS",
-            "Addresses and networks that --throttle-network does not count, such as 10.0.0.0/8, separated by commas",
+            "Addresses and networks that --throttle-network does not count, such as 10.0.0.0/8, separated by commas; \
+             requests that a proxy brought are counted all the same",
         )
         .default("127.0.0.1,::1")
         .group("Guessing"),
-        Setting::value("throttle-memory", "SIZE", "Memory for all of this, at 24 bytes an entry; taken as it is needed")
-            .default("32MiB")
-            .group("Guessing"),
+        Setting::value(
+            "throttle-memory",
+            "SIZE",
+            "Memory for all of this, at 24 bytes an entry, of which a login by IPv6 makes up to seven; taken as it is needed",
+        )
+        .default("32MiB")
+        .group("Guessing"),
         Setting::switch(
             "uniform-auth-errors",
             "Answer an unknown user as a wrong password, after the same work",

@@ -10,6 +10,8 @@ use service::lane::{Ask, Flow, Refused};
 use zeroize::Zeroizing;
 
 use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
+use crate::credentials::Username;
+use crate::guard::{Attempt, Known};
 use crate::ids::UserId;
 use crate::store::Product;
 
@@ -135,13 +137,31 @@ pub struct NewPassword {
     pub origin: Origin,
 }
 
-/// Where a user's own request came from, as far as the front said. v1 says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Where a user's own request came from, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The user's address.
-    pub client_address: Option<IpAddr>,
+    /// The user's address, as the front said; where none was said, as in v1, that of the connection's other
+    /// side: its users are one party then.
+    pub client_address: IpAddr,
+    /// Whether a proxy brought the user's request to the front.
+    pub is_forwarded: bool,
     /// The user's program, as it calls itself.
     pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// Nothing is known but an address.
+    #[must_use]
+    pub fn at(client_address: IpAddr) -> Self {
+        Self { client_address, is_forwarded: false, user_agent: None }
+    }
+
+    /// An attempt to log in from here, for the limiter.
+    #[must_use]
+    pub fn attempt<'a>(&self, username: &'a Username, known: Option<Known<'a>>) -> Attempt<'a> {
+        let Self { client_address: address, is_forwarded, .. } = *self;
+        Attempt { username, address, is_forwarded, known }
+    }
 }
 
 /// The answer to one request.

@@ -91,6 +91,7 @@ pub const RESPONSE_FIELD_MIN: u8 = 10;
 
 const V2_0: &str = "2.0";
 const V2_1: &str = "2.1";
+const V2_2: &str = "2.2";
 
 /// Every message, by number.
 pub const MESSAGES: &[Message] = &[
@@ -218,9 +219,11 @@ pub mod register {
     pub const CLIENT_ADDRESS: Field = optional(6, "client_address", Shape::Address);
     /// The user's program, as it calls itself.
     pub const USER_AGENT: Field = optional(7, "user_agent", USER_AGENT_TEXT).since(V2_1);
+    /// 1 when a proxy brought the user's own request, by what its header says.
+    pub const FORWARDED: Field = default_zero(8, "forwarded", FLAG).since(V2_2);
     /// Fields of the request.
     pub const REQUEST: &[Field] =
-        &[USERNAME, PASSWORD, NAME, AGE, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT];
+        &[USERNAME, PASSWORD, NAME, AGE, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT, FORWARDED];
 
     /// The new account.
     pub const USER_ID: Field = required(10, "user_id", U64);
@@ -244,9 +247,11 @@ pub mod authenticate {
     pub const USER_AGENT: Field = optional(5, "user_agent", USER_AGENT_TEXT);
     /// The known-device marker that the user's program was given at an earlier login.
     pub const DEVICE: Field = optional(6, "device", DEVICE_TEXT).since(V2_1);
+    /// As in REGISTER.
+    pub const FORWARDED: Field = default_zero(7, "forwarded", FLAG).since(V2_2);
     /// Fields of the request.
     pub const REQUEST: &[Field] =
-        &[USERNAME, PASSWORD, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT, DEVICE];
+        &[USERNAME, PASSWORD, REQUEST_ID, CLIENT_ADDRESS, USER_AGENT, DEVICE, FORWARDED];
 
     /// The session's token.
     pub const TOKEN: Field = required(10, "token", TOKEN_TEXT);
@@ -292,8 +297,7 @@ pub mod logout {
     pub const TOKEN: Field = required(1, "token", TOKEN_TEXT);
     /// 1 ends every session of the token's user. Must be understood: a reader that skipped it
     /// would end one session and say that all are over.
-    pub const ALL: Field =
-        default_zero(2, "all", Shape::Number { max: 1 }).since(V2_1).must_understand();
+    pub const ALL: Field = default_zero(2, "all", FLAG).since(V2_1).must_understand();
     /// Where the user's own request came from.
     pub const CLIENT_ADDRESS: Field = optional(3, "client_address", Shape::Address).since(V2_1);
     /// Fields of the request.
@@ -355,7 +359,7 @@ pub mod health {
     use super::*;
 
     /// 1 when the server can serve, 0 when not.
-    pub const READY: Field = required(10, "ready", Shape::Number { max: 1 });
+    pub const READY: Field = required(10, "ready", FLAG);
     /// Why it is not ready.
     pub const REASON: Field =
         default_zero(11, "reason", Shape::Text { bytes_max: REASON_BYTES_MAX });
@@ -384,7 +388,7 @@ pub mod sessions {
         /// The program that began it, as it called itself.
         pub const USER_AGENT: Field = optional(6, "user_agent", USER_AGENT_TEXT).since(V2_1);
         /// 1 for the session of the request's token.
-        pub const CURRENT: Field = default_zero(7, "current", Shape::Number { max: 1 }).since(V2_1);
+        pub const CURRENT: Field = default_zero(7, "current", FLAG).since(V2_1);
         /// All of them.
         pub const FIELDS: &[Field] = &[
             ID,
@@ -446,9 +450,11 @@ pub mod change_password {
     pub const CLIENT_ADDRESS: Field = optional(4, "client_address", Shape::Address).since(V2_1);
     /// The user's program, as it calls itself.
     pub const USER_AGENT: Field = optional(5, "user_agent", USER_AGENT_TEXT).since(V2_1);
+    /// As in REGISTER.
+    pub const FORWARDED: Field = default_zero(6, "forwarded", FLAG).since(V2_2);
     /// Fields of the request.
     pub const REQUEST: &[Field] =
-        &[TOKEN, CURRENT_PASSWORD, NEW_PASSWORD, CLIENT_ADDRESS, USER_AGENT];
+        &[TOKEN, CURRENT_PASSWORD, NEW_PASSWORD, CLIENT_ADDRESS, USER_AGENT, FORWARDED];
 
     /// The token of the one session that is left, a new one.
     pub const FRESH_TOKEN: Field = required(10, "token", TOKEN_TEXT).since(V2_1);
@@ -462,6 +468,7 @@ pub mod change_password {
     pub const RESPONSE: &[Field] = &[FRESH_TOKEN, USER_ID, EXPIRES_IN_MS, SETTLED_IN_MS];
 }
 
+const FLAG: Shape = Shape::Number { max: 1 };
 const U8: Shape = Shape::Number { max: u8::MAX as u64 };
 const U32: Shape = Shape::Number { max: u32::MAX as u64 };
 const U64: Shape = Shape::Number { max: u64::MAX };

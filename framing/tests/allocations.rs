@@ -21,6 +21,7 @@ const REQUEST: Authenticate<'_> = Authenticate {
     client_address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
     device: Some(Secret::new("marker of an earlier login")),
+    forwarded: true,
 };
 
 const REPLY: AuthenticateReply<'_> = AuthenticateReply {

@@ -2,8 +2,10 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
 };
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::{
     answer::Answer,
@@ -25,6 +27,25 @@ impl RawConnection {
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address)
             .unwrap_or_else(|error| panic!("connect to {address}: {error}"));
+        Self::over(stream)
+    }
+
+    /// Connects to `address` from another address of this machine, such as 127.0.0.2.
+    #[must_use]
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let open = || {
+            let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            bind(&socket, &SocketAddr::new(source, 0))?;
+            connect(&socket, &address)?;
+            Ok::<_, io::Error>(TcpStream::from(socket))
+        };
+        let stream =
+            open().unwrap_or_else(|error| panic!("connect from {source} to {address}: {error}"));
+        Self::over(stream)
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_read_timeout(Some(HANG_GUARD)).expect("a receive timeout can be set");
         stream.set_write_timeout(Some(HANG_GUARD)).expect("a send timeout can be set");

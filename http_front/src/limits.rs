@@ -46,6 +46,14 @@ pub const AUTH_SERVERS_MAX: usize = 64;
 /// Networks of trusted proxies. Each is compared with once for every request of a proxy.
 pub const TRUSTED_PROXIES_MAX: usize = 64;
 
+/// Proxies that a request may have come through: no deployment has more than a handful, and each is compared
+/// with every trusted network.
+pub const FORWARDED_HOPS_MAX: usize = 64;
+
+/// How often the log says that users cannot be told apart because of how a proxy is set up. Such a fault lasts
+/// until somebody mends it.
+pub const PROXY_NOTICE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Time to connect to an auth server and to exchange HELLO. In a data centre both take less than a
 /// millisecond; a server that needs longer is taken for dead, so that a request has time left to
 /// be served by another.

@@ -4,6 +4,7 @@ use http1::Status;
 use service::metrics::{Counter, EncodeLabelSet, Histogram, Registry};
 use service::ops::Faults;
 
+use crate::proxies::Notices;
 use crate::work::{Outcome, Unanswered};
 
 /// The handles.
@@ -17,6 +18,8 @@ pub struct Metrics {
     pub faults: Faults,
     /// Answers of the API, of any kind.
     pub answers: Answers,
+    /// Requests whose users cannot be told apart.
+    pub proxy_notices: Notices,
     /// From a worker taking a batch to the last answer of it, in seconds.
     pub batch_seconds: Histogram,
     /// Exchanges with auth servers that broke.
@@ -70,6 +73,11 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
 impl Metrics {
     /// Registers everything.
     #[must_use]
@@ -82,6 +90,11 @@ impl Metrics {
             "answers",
             "Answers of the API, by class of status; those of HTTP itself are in http_faults",
         );
+        let unknown = registry.counters::<ReasonLabels>(
+            "unknown_client_address_requests",
+            "Requests whose user's address is not known because of how a proxy is set up, by reason",
+        );
+        let unknown = |reason| unknown.get_or_create(&ReasonLabels { reason }).clone();
         Self {
             leased: registry.counter("leased_requests", "Requests answered from a lease"),
             outcomes: Outcomes {
@@ -95,6 +108,11 @@ impl Metrics {
             answers: Answers(
                 CLASSES.map(|class| answers.get_or_create(&AnswerLabels { class }).clone()),
             ),
+            proxy_notices: Notices {
+                untrusted: unknown("untrusted_proxy"),
+                missing: unknown("header_missing"),
+                unreadable: unknown("header_unreadable"),
+            },
             faults: Faults::observe(registry, "http"),
             batch_seconds: registry
                 .latency("batch_seconds", "From a worker taking a batch to the last answer of it"),

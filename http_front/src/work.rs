@@ -65,6 +65,8 @@ pub enum Work {
 pub struct Client {
     /// The user's address: that of the connection, or what a trusted proxy says.
     pub address: IpAddr,
+    /// Whether a proxy brought the request, trusted or not.
+    pub is_forwarded: bool,
     /// The user's program, as it calls itself.
     pub user_agent: Option<Box<str>>,
 }

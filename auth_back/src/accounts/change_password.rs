@@ -8,7 +8,7 @@ use service::lane::Flow;
 use super::login::{Claim, Trial};
 use super::{AccountError, Accounts, Answer, Opened, unix_ms};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
-use crate::guard::{Attempt, Known};
+use crate::guard::Known;
 use crate::ids::UserId;
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
 use crate::store::{Cause, PasswordChange, StoreError};
@@ -65,10 +65,10 @@ impl Accounts {
             let record: PasswordRecord = user.password_record.parse()?;
             let peppers = self.peppers_with(record.pepper_id())?;
             let known = Some(Known::Session(session.session_id));
-            let address = request.origin.client_address;
-            let attempt = Attempt { username: &username, address, known };
+            let attempt = request.origin.attempt(&username, known);
             let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
             let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };
+            attempt.charge(trial.cost(self.rules.params));
             match self.verify(&trial, &mut attempt, flow, deadline)? {
                 Verdict::Match => attempt.clear(),
                 // Whoever has a session knows that there is such a user: no need for other words.

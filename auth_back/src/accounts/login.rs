@@ -17,10 +17,10 @@ use service::lane::{Flow, Wakeup};
 use super::hashers::{HashOutcome, Work};
 use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
 use crate::credentials::{
-    Arena, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
-    Verdict,
+    Arena, Cost, DeviceMarker, Params, Password, PasswordRecord, PepperKeyring, Token, TokenError,
+    Username, Verdict,
 };
-use crate::guard::{Attempt, Known, Reservation};
+use crate::guard::{Known, Reservation};
 use crate::ids::{SessionId, UserId};
 use crate::keyrings::Lookup;
 use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
@@ -129,10 +129,9 @@ impl Accounts {
 
         let device = request.device.as_ref().and_then(|text| self.device(text, &username));
         let device = device.map(Box::new);
-        let address = request.origin.client_address;
         let known = device.as_deref().map(Known::Device);
-        let attempt = Attempt { username: &username, address, known };
-        let attempt = self.guard.reserve_login(&attempt, clock::now())?;
+        let attempt = request.origin.attempt(&username, known);
+        let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
 
         let row = self.store.user_by_name(username.as_str(), deadline)?;
         let (user, trial) = match row {
@@ -161,6 +160,7 @@ impl Accounts {
                 }
             },
         };
+        attempt.charge(trial.cost(self.rules.params));
         let origin = request.origin.clone();
         Ok(Candidate { user, trial, username, device, origin, attempt })
     }
@@ -180,7 +180,7 @@ impl Accounts {
         };
         candidate.attempt.begin();
         self.hashers.submit(flow, deadline, work, move |verdict| {
-            let verdict = settle(&mut candidate.attempt, verdict);
+            let verdict = settle(&mut candidate.attempt, verdict, deadline);
             then(Proved { candidate, verdict })
         });
     }
@@ -280,9 +280,9 @@ impl Accounts {
     }
 
     /// Whether a record takes so long to verify, or so much memory, that its hash must not stand before usual ones.
-    fn is_dear(&self, record: &PasswordRecord) -> bool {
+    fn is_dear(&self, trial: &Trial) -> bool {
         let params = self.rules.params;
-        record.need().exceeds(params.m_kib()) || record.cost(params) > DEAR_HASH_COST_MIN
+        trial.record.need().exceeds(params.m_kib()) || trial.cost(params) > DEAR_HASH_COST_MIN
     }
 
     /// What has to be hashed.
@@ -298,7 +298,7 @@ impl Accounts {
                 let password = Arc::clone(&trial.password);
                 Ok(Work::Usual { password, salt, params, after: Box::new(after) })
             }
-            _ if self.is_dear(&trial.record) => {
+            _ if self.is_dear(trial) => {
                 Ok(Work::Dear { need: trial.record.need(), work: Box::new(trial.in_arena()) })
             }
             _ => Ok(Work::Unknown(Box::new(trial.in_arena()))),
@@ -315,7 +315,7 @@ impl Accounts {
     ) -> Answer<Verdict> {
         let work = self.work(trial)?;
         attempt.begin();
-        settle(attempt, self.hashers.run(flow, deadline, work))
+        settle(attempt, self.hashers.run(flow, deadline, work), deadline)
     }
 
     /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
@@ -355,7 +355,7 @@ impl Accounts {
             created_at_ms,
             expires_at_ms: self.sessions.expiry(created_at_ms, ends_at_ms),
             ends_at_ms,
-            client_address: claim.origin.client_address,
+            client_address: Some(claim.origin.client_address),
             user_agent: claim.origin.user_agent.as_deref().map(UserAgent::clip),
         };
         Ok((token, session))
@@ -363,6 +363,11 @@ impl Accounts {
 }
 
 impl Trial {
+    /// What it costs to verify, where a usual hash has these parameters.
+    pub(super) fn cost(&self, usual: Params) -> Cost {
+        self.record.cost(&self.password, usual)
+    }
+
     /// What is to be done in memory that is large enough. It gets all that it needs as its own, since it runs on another
     /// thread.
     fn in_arena(&self) -> impl FnOnce(&mut Arena) -> Answer<Verdict> + Send + use<> {
@@ -372,16 +377,21 @@ impl Trial {
     }
 }
 
-/// The verdict of a hash that was asked for. If it came to none, the attempt does not count; unless it panicked, or its
-/// time was over: nobody knows how far it had come.
-fn settle(attempt: &mut Reservation, verdict: Answer<Answer<Verdict>>) -> Answer<Verdict> {
-    let may_be_done = matches!(
-        verdict,
-        Err(AccountError::Internal(InternalError::Dropped) | AccountError::TimedOut)
-    );
-    verdict.flatten().inspect_err(|_| {
-        if !may_be_done {
-            attempt.undo();
-        }
-    })
+/// The verdict of a hash that was begun.
+fn settle(
+    attempt: &mut Reservation,
+    verdict: Answer<Answer<Verdict>>,
+    deadline: Instant,
+) -> Answer<Verdict> {
+    verdict.flatten().inspect_err(|error| unhashed(attempt, error, deadline))
+}
+
+/// An attempt came to no verdict, and does not count as a guess; unless the hash panicked: nobody knows how far
+/// it had come. If it waited for a hash until its time ran out, others waited behind it.
+pub(super) fn unhashed(attempt: &mut Reservation, why: &AccountError, deadline: Instant) {
+    match why {
+        AccountError::Internal(InternalError::Dropped) => {}
+        AccountError::TimedOut if clock::now() >= deadline => attempt.hold(),
+        _ => attempt.undo(),
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::login::unhashed;
 use super::{AccountError, Accounts, Answer, profile, unix_ms};
 use crate::credentials::{Password, Username};
 use crate::ids::UserId;
@@ -22,11 +23,16 @@ impl Accounts {
         let name = profile::name(request.name.as_deref())?;
         let age = profile::age(request.age)?;
 
-        let address = request.origin.client_address;
-        let attempt = self.guard.reserve_registration(address, clock::now())?;
+        let from = &request.origin;
+        let mut attempt = self.guard.reserve_registration(
+            from.client_address,
+            from.is_forwarded,
+            clock::now(),
+        )?;
         let now = clock::wall();
         let user_id = UserId::from(self.ids.next(now)?);
-        let record = self.hash(user_id, &password, deadline)?.to_text();
+        let record = self.hash(user_id, &password, deadline);
+        let record = record.inspect_err(|e| unhashed(&mut attempt, e, deadline))?.to_text();
         let user = NewUser {
             user_id: user_id.get(),
             username: username.as_str(),

@@ -118,6 +118,15 @@ impl Fixture {
         self
     }
 
+    /// The same server with other limits, and nothing counted yet.
+    pub(crate) fn with_limits(mut self, change: impl FnOnce(&mut GuardRules)) -> Self {
+        let accounts = Arc::get_mut(&mut self.accounts).expect("nobody else uses it");
+        let mut rules = guard_rules();
+        change(&mut rules);
+        accounts.guard = Arc::new(Guard::new(rules).unwrap());
+        self
+    }
+
     fn on(store: Arc<Spy>, directory: Arc<TempDir>, rules: Rules) -> Self {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let (arenas, hashers) = one_arena(rules);
@@ -179,6 +188,11 @@ fn one_arena(rules: Rules) -> (Pool<ArenaManager>, Hashers) {
     (arenas, Hashers::start(options).unwrap())
 }
 
+/// Where requests come from that say nothing else.
+pub(crate) fn origin() -> Origin {
+    Origin::at([192, 0, 2, 7].into())
+}
+
 pub(crate) fn registration(username: &str, password: &str) -> Registration {
     Registration {
         username: username.to_owned(),
@@ -186,7 +200,7 @@ pub(crate) fn registration(username: &str, password: &str) -> Registration {
         name: None,
         age: None,
         request_id: None,
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 
@@ -196,7 +210,7 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
         password: Zeroizing::new(password.to_owned()),
         request_id: None,
         device: None,
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 

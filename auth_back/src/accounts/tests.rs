@@ -3,10 +3,11 @@
 use std::thread;
 
 use super::testing::{
-    Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
+    Fault, Fixture, guard_rules, login, origin, patient, registration, rules, rules_with_lease,
 };
 use super::*;
 use crate::credentials::{Params, PasswordRecord, Token};
+use crate::guard::Bucket;
 use crate::ids::UserId;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::sessions::SessionRules;
@@ -136,7 +137,7 @@ fn the_longest_values_are_taken() {
     request.age = Some(AGE_MAX);
     fixture.accounts.register(&request, patient()).unwrap();
     let mut request = login(&username, &password);
-    request.origin.client_address = Some("2001:db8::1".parse().unwrap());
+    request.origin.client_address = "2001:db8::1".parse().unwrap();
     request.origin.user_agent = Some("🔑".repeat(10_000));
     fixture.accounts.authenticate(&request, patient()).unwrap();
 }
@@ -464,12 +465,75 @@ fn nothing_counts_while_the_store_is_away_or_time_is_short() {
     }
 }
 
+/// An attempt that waited in vain kept others waiting, and guessed at nothing.
+#[test]
+fn a_place_that_was_held_until_the_deadline_counts_for_the_network_alone() {
+    let fixture = Fixture::new().with_limits(|rules| rules.network_per_minute = 1);
+    fixture.user("ada", PASSWORD);
+    let Fixture { accounts, .. } = &fixture;
+    let from = |address: [u8; 4], deadline| {
+        let mut request = login("ada", PASSWORD);
+        request.origin.client_address = address.into();
+        accounts.authenticate(&request, deadline).map(drop)
+    };
+    let only_one = accounts.arenas.acquire(patient()).unwrap();
+    let soon = || clock::now() + Duration::from_millis(20);
+    for _ in 0..10 {
+        check_refused!(from([192, 0, 2, 1], soon()), AccountError::TimedOut);
+        let mut request = registration("bob", PASSWORD);
+        request.origin.client_address = [192, 0, 2, 1].into();
+        check_refused!(accounts.register(&request, soon()), AccountError::TimedOut);
+    }
+    drop(only_one);
+    let refused = from([192, 0, 2, 1], patient()).unwrap_err();
+    let AccountError::TooManyAttempts(refused) = refused else { panic!("{refused}") };
+    assert_eq!(refused.bucket, Bucket::Network);
+    let mut request = registration("bob", PASSWORD);
+    request.origin.client_address = [192, 0, 2, 1].into();
+    check_refused!(accounts.register(&request, patient()), AccountError::TooManyAttempts(_));
+    from([192, 0, 2, 2], patient()).expect("another network, and no failures of the account");
+}
+
+/// Two guesses at a record that costs a hundred usual hashes are a burst of a network.
+#[test]
+fn guesses_at_dear_records_are_charged_by_what_they_cost() {
+    // However long they take here.
+    let _clock = clock::Movable::stopped();
+    let fixture = Fixture::new();
+    let ada = fixture.user("ada", WRONG);
+    fixture.user("bob", PASSWORD);
+    let refused = |name| fixture.accounts.authenticate(&login(name, WRONG), patient()).unwrap_err();
+    import(&fixture, ada, LARGE[0]);
+    for _ in 0..2 {
+        assert!(matches!(refused("ada"), AccountError::PasswordWrong));
+    }
+    for name in ["ada", "bob"] {
+        let AccountError::TooManyAttempts(refused) = refused(name) else { panic!("{name}") };
+        assert_eq!(refused.bucket, Bucket::Network);
+    }
+    // Those who are known there are not judged by it, and guesses at what costs no more are a hundred.
+    let fixture = Fixture::new();
+    fixture.user("ada", PASSWORD);
+    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    for number in 0..5 {
+        fixture.user(&format!("user{number}"), PASSWORD);
+        for error in guess(&fixture, &format!("user{number}"), 20) {
+            assert!(matches!(error, AccountError::PasswordWrong), "{error}");
+        }
+    }
+    check_refused!(
+        fixture.accounts.authenticate(&login("user9", PASSWORD), patient()),
+        AccountError::TooManyAttempts(_)
+    );
+    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+}
+
 #[test]
 fn registrations_of_a_network_are_counted() {
     let fixture = Fixture::new();
     let register = |number: u32, address: &str| {
         let mut request = registration(&format!("user{number}"), PASSWORD);
-        request.origin.client_address = Some(address.parse().unwrap());
+        request.origin.client_address = address.parse().unwrap();
         fixture.accounts.register(&request, patient())
     };
     let burst = u32::from(guard_rules().network_per_minute) * 10;

@@ -136,7 +136,11 @@ impl<'a> Entry<'a> {
     /// Where it came from.
     #[must_use]
     pub fn origin(self, origin: &'a Origin) -> Self {
-        Self { client: origin.client_address, user_agent: origin.user_agent.as_deref(), ..self }
+        Self {
+            client: Some(origin.client_address),
+            user_agent: origin.user_agent.as_deref(),
+            ..self
+        }
     }
 
     /// The same for every sending of one request.

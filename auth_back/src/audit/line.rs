@@ -165,10 +165,8 @@ mod tests {
 
     #[test]
     fn a_line_tells_all_that_is_known() {
-        let origin = Origin {
-            client_address: Some([192, 0, 2, 1].into()),
-            user_agent: Some("curl/8 \"x\"".to_owned()),
-        };
+        let user_agent = Some("curl/8 \"x\"".to_owned());
+        let origin = Origin { user_agent, ..Origin::at([192, 0, 2, 1].into()) };
         let entry = Entry::new(Event::Authenticate, Outcome::Ok)
             .user_id(7)
             .username("Ada")
@@ -238,7 +236,8 @@ mod tests {
         let outcome = Outcome::all().find(|it| it.text() == outcome).unwrap();
         for letter in ["x", "\"", "\u{e9}", "\u{1f469}"] {
             let origin = Origin {
-                client_address: Some(std::net::Ipv6Addr::from([0xff; 16]).into()),
+                client_address: std::net::Ipv6Addr::from([0xff; 16]).into(),
+                is_forwarded: false,
                 user_agent: Some(letter.repeat(framing::limits::USER_AGENT_BYTES_MAX)),
             };
             let name = letter.repeat(framing::limits::USERNAME_BYTES_MAX);
@@ -289,7 +288,8 @@ mod tests {
         /// Whatever the texts are: one line, in printable ASCII, that any JSON parser reads back.
         #[test]
         fn any_text_makes_one_honest_line(name in "(?s).{0,90}", agent in "(?s).{0,300}") {
-            let origin = Origin { client_address: None, user_agent: Some(agent.clone()) };
+            let user_agent = Some(agent.clone());
+            let origin = Origin { user_agent, ..Origin::at([192, 0, 2, 1].into()) };
             let entry = Entry::new(Event::Register, Outcome::Ok).username(&*name).origin(&origin);
             let line = render(&entry, at());
             prop_assert!(line.len() <= AUDIT_LINE_BYTES_MAX);

@@ -23,6 +23,7 @@
 pub mod argon2id;
 pub mod blocklist;
 pub mod breached;
+pub mod cost;
 pub mod foreign;
 pub mod keyring;
 pub mod keys;
@@ -40,6 +41,7 @@ pub use argon2id::{
     Tag,
 };
 pub use breached::{BreachedError, BreachedFile};
+pub use cost::Cost;
 pub use foreign::{ForeignError, ForeignFunction, ForeignHash, Work, WorkKind};
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError, Ring};
 pub use keys::{KeyDirectory, KeySource, KeysError, Loaded, OnMissing, Purpose};

@@ -41,6 +41,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use subtle::ConstantTimeEq;
 
 use super::argon2id::{Arena, Flavour, HashError, Need, Params, ParamsError, Salt, Tag};
+use super::cost::Cost;
 use super::foreign::{self, ForeignFunction, ForeignHash, Work};
 use super::keyring::KeyId;
 use super::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, RECORD_LEN_MAX, SALT_LEN, TAG_LEN};
@@ -345,6 +346,15 @@ impl PasswordRecord {
         Ok(Verdict::from(matches))
     }
 
+    /// What verifying `password` costs, where a usual hash has the parameters `usual`. A password that is not in
+    /// NFC costs a second hash, if another system made the record: both forms are tried.
+    #[must_use]
+    pub fn cost(&self, password: &Password, usual: Params) -> Cost {
+        let once = Cost::of(self.work(), usual);
+        let is_twice = self.is_foreign() && password.expose_as_typed().is_some();
+        if is_twice { once.twice() } else { once }
+    }
+
     /// The memory that verifying takes.
     #[must_use]
     pub fn need(&self) -> Need {
@@ -361,16 +371,6 @@ impl PasswordRecord {
             Function::Ours { params, .. } => Work::of_ours(*params),
             Function::Foreign { function, .. } => function.work(self.sealed.tag_len()),
         }
-    }
-
-    /// What verifying it costs, in hashes of `usual` parameters, rounded up.
-    #[must_use]
-    pub fn cost(&self, usual: Params) -> u32 {
-        let (own, usual) = (self.work(), Work::of_ours(usual));
-        if own.kind != usual.kind {
-            return 100;
-        }
-        u32::try_from(own.amount.div_ceil(usual.amount.max(1))).unwrap_or(u32::MAX)
     }
 
     /// Whether another system made the hash: then a password that is not in NFC is tried in both forms.

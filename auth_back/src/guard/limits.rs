@@ -24,10 +24,12 @@ pub const ACCOUNT_FAILURES_FLOOR: u16 = 20;
 /// Most that can be set, and the default: NIST SP 800-63B-4, section 3.2.2.
 pub const ACCOUNT_FAILURES_MAX: u16 = 100;
 
-/// How often strangers may try an account in its slow lane, all of them together.
+/// How often each of the two turns of an account's slow lane comes: the one for all strangers, and the
+/// one for networks that have not failed there.
 pub const SLOW_LANE_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// For how long a network from which somebody has logged in to an account stays known for it.
+/// For how long a network from which somebody has logged in to an account stays known for it, and one
+/// that has failed there is not a fresh one.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Most failures a minute of one network that can be set.
@@ -39,6 +41,23 @@ pub const NETWORK_BURST_MINUTES: u16 = 10;
 /// The longest wait of a network that is over its allowance; it grows to this from [`DELAY_FIRST`].
 /// Shorter than that of an account, because many users may share an address.
 pub const NETWORK_DELAY_MAX: Duration = Duration::from_secs(60);
+
+/// How many times the allowance of a /64 a /56 of IPv6 has: what providers give to a home. As many as
+/// would be expected of the few devices there that log in by themselves.
+pub const HOME_TIMES: u32 = 4;
+
+/// How many times the allowance of a /64 a /48 of IPv6 has. That is an organisation, or a server that was
+/// rented for an hour; in some mobile networks it is a region, whose customers have a /64 each.
+pub const SITE_TIMES: u32 = 16;
+
+/// Levels of a network, in bursts, beyond which guesses that cost more than usual ones add nothing. With
+/// twice the burst a network has waits for [`NETWORK_DELAY_MAX`] times the burst after its last guess, an
+/// hour and 40 minutes by default, and not for days.
+pub const NETWORK_BURSTS_MAX: u32 = 2;
+
+/// One guess adds at most this part of a network's burst, whatever it costs: typing an own password wrong
+/// once must not shut out those who share the address.
+pub const CHARGE_BURST_PART: u32 = 2;
 
 /// Least memory of the limiter that can be set: 40,000 entries.
 pub const MEMORY_MIN: u64 = 1 << 20;
@@ -52,8 +71,26 @@ pub const EXEMPT_MAX: usize = 64;
 /// How long Redis may take, with everything: as long as its own bounds let it.
 pub(super) const SHARED_TIME_MAX: Duration = Duration::from_millis(500);
 
+/// Sets of each kind of entries in Redis, of up to [`WAYS`] entries: pairs, pairs of wider networks,
+/// accounts, networks, wider networks. They are made as they are needed. All of them full are
+/// [`SHARED_BYTES_MAX`].
+pub(super) const SHARED_SETS: [u32; 5] = [1 << 16, 1 << 14, 1 << 15, 1 << 14, 1 << 14];
+
+/// What a full set takes of Redis' memory, in bytes: measured, with its key, its time to live and the
+/// share of the two tables that lead to them (`guard/tests/shared.rs` fills some and asks).
+pub const SHARED_SET_BYTES: u64 = 640;
+
+/// The most that the limiter takes of Redis' memory, whatever comes.
+pub const SHARED_BYTES_MAX: u64 = {
+    let [a, b, c, d, e] = SHARED_SETS;
+    (a as u64 + b as u64 + c as u64 + d as u64 + e as u64) * SHARED_SET_BYTES
+};
+
+/// Buckets of one attempt: three networks of IPv6, each with the account and alone, and the account.
+pub(super) const BUCKETS_MAX: usize = 7;
+
 /// Locks of each table, and pieces of its memory. Threads that hash are as many as cores; a lock is held for
-/// a fraction of a microsecond. With the default memory a piece is 512 KiB or more: pieces below
+/// a fraction of a microsecond. With the default memory a piece is 256 KiB or more: pieces below
 /// 128 KiB come from glibc's heap, which writes to about half of what was asked for as zeros, and so takes
 /// the memory at once.
 pub(super) const SHARDS: usize = 16;
@@ -66,5 +103,21 @@ const _: () = assert!(FREE_MAX <= ACCOUNT_FAILURES_MAX);
 const _: () = assert!(ACCOUNT_FAILURES_FLOOR <= ACCOUNT_FAILURES_MAX);
 const _: () = assert!(DELAY_FIRST.as_secs() < DELAY_MAX_FLOOR.as_secs());
 const _: () = assert!(NETWORK_PER_MINUTE_MAX.checked_mul(NETWORK_BURST_MINUTES + 1).is_some());
+const _: () = assert!(1 < HOME_TIMES && HOME_TIMES < SITE_TIMES);
+// The longest wait of a /48 is a part of that of a /64, and still one.
+const _: () = assert!(
+    NETWORK_DELAY_MAX.as_millis() / SITE_TIMES as u128 > DELAY_FIRST.as_millis()
+        && DELAY_MAX_FLOOR.as_millis() / SITE_TIMES as u128 > DELAY_FIRST.as_millis()
+);
+// What a level counts fits one, with room for what is in flight.
+const _: () = assert!(
+    NETWORK_PER_MINUTE_MAX as u64
+        * NETWORK_BURST_MINUTES as u64
+        * SITE_TIMES as u64
+        * NETWORK_BURSTS_MAX as u64
+        <= u32::MAX as u64 / 2
+);
+// Redis' memory is shared with sessions.
+const _: () = assert!(SHARED_BYTES_MAX <= 128 << 20);
 // Every shard of every table has a set at least.
 const _: () = assert!(MEMORY_MIN / 8 >= (SHARDS * WAYS * 32) as u64);

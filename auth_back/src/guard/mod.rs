@@ -1,76 +1,83 @@
 //! Throttling of guesses: who may try a password now, and who has to wait.
 //!
 //! Every attempt is *reserved* before anything is hashed or looked up, and settled after it
-//! ([`Reservation`]). It is charged to these buckets, each of which may refuse it (429):
+//! ([`Reservation`]). It is charged to these buckets, in this order, each of which may refuse it (429):
 //!
 //! | bucket | counts | over it |
 //! |---|---|---|
-//! | account and network | wrong guesses at one name from one network (/32, or /64 of IPv6), until one is right | waits double from a second to [`GuardRules::delay_max`] |
+//! | account and network | wrong guesses at one name from one network, until one is right | waits double from a second to [`GuardRules::delay_max`] |
 //! | account and device | the same, of one known device or live session; takes the place of the first and of the network's | the same |
-//! | account | wrong guesses at one name in a row, from everywhere | at [`GuardRules::account_failures`] strangers share a slow lane, one attempt an hour |
-//! | network | wrong guesses, names told, accounts made, from one network | waits double from a second to a minute; leaks |
+//! | network | wrong guesses and names told, from one network | waits double from a second to a minute; leaks |
+//! | registrations | accounts made and names told by that, from one network, and nothing else | the same |
+//! | account | wrong guesses at one name in a row, from everywhere | at [`GuardRules::account_failures`] strangers use a slow lane |
 //!
-//! # Why it cannot be used against somebody
+//! A network is an address of IPv4, or a /64 of IPv6. The /56 and the /48 around it are counted too, with 4
+//! and 16 times the allowance and waits as much shorter: a single host can have a /48, which is 65,536
+//! networks.
+//!
+//! # Who is known
 //!
 //! A user who is known is judged by what came from their own network or with their own device, and
-//! by nothing else. *Known* is whoever has a marker from an earlier login
+//! by nothing else: not by what others do to this account, nor by what others at the same address do to
+//! other accounts. *Known* is whoever has a marker from an earlier login
 //! ([`crate::credentials::DeviceMarker`]), or has logged in to that account from that network within
-//! 30 days. Guesses from elsewhere do not touch them, however many. They stay known as long as they
-//! do not fail [`GuardRules::account_failures`] times in a row themselves, which is what bounds
-//! the use of a stolen marker.
+//! 30 days. They stay known as long as they do not fail [`GuardRules::account_failures`] times in a row
+//! themselves, which is what bounds the use of a stolen marker.
 //!
-//! What is left to an attacker with very many networks is to keep the slow lane of an account busy,
-//! so that its owner cannot log in *from a new network on a new device* for as long as the attack
-//! goes on. That is the price of the limit of NIST SP 800-63B-4, section 3.2.2 (100 failures in a
-//! row, whereupon it would have the password disabled altogether).
+//! The price is at an address that many share: a guesser there is not stopped by the network's bucket at
+//! accounts whose owners have logged in from there, and has the free guesses at each of them.
 //!
-//! # Without an address
+//! # The slow lane
 //!
-//! A v1 client says no address, nor does a front that does not know it. All such attempts are one
-//! network as far as an account is concerned, and the per-network bucket is left out: a single
-//! bucket for everybody would let one guesser lock out all. Behind such a front a guesser can delay
-//! the owner of an account; that ends with a front that says addresses.
+//! NIST SP 800-63B-4, section 3.2.2, wants an account's password disabled after 100 failures in a row. That
+//! would be a lock that anybody can close. Instead strangers then have two turns an hour: one for all of
+//! them, and one for networks that have not failed at this account within 30 days (a /56 fewer than 4 times,
+//! a /48 fewer than 16 times). So an owner with a new device in a new network comes before those who come
+//! every hour, however fast they ask; the first of these turns is an hour after the lane was entered. To
+//! take it from the owner somebody has to bring a network a time that has not failed there: 24 addresses a
+//! day, 720 for as long as they like, or 45 networks of the size /48.
+//!
+//! # What an attempt costs
+//!
+//! A record that another system made can cost a hundred times what ours do. An attempt at it is charged to
+//! the network as often ([`Reservation::charge`]); to the account it is one guess.
 //!
 //! # State
 //!
-//! Three tables of fixed size ([`table`](self)), one for each row but that devices share the first,
-//! so that a flood of one kind pushes out none of another. Nothing is allocated for an attempt.
+//! Tables of fixed size ([`table`](self)): accounts, pairs, networks, and the wider networks of the last two
+//! apart, so that a flood of one kind pushes out none of another. Nothing is allocated for an attempt.
 //! State is a server's own and starts empty: a restart forgets, and of several servers each allows as
-//! much. With Redis (`--sessions redis://…`) they allow it together ([`shared`](self)); while that
-//! is away, each is on its own again.
+//! much. With Redis (`--sessions redis://…`) they allow it together, and it outlives them
+//! ([`shared`](self)); while that is away, each is on its own again. A server's own tables are asked first.
+//! What they refuse costs no round trip, unless another server may know whoever asks.
 
 mod bucket;
+mod buckets;
 pub mod limits;
+mod local;
 mod reservation;
 mod shared;
-mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 mod time;
 
-use std::hash::Hasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use addresses::Network;
-use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
+use addresses::{Network, Source};
 
 pub use reservation::Reservation;
 
-use crate::credentials::{DeviceMarker, RandomError, Username, random};
+use crate::credentials::{DeviceMarker, RandomError, Username};
 use crate::redis_pool::RedisPool;
-use bucket::{Account, Ladder, Pair, Wait, failures_worth, pair_worth};
-use limits::{
-    DELAY_FIRST, KNOWN_FOR, NETWORK_BURST_MINUTES, NETWORK_DELAY_MAX, SLOW_LANE_INTERVAL,
-};
-use shared::{Answer, Buckets, Shared};
-use source::Source;
-use table::Table;
-use time::{Clock, Span, Tick};
+use bucket::{Kind, No};
+use buckets::Buckets;
+use local::Local;
+use shared::{Shared, SharedNo};
+use time::{Clock, Tick};
 
 /// What an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +88,9 @@ pub struct GuardRules {
     pub delay_max: Duration,
     /// Failures of an account in a row before strangers share its slow lane.
     pub account_failures: u16,
-    /// Failures and registrations of one network a minute; ten times as many at once.
+    /// Failures of one network a minute, and as many registrations; ten times as many at once.
     pub network_per_minute: u16,
-    /// Addresses that are not judged by their network.
+    /// Addresses that are not judged by their network, unless a proxy brings their requests.
     pub exempt: Box<[Network]>,
     /// Bytes of all tables together.
     pub memory: u64,
@@ -94,8 +101,10 @@ pub struct GuardRules {
 pub struct Attempt<'a> {
     /// The account, whether it exists or not: a limit that knew would tell.
     pub username: &'a Username,
-    /// The user's address, as the front said.
-    pub address: Option<IpAddr>,
+    /// The user's address.
+    pub address: IpAddr,
+    /// Whether a proxy brought the request: what is exempt is not then.
+    pub is_forwarded: bool,
     /// What shows that they have been in this account before, if they show it.
     pub known: Option<Known<'a>>,
 }
@@ -120,6 +129,8 @@ pub enum Bucket {
     Account,
     /// One network.
     Network,
+    /// Registrations of one network.
+    Registrations,
 }
 
 /// No attempt now.
@@ -137,33 +148,20 @@ pub struct TooManyAttempts {
 pub struct Guard {
     rules: GuardRules,
     clock: Clock,
-    /// Of the hash of keys, so that nobody can choose names that share a set.
-    seed: (u64, SharedSeed),
-    pair: Pair,
-    account: Account,
-    network: bucket::Network,
-    pairs: Table,
-    accounts: Table,
-    networks: Table,
+    local: Local,
     refused: [AtomicU64; Bucket::ALL.len()],
     shared: Option<Shared>,
 }
 
-/// What other servers know of somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// They have been there before.
-    Known,
-    /// Nothing, or there is nobody to ask.
-    Stranger,
-    /// Their marker has failed too often.
-    Distrusted,
-}
-
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::AccountNetwork, Self::AccountDevice, Self::Account, Self::Network];
+    pub const ALL: [Self; 5] = [
+        Self::AccountNetwork,
+        Self::AccountDevice,
+        Self::Account,
+        Self::Network,
+        Self::Registrations,
+    ];
 
     /// A word for counters and logs.
     #[must_use]
@@ -173,6 +171,7 @@ impl Bucket {
             Self::AccountDevice => "account_device",
             Self::Account => "account",
             Self::Network => "network",
+            Self::Registrations => "registrations",
         }
     }
 }
@@ -183,37 +182,9 @@ impl Guard {
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
     pub fn new(rules: GuardRules) -> Result<Self, RandomError> {
-        let (hasher, shared) = (random::bytes()?, random::bytes()?);
-        let first = Span::whole(DELAY_FIRST);
-        let minute = Span::whole(Duration::from_secs(60));
         Ok(Self {
             clock: Clock::starting(clock::now()),
-            seed: (u64::from_ne_bytes(hasher), SharedSeed::from_u64(u64::from_ne_bytes(shared))),
-            pair: Pair {
-                ladder: Ladder {
-                    free: rules.free.into(),
-                    first,
-                    longest: Span::whole(rules.delay_max),
-                },
-                trust_failures_max: rules.account_failures.into(),
-                known_for: Span::whole(KNOWN_FOR),
-            },
-            account: Account {
-                failures_max: rules.account_failures.into(),
-                interval: Span::whole(SLOW_LANE_INTERVAL),
-            },
-            network: bucket::Network {
-                ladder: Ladder {
-                    free: u32::from(rules.network_per_minute * NETWORK_BURST_MINUTES),
-                    first,
-                    longest: Span::whole(NETWORK_DELAY_MAX),
-                },
-                leak: minute.over(rules.network_per_minute.into()),
-            },
-            // A login leaves an entry in the first for each network that it came from.
-            pairs: Table::new(rules.memory / 2, pair_worth),
-            accounts: Table::new(rules.memory / 4, failures_worth),
-            networks: Table::new(rules.memory / 4, failures_worth),
+            local: Local::new(&rules)?,
             refused: Default::default(),
             shared: None,
             rules,
@@ -221,10 +192,12 @@ impl Guard {
     }
 
     /// The same, sharing what it counts with other servers through Redis.
-    #[must_use]
-    pub fn shared_through(mut self, redis: RedisPool) -> Self {
-        self.shared = Some(Shared::new(redis, &self.rules));
-        self
+    ///
+    /// # Errors
+    /// [`RandomError`] when the system gives no random bytes.
+    pub fn shared_through(mut self, redis: RedisPool) -> Result<Self, RandomError> {
+        self.shared = Some(Shared::new(redis, &self.rules)?);
+        Ok(self)
     }
 
     /// Reserves an attempt to log in, before anything is done for it.
@@ -237,61 +210,35 @@ impl Guard {
         now: Instant,
     ) -> Result<Reservation, TooManyAttempts> {
         let tick = self.clock.tick(now);
-        let Attempt { username, address, known } = *attempt;
+        let Attempt { username, address, is_forwarded, known } = *attempt;
         let source = Source::of(address);
-        let mut reservation = Reservation::new(Arc::clone(self), tick);
-        let is_known = match known.map(|known| (known, self.known_key(username, known))) {
-            Some((known, key)) if self.is_trusted(key, tick) => {
-                self.charge_pair(Bucket::AccountDevice, key, tick, &mut reservation)?;
-                reservation.set_network_of_device(self.pair_key(username, source));
-                let buckets =
-                    || Buckets::default().known(username, known, source).account(username);
-                match self.share(buckets, &mut reservation)? {
-                    Standing::Distrusted => {
-                        drop(reservation);
-                        return self.reserve_login(&Attempt { known: None, ..*attempt }, now);
-                    }
-                    Standing::Known | Standing::Stranger => true,
-                }
+        if let Some(known) = known {
+            match self.reserve(&Buckets::of_known(username, known, source), tick) {
+                // A marker that fails without end is one that was stolen.
+                Err(No::Distrusted) => {}
+                judged => return judged.map_err(|no| self.refusal(no)),
             }
-            _ => {
-                let counted = self.charge_network(address, tick, &mut reservation)?;
-                let key = self.pair_key(username, source);
-                let is_known =
-                    self.charge_pair(Bucket::AccountNetwork, key, tick, &mut reservation)?;
-                let buckets = || {
-                    let network = Buckets::default();
-                    let network = if counted { network.network(source) } else { network };
-                    network.pair(username, source, is_known).account(username)
-                };
-                // Known to another server is known.
-                self.share(buckets, &mut reservation)? == Standing::Known || is_known
-            }
-        };
-        let key = self.key(b'a', |hasher| hasher.write(username.as_str().as_bytes()));
-        let charged =
-            self.accounts.visit(key, tick, |entry| self.account.charge(entry, is_known, tick));
-        reservation.add(Bucket::Account, key, self.judge(Bucket::Account, charged)?);
-        Ok(reservation)
+        }
+        let exempt = self.is_exempt(address, is_forwarded);
+        let judged = self.reserve(&Buckets::of_stranger(username, source, exempt), tick);
+        judged.map_err(|no| self.refusal(no))
     }
 
     /// Reserves an attempt to make an account. All that come to an answer count: whether a name is
-    /// free is told by success and refusal alike.
+    /// free is told by success and refusal alike. They have buckets of their own, so that somebody who
+    /// guesses at an address keeps nobody there from making an account.
     ///
     /// # Errors
     /// [`TooManyAttempts`]: nothing is to be looked up or hashed.
     pub fn reserve_registration(
         self: &Arc<Self>,
-        address: Option<IpAddr>,
+        address: IpAddr,
+        is_forwarded: bool,
         now: Instant,
     ) -> Result<Reservation, TooManyAttempts> {
-        let tick = self.clock.tick(now);
-        let mut reservation = Reservation::new(Arc::clone(self), tick);
-        if self.charge_network(address, tick, &mut reservation)? {
-            let buckets = || Buckets::default().network(Source::of(address));
-            self.share(buckets, &mut reservation)?;
-        }
-        Ok(reservation)
+        let exempt = self.is_exempt(address, is_forwarded);
+        let buckets = Buckets::of_registration(Source::of(address), exempt);
+        self.reserve(&buckets, self.clock.tick(now)).map_err(|no| self.refusal(no))
     }
 
     /// How many attempts this bucket has refused.
@@ -303,108 +250,63 @@ impl Guard {
     /// Bytes of all tables together, whether they are in use yet or not.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.pairs.bytes() + self.accounts.bytes() + self.networks.bytes()
+        self.local.memory()
     }
 
-    /// Charges somebody's attempts at an account, and says whether they are known there.
-    fn charge_pair(
-        &self,
-        bucket: Bucket,
-        key: u64,
-        now: Tick,
-        reservation: &mut Reservation,
-    ) -> Result<bool, TooManyAttempts> {
-        let (known, charged) = self.pairs.visit(key, now, |entry| {
-            (self.pair.is_known(entry, now), self.pair.charge(entry, now))
-        });
-        reservation.add(bucket, key, self.judge(bucket, charged)?);
-        Ok(known)
-    }
-
-    /// Charges a network, and says whether it is counted at all.
-    fn charge_network(
-        &self,
-        address: Option<IpAddr>,
-        now: Tick,
-        reservation: &mut Reservation,
-    ) -> Result<bool, TooManyAttempts> {
-        let Some(address) = address else { return Ok(false) };
-        if self.rules.exempt.iter().any(|network| network.contains(address)) {
-            return Ok(false);
-        }
-        let key = self.key(b'n', |hasher| Source::of(Some(address)).hash(hasher));
-        let charged = self.networks.visit(key, now, |entry| self.network.charge(entry, now));
-        reservation.add(Bucket::Network, key, self.judge(Bucket::Network, charged)?);
-        Ok(true)
-    }
-
-    /// Charges the same in Redis, if there is one.
-    fn share(
-        &self,
-        buckets: impl FnOnce() -> Buckets,
-        reservation: &mut Reservation,
-    ) -> Result<Standing, TooManyAttempts> {
-        let Some(shared) = &self.shared else { return Ok(Standing::Stranger) };
-        match shared.reserve(buckets()) {
-            Answer::Through { is_known, ticket } => {
-                reservation.set_shared(ticket);
-                Ok(if is_known { Standing::Known } else { Standing::Stranger })
+    /// Charges an attempt here and in Redis, or in neither.
+    fn reserve(self: &Arc<Self>, buckets: &Buckets<'_>, now: Tick) -> Result<Reservation, No> {
+        let reserve_here = |is_known| {
+            let ticket = self.local.reserve(buckets, is_known, now)?;
+            Ok(Reservation::new(Arc::clone(self), ticket))
+        };
+        let here = reserve_here(false);
+        let is_final = match here {
+            Err(No::Wait(kind, _)) => !kind.spares_known(),
+            Err(No::Distrusted) => true,
+            Ok(_) => buckets.iter().next().is_none(),
+        };
+        let Some(shared) = self.shared.as_ref().filter(|_| !is_final) else { return here };
+        let is_known = here.as_ref().is_ok_and(Reservation::is_known);
+        let there = match shared.reserve(buckets, is_known) {
+            Ok(there) => there,
+            Err(SharedNo::No(no)) => return Err(no),
+            Err(SharedNo::Away) => return here,
+        };
+        // Known to another server is known.
+        let here = if there.is_known && !is_known {
+            drop(here);
+            reserve_here(true)
+        } else {
+            here
+        };
+        match here {
+            Ok(mut reservation) => {
+                reservation.set_shared(there);
+                Ok(reservation)
             }
-            Answer::Refused(refused) => {
-                self.refused[refused.bucket as usize].fetch_add(1, Ordering::Relaxed);
-                Err(refused)
+            Err(no) => {
+                shared.settle(&there, bucket::Outcome::Nothing);
+                Err(no)
             }
-            Answer::Distrusted => Ok(Standing::Distrusted),
-            Answer::Away => Ok(Standing::Stranger),
         }
     }
 
-    fn judge<T>(&self, bucket: Bucket, charged: Result<T, Wait>) -> Result<T, TooManyAttempts> {
-        charged.map_err(|Wait(span)| {
-            self.refused[bucket as usize].fetch_add(1, Ordering::Relaxed);
-            TooManyAttempts { retry_after: span.into(), bucket }
-        })
+    /// An exemption is for programs on that machine, not for everybody whose requests a proxy there brings.
+    fn is_exempt(&self, address: IpAddr, is_forwarded: bool) -> bool {
+        !is_forwarded && self.rules.exempt.iter().any(|network| network.contains(address))
     }
 
-    /// A marker that fails without end is one that was stolen.
-    fn is_trusted(&self, key: u64, now: Tick) -> bool {
-        self.pairs.visit_known(key, now, |entry| self.pair.is_trusted(entry)).unwrap_or(true)
-    }
-
-    fn table(&self, bucket: Bucket) -> &Table {
-        match bucket {
-            Bucket::AccountNetwork | Bucket::AccountDevice => &self.pairs,
-            Bucket::Account => &self.accounts,
-            Bucket::Network => &self.networks,
-        }
-    }
-
-    fn pair_key(&self, username: &Username, source: Source) -> u64 {
-        self.key(b'p', |hasher| {
-            hasher.write(username.as_str().as_bytes());
-            source.hash(hasher);
-        })
-    }
-
-    fn known_key(&self, username: &Username, known: Known<'_>) -> u64 {
-        let username = username.as_str().as_bytes();
-        match known {
-            Known::Device(marker) => self.key(b'd', |hasher| {
-                hasher.write(username);
-                hasher.write(marker.id());
-            }),
-            Known::Session(id) => self.key(b's', |hasher| {
-                hasher.write(username);
-                hasher.write_u64(id);
-            }),
-        }
-    }
-
-    fn key(&self, kind: u8, write: impl FnOnce(&mut FoldHasher<'_>)) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed.0, &self.seed.1);
-        hasher.write_u8(kind);
-        write(&mut hasher);
-        hasher.finish()
+    fn refusal(&self, no: No) -> TooManyAttempts {
+        let (bucket, retry_after) = match no {
+            No::Wait(Kind::Pair(_), wait) => (Bucket::AccountNetwork, wait.into()),
+            No::Wait(Kind::Device, wait) => (Bucket::AccountDevice, wait.into()),
+            No::Wait(Kind::Account, wait) => (Bucket::Account, wait.into()),
+            No::Wait(Kind::Network(_), wait) => (Bucket::Network, wait.into()),
+            No::Wait(Kind::Registrations(_), wait) => (Bucket::Registrations, wait.into()),
+            No::Distrusted => unreachable!("said of devices only, which are strangers then"),
+        };
+        self.refused[bucket as usize].fetch_add(1, Ordering::Relaxed);
+        TooManyAttempts { retry_after, bucket }
     }
 }
 

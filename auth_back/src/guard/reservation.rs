@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::bucket::{Charge, Pair, give_back};
-use super::shared::Ticket;
-use super::time::Tick;
-use super::{Bucket, Guard};
+use super::Guard;
+use super::bucket::Outcome;
+use super::local::LocalTicket;
+use super::shared::SharedTicket;
+use crate::credentials::Cost;
 
 /// The right to one attempt. It counts as a wrong guess from the moment it is given, so that guesses
 /// made at the same time cannot pass a limit together, and until it is settled:
@@ -14,18 +15,19 @@ use super::{Bucket, Guard};
 /// |---|---|---|
 /// | the password is right | [`clear`](Self::clear) | the account's and its own failures are forgotten, the network gets it back |
 /// | it is wrong, or a name was told | [`keep`](Self::keep) | it stays counted |
-/// | no hash was begun, or it came to no verdict ([`undo`](Self::undo)): the deadline passed, the store was away, the record is broken | drop | it is given back: nothing was learned, and a store that is away must lock nobody out |
+/// | no hash was begun, or it came to no verdict ([`undo`](Self::undo)): the store was away, the record is broken | drop | it is given back: nothing was learned, and a store that is away must lock nobody out |
 /// | a hash was begun ([`begin`](Self::begin)) and no verdict came: a panic | drop | it stays counted: who can make the server stumble must not get guesses for it |
+/// | it waited for its hash until its time ran out ([`hold`](Self::hold)) | drop | the account gets it back, since nothing was learned; for the network it stays counted, since others waited behind it |
+///
+/// An attempt that costs more than a usual one is charged to the network for what it costs
+/// ([`charge`](Self::charge)). To the account it is one guess.
 #[derive(Debug)]
 #[must_use = "dropping it gives the attempt back"]
 pub struct Reservation {
     guard: Arc<Guard>,
-    now: Tick,
-    charges: [Option<(Bucket, u64, Charge)>; 3],
-    /// The network that becomes known when a device logs in from it.
-    network_of_device: Option<u64>,
+    local: LocalTicket,
     /// The same in Redis.
-    shared: Option<Ticket>,
+    shared: Option<SharedTicket>,
     stage: Stage,
 }
 
@@ -35,37 +37,38 @@ enum Stage {
     Reserved,
     /// Something may be learned.
     Begun,
+    /// Nothing was learned, and others waited.
+    Held,
     /// The password was right.
     Right,
 }
 
 impl Reservation {
-    pub(super) fn new(guard: Arc<Guard>, now: Tick) -> Self {
-        Self {
-            guard,
-            now,
-            charges: [None; 3],
-            network_of_device: None,
-            shared: None,
-            stage: Stage::Reserved,
-        }
-    }
-
-    /// Adds what was charged.
-    pub(super) fn add(&mut self, bucket: Bucket, key: u64, charge: Charge) {
-        let free = self.charges.iter_mut().find(|place| place.is_none());
-        *free.expect("an attempt is charged to three buckets at the most") =
-            Some((bucket, key, charge));
-    }
-
-    /// Adds the network that a device is in, by the key that the account has for it.
-    pub(super) fn set_network_of_device(&mut self, key: u64) {
-        self.network_of_device = Some(key);
+    pub(super) fn new(guard: Arc<Guard>, local: LocalTicket) -> Self {
+        Self { guard, local, shared: None, stage: Stage::Reserved }
     }
 
     /// Adds what was charged in Redis.
-    pub(super) fn set_shared(&mut self, ticket: Ticket) {
+    pub(super) fn set_shared(&mut self, ticket: SharedTicket) {
         self.shared = Some(ticket);
+    }
+
+    /// Whether this server knows who tries.
+    pub(super) fn is_known(&self) -> bool {
+        self.local.is_known
+    }
+
+    /// Charges the attempt to its network by what it costs, at most half of a burst. Given back with the
+    /// attempt. Blocks for a round trip where servers count together in Redis and the cost is not a usual one.
+    pub fn charge(&mut self, cost: Cost) {
+        let more = self.guard.local.charge_of(cost.usual_hashes());
+        if more == 0 {
+            return;
+        }
+        self.guard.local.charge_more(&mut self.local, more);
+        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &mut self.shared) {
+            shared.charge_more(ticket, more);
+        }
     }
 
     /// From here on the attempt counts unless it proves right.
@@ -76,6 +79,11 @@ impl Reservation {
     /// What was begun came to no verdict: the record could not be read.
     pub fn undo(&mut self) {
         self.stage = Stage::Reserved;
+    }
+
+    /// No hash was begun before the time of the attempt ran out, and it had a place in the queue until then.
+    pub fn hold(&mut self) {
+        self.stage = Stage::Held;
     }
 
     /// The password was right.
@@ -91,31 +99,15 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &self.shared)
-            && self.stage != Stage::Begun
-        {
-            shared.settle(ticket, self.stage == Stage::Right);
+        let outcome = match self.stage {
+            Stage::Begun => return,
+            Stage::Reserved => Outcome::Nothing,
+            Stage::Held => Outcome::Held,
+            Stage::Right => Outcome::Right,
+        };
+        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &self.shared) {
+            shared.settle(ticket, outcome);
         }
-        let now = self.now;
-        for (bucket, key, charge) in self.charges.iter().rev().copied().flatten() {
-            let table = self.guard.table(bucket);
-            match (self.stage, bucket) {
-                (Stage::Begun, _) => {}
-                (Stage::Right, Bucket::AccountNetwork) => {
-                    // A new entry if the old one had to go: it is worth remembering who is known.
-                    table.visit(key, now, |entry| Pair::succeed(entry, now));
-                }
-                (Stage::Right, Bucket::AccountDevice | Bucket::Account) => {
-                    table.visit_known(key, now, |entry| entry.level = 0);
-                }
-                (Stage::Reserved, _) | (Stage::Right, Bucket::Network) => {
-                    table.visit_known(key, now, |entry| give_back(entry, charge));
-                }
-            }
-        }
-        if let (Stage::Right, Some(key)) = (self.stage, self.network_of_device) {
-            // Known from now on, for when the marker is lost; its own failures stay.
-            self.guard.pairs.visit(key, now, |entry| entry.mark = now);
-        }
+        self.guard.local.settle(&self.local, outcome);
     }
 }

@@ -67,6 +67,12 @@ impl Table {
         })
     }
 
+    /// The entry of `key`, a new one if there is none. Nothing is kept.
+    pub(super) fn peek(&self, key: u64) -> Entry {
+        self.with_set(key, |set, key| find(set, key).map(|at| Entry::of(&set[at])))
+            .unwrap_or_default()
+    }
+
     /// Shows the entry of `key` if there is one, and keeps what `visit` makes of it.
     pub(super) fn visit_known<T>(
         &self,

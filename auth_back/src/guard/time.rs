@@ -53,6 +53,16 @@ impl Tick {
 }
 
 impl Span {
+    /// The span of a number of tenths of a second.
+    pub(super) const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// Its number.
+    pub(super) const fn raw(self) -> u32 {
+        self.0
+    }
+
     /// Whole tenths of a second, rounded down.
     pub(super) fn whole(duration: Duration) -> Self {
         let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);

@@ -268,7 +268,7 @@ fn take_v1(
     desk: &Desk,
     io: &mut Io<'_>,
 ) -> Result<Taken, ProtocolError> {
-    match v1::cut(input, io.now())? {
+    match v1::cut(input, io.peer(), io.now())? {
         v1::Cut::NeedMore => Ok(Taken::NeedMore),
         v1::Cut::Refused(message, taken) => {
             v1::refuse(io.output(), Status::BAD_REQUEST, message);
@@ -299,7 +299,9 @@ fn take_frame(
             return Ok(());
         }
     };
-    let Some(request) = v2::request(&message) else { return Err(ProtocolError::SecondHello) };
+    let Some(request) = v2::request(&message, io.peer()) else {
+        return Err(ProtocolError::SecondHello);
+    };
     let call = Call { correlation: frame.correlation, message_type: message.message_type() };
     match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
         Ok(()) => *in_flight += 1,

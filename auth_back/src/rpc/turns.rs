@@ -30,7 +30,7 @@ impl Turns {
     /// only the store knows that. So each account has one turn at a time among those who are known, and all the
     /// changes of passwords of one network have one together.
     pub(super) fn flow(&self, request: &Request, peer: IpAddr) -> Flow {
-        let address = request.origin().and_then(|origin| origin.client_address).unwrap_or(peer);
+        let address = request.origin().map_or(peer, |origin| origin.client_address);
         let source = Source::of(address);
         match self.known_to(request) {
             Some(account) => self.keys.known(source, account.as_bytes()),

@@ -1,5 +1,6 @@
 //! v1: REG and AUTH, one at a time, answers in order.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use framing::v1::{Request as Message, encode_response, split_request};
@@ -21,7 +22,9 @@ pub(super) enum Cut {
     Refused(&'static str, usize),
 }
 
-pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
+/// Cuts the first request off, if all of it is there. `peer` is where it comes from: a message of v1 says no
+/// address.
+pub(super) fn cut(input: &[u8], peer: IpAddr, now: Instant) -> Result<Cut, FrameError> {
     let Some((raw, taken)) = split_request(input)? else { return Ok(Cut::NeedMore) };
     let Ok(message) = raw.decode() else { return Ok(Cut::Refused("a text is not UTF-8", taken)) };
     let (message_type, request) = match message {
@@ -32,7 +35,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
                 name: name.map(str::to_owned),
                 age,
                 request_id: None,
-                origin: Origin::default(),
+                origin: Origin::at(peer),
             };
             (MessageType::Register, Request::Register(request))
         }
@@ -42,7 +45,7 @@ pub(super) fn cut(input: &[u8], now: Instant) -> Result<Cut, FrameError> {
                 password: owned(password),
                 request_id: None,
                 device: None,
-                origin: Origin::default(),
+                origin: Origin::at(peer),
             };
             (MessageType::Authenticate, Request::Authenticate(request))
         }

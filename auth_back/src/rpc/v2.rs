@@ -1,5 +1,6 @@
 //! v2: HELLO first, then requests, several at a time, answered as they are done.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use framing::limits::{
@@ -22,11 +23,14 @@ use crate::work::{
     Done, LogOut, Login, NewPassword, Origin, Registration, Reply, Request, Revocation,
 };
 
-/// The request in `message`; `None` for HELLO, which is no work.
-pub(super) fn request(message: &Message<'_>) -> Option<Request> {
-    let from = |client_address, user_agent: Option<&str>| Origin {
-        client_address,
+/// The request in `message`; `None` for HELLO, which is no work. `peer` is where it comes from, if the message
+/// says nothing of that.
+pub(super) fn request(message: &Message<'_>, peer: IpAddr) -> Option<Request> {
+    let at = |client_address: Option<IpAddr>| Origin::at(client_address.unwrap_or(peer));
+    let from = |client_address, is_forwarded, user_agent: Option<&str>| Origin {
+        is_forwarded,
         user_agent: user_agent.map(str::to_owned),
+        ..at(client_address)
     };
     Some(match message {
         Message::Hello(_) => return None,
@@ -36,20 +40,20 @@ pub(super) fn request(message: &Message<'_>) -> Option<Request> {
             name: message.name.map(str::to_owned),
             age: message.age,
             request_id: Some(message.request_id.to_bytes()),
-            origin: from(message.client_address, message.user_agent),
+            origin: from(message.client_address, message.forwarded, message.user_agent),
         }),
         Message::Authenticate(message) => Request::Authenticate(Login {
             username: message.username.to_owned(),
             password: owned(message.password),
             request_id: Some(message.request_id.to_bytes()),
             device: message.device.map(owned),
-            origin: from(message.client_address, message.user_agent),
+            origin: from(message.client_address, message.forwarded, message.user_agent),
         }),
         Message::CheckSession(message) => Request::CheckSession(owned(message.token)),
         Message::Logout(message) => Request::LogOut(LogOut {
             token: owned(message.token),
             all: message.all,
-            origin: from(message.client_address, None),
+            origin: at(message.client_address),
         }),
         Message::Products(message) => Request::Products(owned(message.token)),
         Message::Health(_) => Request::Health,
@@ -57,13 +61,13 @@ pub(super) fn request(message: &Message<'_>) -> Option<Request> {
         Message::RevokeSession(message) => Request::RevokeSession(Revocation {
             token: owned(message.token),
             session_id: message.session_id,
-            origin: from(message.client_address, None),
+            origin: at(message.client_address),
         }),
         Message::ChangePassword(message) => Request::ChangePassword(NewPassword {
             token: owned(message.token),
             current_password: owned(message.current_password),
             new_password: owned(message.new_password),
-            origin: from(message.client_address, message.user_agent),
+            origin: from(message.client_address, message.forwarded, message.user_agent),
         }),
     })
 }

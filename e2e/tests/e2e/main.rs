@@ -1,5 +1,6 @@
 //! Both servers together, as users, operators, attackers and accidents meet them.
 
+mod addresses;
 mod audit;
 mod bad_input;
 mod breached;

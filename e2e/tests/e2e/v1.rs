@@ -16,16 +16,16 @@ fn request(command: &str, username: &[u8], password: &[u8], name: &[u8], age: u8
     bytes
 }
 
-fn register(username: &str, password: &str) -> Vec<u8> {
+pub(crate) fn register(username: &str, password: &str) -> Vec<u8> {
     request("REG", username.as_bytes(), password.as_bytes(), b"Ada", 36)
 }
 
-fn authenticate(username: &str, password: &str) -> Vec<u8> {
+pub(crate) fn authenticate(username: &str, password: &str) -> Vec<u8> {
     request("AUTH", username.as_bytes(), password.as_bytes(), b"", 0)
 }
 
 /// Status and message of the next answer.
-fn answer(connection: &mut RawConnection) -> (u16, String) {
+pub(crate) fn answer(connection: &mut RawConnection) -> (u16, String) {
     let number = |bytes: Vec<u8>| u16::from_be_bytes(bytes.try_into().expect("two bytes"));
     let status = number(connection.read_exactly(2));
     let length = number(connection.read_exactly(2));

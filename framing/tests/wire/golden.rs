@@ -90,6 +90,7 @@ const REGISTER: Register<'_> = Register {
     request_id: REQUEST_ID,
     client_address: None,
     user_agent: None,
+    forwarded: false,
 };
 
 #[test]
@@ -118,6 +119,14 @@ fn v2_1_register() {
     check_request(&golden!("v2.1/register_request"), (2, 750), &request);
 }
 
+#[test]
+fn v2_2_register() {
+    let client_address = Some(IpAddr::from([192, 0, 2, 7]));
+    let request =
+        Register { client_address, user_agent: Some("curl/8.14.1"), forwarded: true, ..REGISTER };
+    check_request(&golden!("v2.2/register_request"), (2, 750), &request);
+}
+
 const AUTHENTICATE: Authenticate<'_> = Authenticate {
     username: "alice",
     password: Secret::new("correct horse"),
@@ -125,6 +134,7 @@ const AUTHENTICATE: Authenticate<'_> = Authenticate {
     client_address: Some(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7))),
     user_agent: Some("curl/8.14.1"),
     device: None,
+    forwarded: false,
 };
 
 const AUTHENTICATED: AuthenticateReply<'_> = AuthenticateReply {
@@ -152,6 +162,12 @@ fn v2_1_authenticate() {
         .with_detail("Wait.")
         .with_retry_after(Duration::from_millis(1500));
     check_answer::<AuthenticateReply<'_>>(&golden!("v2.1/refusal"), 3, &Err(too_many));
+}
+
+#[test]
+fn v2_2_authenticate() {
+    let request = Authenticate { device: Some(DEVICE), forwarded: true, ..AUTHENTICATE };
+    check_request(&golden!("v2.2/authenticate_request"), (3, 900), &request);
 }
 
 const LOGOUT: Logout<'_> = Logout { token: TOKEN, all: false, client_address: None };
@@ -212,16 +228,20 @@ fn v2_1_sessions() {
     check_answer(&golden!("v2.1/revoke_session_response"), 9, &Ok(reply));
 }
 
-#[test]
-fn v2_1_change_password() {
-    let request = ChangePassword {
+fn change_password() -> ChangePassword<'static> {
+    ChangePassword {
         token: TOKEN,
         current_password: Secret::new("correct horse"),
         new_password: Secret::new("battery staple"),
         client_address: Some(IpAddr::from([192, 0, 2, 7])),
         user_agent: Some("curl/8.14.1"),
-    };
-    check_request(&golden!("v2.1/change_password_request"), (10, 900), &request);
+        forwarded: false,
+    }
+}
+
+#[test]
+fn v2_1_change_password() {
+    check_request(&golden!("v2.1/change_password_request"), (10, 900), &change_password());
     let reply = ChangePasswordReply {
         token: TOKEN,
         user_id: 7_000_000_000_000_000_001,
@@ -229,6 +249,31 @@ fn v2_1_change_password() {
         settled_in_ms: 250,
     };
     check_answer(&golden!("v2.1/change_password_response"), 10, &Ok(reply));
+}
+
+#[test]
+fn v2_2_change_password() {
+    let request = ChangePassword { forwarded: true, ..change_password() };
+    check_request(&golden!("v2.2/change_password_request"), (10, 900), &request);
+}
+
+/// What 2.2 adds to a request stands behind what a peer of 2.1 knows, and it may skip it: no key there has
+/// the bit.
+#[test]
+fn a_reader_of_2_1_skips_what_2_2_adds() {
+    #[track_caller]
+    fn check(old: &[u8], new: &[u8]) {
+        let (old, new) = (only_frame(old).body, only_frame(new).body);
+        let mut added = new.strip_prefix(old).expect("the request of 2.1 comes first");
+        assert!(!added.is_empty());
+        while let [key, len, rest @ ..] = added {
+            assert!(key & 1 == 0 && *key < 0x80 && *len < 0x80, "must be understood: {key:#x}");
+            added = &rest[usize::from(*len)..];
+        }
+    }
+    check(&golden!("v2.1/register_request"), &golden!("v2.2/register_request"));
+    check(&golden!("v2.1/authenticate_request"), &golden!("v2.2/authenticate_request"));
+    check(&golden!("v2.1/change_password_request"), &golden!("v2.2/change_password_request"));
 }
 
 #[test]

@@ -96,6 +96,7 @@ prop_compose! {
         device in option::of(text(limits::DEVICE_BYTES_MAX)),
         (all, session_id, new_password) in
             (any::<bool>(), number(), text(limits::PASSWORD_BYTES_MAX)),
+        forwarded: bool,
         hello in (any::<u8>(), any::<u8>(), number(), any::<u32>(), any::<u32>()),
         software in text(limits::SOFTWARE_BYTES_MAX),
     ) -> Result<Vec<u8>, EncodeError> {
@@ -117,12 +118,14 @@ prop_compose! {
             MessageType::Register => {
                 let message = Register {
                     username, password, name, age, request_id, client_address, user_agent,
+                    forwarded,
                 };
                 encode_request(correlation, budget, &message)
             }
             MessageType::Authenticate => {
                 let message = Authenticate {
                     username, password, request_id, client_address, user_agent, device,
+                    forwarded,
                 };
                 encode_request(correlation, budget, &message)
             }
@@ -141,6 +144,7 @@ prop_compose! {
                 let (current_password, new_password) = (password, Secret::new(&new_password));
                 let message = ChangePassword {
                     token, current_password, new_password, client_address, user_agent,
+                    forwarded,
                 };
                 encode_request(correlation, budget, &message)
             }

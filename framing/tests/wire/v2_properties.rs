@@ -200,6 +200,7 @@ fn a_field_over_its_limit_is_not_encoded() {
         request_id: REQUEST_ID,
         client_address: None,
         user_agent: None,
+        forwarded: false,
     };
     let expected = EncodeError::FieldTooLong {
         field: "password",

@@ -9,7 +9,7 @@ use super::credentials::{self, Credentials};
 use super::route::Route;
 use super::{cookies, origin, problems};
 use crate::limits::USER_AGENT_BYTES_MAX;
-use crate::proxies::TrustedProxies;
+use crate::proxies::{Notices, TrustedProxies, Whence};
 use crate::token::{Device, Token};
 use crate::work::Client;
 
@@ -63,14 +63,16 @@ pub(super) fn from_head(
     head: &Head<'_>,
     exchange: &Exchange,
     proxies: &TrustedProxies,
+    notices: &Notices,
     may_view: impl FnOnce(&[u8]) -> bool,
 ) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
         return Err(problems::METHOD_NOT_ALLOWED.with_field(route.allow()));
     }
-    let address = || proxies.client_address(exchange.peer, head.fields("X-Forwarded-For"));
-    let client = || Client { address: address(), user_agent: user_agent(head) };
+    // Asked once, where it is needed: what is wrong with a proxy is counted once for each request.
+    let client = || client(head, exchange, proxies, notices);
+    let address = || whence(head, exchange, proxies, notices).address;
     let for_change = || credentials::for_change(head, exchange.peer, proxies);
     match route {
         Route::Products => {
@@ -147,6 +149,31 @@ fn ends_cookie(head: &Head<'_>, problem: Problem) -> Problem {
 
 fn token(head: &Head<'_>) -> Result<Token, Problem> {
     credentials::of(head).map(|credentials| credentials.token)
+}
+
+fn whence(
+    head: &Head<'_>,
+    exchange: &Exchange,
+    proxies: &TrustedProxies,
+    notices: &Notices,
+) -> Whence {
+    let whence = proxies.whence(exchange.peer, head);
+    notices.note(exchange.peer, whence.said);
+    whence
+}
+
+fn client(
+    head: &Head<'_>,
+    exchange: &Exchange,
+    proxies: &TrustedProxies,
+    notices: &Notices,
+) -> Client {
+    let whence = whence(head, exchange, proxies, notices);
+    Client {
+        address: whence.address,
+        is_forwarded: whence.is_forwarded(),
+        user_agent: user_agent(head),
+    }
 }
 
 /// The first `User-Agent`, cut to its bound. One that is not UTF-8 is left out: nothing depends on

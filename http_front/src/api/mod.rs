@@ -205,7 +205,7 @@ impl Handler for Api {
         // By the time at which the request was here (`reactor::Io::now`): a lease that runs then was given
         // for a session that no logout had ended before the request was sent. A moment later it may have
         // ended, as it may while an answer is on its way.
-        call::from_head(head, exchange, &self.proxies, |token| {
+        call::from_head(head, exchange, &self.proxies, &self.metrics.proxy_notices, |token| {
             self.leases.live(token, exchange.now).is_some() && self.catalog.is_current(exchange.now)
         })
     }

@@ -36,6 +36,7 @@ pub(super) fn encode(
                 request_id: registration.request_id,
                 client_address: Some(registration.client.address),
                 user_agent: registration.client.user_agent.as_deref(),
+                forwarded: registration.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -47,6 +48,7 @@ pub(super) fn encode(
                 client_address: Some(login.client.address),
                 user_agent: login.client.user_agent.as_deref(),
                 device: login.device.as_ref().map(secret),
+                forwarded: login.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }
@@ -85,6 +87,7 @@ pub(super) fn encode(
                 new_password: Secret::new(&change.new_password),
                 client_address: Some(change.client.address),
                 user_agent: change.client.user_agent.as_deref(),
+                forwarded: change.client.is_forwarded,
             };
             encoder.request(out, correlation, budget_ms, &message)
         }

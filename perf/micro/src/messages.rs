@@ -29,6 +29,7 @@ pub const OURS: Authenticate<'static> = Authenticate {
     client_address: Some(IpAddr::V4(ADDRESS)),
     user_agent: Some(USER_AGENT),
     device: Some(Secret::new(DEVICE)),
+    forwarded: false,
 };
 
 /// The same fields, as somebody would write them for Protocol Buffers.

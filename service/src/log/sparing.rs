@@ -2,14 +2,13 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{limits::LOG_SPARING_INTERVAL, token_bucket::TokenBucket};
 
-/// Lets one line through each [`LOG_SPARING_INTERVAL`] and counts the others, so that a store that is
-/// away for an hour does not push everything else out of the log. How many requests it concerns is in
-/// the metrics.
+/// Lets one line through each interval and counts the others, so that a store that is away for an hour
+/// does not push everything else out of the log. How many requests it concerns is in the metrics.
 ///
 /// One for each line: [`sparing!`](crate::sparing) makes it beside the line; a field of what the line is about,
 /// where there are several of these.
@@ -21,7 +20,7 @@ pub struct Sparing {
 }
 
 impl Sparing {
-    /// Lets the first line through.
+    /// Lets the first line through, then one each [`LOG_SPARING_INTERVAL`].
     #[must_use]
     pub const fn new() -> Self {
         Self::after(1)
@@ -31,6 +30,12 @@ impl Sparing {
     #[must_use]
     pub const fn after(burst: u32) -> Self {
         Self { burst, lines: TokenBucket::new(LOG_SPARING_INTERVAL), withheld: AtomicU64::new(0) }
+    }
+
+    /// Lets the first line through, then one each `interval`.
+    #[must_use]
+    pub const fn every(interval: Duration) -> Self {
+        Self { burst: 1, lines: TokenBucket::new(interval), withheld: AtomicU64::new(0) }
     }
 
     /// Whether to write the line now, and how many were withheld since the last. Never blocks.
@@ -100,8 +105,6 @@ macro_rules! rare {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[track_caller]
@@ -111,14 +114,19 @@ mod tests {
 
     #[test]
     fn one_line_an_interval_and_the_others_counted() {
-        let (sparing, start) = (Sparing::new(), clock::now());
-        let just_before = LOG_SPARING_INTERVAL - Duration::from_nanos(1);
-        check(&sparing, start, Some(0));
-        check(&sparing, start, None);
-        check(&sparing, start + just_before, None);
-        check(&sparing, start + LOG_SPARING_INTERVAL, Some(2));
-        check(&sparing, start + LOG_SPARING_INTERVAL + just_before, None);
-        check(&sparing, start + 10 * LOG_SPARING_INTERVAL, Some(1));
+        let start = clock::now();
+        for (sparing, interval) in [
+            (Sparing::new(), LOG_SPARING_INTERVAL),
+            (Sparing::every(Duration::from_secs(60)), Duration::from_secs(60)),
+        ] {
+            let just_before = interval - Duration::from_nanos(1);
+            check(&sparing, start, Some(0));
+            check(&sparing, start, None);
+            check(&sparing, start + just_before, None);
+            check(&sparing, start + interval, Some(2));
+            check(&sparing, start + interval + just_before, None);
+            check(&sparing, start + 10 * interval, Some(1));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use service::lane::Flow;
 
 use super::*;
 use crate::sessions::SessionRules;
-use crate::work::{NewPassword, Origin};
+use crate::work::NewPassword;
 
 const NEW: &str = "staple battery horse";
 
@@ -28,7 +28,7 @@ fn change(token: &str, current: &str, new: &str) -> NewPassword {
         token: text(token),
         current_password: text(current),
         new_password: text(new),
-        origin: Origin::default(),
+        origin: origin(),
     }
 }
 

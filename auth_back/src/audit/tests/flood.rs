@@ -28,7 +28,8 @@ fn an_hour_of_failures_is_bounded_and_hides_no_success() {
     let (audit, opened) = Audit::open(&target, TURNING).unwrap();
     let mut pen = pen(opened);
     let origin = Origin {
-        client_address: Some(std::net::Ipv6Addr::from([0xff; 16]).into()),
+        client_address: std::net::Ipv6Addr::from([0xff; 16]).into(),
+        is_forwarded: false,
         user_agent: Some("\u{e9}".repeat(128)),
     };
     let name = "\u{1f469}".repeat(64);

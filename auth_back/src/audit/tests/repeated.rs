@@ -27,7 +27,8 @@ impl Log {
     fn record(&mut self, event: Event, user_id: u64, session_id: u64, client: &str) {
         let client_address: IpAddr = client.parse().unwrap();
         let origin = Origin {
-            client_address: Some(client_address),
+            client_address,
+            is_forwarded: false,
             user_agent: Some(format!("program {session_id}")),
         };
         let entry = Entry::new(event, Outcome::Ok).user_id(user_id).username("ada");

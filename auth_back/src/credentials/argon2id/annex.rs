@@ -57,7 +57,9 @@ impl Annex {
 }
 
 impl Need {
-    const fn kib(self) -> u32 {
+    /// Memory, in KiB.
+    #[must_use]
+    pub const fn kib(self) -> u32 {
         match self {
             Self::Nothing => 0,
             Self::Blocks(params) => params.m_kib(),

@@ -28,7 +28,7 @@ const BCRYPT_TAG_LEN: usize = 23;
 pub struct ForeignFunction(Inner);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inner {
+pub(in super::super) enum Inner {
     Argon2 { flavour: Flavour, params: Params },
     Bcrypt { cost: u8, of: BcryptOf },
     Scrypt { log_n: u8, r: u32, p: u32 },
@@ -37,7 +37,7 @@ pub(super) enum Inner {
 
 /// What bcrypt is computed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BcryptOf {
+pub(in super::super) enum BcryptOf {
     /// The first 72 bytes of the password.
     Password,
     /// SHA-256 of the password, in lower-case hexadecimal, as Django does.
@@ -46,7 +46,7 @@ pub(super) enum BcryptOf {
 
 /// The digest under PBKDF2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Digest {
+pub(in super::super) enum Digest {
     Sha1,
     Sha256,
     Sha512,
@@ -85,7 +85,7 @@ impl ForeignFunction {
         Ok(Self(Inner::Pbkdf2 { digest, rounds }))
     }
 
-    pub(super) const fn inner(self) -> Inner {
+    pub(in super::super) const fn inner(self) -> Inner {
         self.0
     }
 
@@ -267,7 +267,7 @@ impl Digest {
     }
 
     /// Its length, in bytes.
-    pub(super) const fn len(self) -> usize {
+    pub(in super::super) const fn len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,

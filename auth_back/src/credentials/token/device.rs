@@ -20,7 +20,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64_URL;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
@@ -126,13 +126,6 @@ impl DeviceMarker {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
-    }
-
-    /// What it is told apart by where others may read it: the first half of SHA-256 of its random
-    /// part, in hexadecimal.
-    #[must_use]
-    pub(crate) fn digest(&self) -> String {
-        Sha256::digest(self.id)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What it is told apart by.

@@ -37,7 +37,7 @@ fn each_goes_to_its_lane_with_all_it_says() {
     let job = bench.light_job();
     let Request::LogOut(asked) = &job.request else { panic!("no logout") };
     assert_eq!((&**asked.token, asked.all), ("a token", true));
-    assert_eq!(asked.origin.client_address, ADDRESS);
+    assert_eq!(Some(asked.origin.client_address), ADDRESS);
 
     bench.send(&request(3, &Sessions { token: TOKEN }));
     let job = bench.light_job();
@@ -49,7 +49,7 @@ fn each_goes_to_its_lane_with_all_it_says() {
     let job = bench.light_job();
     let Request::RevokeSession(asked) = &job.request else { panic!("no revocation") };
     assert_eq!((&**asked.token, asked.session_id), ("a token", 9));
-    assert_eq!(asked.origin.client_address, ADDRESS);
+    assert_eq!(Some(asked.origin.client_address), ADDRESS);
 
     let change = ChangePassword {
         token: TOKEN,
@@ -57,6 +57,7 @@ fn each_goes_to_its_lane_with_all_it_says() {
         new_password: Secret::new("battery staple"),
         client_address: ADDRESS,
         user_agent: Some("curl/8"),
+        forwarded: true,
     };
     bench.send(&request(5, &change));
     let job = bench.heavy_job();
@@ -64,7 +65,8 @@ fn each_goes_to_its_lane_with_all_it_says() {
     assert_eq!((&**asked.token, &**asked.current_password), ("a token", "correct horse"));
     assert_eq!(&**asked.new_password, "battery staple");
     let origin = &asked.origin;
-    assert_eq!((origin.client_address, origin.user_agent.as_deref()), (ADDRESS, Some("curl/8")));
+    let known = (Some(origin.client_address), origin.is_forwarded, origin.user_agent.as_deref());
+    assert_eq!(known, (ADDRESS, true, Some("curl/8")));
 }
 
 #[test]
@@ -95,6 +97,7 @@ fn ended_sessions_settle() {
         new_password: TOKEN,
         client_address: None,
         user_agent: None,
+        forwarded: false,
     };
     bench.send(&request(10, &change));
     let job = bench.heavy_job();

@@ -1,12 +1,14 @@
 //! REG and AUTH, as a client sends them that knows nothing else.
 
+use std::net::Ipv4Addr;
+
 use framing::v1::{self, split_response};
 
 use super::super::testing::{Bench, time_left};
 use super::super::*;
 use crate::accounts::testing::Fixture;
 use crate::limits::V1_BUDGET;
-use crate::work::Done;
+use crate::work::{Done, Origin};
 
 const REG: &[u8] = b"\x03REG\0\x03ada\0\x0dcorrect horse\0\x03Ada\x24";
 const AUTH: &[u8] = b"\x04AUTH\0\x03ada\0\x0dcorrect horse\0\0\0";
@@ -47,6 +49,8 @@ fn register_byte_by_byte() {
     assert_eq!((&*request.username, &**request.password), ("ada", "correct horse"));
     assert_eq!((request.name.as_deref(), request.age), (Some("Ada"), Some(36)));
     assert_eq!(request.request_id, None);
+    // A message says no address; the harness connects from 127.0.0.1.
+    assert_eq!(request.origin, Origin::at(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(time_left(&bench, job.deadline), V1_BUDGET);
 
     let user_id = crate::ids::UserId::new(7).unwrap();
@@ -63,6 +67,8 @@ fn authenticate_byte_by_byte_answers_with_the_token() {
         bench.send(&[*byte]);
     }
     let job = bench.heavy_job();
+    let Request::Authenticate(request) = &job.request else { panic!("not a login") };
+    assert_eq!(request.origin, Origin::at(Ipv4Addr::LOCALHOST.into()));
     let outcome = job.request.run(
         &fixture.accounts,
         job.flow,

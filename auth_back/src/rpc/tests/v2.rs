@@ -1,6 +1,6 @@
 //! HELLO, requests, answers, refusals.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use framing::Secret;
@@ -17,7 +17,7 @@ use crate::guard::{Bucket, TooManyAttempts};
 use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
 use crate::store::{Cause, Product, SessionRow, StoreError};
-use crate::work::Done;
+use crate::work::{Done, Origin};
 
 const TOKEN: Secret<'_> = Secret::new("a token");
 const CHECK: CheckSession<'_> = CheckSession { token: TOKEN };
@@ -98,10 +98,25 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let (username, password) = ("Ada", Secret::new("correct horse"));
     let user_agent = Some("curl/8");
     let (name, age, device) = (Some("A"), Some(36), Some(Secret::new("a marker")));
-    let register =
-        Register { username, password, name, age, request_id, client_address, user_agent };
-    let authenticate =
-        Authenticate { username, password, request_id, client_address, user_agent, device };
+    let register = Register {
+        username,
+        password,
+        name,
+        age,
+        request_id,
+        client_address,
+        user_agent,
+        forwarded: false,
+    };
+    let authenticate = Authenticate {
+        username,
+        password,
+        request_id,
+        client_address,
+        user_agent,
+        device,
+        forwarded: false,
+    };
     bench.send(&[request(2, &register), request(3, &authenticate)].concat());
 
     let job = bench.heavy_job();
@@ -113,10 +128,21 @@ fn each_request_goes_to_its_lane_with_all_it_says() {
     let Request::Authenticate(asked) = &job.request else { panic!("not a login") };
     assert_eq!((&*asked.username, &**asked.password), ("Ada", "correct horse"));
     assert_eq!(
-        (asked.origin.client_address, asked.origin.user_agent.as_deref()),
+        (Some(asked.origin.client_address), asked.origin.user_agent.as_deref()),
         (client_address, user_agent)
     );
     assert_eq!(asked.device.as_ref().map(|text| text.as_str()), Some("a marker"));
+
+    // An address that nobody says is that of the other side. The harness connects from 127.0.0.1.
+    let register = Register { client_address: None, forwarded: true, ..register };
+    let authenticate = Authenticate { client_address: None, ..authenticate };
+    bench.send(&[request(2, &register), request(3, &authenticate)].concat());
+    let Request::Register(asked) = bench.heavy_job().request else { panic!("not a registration") };
+    let user_agent = user_agent.map(str::to_owned);
+    let here = Origin { user_agent, ..Origin::at(Ipv4Addr::LOCALHOST.into()) };
+    assert_eq!(asked.origin, Origin { is_forwarded: true, ..here.clone() });
+    let Request::Authenticate(asked) = bench.heavy_job().request else { panic!("not a login") };
+    assert_eq!(asked.origin, here);
 
     bench.send(&[request(4, &CHECK), request(5, &LOGOUT)].concat());
     bench.send(&[request(6, &Products { token: TOKEN }), request(7, &Health)].concat());
@@ -191,6 +217,7 @@ fn outcomes_as_answers() {
         request_id: RequestId::new([0; 16]),
         client_address: None,
         user_agent: None,
+        forwarded: false,
     };
     check_answer!(
         register,

@@ -26,6 +26,9 @@ pub struct Register<'a> {
     /// The user's program, as it calls itself. The sender cuts it to
     /// [`USER_AGENT_BYTES_MAX`](crate::limits::USER_AGENT_BYTES_MAX) bytes.
     pub user_agent: Option<&'a str>,
+    /// Whether a proxy brought the user's own request, by what its header says. Known with and without
+    /// [`client_address`](Self::client_address): whether that proxy is believed is another question.
+    pub forwarded: bool,
 }
 
 /// The account is made, and durable.
@@ -51,6 +54,8 @@ pub struct Authenticate<'a> {
     pub user_agent: Option<&'a str>,
     /// The known-device marker of an earlier login. Who cannot read it treats it as none.
     pub device: Option<Secret<'a>>,
+    /// As in [`Register::forwarded`].
+    pub forwarded: bool,
 }
 
 /// The session is made.
@@ -83,6 +88,8 @@ pub struct ChangePassword<'a> {
     /// The user's program, as it calls itself. The sender cuts it to
     /// [`USER_AGENT_BYTES_MAX`](crate::limits::USER_AGENT_BYTES_MAX) bytes.
     pub user_agent: Option<&'a str>,
+    /// As in [`Register::forwarded`].
+    pub forwarded: bool,
 }
 
 /// The new password holds, and one session, a new one, is left.
@@ -119,6 +126,7 @@ impl<'a> Message<'a> for Register<'a> {
             request_id: fields.request_id(&register::REQUEST_ID)?,
             client_address: fields.optional_address(&register::CLIENT_ADDRESS)?,
             user_agent: fields.optional_text(&register::USER_AGENT)?,
+            forwarded: fields.flag(&register::FORWARDED)?,
         })
     }
 
@@ -131,7 +139,9 @@ impl<'a> Message<'a> for Register<'a> {
         }
         out.request_id(&register::REQUEST_ID, self.request_id);
         out.optional_address(&register::CLIENT_ADDRESS, self.client_address);
-        out.optional_text(&register::USER_AGENT, self.user_agent)
+        out.optional_text(&register::USER_AGENT, self.user_agent)?;
+        out.number(&register::FORWARDED, self.forwarded);
+        Ok(())
     }
 }
 
@@ -161,6 +171,7 @@ impl<'a> Message<'a> for Authenticate<'a> {
             client_address: fields.optional_address(&authenticate::CLIENT_ADDRESS)?,
             user_agent: fields.optional_text(&authenticate::USER_AGENT)?,
             device: fields.optional_secret(&authenticate::DEVICE)?,
+            forwarded: fields.flag(&authenticate::FORWARDED)?,
         })
     }
 
@@ -170,7 +181,9 @@ impl<'a> Message<'a> for Authenticate<'a> {
         out.request_id(&authenticate::REQUEST_ID, self.request_id);
         out.optional_address(&authenticate::CLIENT_ADDRESS, self.client_address);
         out.optional_text(&authenticate::USER_AGENT, self.user_agent)?;
-        out.optional_secret(&authenticate::DEVICE, self.device)
+        out.optional_secret(&authenticate::DEVICE, self.device)?;
+        out.number(&authenticate::FORWARDED, self.forwarded);
+        Ok(())
     }
 }
 
@@ -206,6 +219,7 @@ impl<'a> Message<'a> for ChangePassword<'a> {
             new_password: fields.secret(&change_password::NEW_PASSWORD)?,
             client_address: fields.optional_address(&change_password::CLIENT_ADDRESS)?,
             user_agent: fields.optional_text(&change_password::USER_AGENT)?,
+            forwarded: fields.flag(&change_password::FORWARDED)?,
         })
     }
 
@@ -214,7 +228,9 @@ impl<'a> Message<'a> for ChangePassword<'a> {
         out.secret(&change_password::CURRENT_PASSWORD, self.current_password)?;
         out.secret(&change_password::NEW_PASSWORD, self.new_password)?;
         out.optional_address(&change_password::CLIENT_ADDRESS, self.client_address);
-        out.optional_text(&change_password::USER_AGENT, self.user_agent)
+        out.optional_text(&change_password::USER_AGENT, self.user_agent)?;
+        out.number(&change_password::FORWARDED, self.forwarded);
+        Ok(())
     }
 }
 

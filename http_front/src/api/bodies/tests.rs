@@ -1,7 +1,7 @@
 use super::*;
 
 fn client() -> Client {
-    Client { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: None }
+    Client { address: std::net::Ipv4Addr::LOCALHOST.into(), is_forwarded: false, user_agent: None }
 }
 
 fn entry(is_ours: bool) -> Entry {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use service::metrics::Counter;
+
 use super::*;
 use crate::limits::USER_AGENT_BYTES_MAX;
 use crate::work::{Login, Registration, Work};
@@ -362,22 +364,38 @@ fn answers_are_counted_apart_from_what_http_refuses() {
 }
 
 #[test]
-fn a_trusted_proxy_says_where_a_client_is() {
-    let forwarded = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.7\r\n";
-    let check = |mut bench: Bench, expected: IpAddr| {
+fn a_trusted_proxy_says_where_a_client_is_and_what_is_wrong_is_counted() {
+    const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    const LISTED: &str = "X-Forwarded-For: 198.51.100.1\r\nX-Forwarded-For: 192.0.2.7\r\n";
+    /// Whose address is told, whether a proxy brought it, and what was counted of untrusted proxies, of trusted
+    /// ones without the header, and with one that cannot be read.
+    #[track_caller]
+    fn check(mut bench: Bench, headers: &str, address: IpAddr, forwarded: bool, counted: [u64; 3]) {
         let body = r#"{"username":"ada","password":"correct horse"}"#;
         for resource in ["register", "authenticate"] {
-            bench.send(&post_json(resource, forwarded, body));
+            bench.send(&post_json(resource, headers, body));
             let job = bench.heavy_job();
             let (Work::Register(Registration { client, .. })
             | Work::Authenticate(Login { client, .. })) = &job.work
             else {
                 panic!("{job:?}")
             };
-            assert_eq!(client.address, expected, "{resource}");
+            assert_eq!((client.address, client.is_forwarded), (address, forwarded), "{resource}");
             bench.finish(job, Outcome::dropped());
         }
-    };
-    check(Bench::new(), LOCALHOST);
-    check(Bench::behind_a_proxy(), IpAddr::from([192, 0, 2, 7]));
+        let notices = &bench.client.shared().handler.metrics.proxy_notices;
+        let counts = [&notices.untrusted, &notices.missing, &notices.unreadable].map(Counter::get);
+        assert_eq!(counts, counted, "{headers}");
+    }
+    check(Bench::new(), "", LOCALHOST, false, [0, 0, 0]);
+    for headers in
+        [LISTED, "Forwarded: for=192.0.2.7\r\n", "Via: 1.1 x\r\n", "X-Real-IP: 192.0.2.7\r\n"]
+    {
+        check(Bench::new(), headers, LOCALHOST, true, [2, 0, 0]);
+    }
+    let behind = Bench::behind_a_proxy;
+    check(behind(), LISTED, USER, true, [0, 0, 0]);
+    check(behind(), "", LOCALHOST, true, [0, 2, 0]);
+    check(behind(), "Forwarded: for=192.0.2.7\r\n", LOCALHOST, true, [0, 2, 0]);
+    check(behind(), "X-Forwarded-For: unknown\r\n", LOCALHOST, true, [0, 0, 2]);
 }

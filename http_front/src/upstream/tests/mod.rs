@@ -105,7 +105,11 @@ fn check_sessions(count: u64) -> Vec<Work> {
 }
 
 fn client() -> Client {
-    Client { address: std::net::Ipv4Addr::LOCALHOST.into(), user_agent: Some("curl/8".into()) }
+    Client {
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        is_forwarded: true,
+        user_agent: Some("curl/8".into()),
+    }
 }
 
 fn logout(all: bool) -> Work {

@@ -99,7 +99,7 @@ fn every_field_is_sent() {
     check(
         change(),
         "ChangePassword(ChangePassword { token: ***, current_password: ***, new_password: ***, \
-         client_address: Some(127.0.0.1), user_agent: Some(\"curl/8\") })",
+         client_address: Some(127.0.0.1), user_agent: Some(\"curl/8\"), forwarded: true })",
     );
     let Work::Authenticate(mut with_device) = login(1) else { unreachable!("a login") };
     with_device.device = Device::new(b"d1");
@@ -107,7 +107,7 @@ fn every_field_is_sent() {
         Work::Authenticate(with_device),
         "Authenticate(Authenticate { username: \"user1\", password: ***, \
          request_id: 00000000000000010000000000000000, client_address: Some(127.0.0.1), \
-         user_agent: Some(\"curl/8\"), device: Some(***) })",
+         user_agent: Some(\"curl/8\"), device: Some(***), forwarded: true })",
     );
 }
 
