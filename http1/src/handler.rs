@@ -1,14 +1,14 @@
 //! What an application gives to the protocol: decisions on heads, answers to requests.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reactor::ConnectionId;
 
 use crate::date::{DateCache, wall_clock};
 use crate::fault::Fault;
 use crate::head::Head;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, IDLE_TIME_DEFAULT};
 use crate::problem::Problem;
 use crate::response::{Answered, Progress, Reply};
 use crate::status::Status;
@@ -164,6 +164,7 @@ pub struct Shared<H> {
     /// The application.
     pub handler: H,
     pub(crate) dates: DateCache,
+    pub(crate) idle_time: Duration,
 }
 
 impl<H: Handler> Shared<H> {
@@ -176,6 +177,12 @@ impl<H: Handler> Shared<H> {
     /// Shared state with another clock, for tests that compare whole answers.
     #[must_use]
     pub fn with_dates(handler: H, dates: DateCache) -> Self {
-        Self { handler, dates }
+        Self { handler, dates, idle_time: IDLE_TIME_DEFAULT }
+    }
+
+    /// Lets connections wait this long for their first or their next request.
+    #[must_use]
+    pub fn with_idle_time(self, idle_time: Duration) -> Self {
+        Self { idle_time, ..self }
     }
 }

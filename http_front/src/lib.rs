@@ -13,11 +13,14 @@
 //! | [`worker`], [`upstream`] | batches, auth servers, connections |
 //! | [`server`] | start and stop |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
+//! | [`descriptors`], [`memory`] | whether what is set fits the machine |
 
 pub mod api;
 pub mod catalog;
+pub mod descriptors;
 pub mod lease;
 pub mod limits;
+pub mod memory;
 pub mod metrics;
 pub mod proxies;
 pub mod server;

@@ -71,13 +71,23 @@ impl<T> Slots<T> {
 
     /// The names of all values, for the rare walk over everything.
     pub(crate) fn ids(&self) -> Vec<ConnectionId> {
-        let occupied = self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some());
-        occupied
-            .map(|(index, slot)| ConnectionId {
-                slot: u32::try_from(index).expect("bounded by the capacity"),
-                generation: slot.generation,
-            })
-            .collect()
+        let ids = self.slots.iter().enumerate();
+        ids.filter(|(_, slot)| slot.value.is_some()).map(|(index, slot)| slot.id(index)).collect()
+    }
+
+    /// All values with their names, likewise.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut T)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            let id = slot.id(index);
+            slot.value.as_mut().map(|value| (id, value))
+        })
+    }
+}
+
+impl<T> Slot<T> {
+    fn id(&self, index: usize) -> ConnectionId {
+        let slot = u32::try_from(index).expect("bounded by the capacity");
+        ConnectionId { slot, generation: self.generation }
     }
 }
 
@@ -105,6 +115,7 @@ mod tests {
         slots.remove(ids[1]);
         assert_eq!(slots.len(), 2);
         assert_eq!(slots.ids(), [ids[0], ids[2]]);
+        assert!(slots.iter_mut().map(|(id, n)| (id, *n)).eq([(ids[0], 0), (ids[2], 2)]));
         slots.remove(ids[0]);
         slots.remove(ids[2]);
         assert!(slots.is_empty());

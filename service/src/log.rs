@@ -9,8 +9,6 @@
 //!
 //! Panics are logged like everything else.
 
-mod sparing;
-
 use std::{
     io,
     panic::{self, PanicHookInfo},
@@ -32,7 +30,7 @@ use crate::{
     settings::{Setting, SettingErrors, values::Values},
 };
 
-pub use sparing::Sparing;
+pub use reactor::Sparing;
 
 /// The setting of the levels that are logged; include it in a program's table.
 pub const LEVEL: Setting = Setting::value(

@@ -88,6 +88,10 @@ impl Handler for Site {
 type Wire = Harness<Connection<Site>>;
 
 fn connect() -> Wire {
+    Harness::new(shared())
+}
+
+fn shared() -> Shared<Site> {
     let site = Site {
         page: PreparedResponse::new(&Response::new(Status::Ok), b"page"),
         requests: Vec::new(),
@@ -96,7 +100,7 @@ fn connect() -> Wire {
     };
     // The example of RFC 9110 section 5.6.7.
     let dates = DateCache::new(|| UNIX_EPOCH + Duration::from_secs(784_111_777));
-    Harness::new(Shared::with_dates(site, dates))
+    Shared::with_dates(site, dates)
 }
 
 /// What was sent, without `Date`, which is the same everywhere.

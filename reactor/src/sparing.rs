@@ -1,9 +1,7 @@
-//! Lines that every request would bring while something is wrong.
+//! Log lines that every request or connection would bring while something is wrong.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
