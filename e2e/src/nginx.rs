@@ -62,6 +62,12 @@ impl Nginx {
         Self { process, address, directory }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A client of it.
     #[must_use]
     pub fn client(&self) -> Client {

@@ -3,6 +3,8 @@
 mod audit;
 mod bad_input;
 mod breached;
+mod buffers;
+mod descriptors;
 mod durability;
 mod faults;
 mod flows;
@@ -12,6 +14,7 @@ mod import;
 mod keys;
 mod leases;
 mod limits;
+mod lingering;
 mod nginx;
 mod peer;
 mod peppers;
