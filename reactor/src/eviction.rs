@@ -18,7 +18,6 @@ use crate::protocol::{ConnectionId, Protocol};
 use crate::slots::Slots;
 
 /// The connections of one loop that can be evicted.
-#[derive(Default)]
 pub(crate) struct Eviction {
     /// Connections that had sent nothing when they were listed, in the order of their arrival.
     silent: VecDeque<ConnectionId>,
@@ -29,6 +28,13 @@ pub(crate) struct Eviction {
 }
 
 impl Eviction {
+    /// For a loop that can have `connections_max` connections. Address space for all of them is taken now, for the reason
+    /// given at [`Slots::new`].
+    pub(crate) fn new(connections_max: usize) -> Self {
+        let listed_max = LISTED_SPARE + LISTED_PER_CONNECTION_MAX * connections_max;
+        Self { silent: VecDeque::with_capacity(listed_max + 1), idle: Vec::new(), scan_at: None }
+    }
+
     /// A connection was accepted.
     pub(crate) fn accepted<P: Protocol>(
         &mut self,
@@ -38,7 +44,6 @@ impl Eviction {
         self.silent.push_back(id);
         if self.silent.len() > LISTED_SPARE + LISTED_PER_CONNECTION_MAX * connections.len() {
             self.silent.retain(|id| connections.get_mut(*id).is_some_and(|it| it.is_silent()));
-            self.silent.shrink_to(LISTED_SPARE);
         }
     }
 

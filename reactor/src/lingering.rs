@@ -17,7 +17,8 @@ impl Lingering {
     /// For a loop that has a share of `connections_max` connections.
     pub(crate) fn new(connections_max: usize) -> Self {
         let count_max = LINGERING_MAX.min((connections_max / LINGERING_SHARE).max(1));
-        Self { order: VecDeque::new(), count: 0, count_max }
+        let order = VecDeque::with_capacity(LISTED_PER_CONNECTION_MAX * count_max + 1);
+        Self { order, count: 0, count_max }
     }
 
     /// One more connection lingers. `is_there` says whether a listed connection still lingers.

@@ -19,10 +19,12 @@ impl<T> Slots<T> {
     /// What one value takes, in bytes.
     pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
 
-    /// Room for `capacity` values; memory is taken as they come.
+    /// Room for `capacity` values. All of it is address space from the start, and memory as values come: a list
+    /// that grew between the buffers of a crowd would keep the allocator from giving back what lies before it.
     pub(crate) fn new(capacity: usize) -> Self {
         assert!(u32::try_from(capacity).is_ok(), "slots are numbered with 32 bits");
-        Self { slots: Vec::new(), free: Vec::new(), capacity }
+        let (slots, free) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
+        Self { slots, free, capacity }
     }
 
     pub(crate) fn len(&self) -> usize {

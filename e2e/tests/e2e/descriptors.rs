@@ -185,9 +185,9 @@ fn operators_find_a_place_however_many_connections_are_kept_open() {
     system.front().ops().get("/metrics", None).assert_status(200);
 }
 
-/// Sets the number of files that a running server may have open.
-fn set_open_files_max(server: &Server, files: &str) {
-    let pid = server.pid().to_string();
+/// Sets the number of files that a running process may have open.
+pub(crate) fn set_open_files_max(pid: u32, files: &str) {
+    let pid = pid.to_string();
     let set = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]).status();
     assert!(set.expect("prlimit runs").success());
 }
@@ -206,7 +206,7 @@ fn a_lack_that_comes_all_the_same_is_waited_for_by_one_timer_and_told_in_one_lin
     let before = system.front().log().lines().count();
     let begun = Instant::now();
     let files = open_files(system.front()).to_string();
-    set_open_files_max(system.front(), &files);
+    set_open_files_max(system.front().pid(), &files);
     let mut crowd: Vec<RawConnection> = (0..CROWD).map(|_| system.raw_http()).collect();
     until("pauses", || (pauses() >= 5).then_some(()));
     crowd.extend((0..CROWD).map(|_| system.raw_http()));
@@ -220,7 +220,7 @@ fn a_lack_that_comes_all_the_same_is_waited_for_by_one_timer_and_told_in_one_lin
     let all = system.front().log().lines().count() - before;
     assert!(all < 20, "{}", system.front().log());
 
-    set_open_files_max(system.front(), "4096");
+    set_open_files_max(system.front().pid(), "4096");
     // All that waited in the kernel's queue are served now.
     assert!(crowd.iter_mut().all(is_served));
 }

@@ -125,9 +125,9 @@ impl<P: Protocol> EventLoop<P> {
             shared,
             connections: Slots::new(limits.connections_max),
             wheel: Wheel::new(now),
-            ready: VecDeque::new(),
+            ready: VecDeque::with_capacity(limits.connections_max),
             accepting: Accepting::Waiting,
-            eviction: Eviction::default(),
+            eviction: Eviction::new(limits.connections_max),
             ask_others_at: None,
             lingering: Lingering::new(limits.connections_max / loops),
             stopping: false,
@@ -138,7 +138,7 @@ impl<P: Protocol> EventLoop<P> {
             storage: Storage::new(limits.buffer_bytes_max / loops),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             mail: Vec::new(),
-            due: Vec::new(),
+            due: Vec::with_capacity(EVENTS_PER_POLL),
         }
     }
 
