@@ -21,13 +21,14 @@
 //! | [`server`], [`opening`] | start and stop |
 //! | [`commands`] | what operators do beside it |
 //! | [`audit`] | who did what, one line each |
-//! | [`memory`] | whether what is set fits the machine |
+//! | [`memory`], [`descriptors`] | whether what is set fits the machine |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
 
 pub mod accounts;
 pub mod audit;
 pub mod commands;
 pub mod credentials;
+pub mod descriptors;
 pub mod guard;
 pub mod ids;
 pub mod janitor;

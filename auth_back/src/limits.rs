@@ -234,6 +234,10 @@ pub const REHASH_TIME_MIN: Duration = Duration::from_millis(250);
 /// connections and caches of the store, requests that wait. Measured at 15 to 30 MB after a start.
 pub const MEMORY_HEADROOM: u64 = 48 << 20;
 
+/// Memory for the buffers of the fronts' connections; part of [`MEMORY_HEADROOM`]. A connection that is served holds a
+/// few KiB for a moment.
+pub const RPC_BUFFER_BYTES_MAX: usize = 16 << 20;
+
 /// Arenas that are needed at start however few there are later: one for each engine that is compared.
 pub const ARENAS_AT_START: usize = 2;
 
@@ -309,6 +313,18 @@ pub const QUEUE_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero")
 /// (`fs.nr_open`, 1,048,576).
 pub const CONNECTIONS_MAX: usize = 1_000_000;
 
+/// File descriptors of one connection to SQLite: the file, its log, and a temporary file. The shared index is one for
+/// all connections, and is among [`OWN_DESCRIPTORS`].
+pub const SQLITE_DESCRIPTORS: usize = 3;
+
+/// File descriptors that the process has for itself: its standard streams, two listeners with their loops, signals, the
+/// audit log, a list of breached passwords, keys while they are read or a command prints them, files of `/proc`
+/// while metrics are read; the rest is for what libraries open.
+pub const OWN_DESCRIPTORS: usize = 24;
+
+/// File descriptors for nothing in particular, so that a sum that is short by a few does no harm.
+pub const DESCRIPTORS_RESERVE: usize = 8;
+
 /// Shortest session that can be set. Shorter ones end on the way to their user.
 pub const SESSION_LIFETIME_MIN: Duration = Duration::from_secs(1);
 
@@ -347,6 +363,12 @@ pub const COMMAND_STORE_RETRY: Duration = Duration::from_millis(500);
 /// Longest time for requests in flight at shutdown that can be set.
 pub const GRACE_MAX: Duration = Duration::from_secs(600);
 
+const _: () = assert!(RPC_BUFFER_BYTES_MAX as u64 <= MEMORY_HEADROOM / 3);
+// One connection alone does not use it up.
+const _: () = assert!(
+    RPC_BUFFER_BYTES_MAX
+        >= 2 * (reactor::limits::OUTPUT_BYTES_MAX + framing::limits::FRAME_BYTES_MAX)
+);
 // Below the high-water mark requests are still taken, so their answers come on top of it.
 const _: () = assert!(
     reactor::limits::OUTPUT_HIGH_WATER_BYTES

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use pool::Pool;
 use reactor::Limits;
-use service::hardening::usable_memory;
+use service::hardening::{open_files_max, usable_memory};
 use service::lane::{Admission, FlowKeys};
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
@@ -29,13 +29,14 @@ use crate::accounts::{
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{Annex, Arena, ArenaManager, HashEngine, Params};
+use crate::descriptors;
 use crate::guard::{Bucket, Guard};
 use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL,
-    PROBE_TIME_MAX, PURGE_INTERVAL, STORE_CALL_TIME_MAX, STORE_PATIENCE,
+    PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, STORE_CALL_TIME_MAX, STORE_PATIENCE,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -62,6 +63,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
+    let connections_max = descriptors::clients(settings, open_files_max())?;
     let per_thread = check_memory(settings)?;
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
@@ -101,9 +103,10 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_notes(&mut registry, &accounts);
 
     let limits = Limits {
-        connections_max: settings.connections_max,
+        connections_max,
         // All connections are of fronts, and there may be one front only.
-        connections_per_address_max: settings.connections_max,
+        connections_per_address_max: connections_max,
+        buffer_bytes_max: RPC_BUFFER_BYTES_MAX,
     };
     let lanes = Lanes { heavy: heavy.lane, light };
     let accept_v1 = settings.accept_v1;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use service::descriptors::Wanted;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
@@ -217,7 +218,11 @@ pub static PROGRAM: Program = Program::new(
         Setting::value("node", "DATACENTER.MACHINE", "This server's part of ids, 0.0 to 31.31; each server needs its own")
             .default("0.0")
             .group("Capacity"),
-        Setting::value("connections-max", "COUNT", "Connections of fronts open at a time")
+        Setting::value(
+            "connections-max",
+            "COUNT",
+            "Connections of fronts open at a time; the default is lowered to what the limit of open files leaves",
+        )
             .default("4096")
             .group("Capacity"),
         Setting::value("heavy-queue", "COUNT", "Requests that may wait for a hash; beyond them the answer is 503 at once")
@@ -311,7 +316,7 @@ pub struct Settings {
     /// This server's part of ids.
     pub node: NodeId,
     /// Connections of fronts.
-    pub connections_max: usize,
+    pub connections_max: Wanted,
     /// Requests that may wait for a hash.
     pub heavy_queue: NonZeroUsize,
     /// How long one may wait for it.
@@ -411,7 +416,7 @@ impl Settings {
             ),
             rehash_rate: values.integer("rehash-rate", 0..=REHASH_RATE_MAX),
             node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
-            connections_max: values.integer("connections-max", 1..=CONNECTIONS_MAX),
+            connections_max: Wanted::read(values, 1..=CONNECTIONS_MAX),
             heavy_queue: count("heavy-queue", QUEUE_MAX),
             queue_time_max: values
                 .duration("queue-time-max", Duration::from_millis(10)..=QUEUE_TIME_MAX),

@@ -80,6 +80,12 @@ impl RawConnection {
         Self { stream, received: Vec::new() }
     }
 
+    /// Waits until something has come that was not read, and leaves it there.
+    pub fn wait_for_bytes(&self) {
+        let peeked = self.stream.peek(&mut [0]).expect("bytes come");
+        assert_eq!(peeked, 1, "closed without a byte");
+    }
+
     /// Sends `bytes` in as many segments.
     pub fn send_byte_by_byte(&mut self, bytes: &[u8]) {
         bytes.chunks(1).for_each(|byte| self.send(byte));

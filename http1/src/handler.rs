@@ -1,14 +1,16 @@
 //! What an application gives to the protocol: decisions on heads, answers to requests.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reactor::ConnectionId;
 
 use crate::date::{DateCache, wall_clock};
 use crate::fault::Fault;
 use crate::head::Head;
-use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN};
+use crate::limits::{
+    BODY_BYTES_MAX, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN, IDLE_TIME_DEFAULT,
+};
 use crate::problem::Problem;
 use crate::response::{Answered, Progress, Reply};
 use crate::status::Status;
@@ -193,6 +195,7 @@ pub struct Shared<H> {
     pub handler: H,
     pub(crate) dates: DateCache,
     pub(crate) head_bytes_max: usize,
+    pub(crate) idle_time: Duration,
 }
 
 impl<H: Handler> Shared<H> {
@@ -205,7 +208,7 @@ impl<H: Handler> Shared<H> {
     /// Shared state with another clock, for tests that compare whole answers.
     #[must_use]
     pub fn with_dates(handler: H, dates: DateCache) -> Self {
-        Self { handler, dates, head_bytes_max: HEAD_BYTES_DEFAULT }
+        Self { handler, dates, head_bytes_max: HEAD_BYTES_DEFAULT, idle_time: IDLE_TIME_DEFAULT }
     }
 
     /// Sets how many bytes a head may have; longer ones are refused with 431.
@@ -221,5 +224,11 @@ impl<H: Handler> Shared<H> {
         );
         self.head_bytes_max = bytes_max;
         self
+    }
+
+    /// Lets connections wait this long for their first or their next request.
+    #[must_use]
+    pub fn with_idle_time(self, idle_time: Duration) -> Self {
+        Self { idle_time, ..self }
     }
 }

@@ -57,9 +57,11 @@ pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 /// Time from the end of a head to the end of its body. Absolute as well.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How long a connection may wait for its first or its next request. An idle connection holds a
-/// slot and no buffer, so a minute is cheap; a client that returns later connects again.
-pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a connection may wait for its first or its next request, unless a server says otherwise
+/// ([`crate::Shared::with_idle_time`]). An idle connection holds a slot and no buffer, so it is cheap. nginx and most cloud
+/// balancers keep idle connections for 60 s. This side has to keep them longer: a request that a proxy sends at the moment
+/// of the close is lost.
+pub const IDLE_TIME_DEFAULT: Duration = Duration::from_secs(75);
 
 /// Input kept for one connection: the longest piece that has to be seen at once is a whole head,
 /// or a whole body with `Content-Length`.
@@ -73,6 +75,6 @@ const _: () = assert!(HEAD_BYTES_MIN <= HEAD_BYTES_DEFAULT && HEAD_BYTES_DEFAULT
 const _: () = assert!(CHUNK_LINE_BYTES_MAX < CHUNK_OVERHEAD_BYTES_MAX);
 const _: () = assert!(CHUNK_LINE_BYTES_MAX > 16);
 const _: () = assert!(DISCARD_BYTES_MAX >= BODY_BYTES_MAX);
-const _: () = assert!(HEAD_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
+const _: () = assert!(HEAD_TIME_MAX.as_millis() <= IDLE_TIME_DEFAULT.as_millis());
 // The slots of all fields together have to be small against a thread's stack of 2 MiB.
 const _: () = assert!(FIELDS_MAX * size_of::<httparse::Header<'_>>() <= 16 * 1024);

@@ -14,13 +14,16 @@
 //! | [`worker`], [`in_flight`], [`upstream`] | batches, how many are on their way, auth servers, connections |
 //! | [`server`] | start and stop |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
+//! | [`descriptors`], [`memory`] | whether what is set fits the machine |
 
 pub mod api;
 pub mod catalog;
+pub mod descriptors;
 pub mod in_flight;
 pub mod lease;
 pub mod limits;
 pub mod markers;
+pub mod memory;
 pub mod metrics;
 pub mod proxies;
 pub mod server;

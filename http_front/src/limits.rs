@@ -7,6 +7,48 @@ use std::time::Duration;
 /// 30 MB; the kernel's part of a socket is many times as much.
 pub const IDLE_CONNECTION_BYTES_MAX: usize = 300;
 
+/// Most memory for buffers that is used unless more is set. An ordinary request holds 4 KiB for a moment, so this serves
+/// 65,536 of them at a time.
+pub const BUFFER_MEMORY_AUTO: u64 = 256 << 20;
+
+/// The divisor that gives the part of the machine's memory that is used unless another is set.
+pub const BUFFER_MEMORY_SHARE: u64 = 8;
+
+/// Least memory for buffers: two thousand requests at a time.
+pub const BUFFER_MEMORY_MIN: u64 = 8 << 20;
+
+/// Least memory for the buffers of one event loop: four times what one client can hold that asks for much at once.
+pub const BUFFER_MEMORY_PER_LOOP_MIN: u64 = 1 << 20;
+
+/// Most that can be set; a larger number is a mistake.
+pub const BUFFER_MEMORY_MAX: u64 = 1 << 40;
+
+/// Memory of everything that is neither a buffer, a lease nor an idle connection: the program, its threads, queues and
+/// metrics. Measured at 8 to 12 MB after a start.
+pub const MEMORY_HEADROOM: u64 = 24 << 20;
+
+/// Memory of the leases of one loop at the most; see [`LEASES_MAX`].
+pub const LEASES_BYTES_MAX: u64 = 200 * LEASES_MAX as u64;
+
+/// File descriptors that the process has for itself: its standard streams, those that signals come through, and files
+/// of `/proc` while metrics are read; the rest is for what libraries open.
+pub const OWN_DESCRIPTORS: usize = 12;
+
+/// File descriptors of an event loop: its listener, its epoll instance, and what wakes it.
+pub const DESCRIPTORS_PER_LOOP: usize = 3;
+
+/// File descriptors for nothing in particular, so that a sum that is short by a few does no harm.
+pub const DESCRIPTORS_RESERVE: usize = 6;
+
+/// Most connections that can be set.
+pub const CONNECTIONS_MAX: usize = 1_000_000;
+
+/// Bounds of the idle time that can be set. Below a second, a client that asks again at once would find the
+/// connection closed; an hour is longer than any proxy keeps one.
+pub const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// See [`IDLE_TIMEOUT_MIN`].
+pub const IDLE_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
 /// Longest token that is looked at. One of ours is shorter; the rest is room for later key formats.
 pub const TOKEN_BYTES_MAX: usize = 96;
 
@@ -118,6 +160,10 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 /// Up to so much is added to `Retry-After` at random: all who were refused at one moment would else come back at one.
 pub const RETRY_AFTER_SPREAD_MS: u32 = 1_000;
 
+const _: () = assert!(BUFFER_MEMORY_MIN < BUFFER_MEMORY_AUTO);
+// A buffer doubles as it grows.
+const _: () =
+    assert!(BUFFER_MEMORY_PER_LOOP_MIN >= 2 * 4 * reactor::limits::OUTPUT_HIGH_WATER_BYTES as u64);
 const _: () = assert!(CATALOG_FETCH_TIME.as_millis() < CATALOG_STALE_MAX.as_millis());
 const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
 const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http1::{Connection, Shared};
 use reactor::Limits;
+use service::hardening::{open_files_max, usable_memory};
 use service::lane::FlowKeys;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe};
@@ -29,6 +30,7 @@ use crate::proxies::TrustedProxies;
 use crate::settings::{PROGRAM, Settings};
 use crate::upstream::Upstreams;
 use crate::worker::{start_heavy, start_light};
+use crate::{descriptors, memory};
 
 /// Runs the program: reads settings, serves until a signal says to stop.
 #[must_use]
@@ -47,11 +49,14 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::new(&mut registry);
 
+    let connections_max = descriptors::clients(settings, open_files_max())?;
+    let buffer_bytes = memory::for_buffers(settings, connections_max, usable_memory())?;
+    rare!("once, at the start", INFO, buffer_bytes, "memory for buffers");
+
     let listener = bind(settings.listen, settings.loops)?;
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
 
-    // A worker holds one connection at a time; the probe needs one as well.
-    let connections = settings.heavy.threads.get() + settings.light.threads.get() + 1;
+    let connections = settings.upstream_connections();
     let upstreams = Arc::new(Upstreams::new(&settings.auth, connections, metrics.clone())?);
     let queue_time_max = settings.queue_time_max;
     let (heavy, heavy_workers) =
@@ -61,15 +66,18 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let lanes = Lanes { heavy, light, flows: FlowKeys::default(), markers: Arc::default() };
 
     let limits = Limits {
-        connections_max: settings.connections_max,
+        connections_max,
         connections_per_address_max: settings.connections_per_address_max,
+        buffer_bytes_max: usize::try_from(buffer_bytes).unwrap_or(usize::MAX),
     };
-    let (request_timeout, head_bytes_max) = (settings.request_timeout, settings.head_bytes_max);
+    let (request_timeout, idle_timeout) = (settings.request_timeout, settings.idle_timeout);
+    let head_bytes_max = settings.head_bytes_max;
     let proxies = TrustedProxies::new(settings.trusted_proxies.clone());
     let api = reactor::start::<Connection<Api>, _>("http", listener, limits, move |_, mailbox| {
         let (lanes, proxies) = (lanes.clone(), proxies.clone());
         Shared::new(Api::new(mailbox, lanes, request_timeout, proxies, metrics.clone()))
             .with_head_bytes_max(head_bytes_max)
+            .with_idle_time(idle_timeout)
     })?;
     for lane in &lane_stats {
         registry.observe_lane(lane);

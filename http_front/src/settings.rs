@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use addresses::Network;
 use http1::limits::{HEAD_BYTES_MAX, HEAD_BYTES_MIN};
+use service::descriptors::Wanted;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
 use service::log::{self, LogSettings};
@@ -14,7 +15,10 @@ use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
 
-use crate::limits::{AUTH_SERVERS_MAX, QUEUE_TIME_MAX, TRUSTED_PROXIES_MAX};
+use crate::limits::{
+    AUTH_SERVERS_MAX, BUFFER_MEMORY_MAX, BUFFER_MEMORY_MIN, CONNECTIONS_MAX, IDLE_TIMEOUT_MAX,
+    IDLE_TIMEOUT_MIN, QUEUE_TIME_MAX, TRUSTED_PROXIES_MAX,
+};
 
 /// The program and the table of its settings.
 pub static PROGRAM: Program = Program::new(
@@ -44,15 +48,29 @@ pub static PROGRAM: Program = Program::new(
         Setting::value("loops", "COUNT", "Event loops; auto is one for two cores")
             .default("auto")
             .group("Capacity"),
-        Setting::value("connections-max", "COUNT", "HTTP connections open at a time")
+        Setting::value(
+            "connections-max",
+            "COUNT",
+            "HTTP connections open at a time; the default is lowered to what the limit of open files leaves. With one more, \
+             the longest idle one is closed",
+        )
             .default("65536")
             .group("Capacity"),
         Setting::value(
             "connections-per-address-max",
             "COUNT",
-            "HTTP connections open at a time from one address that is no trusted proxy's",
+            "HTTP connections open at a time from one address, or one /56 of IPv6, that is no trusted proxy's; a /48 may \
+             have four times as many",
         )
         .default("4096")
+        .group("Capacity"),
+        Setting::value(
+            "buffer-memory",
+            "SIZE",
+            "Memory for the buffers of all HTTP connections; when it is used up, those are closed that hold most and do not move. \
+             auto is an eighth of the memory that the machine or control group has, at most 256MiB",
+        )
+        .default("auto")
         .group("Capacity"),
         Setting::value(
             "head-bytes-max",
@@ -110,6 +128,15 @@ pub static PROGRAM: Program = Program::new(
         .default("700ms")
         .group("Times"),
         Setting::value(
+            "idle-timeout",
+            "DURATION",
+            "How long an HTTP connection may wait for its next request. Set it longer than the proxy in front keeps idle \
+             connections to here (nginx: keepalive_timeout of the upstream block, 60s; most cloud balancers: 60s, Google's: \
+             600s), so that the proxy closes first: a request that meets a close here is a 502 there",
+        )
+        .default("75s")
+        .group("Times"),
+        Setting::value(
             "grace",
             "DURATION",
             "At shutdown, how long requests in flight may take before they are cut",
@@ -137,11 +164,13 @@ pub struct Settings {
     /// Event loops.
     pub loops: NonZeroUsize,
     /// Connections open at a time.
-    pub connections_max: usize,
+    pub connections_max: Wanted,
     /// Connections open at a time from one address.
     pub connections_per_address_max: usize,
     /// Bytes that the head of a request may have.
     pub head_bytes_max: usize,
+    /// Memory for buffers, in bytes; none for as much as suits the machine.
+    pub buffer_memory: Option<u64>,
     /// The lane of requests that hash.
     pub heavy: LaneSize,
     /// The lane of all others.
@@ -150,6 +179,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long a request that hashes may wait for its turn.
     pub queue_time_max: Duration,
+    /// How long a connection may wait for a request.
+    pub idle_timeout: Duration,
     /// For requests in flight at shutdown.
     pub grace: Duration,
     /// Logging.
@@ -184,10 +215,12 @@ impl Settings {
             auth: values.addresses("auth", 1..=AUTH_SERVERS_MAX),
             trusted_proxies: trusted_proxies(values),
             loops: values.parse("loops", "auto or a whole number from 1 to 64", loops),
-            connections_max: values.integer("connections-max", 1..=1_000_000),
+            connections_max: Wanted::read(values, 1..=CONNECTIONS_MAX),
             connections_per_address_max: values
-                .integer("connections-per-address-max", 1..=1_000_000),
+                .integer("connections-per-address-max", 1..=CONNECTIONS_MAX),
             head_bytes_max: head_bytes_max(values),
+            buffer_memory: values
+                .bytes_or_auto("buffer-memory", BUFFER_MEMORY_MIN..=BUFFER_MEMORY_MAX),
             heavy: gather!(LaneSize {
                 threads: count("heavy-threads", 64),
                 queue: count("heavy-queue", 65_536),
@@ -202,11 +235,18 @@ impl Settings {
                 .duration("request-timeout", Duration::from_millis(10)..=Duration::from_secs(60),),
             queue_time_max: values
                 .duration("queue-time-max", Duration::from_millis(10)..=QUEUE_TIME_MAX),
+            idle_timeout: values.duration("idle-timeout", IDLE_TIMEOUT_MIN..=IDLE_TIMEOUT_MAX),
             grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
             log: LogSettings::read(values),
             pid_file: PidFile::read(values),
             core_dumps: CoreDumps::read(values),
         })
+    }
+
+    /// Connections to each auth server: a worker holds one at a time, and the probe needs one as well.
+    #[must_use]
+    pub fn upstream_connections(&self) -> usize {
+        self.heavy.threads.get() + self.light.threads.get() + 1
     }
 }
 
@@ -239,4 +279,4 @@ fn nonzero(count: usize) -> NonZeroUsize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

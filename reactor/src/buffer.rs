@@ -1,12 +1,12 @@
 //! Byte buffers that a connection borrows only while it holds bytes.
 //!
-//! An idle connection owns no memory for input or output: a [`Buffer`] takes its storage from the
-//! loop's [`Spares`] when the first byte arrives and gives it back when the last one has left.
+//! An idle connection owns no memory for input or output: a [`Buffer`] takes it from the
+//! loop's [`Storage`] when the first byte arrives and gives it back when the last one has left.
 //! Whatever leaves a buffer is overwritten, because requests carry passwords and tokens.
 
 use zeroize::Zeroize;
 
-use crate::limits::{BUFFER_BYTES_START, SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS};
+use crate::storage::Storage;
 
 /// Bytes on their way in or out. Invariant: `start <= bytes.len()`; what lies before `start` has
 /// been consumed and wiped.
@@ -35,8 +35,11 @@ impl Buffer {
         &mut self.bytes
     }
 
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
+    /// Appends to what is there. It has been given memory before.
+    pub(crate) fn append(&mut self, bytes: &[u8], storage: &mut Storage) {
+        let before = self.bytes.capacity();
         append(&mut self.bytes, bytes);
+        storage.resized(before, self.bytes.capacity());
     }
 
     /// Drops `count` bytes from the front and wipes them.
@@ -62,25 +65,30 @@ impl Buffer {
         }
     }
 
-    /// Gives the buffer storage before something is appended.
-    pub(crate) fn lend_from(&mut self, spares: &mut Spares) {
+    /// The memory that it has, in bytes.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives the buffer memory before something is appended.
+    pub(crate) fn lend_from(&mut self, storage: &mut Storage) {
         if self.bytes.capacity() == 0 {
-            self.bytes = spares.take();
+            self.bytes = storage.take();
         }
     }
 
-    /// Hands the storage back when nothing is left in it.
-    pub(crate) fn return_if_empty(&mut self, spares: &mut Spares) {
+    /// Hands the memory back when nothing is left in it.
+    pub(crate) fn return_if_empty(&mut self, storage: &mut Storage) {
         if self.is_empty() && self.bytes.capacity() > 0 {
             self.start = 0;
-            spares.put(std::mem::take(&mut self.bytes));
+            storage.put(std::mem::take(&mut self.bytes));
         }
     }
 
-    /// Wipes what is left and hands the storage back.
-    pub(crate) fn discard(&mut self, spares: &mut Spares) {
+    /// Wipes what is left and hands the memory back.
+    pub(crate) fn discard(&mut self, storage: &mut Storage) {
         self.consume(self.len());
-        self.return_if_empty(spares);
+        self.return_if_empty(storage);
     }
 }
 
@@ -110,33 +118,19 @@ fn grow(out: &mut Vec<u8>, additional: usize) {
     *out = grown;
 }
 
-/// A loop's free list of buffer storage.
-#[derive(Default)]
-pub(crate) struct Spares {
-    free: Vec<Vec<u8>>,
-}
-
-impl Spares {
-    fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES_START))
-    }
-
-    fn put(&mut self, mut bytes: Vec<u8>) {
-        bytes.clear();
-        if self.free.len() < SPARE_BUFFERS && bytes.capacity() <= SPARE_BUFFER_BYTES_MAX {
-            self.free.push(bytes);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::BUFFER_BYTES_START;
+
+    fn storage() -> Storage {
+        Storage::new(usize::MAX)
+    }
 
     #[test]
     fn consumed_bytes_are_wiped_and_the_rest_stays() {
         let mut buffer = Buffer::default();
-        buffer.append(b"secret|rest");
+        buffer.append(b"secret|rest", &mut storage());
         buffer.consume(7);
         assert_eq!(buffer.as_slice(), b"rest");
         assert_eq!(&buffer.bytes[..7], [0; 7]);
@@ -159,41 +153,41 @@ mod tests {
 
     #[test]
     fn compaction_moves_the_rest_to_the_front() {
-        let mut buffer = Buffer::default();
-        buffer.append(b"0123456789");
+        let (mut buffer, mut storage) = (Buffer::default(), storage());
+        buffer.append(b"0123456789", &mut storage);
         buffer.consume(7);
         buffer.compact();
         assert_eq!(buffer.as_slice(), b"789");
         assert_eq!(buffer.bytes.len(), 3);
-        buffer.append(b"ab");
+        buffer.append(b"ab", &mut storage);
         assert_eq!(buffer.as_slice(), b"789ab");
     }
 
     #[test]
-    fn storage_goes_back_to_the_free_list_and_is_used_again() {
-        let mut spares = Spares::default();
-        let mut first = Buffer::default();
-        first.lend_from(&mut spares);
-        first.append(b"bytes");
-        let storage = first.bytes.as_ptr();
-        first.return_if_empty(&mut spares);
-        assert_eq!(spares.free.len(), 0, "a buffer with bytes in it keeps its storage");
-        first.discard(&mut spares);
-        assert_eq!(spares.free.len(), 1);
-
-        let mut second = Buffer::default();
-        second.lend_from(&mut spares);
-        assert_eq!(second.bytes.as_ptr(), storage);
-        assert!(second.is_empty());
+    fn memory_goes_back_when_the_last_byte_has_left() {
+        let mut storage = storage();
+        let mut buffer = Buffer::default();
+        buffer.lend_from(&mut storage);
+        buffer.append(b"bytes", &mut storage);
+        buffer.return_if_empty(&mut storage);
+        assert_eq!(storage.free_bytes(), 0, "a buffer with bytes in it keeps its memory");
+        buffer.discard(&mut storage);
+        assert!(buffer.is_empty() && buffer.capacity() == 0);
+        assert_eq!(storage.free_bytes(), storage.allocated());
     }
 
     #[test]
-    fn storage_that_grew_large_is_freed() {
-        let mut spares = Spares::default();
+    fn memory_is_accounted_for_as_it_grows() {
+        let mut storage = storage();
         let mut buffer = Buffer::default();
-        buffer.append(&vec![1; SPARE_BUFFER_BYTES_MAX + 1]);
-        buffer.discard(&mut spares);
-        assert!(spares.free.is_empty());
+        buffer.lend_from(&mut storage);
+        for _ in 0..5 {
+            buffer.append(&[1; BUFFER_BYTES_START], &mut storage);
+            assert_eq!(storage.allocated(), buffer.capacity());
+        }
+        buffer.discard(&mut storage);
+        storage.free_all_spares();
+        assert_eq!(storage.allocated(), 0);
     }
 
     #[test]

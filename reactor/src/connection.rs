@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Shutdown};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::buffer::Spares;
-use crate::limits::{LINGER_BYTES_MAX, LINGER_MAX, READS_PER_TURN, WRITE_STALL_MAX};
+use crate::limits::{
+    LINGER_QUIET_MAX, READS_PER_TURN, STILL_NOTES_MIN, WRITE_STALL_MAX, WRITE_TIME_MAX,
+};
 use crate::protocol::{Fate, Protocol};
 use crate::session::{Session, Surroundings};
+use crate::storage::Storage;
 
 pub(crate) struct Connection<P: Protocol> {
     stream: TcpStream,
@@ -22,25 +24,33 @@ pub(crate) struct Connection<P: Protocol> {
     writable: bool,
     /// The peer has sent its FIN, perhaps behind input that was not yet read.
     peer_closed: bool,
-    /// The time for which the wheel holds the entry that counts; older entries are ignored.
-    pub(crate) armed: Option<Instant>,
+    /// The peer has sent something.
+    heard: bool,
+    /// Its party is counted (`Census`).
+    pub(crate) counted: bool,
+    /// Notes taken, while memory is short, since a byte was last moved.
+    still_notes: u8,
     /// It stands on the loop's list of connections to look at before this turn ends.
     pub(crate) listed: bool,
+    /// The time for which the wheel holds the entry that counts; older entries are ignored.
+    pub(crate) armed: Option<Instant>,
 }
 
 /// Where a connection is on its way from open to closed.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Serving,
-    /// The socket did not take all output; `by` is when the peer is given up.
-    Blocked {
-        by: Instant,
-    },
-    /// All is sent and our side is shut; what still comes in is discarded.
-    Lingering {
-        by: Instant,
-        bytes_left: usize,
-    },
+    /// The socket did not take all output.
+    Blocked(Wait),
+    /// All is sent and our side is shut; what still comes in is dropped.
+    Lingering(Wait),
+}
+
+/// A wait that the peer can renew, up to an end. Invariant: `by <= end`.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    by: Instant,
+    end: Instant,
 }
 
 /// What epoll has told of a socket.
@@ -50,7 +60,7 @@ pub(crate) struct Edge {
     pub(crate) writable: bool,
     /// The peer has sent its FIN.
     pub(crate) peer_closed: bool,
-    /// Reset, or closed in both directions.
+    /// Reset.
     pub(crate) broken: bool,
 }
 
@@ -61,14 +71,26 @@ pub(crate) enum Verdict {
     Wait,
     /// There is more to do that waits for nothing but a turn.
     Again,
+    /// All is sent and nothing more is taken: let it linger.
+    Finished,
     /// Close it.
     Close,
     /// Close it: the peer did not take its answers.
     Stalled,
 }
 
+/// The outcome of dropping input.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dropped {
+    any: bool,
+    /// There may be more at once.
+    more: bool,
+    /// The peer has sent its FIN.
+    ended: bool,
+}
+
 impl<P: Protocol> Connection<P> {
-    pub(crate) fn new(stream: TcpStream, session: Session<P>) -> Self {
+    pub(crate) fn new(stream: TcpStream, counted: bool, session: Session<P>) -> Self {
         Self {
             stream,
             session,
@@ -78,8 +100,11 @@ impl<P: Protocol> Connection<P> {
             readable: false,
             writable: true,
             peer_closed: false,
-            armed: None,
+            heard: false,
+            counted,
+            still_notes: 0,
             listed: false,
+            armed: None,
         }
     }
 
@@ -96,6 +121,43 @@ impl<P: Protocol> Connection<P> {
         &mut self.session
     }
 
+    /// Whether the peer has sent nothing so far.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.heard
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering(_))
+    }
+
+    /// Since when nothing is on its way over the connection, as far as this side knows.
+    pub(crate) fn idle_since(&self, shared: &P::Shared) -> Option<Instant> {
+        match self.phase {
+            Phase::Serving => self.session.idle_since(shared),
+            Phase::Blocked(_) | Phase::Lingering(_) => None,
+        }
+    }
+
+    /// Whether unread input has arrived. Asks the kernel, since the edge may not have been seen yet.
+    pub(crate) fn has_unread_input(&self) -> bool {
+        matches!(receive(&self.stream, &mut [0], RecvFlags::PEEK), Ok(1..))
+    }
+
+    /// Memory that it holds for what it sends and receives, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.session.held_bytes()
+    }
+
+    /// Takes a note, which the next byte moved erases. For connections that hold memory.
+    pub(crate) fn note_stillness(&mut self) {
+        self.still_notes = self.still_notes.saturating_add(1);
+    }
+
+    /// Whether no byte was moved for a whole second.
+    pub(crate) fn is_still(&self) -> bool {
+        self.still_notes >= STILL_NOTES_MIN
+    }
+
     /// Notes what an edge has told.
     pub(crate) fn note(&mut self, edge: Edge) {
         self.readable |= edge.readable;
@@ -107,18 +169,19 @@ impl<P: Protocol> Connection<P> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving => self.session.deadline(),
-            Phase::Blocked { by } => {
-                Some(self.session.deadline().map_or(by, |deadline| deadline.min(by)))
+            Phase::Blocked(wait) => {
+                Some(self.session.deadline().map_or(wait.by, |deadline| deadline.min(wait.by)))
             }
-            Phase::Lingering { by, .. } => Some(by),
+            Phase::Lingering(wait) => Some(wait.by),
         }
     }
 
     /// Time has passed up to `around.now`.
     pub(crate) fn expire(&mut self, around: &mut Surroundings<'_, P>) -> Verdict {
         match self.phase {
-            Phase::Lingering { by, .. } if by <= around.now => return Verdict::Close,
-            Phase::Blocked { by } if by <= around.now => return Verdict::Stalled,
+            Phase::Lingering(wait) if wait.by <= around.now => return Verdict::Close,
+            // The visit that follows tries once more, and decides.
+            Phase::Blocked(wait) if wait.by <= around.now => {}
             _ => self.session.expire(around),
         }
         Verdict::Wait
@@ -131,19 +194,21 @@ impl<P: Protocol> Connection<P> {
         scratch: &mut [u8],
         around: &mut Surroundings<'_, P>,
     ) -> io::Result<Verdict> {
-        if let Phase::Lingering { .. } = self.phase {
-            return self.discard_input(scratch, around.now);
+        if let Phase::Lingering(wait) = self.phase {
+            return self.linger(wait, scratch, around.now);
         }
         self.read(scratch, around)?;
         if self.session.fate() == Fate::Aborted {
             return Ok(Verdict::Close);
         }
-        self.write(around.now, around.spares)?;
-        if !self.session.output().is_empty() {
-            return Ok(Verdict::Wait);
+        self.write(around.now, around.storage)?;
+        if let Phase::Blocked(wait) = self.phase {
+            return self.wait_blocked(wait, scratch, around);
         }
-        if self.session.fate() == Fate::Finishing {
-            return self.finish(scratch, around.now);
+        match self.session.fate() {
+            Fate::Finishing if !self.session.input_has_ended() => return Ok(Verdict::Finished),
+            Fate::Finishing | Fate::Leaving => return Ok(Verdict::Close),
+            Fate::Open | Fate::Aborted => {}
         }
         if self.session.can_resume() {
             self.session.resume(around);
@@ -152,9 +217,27 @@ impl<P: Protocol> Connection<P> {
         Ok(if self.readable && self.session.wants_input() { Verdict::Again } else { Verdict::Wait })
     }
 
+    /// Shuts the side that sends, and drops from here on what comes in, until the peer closes, or is quiet for
+    /// [`LINGER_QUIET_MAX`], or `max` has passed.
+    pub(crate) fn begin_to_linger(&mut self, now: Instant, max: Duration) -> io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        self.phase = Phase::Lingering(Wait::begin(now, LINGER_QUIET_MAX, max));
+        // The edge of what has arrived may be past.
+        self.readable = true;
+        Ok(())
+    }
+
+    /// Ends lingering by `end` at the latest.
+    pub(crate) fn hurry(&mut self, end: Instant) {
+        if let Phase::Lingering(wait) = &mut self.phase {
+            wait.end = wait.end.min(end);
+            wait.by = wait.by.min(end);
+        }
+    }
+
     /// Wipes and gives back what the connection held, and tells the protocol.
-    pub(crate) fn close(self, shared: &mut P::Shared, spares: &mut Spares) {
-        self.session.close(shared, spares);
+    pub(crate) fn close(self, shared: &mut P::Shared, storage: &mut Storage) {
+        self.session.close(shared, storage);
     }
 
     fn read(&mut self, scratch: &mut [u8], around: &mut Surroundings<'_, P>) -> io::Result<()> {
@@ -163,7 +246,7 @@ impl<P: Protocol> Connection<P> {
                 break;
             }
             let want = self.session.input_room().min(scratch.len());
-            match receive(&self.stream, &mut scratch[..want]) {
+            match receive(&self.stream, &mut scratch[..want], RecvFlags::empty()) {
                 Ok(0) => {
                     self.readable = false;
                     self.session.receive_end(around);
@@ -173,6 +256,8 @@ impl<P: Protocol> Connection<P> {
                     // (epoll(7)), so the call that would only say WouldBlock is saved. An edge
                     // that told of the peer's FIN as well is not repeated, so it is remembered.
                     self.readable = count == want || self.peer_closed;
+                    self.heard = true;
+                    self.still_notes = 0;
                     // Never earlier than the bytes: see `Io::now`.
                     around.now = clock::now();
                     self.session.receive(&scratch[..count], around);
@@ -187,63 +272,149 @@ impl<P: Protocol> Connection<P> {
         Ok(())
     }
 
-    fn write(&mut self, now: Instant, spares: &mut Spares) -> io::Result<()> {
+    fn write(&mut self, now: Instant, storage: &mut Storage) -> io::Result<()> {
+        if let Phase::Blocked(wait) = self.phase
+            && wait.by <= now
+        {
+            // Epoll reports a socket writable only when a third of its buffer is free, which can take a slow peer
+            // long. A write succeeds earlier.
+            self.writable = true;
+        }
+        let mut moved = false;
         while self.writable && !self.session.output().is_empty() {
             match send(&self.stream, self.session.output(), SendFlags::NOSIGNAL) {
-                Ok(count) => self.session.sent(count, spares),
+                Ok(count) => {
+                    self.session.sent(count, storage);
+                    moved = true;
+                }
                 Err(Errno::AGAIN) => self.writable = false,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.phase = match (self.session.output().is_empty(), self.phase) {
-            (true, _) => Phase::Serving,
-            (false, blocked @ Phase::Blocked { .. }) => blocked,
-            (false, _) => Phase::Blocked { by: now + WRITE_STALL_MAX },
-        };
+        if self.session.output().is_empty() {
+            self.phase = Phase::Serving;
+        } else {
+            self.block(moved, now);
+        }
         Ok(())
     }
 
-    fn finish(&mut self, scratch: &mut [u8], now: Instant) -> io::Result<Verdict> {
-        if self.session.input_has_ended() {
-            return Ok(Verdict::Close);
+    /// The socket did not take all output; `moved` if it took some.
+    #[cold]
+    fn block(&mut self, moved: bool, now: Instant) {
+        match &mut self.phase {
+            Phase::Blocked(wait) if moved => wait.renew(now, WRITE_STALL_MAX),
+            Phase::Blocked(_) => {}
+            _ => self.phase = Phase::Blocked(Wait::begin(now, WRITE_STALL_MAX, WRITE_TIME_MAX)),
         }
-        self.stream.shutdown(Shutdown::Write)?;
-        self.phase = Phase::Lingering { by: now + LINGER_MAX, bytes_left: LINGER_BYTES_MAX };
-        self.discard_input(scratch, now)
+        if moved {
+            self.still_notes = 0;
+        }
     }
 
-    fn discard_input(&mut self, scratch: &mut [u8], now: Instant) -> io::Result<Verdict> {
-        let Phase::Lingering { by, mut bytes_left } = self.phase else {
-            return Ok(Verdict::Wait);
-        };
-        if by <= now {
+    /// Waits until the socket takes output. If the connection is finishing, input is dropped meanwhile: a peer may send all
+    /// that it has before it reads, and each side would wait for the other.
+    fn wait_blocked(
+        &mut self,
+        mut wait: Wait,
+        scratch: &mut [u8],
+        around: &mut Surroundings<'_, P>,
+    ) -> io::Result<Verdict> {
+        let mut more = false;
+        if self.session.fate() == Fate::Finishing {
+            let dropped = self.drop_input(scratch)?;
+            if dropped.ended {
+                self.session.receive_end(around);
+            }
+            if dropped.any {
+                wait.renew(around.now, WRITE_STALL_MAX);
+                self.phase = Phase::Blocked(wait);
+            }
+            more = dropped.more;
+        }
+        Ok(match wait.by <= around.now {
+            true => Verdict::Stalled,
+            false if more => Verdict::Again,
+            false => Verdict::Wait,
+        })
+    }
+
+    fn linger(&mut self, mut wait: Wait, scratch: &mut [u8], now: Instant) -> io::Result<Verdict> {
+        if wait.by <= now {
             return Ok(Verdict::Close);
         }
+        let dropped = self.drop_input(scratch)?;
+        if dropped.ended {
+            return Ok(Verdict::Close);
+        }
+        if dropped.any {
+            wait.renew(now, LINGER_QUIET_MAX);
+            self.phase = Phase::Lingering(wait);
+        }
+        Ok(if dropped.more { Verdict::Again } else { Verdict::Wait })
+    }
+
+    /// Has the kernel drop input, up to a share of a turn. `MSG_TRUNC` copies nothing for TCP (tcp(7)); the length of `scratch`
+    /// says how much is dropped at a time.
+    fn drop_input(&mut self, scratch: &mut [u8]) -> io::Result<Dropped> {
+        let mut dropped = Dropped::default();
         for _ in 0..READS_PER_TURN {
-            match receive(&self.stream, scratch) {
-                Ok(0) => return Ok(Verdict::Close),
-                Ok(count) => {
-                    scratch[..count].fill(0);
-                    bytes_left = bytes_left.saturating_sub(count);
-                    if bytes_left == 0 {
-                        return Ok(Verdict::Close);
-                    }
-                    self.phase = Phase::Lingering { by, bytes_left };
+            if !self.readable {
+                return Ok(dropped);
+            }
+            match receive(&self.stream, scratch, RecvFlags::TRUNC) {
+                Ok(0) => {
+                    self.readable = false;
+                    dropped.ended = true;
                 }
-                Err(Errno::AGAIN) => {
-                    return Ok(Verdict::Wait);
-                }
+                Ok(_) => dropped.any = true,
+                Err(Errno::AGAIN) => self.readable = false,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Verdict::Again)
+        dropped.more = self.readable;
+        Ok(dropped)
+    }
+}
+
+impl Wait {
+    /// Ends when the peer has been quiet for `quiet_max`, or `max` after `now`.
+    fn begin(now: Instant, quiet_max: Duration, max: Duration) -> Self {
+        Self { by: now + quiet_max.min(max), end: now + max }
+    }
+
+    /// The peer has sent or taken something.
+    fn renew(&mut self, now: Instant, quiet_max: Duration) {
+        self.by = (now + quiet_max).min(self.end);
     }
 }
 
 /// Reads from a socket; how much. By the system call itself: the C library's function is a point at which
 /// a thread can be cancelled, and makes two atomic exchanges of each call.
-fn receive(stream: &TcpStream, into: &mut [u8]) -> Result<usize, Errno> {
-    recv(stream, into, RecvFlags::empty()).map(|(count, _)| count)
+fn receive(stream: &TcpStream, into: &mut [u8], flags: RecvFlags) -> Result<usize, Errno> {
+    recv(stream, into, flags).map(|(count, _)| count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_renewed_until_its_end() {
+        let start = clock::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let quiet = Duration::from_secs(5);
+        let mut wait = Wait::begin(start, quiet, Duration::from_secs(12));
+        let mut check = |now: u64, by: u64| {
+            wait.renew(at(now), quiet);
+            assert_eq!(wait.by, at(by), "renewed at {now}");
+        };
+        check(0, 5);
+        check(4, 9);
+        check(8, 12);
+        check(11, 12);
+        assert_eq!(Wait::begin(start, quiet, Duration::from_secs(2)).by, at(2));
+    }
 }

@@ -12,6 +12,10 @@ pub struct Counters {
     pub(crate) accept_pauses: AtomicU64,
     pub(crate) stalled: AtomicU64,
     pub(crate) cut: AtomicU64,
+    pub(crate) evicted: AtomicU64,
+    pub(crate) lingering_cut: AtomicU64,
+    pub(crate) closed_for_memory: AtomicU64,
+    pub(crate) buffer_bytes: AtomicU64,
 }
 
 impl Counters {
@@ -31,12 +35,12 @@ impl Counters {
         self.refused_full.load(Ordering::Relaxed)
     }
 
-    /// Connections closed at once because their address had as many as it may.
+    /// Connections closed at once because their party had as many as it may.
     pub fn refused_address(&self) -> u64 {
         self.refused_address.load(Ordering::Relaxed)
     }
 
-    /// Times that accepting rested because the process was out of file descriptors.
+    /// Times that accepting paused because the process was out of file descriptors.
     pub fn accept_pauses(&self) -> u64 {
         self.accept_pauses.load(Ordering::Relaxed)
     }
@@ -49,6 +53,26 @@ impl Counters {
     /// Connections cut at the end of the grace period of a shutdown.
     pub fn cut(&self) -> u64 {
         self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Idle connections closed for new ones.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed while they lingered, because too many did.
+    pub fn lingering_cut(&self) -> u64 {
+        self.lingering_cut.load(Ordering::Relaxed)
+    }
+
+    /// Connections closed because the memory for buffers was used up.
+    pub fn closed_for_memory(&self) -> u64 {
+        self.closed_for_memory.load(Ordering::Relaxed)
+    }
+
+    /// Memory allocated for buffers now, in bytes.
+    pub fn buffer_bytes(&self) -> u64 {
+        self.buffer_bytes.load(Ordering::Relaxed)
     }
 }
 

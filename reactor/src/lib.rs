@@ -4,19 +4,22 @@
 //! [`Protocol`] implementations, one value per connection, without I/O of their own. This crate is
 //! the only one that names mio.
 //!
-//! A turn of a loop: poll; accept; read from whoever is readable, up to a share; deliver what
-//! workers posted to the [`Mailbox`]; fire deadlines; write, once per connection, all that came out
-//! of it. **Invariant:** a loop never blocks except in poll.
+//! A turn of a loop: poll; accept; deliver what workers posted to the [`Mailbox`]; read from whoever is
+//! readable, up to a share, and write, once per connection, all that came out of it; fire
+//! deadlines. **Invariant:** a loop never blocks except in poll.
 //!
 //! What is left out on purpose: TLS (a proxy in front ends it), UDP, moving connections between
 //! loops (they would need locks, and `SO_REUSEPORT` already spreads them).
 
 mod accept;
 mod buffer;
+mod census;
 mod connection;
 mod counters;
 mod event_loop;
+mod eviction;
 pub mod limits;
+mod lingering;
 mod listener;
 mod mailbox;
 mod protocol;
@@ -24,9 +27,11 @@ mod running;
 mod session;
 mod slots;
 mod stack;
+mod storage;
 pub mod testing;
 mod wheel;
 
+pub use accept::is_exhaustion;
 pub use buffer::{append, reserve};
 pub use counters::Counters;
 pub use event_loop::idle_connection_bytes;

@@ -29,9 +29,20 @@ struct Letterbox<C> {
 
 /// What can be posted to a loop.
 pub(crate) enum Letter<C> {
-    Completion { to: ConnectionId, completion: C },
-    CompletionAt { at: Instant, to: ConnectionId, completion: C },
-    ShutDown { by: Instant },
+    Completion {
+        to: ConnectionId,
+        completion: C,
+    },
+    CompletionAt {
+        at: Instant,
+        to: ConnectionId,
+        completion: C,
+    },
+    /// Another loop had to reject a connection: evict an idle one.
+    Evict,
+    ShutDown {
+        by: Instant,
+    },
 }
 
 impl<C> Mailbox<C> {
@@ -56,6 +67,10 @@ impl<C> Mailbox<C> {
     /// The same, no sooner than `at`; a timer of the loop waits, no thread does.
     pub fn post_at(&self, at: Instant, to: ConnectionId, completion: C) {
         self.send(Letter::CompletionAt { at, to, completion });
+    }
+
+    pub(crate) fn evict(&self) {
+        self.send(Letter::Evict);
     }
 
     pub(crate) fn shut_down(&self, by: Instant) {

@@ -36,6 +36,12 @@ pub trait Protocol: Sized + 'static {
         true
     }
 
+    /// What a connection is sent, best effort, that is closed at once because a cap is reached. Empty where the
+    /// protocol has no message for that.
+    fn rejection(_shared: &Self::Shared) -> &[u8] {
+        &[]
+    }
+
     /// A connection was accepted.
     fn open(shared: &mut Self::Shared, io: &mut Io<'_>) -> Self;
 
@@ -62,6 +68,13 @@ pub trait Protocol: Sized + 'static {
     /// still be reading, so an answer in flight can be sent. The default finishes.
     fn on_input_end(&mut self, _shared: &mut Self::Shared, io: &mut Io<'_>) {
         io.finish();
+    }
+
+    /// Since when the connection has been idle: no request is in work or has arrived in part, so that closing it loses
+    /// nothing. `None` while it is not idle, or where that is not known. When all slots are taken, the
+    /// connection that has been idle longest is closed for a new one. `deadline` is the one that was set last. Called rarely.
+    fn idle_since(&self, _deadline: Option<Instant>, _shared: &Self::Shared) -> Option<Instant> {
+        None
     }
 
     /// The server is stopping: finish at once when idle, otherwise after what is in flight.
@@ -105,8 +118,10 @@ impl fmt::Debug for ConnectionId {
 pub(crate) enum Fate {
     /// It goes on.
     Open,
-    /// Its output is flushed, then it is closed; input is no longer offered.
+    /// Its output is flushed, then it lingers and is closed; input is dropped.
     Finishing,
+    /// Its output is flushed, then it is closed at once.
+    Leaving,
     /// It is closed at once; output that was not sent is discarded.
     Aborted,
 }
@@ -116,6 +131,8 @@ pub(crate) enum Fate {
 pub(crate) struct Control {
     pub(crate) fate: Fate,
     pub(crate) input_paused: bool,
+    /// Bytes that the protocol holds beside the buffers.
+    pub(crate) held_bytes: u32,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -181,12 +198,26 @@ impl Io<'_> {
         self.control.deadline = deadline;
     }
 
-    /// Sends what was appended and then closes. The write side is shut down first and input is
-    /// discarded for a moment, since closing a socket with unread input makes the kernel send a
-    /// reset, which can destroy an answer on its way (RFC 9112 section 9.6).
+    /// Sets how much memory the protocol itself holds for this connection, beside the reactor's buffers, such as for
+    /// a message that is assembled elsewhere. It counts against the same budget until another number is set.
+    pub fn hold(&mut self, bytes: usize) {
+        self.control.held_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    /// Sends what was appended, then closes lingering: the write side is shut down first, and input is dropped until the peer
+    /// closes too or has had time enough. Closing a socket with unread input makes the kernel send a reset, which
+    /// can destroy an answer on its way (RFC 9112 section 9.6).
     pub fn finish(&mut self) {
         if self.control.fate == Fate::Open {
             self.control.fate = Fate::Finishing;
+        }
+    }
+
+    /// Sends what was appended, then closes at once. For a connection over which nothing is expected, such as one that has
+    /// idled out.
+    pub fn leave(&mut self) {
+        if self.control.fate == Fate::Open {
+            self.control.fate = Fate::Leaving;
         }
     }
 

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sparing::Sparing;
+
+use crate::census::Census;
 use crate::counters::Counters;
 use crate::event_loop::{EventLoop, Prepared};
 use crate::listener::Listener;
@@ -15,12 +18,47 @@ use crate::protocol::Protocol;
 /// What a server sets per listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections open at a time, over all loops. At least one per loop.
+    /// Connections open at a time, over all loops. When the cap is reached, the loop that accepts a new connection evicts
+    /// an idle one of its own ([`Protocol::idle_since`]); if none is idle there, it rejects the new one.
     pub connections_max: usize,
-    /// Connections open at a time from one IP address, over all loops. Each loop admits its share,
-    /// rounded up, since loops share nothing. A protocol can exempt addresses
-    /// ([`Protocol::is_capped`]).
+    /// Connections open at a time from one party, over all loops: an IPv4 address, or a /56 of IPv6; a /48 has
+    /// [`SITE_CONNECTIONS_FACTOR`](crate::limits::SITE_CONNECTIONS_FACTOR) times as many. A protocol can
+    /// exempt addresses ([`Protocol::is_capped`]).
     pub connections_per_address_max: usize,
+    /// Memory for the input and output buffers of all connections, in bytes. Each loop has an equal part, since loops
+    /// share nothing and the kernel spreads connections evenly. When a part is used up, the loop closes the connections
+    /// that hold most of it and have not moved a byte for a second. Between two connections of a turn, the part may be exceeded
+    /// by what one connection adds.
+    pub buffer_bytes_max: usize,
+}
+
+/// What the loops of a reactor share.
+pub(crate) struct Common {
+    /// The reactor's name, for the log.
+    pub(crate) name: Box<str>,
+    pub(crate) limits: Limits,
+    pub(crate) census: Census,
+    pub(crate) counters: Arc<Counters>,
+    // Lines that strangers or an outage could write any number of times.
+    pub(crate) exhausted: Sparing,
+    pub(crate) refused: Sparing,
+    pub(crate) unregistered: Sparing,
+    pub(crate) relieved: Sparing,
+}
+
+impl Common {
+    pub(crate) fn new(name: &str, limits: Limits) -> Self {
+        Self {
+            name: name.into(),
+            limits,
+            census: Census::new(limits),
+            counters: Arc::new(Counters::default()),
+            exhausted: Sparing::new(),
+            refused: Sparing::new(),
+            unregistered: Sparing::new(),
+            relieved: Sparing::new(),
+        }
+    }
 }
 
 /// A running reactor. Dropping it leaves the loops running; [`Reactor::shut_down`] stops them.
@@ -50,25 +88,27 @@ where
     F: Fn(usize, Mailbox<P::Completion>) -> P::Shared + Send + Sync + 'static,
 {
     let address = listener.local_addr();
-    let loops = listener.sockets.len();
-    let counters = Arc::new(Counters::default());
+    let common = Arc::new(Common::new(name, limits));
+    let counters = Arc::clone(&common.counters);
     let shared = Arc::new(shared);
-    let per_loop = Limits {
-        connections_max: limits.connections_max.div_ceil(loops),
-        connections_per_address_max: limits.connections_per_address_max.div_ceil(loops),
-    };
-    let mut reactor = Reactor { address, mailboxes: Vec::new(), threads: Vec::new(), counters };
-    for (number, socket) in listener.sockets.into_iter().enumerate() {
-        let (prepared, mailbox) = Prepared::new(socket, per_loop, Arc::clone(&reactor.counters))?;
+    let prepared: io::Result<Vec<_>> = listener
+        .sockets
+        .into_iter()
+        .map(|socket| Prepared::new(socket, Arc::clone(&common)))
+        .collect();
+    let (prepared, mailboxes): (Vec<_>, Vec<_>) = prepared?.into_iter().unzip();
+    let mut reactor = Reactor { address, mailboxes, threads: Vec::new(), counters };
+    for (number, prepared) in prepared.into_iter().enumerate() {
         let shared = Arc::clone(&shared);
-        let its_mailbox = mailbox.clone();
+        let mailbox = reactor.mailboxes[number].clone();
+        let mut others = reactor.mailboxes.clone();
+        others.remove(number);
         let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
         let thread = clock::spawn(thread, move || {
             let guard = AbortOnPanic;
-            EventLoop::<P>::new(prepared, shared(number, its_mailbox)).run();
+            EventLoop::<P>::new(prepared, others, shared(number, mailbox)).run();
             drop(guard);
         })?;
-        reactor.mailboxes.push(mailbox);
         reactor.threads.push(thread);
     }
     Ok(reactor)
@@ -104,7 +144,7 @@ struct AbortOnPanic;
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("an event loop panicked; the process ends");
+            sparing::rare!("once, at the end", ERROR, "an event loop panicked; the process ends");
             std::process::abort();
         }
     }

@@ -7,16 +7,17 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::buffer::{Buffer, Spares};
+use crate::buffer::Buffer;
 use crate::limits::{MESSAGES_PER_TURN, OUTPUT_BYTES_MAX, OUTPUT_HIGH_WATER_BYTES};
 use crate::protocol::{ConnectionId, Control, Fate, Io, Protocol};
+use crate::storage::Storage;
 
 /// What a session needs from its loop during a call.
 pub(crate) struct Surroundings<'a, P: Protocol> {
     pub(crate) now: Instant,
     pub(crate) id: ConnectionId,
     pub(crate) shared: &'a mut P::Shared,
-    pub(crate) spares: &'a mut Spares,
+    pub(crate) storage: &'a mut Storage,
 }
 
 pub(crate) struct Session<P: Protocol> {
@@ -44,8 +45,10 @@ enum InputEnd {
 impl<P: Protocol> Session<P> {
     pub(crate) fn open(peer: IpAddr, around: &mut Surroundings<'_, P>) -> Self {
         let mut output = Buffer::default();
-        let mut control = Control { fate: Fate::Open, input_paused: false, deadline: None };
-        output.lend_from(around.spares);
+        let mut control =
+            Control { fate: Fate::Open, input_paused: false, held_bytes: 0, deadline: None };
+        output.lend_from(around.storage);
+        let before = output.capacity();
         let mut io = Io {
             now: around.now,
             id: &around.id,
@@ -54,7 +57,8 @@ impl<P: Protocol> Session<P> {
             control: &mut control,
         };
         let protocol = P::open(around.shared, &mut io);
-        output.return_if_empty(around.spares);
+        around.storage.resized(before, output.capacity() + control.held_bytes as usize);
+        output.return_if_empty(around.storage);
         Self {
             peer,
             protocol,
@@ -87,12 +91,12 @@ impl<P: Protocol> Session<P> {
         if self.input.is_empty() {
             let consumed = self.offer_fresh(fresh, around);
             if consumed < fresh.len() && self.control.fate == Fate::Open {
-                self.input.lend_from(around.spares);
-                self.input.append(&fresh[consumed..]);
+                self.input.lend_from(around.storage);
+                self.input.append(&fresh[consumed..], around.storage);
             }
         } else {
             self.input.compact();
-            self.input.append(fresh);
+            self.input.append(fresh, around.storage);
             self.wants_more = false;
             self.offer_held(around);
         }
@@ -159,13 +163,32 @@ impl<P: Protocol> Session<P> {
     }
 
     /// The socket took `count` bytes of [`Session::output`].
-    pub(crate) fn sent(&mut self, count: usize, spares: &mut Spares) {
+    pub(crate) fn sent(&mut self, count: usize, storage: &mut Storage) {
         self.output.consume(count);
-        self.output.return_if_empty(spares);
+        self.output.return_if_empty(storage);
     }
 
     pub(crate) fn fate(&self) -> Fate {
         self.control.fate
+    }
+
+    /// Since when the connection has been idle, with nothing buffered in either direction.
+    pub(crate) fn idle_since(&self, shared: &P::Shared) -> Option<Instant> {
+        let is_quiet = self.control.fate == Fate::Open
+            && self.end == InputEnd::NotSeen
+            && self.input.is_empty()
+            && self.output.is_empty();
+        if is_quiet { self.protocol.idle_since(self.control.deadline, shared) } else { None }
+    }
+
+    /// Memory that the connection holds for what it sends and receives, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.input.capacity() + self.grown_bytes()
+    }
+
+    /// The part of it that a call into the protocol may change.
+    fn grown_bytes(&self) -> usize {
+        self.output.capacity() + self.control.held_bytes as usize
     }
 
     /// Whether the peer will send nothing more.
@@ -174,9 +197,10 @@ impl<P: Protocol> Session<P> {
     }
 
     /// The last call: buffers are wiped and go back, the protocol settles its accounts.
-    pub(crate) fn close(mut self, shared: &mut P::Shared, spares: &mut Spares) {
-        self.input.discard(spares);
-        self.output.discard(spares);
+    pub(crate) fn close(mut self, shared: &mut P::Shared, storage: &mut Storage) {
+        self.input.discard(storage);
+        self.output.discard(storage);
+        storage.resized(self.control.held_bytes as usize, 0);
         self.protocol.on_closed(shared);
     }
 
@@ -227,8 +251,9 @@ impl<P: Protocol> Session<P> {
         around: &mut Surroundings<'_, P>,
         body: impl FnOnce(&mut P, &mut P::Shared, &mut Io<'_>) -> R,
     ) -> R {
-        self.output.lend_from(around.spares);
+        self.output.lend_from(around.storage);
         let was_paused = self.control.input_paused;
+        let before = self.grown_bytes();
         let mut io = Io {
             now: around.now,
             id: &around.id,
@@ -237,6 +262,7 @@ impl<P: Protocol> Session<P> {
             control: &mut self.control,
         };
         let result = body(&mut self.protocol, around.shared, &mut io);
+        around.storage.resized(before, self.grown_bytes());
         if was_paused && !self.control.input_paused {
             self.wants_more = false;
         }
@@ -260,9 +286,9 @@ impl<P: Protocol> Session<P> {
             self.control.fate = Fate::Aborted;
         }
         if self.control.fate != Fate::Open {
-            self.input.discard(around.spares);
+            self.input.discard(around.storage);
         }
-        self.input.return_if_empty(around.spares);
-        self.output.return_if_empty(around.spares);
+        self.input.return_if_empty(around.storage);
+        self.output.return_if_empty(around.storage);
     }
 }

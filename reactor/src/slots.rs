@@ -19,10 +19,12 @@ impl<T> Slots<T> {
     /// What one value takes, in bytes.
     pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
 
-    /// Room for `capacity` values; memory is taken as they come.
+    /// Room for `capacity` values. All of it is address space from the start, and memory as values come: a list
+    /// that grew between the buffers of a crowd would keep the allocator from giving back what lies before it.
     pub(crate) fn new(capacity: usize) -> Self {
         assert!(u32::try_from(capacity).is_ok(), "slots are numbered with 32 bits");
-        Self { slots: Vec::new(), free: Vec::new(), capacity }
+        let (slots, free) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
+        Self { slots, free, capacity }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -71,13 +73,23 @@ impl<T> Slots<T> {
 
     /// The names of all values, for the rare walk over everything.
     pub(crate) fn ids(&self) -> Vec<ConnectionId> {
-        let occupied = self.slots.iter().enumerate().filter(|(_, slot)| slot.value.is_some());
-        occupied
-            .map(|(index, slot)| ConnectionId {
-                slot: u32::try_from(index).expect("bounded by the capacity"),
-                generation: slot.generation,
-            })
-            .collect()
+        let ids = self.slots.iter().enumerate();
+        ids.filter(|(_, slot)| slot.value.is_some()).map(|(index, slot)| slot.id(index)).collect()
+    }
+
+    /// All values with their names, likewise.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut T)> {
+        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
+            let id = slot.id(index);
+            slot.value.as_mut().map(|value| (id, value))
+        })
+    }
+}
+
+impl<T> Slot<T> {
+    fn id(&self, index: usize) -> ConnectionId {
+        let slot = u32::try_from(index).expect("bounded by the capacity");
+        ConnectionId { slot, generation: self.generation }
     }
 }
 
@@ -105,6 +117,7 @@ mod tests {
         slots.remove(ids[1]);
         assert_eq!(slots.len(), 2);
         assert_eq!(slots.ids(), [ids[0], ids[2]]);
+        assert!(slots.iter_mut().map(|(id, n)| (id, *n)).eq([(ids[0], 0), (ids[2], 2)]));
         slots.remove(ids[0]);
         slots.remove(ids[2]);
         assert!(slots.is_empty());

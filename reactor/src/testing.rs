@@ -3,16 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use crate::buffer::Spares;
+use crate::listener::Listener;
 use crate::mailbox::{Letter, Letters, Mailbox};
 use crate::protocol::{ConnectionId, Fate, Protocol};
 use crate::session::{Session, Surroundings};
+use crate::storage::Storage;
 
 /// A connection whose peer is the test. The peer takes output at once.
 pub struct Harness<P: Protocol> {
     session: Session<P>,
     shared: P::Shared,
-    spares: Spares,
+    storage: Storage,
     /// What the protocol has sent and the test has not looked at.
     sent: Vec<u8>,
     now: Instant,
@@ -22,13 +23,13 @@ pub struct Harness<P: Protocol> {
 impl<P: Protocol> Harness<P> {
     /// Opens a connection from 127.0.0.1 on a loop whose shared state is `shared`.
     pub fn new(mut shared: P::Shared) -> Self {
-        let mut spares = Spares::default();
+        let mut storage = Storage::new(usize::MAX);
         let now = clock::now();
         let id = ConnectionId { slot: 0, generation: 0 };
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let mut around = Surroundings { now, id, shared: &mut shared, spares: &mut spares };
+        let mut around = Surroundings { now, id, shared: &mut shared, storage: &mut storage };
         let session = Session::open(peer, &mut around);
-        let mut harness = Self { session, shared, spares, sent: Vec::new(), now, id };
+        let mut harness = Self { session, shared, storage, sent: Vec::new(), now, id };
         harness.settle();
         harness
     }
@@ -93,6 +94,16 @@ impl<P: Protocol> Harness<P> {
         self.session.deadline().map(|deadline| deadline.saturating_duration_since(self.now))
     }
 
+    /// Since when the connection has been idle.
+    pub fn idle_since(&self) -> Option<Instant> {
+        self.session.idle_since(&self.shared)
+    }
+
+    /// Memory that the connection holds, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.session.held_bytes()
+    }
+
     /// The loop's shared state.
     pub fn shared(&mut self) -> &mut P::Shared {
         &mut self.shared
@@ -113,7 +124,7 @@ impl<P: Protocol> Harness<P> {
             now: self.now,
             id: self.id,
             shared: &mut self.shared,
-            spares: &mut self.spares,
+            storage: &mut self.storage,
         };
         body(&mut self.session, &mut around);
         self.settle();
@@ -126,7 +137,7 @@ impl<P: Protocol> Harness<P> {
             let output = self.session.output();
             let count = output.len();
             self.sent.extend_from_slice(output);
-            self.session.sent(count, &mut self.spares);
+            self.session.sent(count, &mut self.storage);
             if !self.session.can_resume() {
                 P::on_turn_end(&mut self.shared);
                 return;
@@ -135,10 +146,24 @@ impl<P: Protocol> Harness<P> {
                 now: self.now,
                 id: self.id,
                 shared: &mut self.shared,
-                spares: &mut self.spares,
+                storage: &mut self.storage,
             };
             self.session.resume(&mut around);
         }
+    }
+}
+
+/// Limits what the kernel buffers of a connection's output before its peer reads to about `bytes`. By default that is
+/// megabytes, and differs between machines.
+///
+/// # Panics
+///
+/// When the system refuses.
+pub fn limit_send_buffers(listener: &Listener, bytes: usize) {
+    for socket in &listener.sockets {
+        // Connections inherit it from their listener.
+        let socket = socket2::SockRef::from(socket);
+        socket.set_send_buffer_size(bytes).expect("any size is allowed");
     }
 }
 
@@ -193,7 +218,7 @@ impl<C> Post<C> {
             Letter::CompletionAt { at, to, completion } => {
                 Some(Posted { to, not_before: Some(at), completion })
             }
-            Letter::ShutDown { .. } => None,
+            Letter::Evict | Letter::ShutDown { .. } => None,
         });
         posted.collect()
     }

@@ -7,7 +7,8 @@
 //!
 //! Entries are not cancelled: the owner checks, when one fires, whether it still means something.
 //! That keeps the wheel free of back-pointers, and a deadline that only moves later, as idle
-//! timeouts do, costs nothing until it fires.
+//! timeouts do, costs nothing until it fires. An owner who sees that there are too many removes together those that mean
+//! nothing any more ([`Wheel::retain`]).
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,26 @@ impl<T> Wheel<T> {
     pub(crate) fn new(epoch: Instant) -> Self {
         let level = || Level { occupied: 0, slots: std::array::from_fn(|_| Vec::new()) };
         Self { epoch, next_tick: 0, levels: std::array::from_fn(|_| level()), len: 0 }
+    }
+
+    /// How many timers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Removes all timers that `keep` does not want, and gives their memory back. Looks at each.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.len = 0;
+        for level in &mut self.levels {
+            for (slot, entries) in level.slots.iter_mut().enumerate() {
+                entries.retain(|entry| keep(&entry.value));
+                entries.shrink_to_fit();
+                self.len += entries.len();
+                if entries.is_empty() {
+                    level.occupied &= !(1 << slot);
+                }
+            }
+        }
     }
 
     /// Fires `value` at the first [`Wheel::expire`] at or after `at`. Rounded up to a whole tick:
@@ -214,6 +235,26 @@ mod tests {
         let mut fired = 0;
         wheel.expire(epoch + ms(HORIZON_TICKS), |()| fired += 1);
         assert_eq!(fired, 1);
+    }
+
+    #[test]
+    fn what_is_not_kept_does_not_fire_and_the_rest_does() {
+        let epoch = clock::now();
+        let mut wheel = Wheel::new(epoch);
+        let delays = [0, 1, 63, 64, 4096, 4097, 262_144, 20_000_000];
+        for delay in delays {
+            wheel.insert(epoch + ms(delay), delay);
+        }
+        wheel.retain(|delay| delay % 2 == 1);
+        assert_eq!(wheel.len(), 3);
+        let mut fired = Vec::new();
+        while let Some(next) = wheel.next_expiry() {
+            wheel.expire(next, |value| fired.push((value, next)));
+        }
+        assert_eq!(fired, [1, 63, 4097].map(|delay| (delay, epoch + ms(delay))));
+        wheel.insert(epoch + ms(30_000_000), 7);
+        wheel.retain(|_| false);
+        assert_eq!((wheel.len(), wheel.next_expiry()), (0, None));
     }
 
     proptest! {

@@ -85,6 +85,12 @@ pub fn raise_open_files() -> io::Result<Done> {
     }))
 }
 
+/// How many files the process may have open now, sockets among them; `None` when there is no limit.
+#[must_use]
+pub fn open_files_max() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 /// What a step did, as a phrase for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done(String);
@@ -189,6 +195,7 @@ mod tests {
         raise_open_files().expect("a process may use what it is allowed");
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);
+        assert_eq!(open_files_max(), limit.maximum);
     }
 
     #[test]

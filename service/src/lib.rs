@@ -6,6 +6,7 @@
 //!
 //! Left out on purpose: sockets, HTTP and frames. A server brings those together with this crate.
 
+pub mod descriptors;
 pub mod hardening;
 pub mod lane;
 pub mod limits;
@@ -17,4 +18,5 @@ pub mod process;
 pub mod ready;
 pub mod settings;
 pub mod signals;
-pub mod token_bucket;
+
+pub use ::sparing::{rare, sparing, token_bucket};

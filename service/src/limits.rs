@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use ::sparing::limits::LOG_SPARING_INTERVAL;
+
 /// Longest settings file that is read, in bytes.
 ///
 /// A complete sample file is about 8 KiB; whatever is far beyond it is the wrong file.
@@ -26,12 +28,6 @@ pub const LOG_LINES_QUEUED_MAX: usize = 8 * 1024;
 ///
 /// What a pipe holds on Linux (`pipe(7)`): more would be written in parts anyway.
 pub const LOG_BATCH_BYTES: usize = 64 * 1024;
-
-/// How long a line that every request would bring is withheld after it was written.
-///
-/// Long enough that a dependency that is away is a line now and then, short enough that somebody who
-/// has just opened the log sees one.
-pub const LOG_SPARING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Places of panics whose lines are thinned out apart from each other: more than a program has that a request can
 /// reach.

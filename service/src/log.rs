@@ -9,8 +9,6 @@
 //!
 //! Panics are logged like everything else.
 
-mod sparing;
-
 use std::{
     io,
     panic::{self, PanicHookInfo},
@@ -33,11 +31,7 @@ use crate::{
     sparing,
 };
 
-pub use sparing::Sparing;
-
-/// For [`sparing!`](crate::sparing), in crates that do not name it.
-#[doc(hidden)]
-pub use tracing;
+pub use ::sparing::Sparing;
 
 /// The setting of the levels that are logged; include it in a program's table.
 pub const LEVEL: Setting = Setting::value(

@@ -29,6 +29,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use redis::Script;
+use service::sparing;
 use sha2::Sha256;
 
 use super::GuardRules;
@@ -162,7 +163,7 @@ impl Shared {
         let (seed, answer) = answered.map_err(|_| SharedNo::Away)?;
         let ticket = ticket(&seed, buckets, &answer);
         if let Err(SharedNo::Away) = ticket {
-            tracing::error!("Redis answered what no script of the limiter answers");
+            sparing!(ERROR, "Redis answered what no script of the limiter answers");
         }
         ticket
     }

@@ -165,6 +165,16 @@ impl Protocol for Conversation {
         io.abort();
     }
 
+    fn idle_since(&self, deadline: Option<Instant>, _: &Desk) -> Option<Instant> {
+        let patience = match self.stage {
+            _ if self.in_work() > 0 || self.stopping => return None,
+            Stage::Fresh => GREETING_TIME_MAX,
+            _ if self.message_due => return None,
+            Stage::Greeting | Stage::V1 { .. } | Stage::Talking { .. } => IDLE_TIME_MAX,
+        };
+        deadline?.checked_sub(patience)
+    }
+
     fn on_input_end(&mut self, _: &mut Desk, io: &mut Io<'_>) {
         self.stop(io);
     }

@@ -1,4 +1,4 @@
-//! More connections, slower senders and fewer files than a server would like.
+//! More connections and slower senders than a server would like. Too few files are in `descriptors.rs`.
 
 use e2e::{Client, RawConnection, System, until};
 
@@ -6,11 +6,20 @@ use crate::PASSWORD;
 
 const REQUEST: &[u8] = b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/// Whether a request is answered, and not by being turned away.
 fn is_served(connection: &mut RawConnection) -> bool {
-    connection.try_send(REQUEST).is_ok() && connection.answer_or_close().is_some()
+    let answer =
+        if connection.try_send(REQUEST).is_ok() { connection.answer_or_close() } else { None };
+    if let Some(answer) = &answer
+        && answer.status == 503
+    {
+        assert_eq!(answer.problem_code(), "too_many_connections");
+        assert!(answer.field("retry-after").is_some(), "{answer:?}");
+    }
+    answer.is_some_and(|answer| answer.status == 404)
 }
 
-/// Opens connections until as many are served as may be; the rest are closed by the server.
+/// Opens more connections than there may be: as many are served, and the rest are closed by the server.
 #[track_caller]
 fn check_cap(system: &System, cap: usize) {
     let mut open: Vec<RawConnection> = (0..cap * 4).map(|_| system.raw_http()).collect();
@@ -20,7 +29,8 @@ fn check_cap(system: &System, cap: usize) {
             served.push(connection);
         }
     }
-    assert!(!served.is_empty() && served.len() <= cap, "{} of {cap} were served", served.len());
+    // A loop that has nobody to evict turns a newcomer away and has the other evict one, for the next.
+    assert!((cap - 1..=cap).contains(&served.len()), "{} of {cap} were served", served.len());
     // Those that are in stay in.
     assert!(served.iter_mut().all(is_served));
     // Room that is given back is there for the next.
@@ -38,34 +48,6 @@ fn connections_are_capped_in_all() {
 fn connections_are_capped_for_an_address() {
     let flags = ["--connections-per-address-max", "8", "--loops", "2"];
     check_cap(&System::builder().front_flags(&flags).start(), 8);
-}
-
-#[test]
-fn a_front_without_files_left_rests_and_recovers() {
-    // Its own files, both listeners and its connections to auth_back need about half of these.
-    let system = System::builder().front_open_files(64).front_flags(&["--loops", "1"]).start();
-    let mut crowd: Vec<RawConnection> = (0..100).map(|_| system.raw_http()).collect();
-    // The first ones have been accepted and are served while the others wait.
-    assert!(is_served(&mut crowd[0]));
-    assert!(is_served(&mut crowd[1]));
-    assert!(is_served(&mut crowd[0]));
-    drop(crowd);
-    until("a new connection to be served", || is_served(&mut system.raw_http()).then_some(()));
-    let user = system.client();
-    until("upstream connections", || (user.register("ada", PASSWORD).status != 503).then_some(()));
-    user.authenticate("ada", PASSWORD).assert_status(200);
-}
-
-#[test]
-fn an_auth_back_without_files_left_rests_and_recovers() {
-    let system = System::builder().auth_open_files(64).start();
-    let user = system.client();
-    user.register("ada", PASSWORD).assert_status(200);
-    let crowd: Vec<RawConnection> = (0..100).map(|_| system.raw_auth()).collect();
-    // The front has its connections already.
-    user.authenticate("ada", PASSWORD).assert_status(200);
-    drop(crowd);
-    until("logins", || (user.authenticate("ada", PASSWORD).status == 200).then_some(()));
 }
 
 #[test]

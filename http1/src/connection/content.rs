@@ -16,6 +16,11 @@ impl Content {
     pub(super) fn push(&mut self, piece: &[u8]) {
         append(&mut self.bytes, piece);
     }
+
+    /// The memory that it has.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
 }
 
 impl Deref for Content {

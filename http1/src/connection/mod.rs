@@ -34,6 +34,18 @@ use crate::response::Form;
 use content::Content;
 use turn::Turn;
 
+/// The answer to a connection that is rejected because a cap is reached. Nothing was read from it, so this answers
+/// whatever it asks first.
+const REJECTION: &str = "HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/problem+json\r\n\
+    Cache-Control: no-store\r\n\
+    Retry-After: 1\r\n\
+    Content-Length: 152\r\n\
+    Connection: close\r\n\
+    \r\n\
+    {\"type\":\"/problems/too_many_connections\",\"title\":\"There are too many connections\",\"status\":503,\
+    \"detail\":\"The server has as many connections as it may.\"}";
+
 /// One HTTP/1.1 connection, as a protocol of the reactor.
 pub struct Connection<H: Handler> {
     state: State<H::Call>,
@@ -100,6 +112,10 @@ impl<H: Handler> Protocol for Connection<H> {
         shared.handler.is_capped(address)
     }
 
+    fn rejection(_: &Self::Shared) -> &[u8] {
+        REJECTION.as_bytes()
+    }
+
     fn open(shared: &mut Self::Shared, io: &mut Io<'_>) -> Self {
         let mut turn = Turn::new(shared, io, false);
         Self { state: turn.idle(), draining: false }
@@ -128,7 +144,7 @@ impl<H: Handler> Protocol for Connection<H> {
 
     fn on_deadline(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {
         self.step(shared, io, |turn, state| match state {
-            State::Idle { .. } | State::Closed => turn.close(),
+            State::Idle { .. } | State::Closed => turn.leave(),
             State::Head { head_only, .. } => turn.fault(Fault::HeadTimeout, head_only),
             State::Body(body) => turn.fault_in_form(Fault::BodyTimeout, body.request.form),
             State::Chunks(chunks) => turn.fault_in_form(Fault::BodyTimeout, chunks.request.form),
@@ -147,6 +163,13 @@ impl<H: Handler> Protocol for Connection<H> {
             State::Discard(_) => turn.fault_after_answer(Fault::Truncated),
             State::InFlight(form) => State::InFlight(form),
         });
+    }
+
+    fn idle_since(&self, deadline: Option<Instant>, shared: &Self::Shared) -> Option<Instant> {
+        match self.state {
+            State::Idle { .. } => deadline?.checked_sub(shared.idle_time),
+            _ => None,
+        }
     }
 
     fn wake_at(shared: &Self::Shared) -> Option<Instant> {

@@ -157,10 +157,12 @@ impl<H: Handler> Turn<'_, '_, H> {
             Ok(decoded) if decoded.done => {
                 self.taken += decoded.consumed;
                 let Chunks { request, content, .. } = *chunks;
+                self.io.hold(0);
                 self.request(request.call, &content, request.form)
             }
             Ok(decoded) => {
                 self.taken += decoded.consumed;
+                self.io.hold(content.held_bytes());
                 State::Chunks(chunks)
             }
             Err(error) => {

@@ -7,7 +7,7 @@ use crate::chunked::ChunkDecoder;
 use crate::fault::Fault;
 use crate::handler::{Answerer, Exchange, Handler, Shared};
 use crate::head::BodyLength;
-use crate::limits::{BODY_TIME_MAX, DISCARD_BYTES_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX};
+use crate::limits::{BODY_TIME_MAX, DISCARD_BYTES_MAX, HEAD_TIME_MAX};
 use crate::problem::Problem;
 use crate::response::{Answered, Form, Persistence, Reply, Response, Step};
 use crate::status::Status;
@@ -121,6 +121,8 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
     /// Gives a request up, with an answer in its form, and closes.
     pub(super) fn fault_in_form(&mut self, fault: Fault, form: Form) -> State<H::Call> {
         self.shared.handler.on_fault(fault, &self.exchange);
+        // The content of a body in chunks goes with the request.
+        self.io.hold(0);
         let (.., reply) = self.answering(form);
         let answered = reply.closing().problem(&fault.problem());
         let by = if fault.is_peers() { Answerer::Protocol } else { Answerer::Application };
@@ -135,8 +137,14 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
 
     /// Waits for a request.
     pub(super) fn idle(&mut self) -> State<H::Call> {
-        self.io.set_deadline(Some(self.exchange.now + IDLE_TIME_MAX));
+        self.io.set_deadline(Some(self.exchange.now + self.shared.idle_time));
         State::Idle { empty_lines: 0 }
+    }
+
+    /// Closes a connection that has idled out: nothing is expected over it.
+    pub(super) fn leave(&mut self) -> State<H::Call> {
+        self.io.leave();
+        State::Closed
     }
 
     /// Closes after what was written.

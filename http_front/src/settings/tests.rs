@@ -11,7 +11,7 @@ fn raw(flags: &[&str]) -> Raw {
     }
 }
 
-fn read(flags: &[&str]) -> Result<Settings, String> {
+pub(crate) fn read(flags: &[&str]) -> Result<Settings, String> {
     raw(flags).check(Settings::read).map_err(|errors| errors.to_string())
 }
 
@@ -23,9 +23,11 @@ fn the_defaults_are_valid() {
     assert_eq!(settings.auth, [([127, 0, 0, 1], 7051).into()]);
     assert_eq!(settings.trusted_proxies, []);
     assert_eq!(settings.loops.get(), available_cores().get().div_ceil(2));
-    assert_eq!(settings.connections_max, 65_536);
+    assert_eq!(settings.connections_max, Wanted { count: 65_536, given: false });
     assert_eq!(settings.connections_per_address_max, 4096);
     assert_eq!(settings.head_bytes_max, http1::limits::HEAD_BYTES_DEFAULT);
+    assert_eq!(settings.buffer_memory, None);
+    assert_eq!(settings.idle_timeout, Duration::from_secs(75));
     let sizes = |lane: LaneSize| (lane.threads.get(), lane.queue.get(), lane.batch.get());
     assert_eq!(sizes(settings.heavy), (4, 64, 8));
     assert_eq!(sizes(settings.light), (4, 1024, 48));
@@ -45,6 +47,11 @@ fn the_ends_of_each_range_are_allowed() {
         "--trusted-proxies=127.0.0.1, 10.0.0.0/8,2001:db8::/32",
         "--connections-max=1",
         "--connections-max=1000000",
+        "--buffer-memory=auto",
+        "--buffer-memory=8MiB",
+        "--buffer-memory=1024GiB",
+        "--idle-timeout=1s",
+        "--idle-timeout=1h",
         "--connections-per-address-max=1000000",
         "--head-bytes-max=16KiB",
         "--head-bytes-max=64KiB",
@@ -103,6 +110,12 @@ fn what_is_not_allowed_is_refused_by_name_with_what_is() {
     for value in ["16383", "65KiB", "0", "32kB", "many"] {
         check_refused("head-bytes-max", value, "a size from 16KiB to 64KiB, such as 64KiB");
     }
+    for value in ["", "8388607", "1025GiB", "much"] {
+        check_refused("buffer-memory", value, "auto or a size from 8MiB to 1024GiB, such as 64MiB");
+    }
+    for value in ["0s", "999ms", "61m"] {
+        check_refused("idle-timeout", value, "a duration from 1s to 1h, such as 250ms");
+    }
     for lane in ["heavy", "light"] {
         for (size, max) in [("threads", 64), ("queue", 65_536), ("batch", 256)] {
             for value in ["0".to_owned(), (max + 1).to_string()] {
@@ -118,6 +131,23 @@ fn what_is_not_allowed_is_refused_by_name_with_what_is() {
     check_refused("grace", "11m", "a duration from 0ms to 10m, such as 250ms");
     check_refused("log-format", "xml", "json or text");
     check_refused("log-level", "loud", "levels such as info or info,reactor=debug");
+}
+
+#[test]
+fn a_given_number_of_connections_is_told_from_the_default() {
+    let settings = read(&["--connections-max=65536"]).expect("allowed");
+    assert_eq!(settings.connections_max, Wanted { count: 65_536, given: true });
+    let check = |flags: &[&str], limit, expected: Option<usize>| {
+        let settings = read(&[&["--loops=2"], flags].concat()).expect("allowed");
+        let clients = crate::descriptors::clients(&settings, limit);
+        assert_eq!(clients.as_ref().ok(), expected.as_ref(), "{flags:?} {limit:?}: {clients:?}");
+    };
+    // 9 to the auth server, 16 of operators, 21 of its own, 9 in reserve.
+    check(&[], Some(1024), Some(1024 - 55));
+    check(&["--auth=127.0.0.1:1,127.0.0.1:2"], Some(1024), Some(1024 - 55 - 9));
+    check(&[], Some(1 << 20), Some(65_536));
+    check(&["--connections-max=969"], Some(1024), Some(969));
+    check(&["--connections-max=970"], Some(1024), None);
 }
 
 #[test]
@@ -143,8 +173,7 @@ fn every_setting_of_the_table_is_read() {
 fn the_largest_lanes_fit_a_pool() {
     let flags = ["--heavy-threads=64", "--light-threads=64"];
     let settings = read(&flags).expect("the ends of their ranges");
-    let connections = settings.heavy.threads.get() + settings.light.threads.get() + 1;
-    assert!(connections <= pool::limits::SIZE_MAX);
+    assert!(settings.upstream_connections() <= pool::limits::SIZE_MAX);
 }
 
 /// To write it anew: `cargo run -p http_front -- --print-settings-markdown > http_front/SETTINGS.md`.

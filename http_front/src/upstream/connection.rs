@@ -77,6 +77,16 @@ pub(crate) enum ConnectionError {
     Encode(#[from] EncodeError),
 }
 
+impl ConnectionError {
+    /// Whether this side had no descriptor, memory or port for it: nothing is known of the auth server then.
+    pub(crate) fn is_local(&self) -> bool {
+        let is_local = |error: &io::Error| {
+            reactor::is_exhaustion(error) || error.kind() == io::ErrorKind::AddrNotAvailable
+        };
+        matches!(self, Self::Io(error) if is_local(error))
+    }
+}
+
 impl Connection {
     /// Connects and exchanges HELLO. Blocks until `deadline` at the most.
     pub(crate) fn open(address: SocketAddr, deadline: Instant) -> Result<Self, ConnectionError> {

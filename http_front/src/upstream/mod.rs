@@ -128,6 +128,11 @@ impl Upstreams {
                 asked => asked,
             };
             let reason = match asked {
+                // Nobody else's fault.
+                Err(Unwell::Stale(error) | Unwell::Failed(error)) if error.is_local() => {
+                    note_shortage(&error);
+                    describe(&error)
+                }
                 Ok(()) => {
                     server.health.answered();
                     continue;
@@ -153,6 +158,10 @@ impl Upstreams {
             // Whoever has the connections took too long, or they had too little time.
             Err(AcquireError::TimedOut) => {
                 answer_all(jobs.drain(..), Unanswered::TimedOut);
+                return Attempt::Stale;
+            }
+            Err(AcquireError::Connect(error)) if error.is_local() => {
+                note_shortage(&error);
                 return Attempt::Stale;
             }
             Err(AcquireError::Connect(error)) => {
@@ -222,6 +231,12 @@ enum Unwell {
     Failed(ConnectionError),
     /// This side had no connection to ask over.
     NoConnection,
+}
+
+/// This process could not open a connection, whatever the auth servers are doing.
+fn note_shortage(error: &ConnectionError) {
+    let error = describe(error);
+    sparing!(WARN, error, "out of file descriptors, memory or ports for auth servers");
 }
 
 /// The error and its cause, in one line.

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-/// Connections to the ops listener: some scrapers, probes and people. It shares the process's file
-/// descriptors with users, so it must not be the way to use them up.
-pub const OPS_CONNECTIONS_MAX: usize = 128;
+/// Connections to the ops listener: some scrapers, probes and people. As many file descriptors are kept for them
+/// ([`crate::descriptors`]). One more evicts the longest idle one, so that open connections keep nobody out.
+pub const OPS_CONNECTIONS_MAX: usize = 16;
+
+/// Memory for their buffers. The metrics take some 50 KiB.
+pub const OPS_BUFFER_BYTES_MAX: usize = 4 << 20;
+
+/// How long such a connection may be idle: longer than scrapers usually wait.
+pub const OPS_IDLE_TIME: Duration = Duration::from_secs(75);
 
 /// How long answers in flight may take at shutdown. Each is written within one turn of the loop.
 pub const OPS_GRACE: Duration = Duration::from_millis(500);

@@ -31,7 +31,7 @@ pub use faults::Faults;
 pub use probe::{Probe, Readiness};
 
 use crate::metrics::{CONTENT_TYPE, Registry};
-use limits::{OPS_CONNECTIONS_MAX, OPS_GRACE};
+use limits::{OPS_BUFFER_BYTES_MAX, OPS_CONNECTIONS_MAX, OPS_GRACE, OPS_IDLE_TIME};
 
 /// A running ops listener.
 pub struct OpsServer {
@@ -52,11 +52,13 @@ impl OpsServer {
         let limits = Limits {
             connections_max: OPS_CONNECTIONS_MAX,
             connections_per_address_max: OPS_CONNECTIONS_MAX,
+            buffer_bytes_max: OPS_BUFFER_BYTES_MAX,
         };
         let faults = Faults::observe(&mut registry, "ops");
         let registry = Arc::new(registry);
         let reactor = reactor::start("ops", listener, limits, move |_, _| {
             Shared::new(Ops::new(Arc::clone(&registry), readiness.clone(), faults.clone()))
+                .with_idle_time(OPS_IDLE_TIME)
         })?;
         Ok(Self { reactor })
     }
@@ -80,6 +82,9 @@ pub fn observe_reactor(registry: &mut Registry, listener: &str, counters: &Arc<C
     registry.observe_gauge("connections_open", "Connections open now", &labels, move || {
         open.open() as f64
     });
+    let bytes = Arc::clone(counters);
+    let help = "Memory for what connections receive and send, spare buffers included";
+    registry.observe_gauge("buffer_bytes", help, &labels, move || bytes.buffer_bytes() as f64);
     let mut count = |name, help, read: fn(&Counters) -> u64| {
         let counters = Arc::clone(counters);
         registry.observe_counter(name, help, &labels, move || read(&counters));
@@ -88,10 +93,21 @@ pub fn observe_reactor(registry: &mut Registry, listener: &str, counters: &Arc<C
     count("connections_refused_full", "Connections over the cap of all", Counters::refused_full);
     count(
         "connections_refused_address",
-        "Connections over the cap of their address",
+        "Connections over the cap of their address or network",
         Counters::refused_address,
     );
-    count("accept_pauses", "Rests for want of file descriptors", Counters::accept_pauses);
+    count("accept_pauses", "Pauses of accepting for want of descriptors", Counters::accept_pauses);
+    count("connections_evicted", "Idle connections closed for new ones", Counters::evicted);
+    count(
+        "connections_closed_for_memory",
+        "Connections closed because the memory for buffers was used up",
+        Counters::closed_for_memory,
+    );
+    count(
+        "connections_lingering_cut",
+        "Connections closed while they lingered, because too many did",
+        Counters::lingering_cut,
+    );
     count("connections_stalled", "Peers that did not take their answers", Counters::stalled);
     count("connections_cut", "Connections cut at shutdown", Counters::cut);
 }

@@ -7,7 +7,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    Raw, Setting, SettingError,
+    Origin, Raw, Setting, SettingError,
     raw::{Content, Given},
     text::{format_bytes, format_duration, parse_bytes, parse_duration},
 };
@@ -75,6 +75,13 @@ impl<'r> Values<'r> {
     ) -> Result<Option<T>, E> {
         let (_, given) = self.look_up(name);
         given.as_ref().map(|_| read(name)).transpose()
+    }
+
+    /// Whether somebody gave a text; `false` when the default counts, or there is none.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        let (_, given) = self.look_up(name);
+        given.as_ref().is_some_and(|given| given.origin != Origin::Default)
     }
 
     /// Reads an address and port. Names of hosts are not resolved.
@@ -177,6 +184,25 @@ impl<'r> Values<'r> {
         let (from, to) = (format_bytes(*range.start()), format_bytes(*range.end()));
         self.parse(name, &format!("a size from {from} to {to}, such as 64KiB"), |text| {
             parse_bytes(text).filter(|bytes| range.contains(bytes))
+        })
+    }
+
+    /// Reads `auto`, which is `None`, or a size in bytes within `range`, as [`bytes`](Self::bytes) does.
+    ///
+    /// # Errors
+    ///
+    /// As described at [`Values`].
+    pub fn bytes_or_auto(
+        &self,
+        name: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, SettingError> {
+        let (from, to) = (format_bytes(*range.start()), format_bytes(*range.end()));
+        self.parse(name, &format!("auto or a size from {from} to {to}, such as 64MiB"), |text| {
+            match text {
+                "auto" => Some(None),
+                _ => parse_bytes(text).filter(|bytes| range.contains(bytes)).map(Some),
+            }
         })
     }
 

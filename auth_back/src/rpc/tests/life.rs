@@ -88,6 +88,29 @@ fn a_silent_peer_is_closed() {
     assert_eq!(bench.protocol_errors(), 0, "idling is no fault");
 }
 
+#[test]
+fn a_connection_is_idle_when_nothing_is_in_work_or_arrives() {
+    let mut bench = Bench::new(true);
+    let opened_at = bench.harness.now();
+    bench.harness.advance(MOMENT);
+    assert_eq!(bench.harness.idle_since(), Some(opened_at), "before it has said anything");
+    bench.send(&hello()[..1]);
+    assert_eq!(bench.harness.idle_since(), None, "its greeting arrives");
+
+    let mut bench = Bench::greeted();
+    let greeted_at = bench.harness.now();
+    bench.harness.advance(MOMENT);
+    assert_eq!(bench.harness.idle_since(), Some(greeted_at));
+    let message = request(1, &Health);
+    bench.send(&message[..1]);
+    assert_eq!(bench.harness.idle_since(), None, "a message arrives");
+    bench.send(&message[1..]);
+    assert_eq!(bench.harness.idle_since(), None, "it is in work");
+    let job = bench.light_job();
+    bench.answer(job, healthy());
+    assert_eq!(bench.harness.idle_since(), Some(bench.harness.now()));
+}
+
 /// Sends `bytes` one in each [`BYTE`] of time, until the connection is closed. Returns how long it
 /// took.
 fn drip(bench: &mut Bench, bytes: &[u8]) -> Duration {

@@ -186,3 +186,20 @@ fn a_refused_expectation_ends_the_connection() {
     assert!(wire.is_finished());
     assert_eq!(faults(&mut wire), [Fault::Head(HeadError::Expectation)]);
 }
+
+#[test]
+fn what_has_come_of_a_body_counts_as_memory_of_the_connection() {
+    let mut wire = connect();
+    assert_eq!(wire.held_bytes(), 0);
+    wire.feed(&chunked("/echo", "28\r\n0123456789012345678901234567890123456789\r\n1"));
+    assert!(wire.held_bytes() >= 40, "{} bytes", wire.held_bytes());
+    wire.feed(b"\r\nx\r\n0\r\n\r\n");
+    assert_eq!(wire.held_bytes(), 0);
+    wire.feed(&chunked("/echo", "3\r\nabc\r\n"));
+    assert!(wire.held_bytes() >= 3);
+    wire.advance(BODY_TIME_MAX);
+    assert_eq!((wire.is_finished(), wire.held_bytes()), (true, 0));
+    let mut wire = connect();
+    wire.feed(&chunked("/echo", "3\r\nabc\r\nx"));
+    assert_eq!((wire.is_finished(), wire.held_bytes()), (true, 0));
+}

@@ -1,7 +1,9 @@
 //! Keep-alive, pipelining, requests in flight, deadlines and ends.
 
+use reactor::Protocol;
+
 use super::*;
-use crate::limits::{BODY_TIME_MAX, EMPTY_LINES_MAX, HEAD_TIME_MAX, IDLE_TIME_MAX};
+use crate::limits::{BODY_TIME_MAX, EMPTY_LINES_MAX, HEAD_TIME_MAX, IDLE_TIME_DEFAULT};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -73,13 +75,13 @@ fn empty_lines_before_a_request_are_dropped_up_to_a_bound() {
 #[test]
 fn an_idle_connection_is_closed_without_a_word() {
     let mut wire = connect();
-    assert_eq!(wire.deadline(), Some(IDLE_TIME_MAX), "before the first request");
-    wire.advance(IDLE_TIME_MAX - SECOND);
+    assert_eq!(wire.deadline(), Some(IDLE_TIME_DEFAULT), "before the first request");
+    wire.advance(IDLE_TIME_DEFAULT - SECOND);
     wire.feed(PAGE);
     sent(&mut wire);
-    assert_eq!(wire.deadline(), Some(IDLE_TIME_MAX), "again after it");
+    assert_eq!(wire.deadline(), Some(IDLE_TIME_DEFAULT), "again after it");
     wire.feed(b"\r\n");
-    wire.advance(IDLE_TIME_MAX);
+    wire.advance(IDLE_TIME_DEFAULT);
     assert_eq!(sent(&mut wire), "");
     assert!(wire.is_finished());
     assert_eq!(faults(&mut wire), []);
@@ -209,4 +211,61 @@ fn on_shutdown_idle_connections_close_and_others_after_their_answer() {
         assert_eq!(sent(&mut arriving), ok_and_close("done"));
         assert!(arriving.is_finished());
     }
+}
+
+#[test]
+fn how_long_a_connection_may_idle_can_be_set() {
+    let minute = Duration::from_secs(60);
+    let mut wire = connect_to(|shared| shared.with_idle_time(minute));
+    assert_eq!(wire.deadline(), Some(minute));
+    wire.feed(PAGE);
+    assert_eq!(wire.deadline(), Some(minute));
+}
+
+#[test]
+fn a_connection_is_idle_between_requests_and_at_no_other_time() {
+    let mut wire = connect();
+    assert_eq!(wire.idle_since(), Some(wire.now()), "before the first");
+    let opened_at = wire.now();
+    wire.advance(SECOND);
+    assert_eq!(wire.idle_since(), Some(opened_at));
+    for arrived in 1..LATER.len() {
+        let mut wire = connect();
+        wire.feed(&LATER[..arrived]);
+        assert_eq!(wire.idle_since(), None, "{arrived} bytes have arrived");
+    }
+    wire.feed(LATER);
+    assert_eq!(wire.idle_since(), None, "in work");
+    wire.complete("done".to_owned());
+    assert_eq!(wire.idle_since(), Some(wire.now()));
+    wire.feed(b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    assert_eq!(wire.idle_since(), None, "a body is being dropped");
+    wire.feed(b"llo");
+    assert_eq!(wire.idle_since(), Some(wire.now()));
+}
+
+#[test]
+fn a_rejected_connection_gets_a_whole_answer() {
+    let shared = shared();
+    let answer = str::from_utf8(Connection::rejection(&shared)).expect("text");
+    let (head, content) = answer.split_once("\r\n\r\n").expect("a head and content");
+    assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+    for line in [&*format!("Content-Length: {}", content.len()), "Connection: close"] {
+        assert!(head.lines().any(|other| other == line), "no {line} in {head}");
+    }
+    let problem = Problem::new(
+        Status::ServiceUnavailable,
+        "too_many_connections",
+        "There are too many connections",
+        "The server has as many connections as it may.",
+    );
+    let mut out = Vec::new();
+    let form = crate::response::Form {
+        head_only: false,
+        persistence: crate::response::Persistence::Close,
+        conditions: None,
+    };
+    let mut dates = DateCache::new(|| UNIX_EPOCH);
+    let _ = Reply::new(&mut out, &mut dates, connect().now(), form).problem(&problem);
+    assert!(out.ends_with(content.as_bytes()), "as other problems are written");
 }

@@ -116,6 +116,10 @@ fn connect() -> Wire {
 
 /// A connection to a site with settings of its own.
 fn connect_to(set: impl FnOnce(Shared<Site>) -> Shared<Site>) -> Wire {
+    Harness::new(set(shared()))
+}
+
+fn shared() -> Shared<Site> {
     let site = Site {
         page: PreparedResponse::new(&Response::new(Status::Ok), b"page"),
         requests: Vec::new(),
@@ -126,7 +130,7 @@ fn connect_to(set: impl FnOnce(Shared<Site>) -> Shared<Site>) -> Wire {
     };
     // The example of RFC 9110 section 5.6.7.
     let dates = DateCache::new(|| UNIX_EPOCH + Duration::from_secs(784_111_777));
-    Harness::new(set(Shared::with_dates(site, dates)))
+    Shared::with_dates(site, dates)
 }
 
 /// What was sent, without the lines that are the same in each answer.

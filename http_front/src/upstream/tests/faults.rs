@@ -233,3 +233,34 @@ fn answers_that_nobody_waits_for_are_passed_over() {
         assert_eq!(bench.check_one(), Seen::User(1));
     }
 }
+
+/// A process of its own runs this, which may have few files open.
+fn without_descriptors() {
+    let server = AuthServer::willing();
+    let bench = Bench::new(&[server.address]);
+    let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    assert!(taken.len() > 8, "only {} files could be opened", taken.len());
+    assert_eq!(bench.check_one(), UNREACHABLE);
+    let said = bench.upstreams.check_health(Duration::from_secs(1)).expect_err("out of files");
+    assert!(said.contains("Too many open files"), "{said}");
+    assert!(bench.upstreams.is_up(0), "the server has done nothing wrong");
+    drop(taken);
+    assert_eq!(bench.check_one(), Seen::User(1), "without a pause");
+}
+
+#[test]
+fn lack_of_descriptors_here_is_no_fault_of_a_server() {
+    const CHILD: &str = "UPSTREAM_TEST_CHILD";
+    const TEST: &str = "upstream::tests::faults::lack_of_descriptors_here_is_no_fault_of_a_server";
+    if std::env::var_os(CHILD).is_some() {
+        return without_descriptors();
+    }
+    let test = std::env::current_exe().expect("the path of this test");
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(test);
+    child.args(["--exact", TEST, "--nocapture"]).env(CHILD, "1");
+    let output = child.output().expect("this test, once more");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "{said}");
+}

@@ -1,51 +1,55 @@
 //! One loop: what wakes it, and the order in which a turn does its work.
 
+mod admission;
+mod relief;
+mod timers;
+
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::accept::{Arrival, Gate};
-use crate::buffer::Spares;
+use crate::accept::Gate;
 use crate::connection::{Connection, Edge, Verdict};
-use crate::counters::{Counters, count};
+use crate::counters::count;
+use crate::eviction::Eviction;
 use crate::limits::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_LETTERS_MIN, EVENTS_PER_POLL, READ_BYTES,
+    BUSY_LETTERS_MIN, EVENTS_PER_POLL, LINGER_STOPPING_MAX, LINGER_TIME_MAX, READ_BYTES,
 };
+use crate::lingering::Lingering;
 use crate::mailbox::{Letter, Letters, Mailbox};
 use crate::protocol::{ConnectionId, Protocol};
-use crate::running::Limits;
-use crate::session::{Session, Surroundings};
+use crate::running::Common;
+use crate::session::Surroundings;
 use crate::slots::Slots;
 use crate::stack::wipe_stack;
+use crate::storage::Storage;
 use crate::wheel::Wheel;
+use admission::Accepting;
+use timers::Timer;
 
 /// A loop's descriptors, made where failing is still an ordinary error: before its thread starts.
 pub(crate) struct Prepared<C> {
     poll: Poll,
     gate: Gate,
     letters: Letters<C>,
-    limits: Limits,
-    counters: Arc<Counters>,
+    common: Arc<Common>,
 }
 
 impl<C> Prepared<C> {
     pub(crate) fn new(
         socket: std::net::TcpListener,
-        limits: Limits,
-        counters: Arc<Counters>,
+        common: Arc<Common>,
     ) -> io::Result<(Self, Mailbox<C>)> {
         let poll = Poll::new()?;
         let mut socket = mio::net::TcpListener::from_std(socket);
         poll.registry().register(&mut socket, TOKEN_LISTENER, Interest::READABLE)?;
         let (mailbox, letters) = Mailbox::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
-        let gate = Gate::new(socket, limits, Arc::clone(&counters));
-        Ok((Self { poll, gate, letters, limits, counters }, mailbox))
+        let gate = Gate::new(socket);
+        Ok((Self { poll, gate, letters, common }, mailbox))
     }
 }
 
@@ -53,20 +57,29 @@ pub(crate) struct EventLoop<P: Protocol> {
     poll: Poll,
     gate: Gate,
     letters: Letters<P::Completion>,
-    counters: Arc<Counters>,
+    common: Arc<Common>,
+    /// The other loops of the reactor.
+    others: Vec<Mailbox<P::Completion>>,
     shared: P::Shared,
     connections: Slots<Connection<P>>,
     wheel: Wheel<Timer<P::Completion>>,
     /// Connections to visit before the turn ends: an edge came, a completion, or a deadline, or
     /// their share of the last turn was used up. Each is on it once (`Connection::listed`).
     ready: VecDeque<ConnectionId>,
-    /// Accepting was cut off for the others' sake and goes on next turn.
-    accept_again: bool,
+    accepting: Accepting,
+    eviction: Eviction,
+    /// The other loops are not asked before this time to evict a connection.
+    ask_others_at: Option<Instant>,
+    lingering: Lingering,
     stopping: bool,
     /// The wheel has an entry for the protocol's own time, and that is when.
     wake_armed: Option<Instant>,
+    /// The wheel has an entry for tidying the storage.
+    tidy_armed: bool,
+    /// Completions for later that the last sweep of the wheel left there.
+    completions_kept: usize,
     now: Instant,
-    spares: Spares,
+    storage: Storage,
     scratch: Box<[u8]>,
     /// This turn's letters and timers; fields only so that their storage is reused.
     mail: Vec<Letter<P::Completion>>,
@@ -83,21 +96,6 @@ enum Event<C> {
     Timer(Timer<C>),
 }
 
-/// What the wheel holds.
-enum Timer<C> {
-    /// A connection's deadline; `at` tells the entry that counts from those it replaced.
-    Deadline { id: ConnectionId, at: Instant },
-    /// A completion that must not be delivered sooner. Boxed, since it is rare and may be large, while
-    /// each idle connection has a deadline here.
-    Completion { to: ConnectionId, completion: Box<C> },
-    /// Accepting has rested long enough.
-    AcceptRetry,
-    /// The protocol's own time for what its connections share; `at` as for a deadline.
-    Wake { at: Instant },
-    /// The grace period of a shutdown has ended.
-    GraceOver,
-}
-
 /// Bytes of user-space memory that an idle connection holds: a slot, and an entry of the timer wheel for
 /// its deadline. It has no buffers. What `P` has on the heap while it is idle comes on top.
 #[must_use]
@@ -109,25 +107,38 @@ const TOKEN_LISTENER: Token = Token(usize::MAX);
 const TOKEN_WAKER: Token = Token(usize::MAX - 1);
 
 impl<P: Protocol> EventLoop<P> {
-    pub(crate) fn new(prepared: Prepared<P::Completion>, shared: P::Shared) -> Self {
+    pub(crate) fn new(
+        prepared: Prepared<P::Completion>,
+        others: Vec<Mailbox<P::Completion>>,
+        shared: P::Shared,
+    ) -> Self {
         let now = clock::now();
+        let Prepared { poll, gate, letters, common } = prepared;
+        let limits = common.limits;
+        let loops = others.len() + 1;
         Self {
-            poll: prepared.poll,
-            gate: prepared.gate,
-            letters: prepared.letters,
-            counters: prepared.counters,
+            poll,
+            gate,
+            letters,
+            common,
+            others,
             shared,
-            connections: Slots::new(prepared.limits.connections_max),
+            connections: Slots::new(limits.connections_max),
             wheel: Wheel::new(now),
-            ready: VecDeque::new(),
-            accept_again: false,
+            ready: VecDeque::with_capacity(limits.connections_max),
+            accepting: Accepting::Waiting,
+            eviction: Eviction::new(limits.connections_max),
+            ask_others_at: None,
+            lingering: Lingering::new(limits.connections_max / loops),
             stopping: false,
             wake_armed: None,
+            tidy_armed: false,
+            completions_kept: 0,
             now,
-            spares: Spares::default(),
+            storage: Storage::new(limits.buffer_bytes_max / loops),
             scratch: vec![0; READ_BYTES].into_boxed_slice(),
             mail: Vec::new(),
-            due: Vec::new(),
+            due: Vec::with_capacity(EVENTS_PER_POLL),
         }
     }
 
@@ -160,20 +171,22 @@ impl<P: Protocol> EventLoop<P> {
                     assert!(error.kind() == io::ErrorKind::Interrupted, "epoll failed: {error}");
                 }
             }
-            if self.accept_again {
-                self.handle(Event::Acceptable);
+            if self.accepting == Accepting::CutOff {
+                self.accept();
             }
             letters = self.take_mail();
-            self.fire_timers();
             self.visit_ready();
+            // After the visits: a request that has arrived when its time ends is in time.
+            self.fire_timers();
             P::on_turn_end(&mut self.shared);
-            self.arm_wake();
+            self.arm_own_timers();
+            self.storage.publish(&self.common.counters.buffer_bytes);
         }
     }
 
     /// How long poll may sleep.
     fn patience(&self) -> Option<Duration> {
-        if self.accept_again || !self.ready.is_empty() {
+        if self.accepting == Accepting::CutOff || !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let next = self.wheel.next_expiry()?;
@@ -183,7 +196,7 @@ impl<P: Protocol> EventLoop<P> {
 
     fn handle(&mut self, event: Event<P::Completion>) {
         match event {
-            Event::Acceptable => self.accept(),
+            Event::Acceptable => self.begin_to_accept(),
             Event::Socket(id, edge) if edge.broken => self.close(id),
             Event::Socket(id, edge) => {
                 if let Some(connection) = self.connections.get_mut(id) {
@@ -193,47 +206,10 @@ impl<P: Protocol> EventLoop<P> {
             }
             Event::Timer(Timer::Deadline { id, at }) => self.expire(id, at),
             Event::Timer(Timer::Completion { to, completion }) => self.deliver(to, *completion),
-            Event::Timer(Timer::AcceptRetry) => self.accept(),
+            Event::Timer(Timer::AcceptRetry) => self.accept_again(),
             Event::Timer(Timer::Wake { at }) => self.wake(at),
+            Event::Timer(Timer::Tidy) => self.tidy_storage(),
             Event::Timer(Timer::GraceOver) => self.cut_all(),
-        }
-    }
-
-    fn accept(&mut self) {
-        self.accept_again = false;
-        for _ in 0..ACCEPTS_PER_TURN {
-            match self.gate.accept(|address| P::is_capped(address, &self.shared)) {
-                Arrival::Admitted(stream, peer) => self.open(stream, peer),
-                Arrival::TurnedAway => {}
-                Arrival::Nobody => return,
-                Arrival::Exhausted => {
-                    tracing::warn!("out of file descriptors or memory: accepting rests");
-                    self.wheel.insert(self.now + ACCEPT_PAUSE, Timer::AcceptRetry);
-                    return;
-                }
-            }
-        }
-        self.accept_again = true;
-    }
-
-    fn open(&mut self, stream: TcpStream, peer: IpAddr) {
-        // Answers are small and written once a turn; waiting to fill segments only adds delay.
-        // A socket that refuses the option is broken, and its first read says so.
-        let _ = stream.set_nodelay(true);
-        let Self { connections, shared, spares, now, .. } = self;
-        let id = connections.insert(|id| {
-            let mut around = Surroundings { now: *now, id, shared, spares };
-            Connection::new(stream, Session::open(peer, &mut around))
-        });
-        let connection = self.connections.get_mut(id).expect("inserted above");
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        match self.poll.registry().register(connection.stream(), token_of(id), interest) {
-            Ok(()) => self.list(id),
-            Err(error) => {
-                // The system is out of epoll watches or memory: this peer pays, not the loop.
-                tracing::warn!(%error, "a connection could not be registered");
-                self.close(id);
-            }
         }
     }
 
@@ -249,6 +225,7 @@ impl<P: Protocol> EventLoop<P> {
                     let completion = Box::new(completion);
                     self.wheel.insert(at, Timer::Completion { to, completion });
                 }
+                Letter::Evict => self.evict_for_another(),
                 Letter::ShutDown { by } => self.begin_shutdown(by),
             }
         }
@@ -268,63 +245,25 @@ impl<P: Protocol> EventLoop<P> {
         self.stopping = true;
         self.gate.close();
         self.wheel.insert(by, Timer::GraceOver);
+        let lingering_end = self.now + LINGER_STOPPING_MAX;
         for id in self.connections.ids() {
             let (connection, mut around) = self.enter(id).expect("listed just now");
+            connection.hurry(lingering_end);
             connection.session().shut_down(&mut around);
             self.list(id);
         }
     }
 
     fn cut_all(&mut self) {
-        for id in self.connections.ids() {
-            count(&self.counters.cut);
+        for (id, connection) in self.connections.iter_mut() {
+            // Those have had their answers.
+            if !connection.is_lingering() {
+                count(&self.common.counters.cut);
+            }
+            self.ready.push_back(id);
+        }
+        while let Some(id) = self.ready.pop_front() {
             self.close(id);
-        }
-    }
-
-    fn fire_timers(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(self.now, |timer| due.push(timer));
-        for timer in due.drain(..) {
-            self.handle(Event::Timer(timer));
-        }
-        self.due = due;
-    }
-
-    fn expire(&mut self, id: ConnectionId, at: Instant) {
-        let Some((connection, mut around)) = self.enter(id) else { return };
-        if connection.armed != Some(at) {
-            return;
-        }
-        connection.armed = None;
-        // The wheel fires at its horizon for what lies beyond; the visit arms it again.
-        match connection.expire(&mut around) {
-            Verdict::Stalled => {
-                count(&self.counters.stalled);
-                self.close(id);
-            }
-            Verdict::Close => self.close(id),
-            Verdict::Wait | Verdict::Again => self.list(id),
-        }
-    }
-
-    fn wake(&mut self, at: Instant) {
-        if self.wake_armed == Some(at) {
-            self.wake_armed = None;
-            // It may have moved since, and the end of the turn arms it again.
-            if P::wake_at(&self.shared).is_some_and(|due| due <= self.now) {
-                P::on_wake(&mut self.shared, self.now);
-            }
-        }
-    }
-
-    /// Puts the protocol's own time on the wheel, unless an entry that fires sooner is there.
-    fn arm_wake(&mut self) {
-        if let Some(at) = P::wake_at(&self.shared)
-            && self.wake_armed.is_none_or(|armed| at < armed)
-        {
-            self.wake_armed = Some(at);
-            self.wheel.insert(at, Timer::Wake { at });
         }
     }
 
@@ -333,29 +272,44 @@ impl<P: Protocol> EventLoop<P> {
     fn visit_ready(&mut self) {
         for _ in 0..self.ready.len() {
             let id = self.ready.pop_front().expect("counted above");
-            let Self { connections, shared, spares, scratch, now, .. } = self;
+            let Self { connections, shared, storage, scratch, now, .. } = self;
             let Some(connection) = connections.get_mut(id) else { continue };
             connection.listed = false;
-            let mut around = Surroundings { now: *now, id, shared, spares };
+            let mut around = Surroundings { now: *now, id, shared, storage };
             match connection.visit(scratch, &mut around) {
                 Ok(Verdict::Wait) => self.arm(id),
                 Ok(Verdict::Again) => {
                     self.arm(id);
                     self.list(id);
                 }
-                Ok(Verdict::Close | Verdict::Stalled) | Err(_) => self.close(id),
+                Ok(Verdict::Finished) => self.let_linger(id),
+                Ok(Verdict::Close) | Err(_) => self.close(id),
+                Ok(Verdict::Stalled) => {
+                    count(&self.common.counters.stalled);
+                    self.close(id);
+                }
+            }
+            if self.storage.is_over() {
+                self.relieve_storage();
             }
         }
     }
 
-    /// Puts the connection's deadline on the wheel, unless an entry that fires sooner is there:
-    /// that one will find the deadline moved and arm it again.
-    fn arm(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let Some(at) = connection.deadline() else { return };
-        if connection.armed.is_none_or(|armed| at < armed) {
-            connection.armed = Some(at);
-            self.wheel.insert(at, Timer::Deadline { id, at });
+    fn let_linger(&mut self, id: ConnectionId) {
+        let max = if self.stopping { LINGER_STOPPING_MAX } else { LINGER_TIME_MAX };
+        let Self { connections, lingering, now, .. } = self;
+        let Some(connection) = connections.get_mut(id) else { return };
+        if connection.begin_to_linger(*now, max).is_err() {
+            return self.close(id);
+        }
+        lingering.begun(id, |id| connections.get_mut(id).is_some_and(|it| it.is_lingering()));
+        self.arm(id);
+        self.list(id);
+        while let Some(oldest) = self.lingering.pop_surplus() {
+            if self.connections.get_mut(oldest).is_some_and(|it| it.is_lingering()) {
+                count(&self.common.counters.lingering_cut);
+                self.close(oldest);
+            }
         }
     }
 
@@ -370,15 +324,19 @@ impl<P: Protocol> EventLoop<P> {
 
     fn close(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(id) {
-            self.gate.departed(connection.peer());
-            connection.close(&mut self.shared, &mut self.spares);
+            if connection.is_lingering() {
+                self.lingering.ended();
+            }
+            self.common.census.depart(connection.peer(), connection.counted);
+            count(&self.common.counters.closed);
+            connection.close(&mut self.shared, &mut self.storage);
         }
     }
 
     fn enter(&mut self, id: ConnectionId) -> Option<(&mut Connection<P>, Surroundings<'_, P>)> {
-        let Self { connections, shared, spares, now, .. } = self;
+        let Self { connections, shared, storage, now, .. } = self;
         let connection = connections.get_mut(id)?;
-        Some((connection, Surroundings { now: *now, id, shared, spares }))
+        Some((connection, Surroundings { now: *now, id, shared, storage }))
     }
 }
 
@@ -392,7 +350,9 @@ fn translate<C>(event: &mio::event::Event) -> Option<Event<C>> {
                 readable: event.is_readable() || event.is_read_closed(),
                 writable: event.is_writable(),
                 peer_closed: event.is_read_closed(),
-                broken: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
+                // Not when both sides have ended: input from before the peer's end must be read first, or
+                // the kernel would answer it with a reset.
+                broken: event.is_error(),
             };
             Event::Socket(id_of(token), edge)
         }

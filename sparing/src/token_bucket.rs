@@ -16,7 +16,7 @@ use std::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use service::token_bucket::TokenBucket;
+/// use sparing::token_bucket::TokenBucket;
 /// let (bucket, now) = (TokenBucket::new(Duration::from_secs(1)), clock::now());
 /// assert_eq!([1, 2, 3].map(|_| bucket.take(2, now)), [true, true, false]);
 /// assert!(bucket.take(2, now + Duration::from_secs(1)));

@@ -1,16 +1,27 @@
-//! Lines that load, a peer or an outage could multiply.
+//! Log lines that load, a peer or an outage could multiply.
+//!
+//! A line that every request would bring fills a disk and hides all others. So every line from level info up is
+//! logged by one of two macros: [`sparing!`] thins it out, and [`rare!`] wants to know why it need not.
+
+pub mod limits;
+pub mod token_bucket;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use crate::{limits::LOG_SPARING_INTERVAL, token_bucket::TokenBucket};
+use limits::LOG_SPARING_INTERVAL;
+use token_bucket::TokenBucket;
+
+/// For the macros, in crates that do not name it.
+#[doc(hidden)]
+pub use tracing;
 
 /// Lets one line through each interval and counts the others, so that a store that is away for an hour
 /// does not push everything else out of the log. How many requests it concerns is in the metrics.
 ///
-/// One for each line: [`sparing!`](crate::sparing) makes it beside the line; a field of what the line is about,
+/// One for each line: [`sparing!`] makes it beside the line; a field of what the line is about,
 /// where there are several of these.
 #[derive(Debug)]
 pub struct Sparing {
@@ -62,44 +73,44 @@ impl Default for Sparing {
 /// Logs a line at a level, with fields and a message as `tracing` takes them, unless it was logged less than
 /// [`LOG_SPARING_INTERVAL`] ago; `withheld` says how often it was not.
 ///
-/// Every line from level info up is logged by this macro or by [`rare!`](crate::rare); `./test` refuses those of
+/// Every line from level info up is logged by this macro or by [`rare!`]; `./test` refuses those of
 /// `tracing` elsewhere.
 ///
 /// ```
 /// # let error = "it is away";
-/// service::sparing!(WARN, error, "the store was not there");
+/// sparing::sparing!(WARN, error, "the store was not there");
 /// // The first four at once, for what rightly comes several times in a row.
-/// service::sparing!(after 4, INFO, "a front has connected");
+/// sparing::sparing!(after 4, INFO, "a front has connected");
 /// // By a field of what the line is about.
-/// # struct Server { failures: service::log::Sparing }
-/// # let server = Server { failures: service::log::Sparing::new() };
-/// service::sparing!(by server.failures, WARN, error, "the server failed");
+/// # struct Server { failures: sparing::Sparing }
+/// # let server = Server { failures: sparing::Sparing::new() };
+/// sparing::sparing!(by server.failures, WARN, error, "the server failed");
 /// ```
 #[macro_export]
 macro_rules! sparing {
     (by $sparing:expr, $level:ident, $($event:tt)+) => {
         if let Some(withheld) = $sparing.admit() {
-            $crate::log::tracing::event!($crate::log::tracing::Level::$level, withheld, $($event)+);
+            $crate::tracing::event!($crate::tracing::Level::$level, withheld, $($event)+);
         }
     };
     (after $burst:expr, $level:ident, $($event:tt)+) => {{
-        static SPARING: $crate::log::Sparing = $crate::log::Sparing::after($burst);
+        static SPARING: $crate::Sparing = $crate::Sparing::after($burst);
         $crate::sparing!(by SPARING, $level, $($event)+);
     }};
     ($level:ident, $($event:tt)+) => { $crate::sparing!(after 1, $level, $($event)+) };
 }
 
 /// Logs a line that no client, peer, proxy or outage can multiply. Its first argument says why, for whoever reads
-/// the code; the others are as [`sparing!`](crate::sparing) takes them.
+/// the code; the others are as [`sparing!`] takes them.
 ///
 /// ```
-/// service::rare!("once, at the end", INFO, "stopped");
+/// sparing::rare!("once, at the end", INFO, "stopped");
 /// ```
 #[macro_export]
 macro_rules! rare {
     ($because:literal, $level:ident, $($event:tt)+) => {{
         const _: &str = $because;
-        $crate::log::tracing::event!($crate::log::tracing::Level::$level, $($event)+);
+        $crate::tracing::event!($crate::tracing::Level::$level, $($event)+);
     }};
 }
 
