@@ -1,5 +1,5 @@
 //! The threads of a lane: one request after the other, from its deadline to its answer; but session
-//! checks that wait together are served together, and what hashes goes through two lanes ([`heavy`]).
+//! checks that wait together are served together, and what hashes goes through two lanes (`heavy`).
 
 mod checks;
 mod heavy;

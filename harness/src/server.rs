@@ -117,16 +117,6 @@ impl Server {
         assert!(set.expect("prlimit runs: it is in the package util-linux").success());
     }
 
-    /// The value of a series of its metrics, by the name and the labels as they are printed.
-    #[must_use]
-    pub fn metric(&self, series: &str) -> f64 {
-        let metrics = self.ops().get("/metrics", None).assert_status(200);
-        let text = metrics.text();
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        let value = value.unwrap_or_else(|| panic!("no {series} in {text}"));
-        value.parse().unwrap_or_else(|_| panic!("{series} is no number: {value}"))
-    }
-
     /// Waits until it has ended by itself.
     #[must_use]
     pub fn wait(&mut self) -> ExitStatus {

@@ -93,7 +93,7 @@ impl Accounts {
     }
 
     /// The answers that [`check_sessions`](Self::check_sessions) has left, in its order, all looked up together again. Once
-    /// they are given, Redis has to be [told](SessionKeeper::update_copies) what was found.
+    /// they are given, Redis has to be told what was found.
     pub fn resolve_checks(
         &self,
         unresolved: Unresolved,
