@@ -12,13 +12,16 @@ use crate::limits::{HANG_GUARD, POLL_PAUSE};
 use crate::process::{Waited, wait_for};
 use crate::program::{Binaries, Program};
 use crate::readiness::status;
-use crate::recipe::{Log, Recipe};
+use crate::recipe::{Environment, Log, Recipe};
 use crate::scratch::Scratch;
 use crate::server::Server;
 
 /// Hashing that costs nothing to speak of, for tests that are not about hashing. The policy of
 /// auth_back refuses it without the second flag.
 const CHEAP_ARGON2: [&str; 3] = ["--argon2", "m=8,t=1,p=1", "--allow-weak-argon2"];
+
+/// Longer than any wait of a test.
+const QUEUE_TIME_MAX: [&str; 2] = ["--queue-time-max", "60s"];
 
 /// Running servers, their store and their scratch directory. Dropping it ends and removes all.
 #[derive(Debug)]
@@ -386,6 +389,11 @@ fn started_as(recipe: &Recipe, number: usize, mut own: Vec<String>, system: &Sys
             Log::File(system.scratch().join(name))
         }
     };
+    // How fast this machine hashes beside all other tests decides no test, unless it is about that.
+    let is_set = recipe.flags.iter().any(|flag| flag == QUEUE_TIME_MAX[0]);
+    if recipe.environment == Environment::WithoutSettings && !is_set {
+        own.extend(QUEUE_TIME_MAX.map(ToOwned::to_owned));
+    }
     own.extend_from_slice(&recipe.flags);
     Recipe { flags: own, log, ..recipe.clone() }
 }

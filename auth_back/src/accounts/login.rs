@@ -285,6 +285,11 @@ impl Accounts {
         trial.record.need().exceeds(params.m_kib()) || trial.cost(params) > DEAR_HASH_COST_MIN
     }
 
+    /// Whether the candidate's hash waits in the queue of dear ones, which has places of its own.
+    pub(crate) fn waits_apart(&self, candidate: &Candidate) -> bool {
+        self.is_dear(&candidate.trial)
+    }
+
     /// What has to be hashed.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrades};
 use crate::credentials::{
-    Annex, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRules, PepperKeyring,
-    SecretKey, TokenKeyring,
+    Annex, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRecord, PasswordRules,
+    PepperKeyring, SecretKey, TokenKeyring,
 };
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};
@@ -158,6 +158,16 @@ impl Fixture {
         let user_id = self.accounts.register(&registration(username, password), patient()).unwrap();
         self.store.take_calls();
         user_id.get()
+    }
+
+    /// Gives a user a record of a hash that another system made.
+    pub(crate) fn import(&self, name: &str, user_id: u64, hash: &str) {
+        let id = UserId::new(user_id).unwrap();
+        let hash = hash.parse().unwrap();
+        let record = PasswordRecord::import(id, &hash, &self.accounts.peppers.current()).unwrap();
+        let old = self.store.user_by_name(name, patient()).unwrap().unwrap().password_record;
+        let new = record.to_text();
+        assert!(self.store.replace_password_record(user_id, &old, &new, patient()).unwrap());
     }
 
     /// Registers a user, logs in, and forgets that the store was asked. Returns the token.

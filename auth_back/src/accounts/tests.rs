@@ -6,9 +6,8 @@ use super::testing::{
     Fault, Fixture, guard_rules, login, origin, patient, registration, rules, rules_with_lease,
 };
 use super::*;
-use crate::credentials::{Params, PasswordRecord, Token};
+use crate::credentials::{Params, Token};
 use crate::guard::Bucket;
-use crate::ids::UserId;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::sessions::SessionRules;
 use crate::store::{NewSession, Sessions as _, Users as _};
@@ -245,13 +244,7 @@ fn a_record_that_cannot_be_read_is_no_wrong_password() {
 
 /// Gives `ada` a record of a hash that another system made.
 fn import(fixture: &Fixture, ada: u64, hash: &str) {
-    let user_id = UserId::new(ada).unwrap();
-    let hash = hash.parse().unwrap();
-    let record =
-        PasswordRecord::import(user_id, &hash, &fixture.accounts.peppers.current()).unwrap();
-    let old = fixture.store.user_by_name("ada", patient()).unwrap().unwrap().password_record;
-    let new = record.to_text();
-    assert!(fixture.store.replace_password_record(ada, &old, &new, patient()).unwrap());
+    fixture.import("ada", ada, hash);
 }
 
 /// By passlib 1.7.4 and argon2-cffi 25.1.0, of [`PASSWORD`]; neither fits an arena of these tests.

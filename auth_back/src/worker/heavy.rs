@@ -22,6 +22,7 @@ use service::sparing;
 use super::{Clerk, LaneSize};
 use crate::accounts::{AccountError, Accounts, Admitted, InternalError, Proved};
 use crate::audit::Audit;
+use crate::limits::DEAR_HASHES_QUEUED_MAX;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::work::{Done, Job, Reply, Request};
@@ -52,7 +53,8 @@ pub fn start_heavy(
     let together_max = accounts.sessions.kept_together_max();
     let clerk = Arc::new(Clerk { accounts, pace: Pace::default(), metrics, audit });
     let finisher = Arc::clone(&clerk);
-    let options = LaneOptions::new("finish", size.threads, in_flight_max)?;
+    let endings_max = in_flight_max.saturating_add(DEAR_HASHES_QUEUED_MAX.get() + 1);
+    let options = LaneOptions::new("finish", size.threads, endings_max)?;
     let (finish, finish_workers) = Lane::start(&options, move |inbox| {
         let mut batch = Vec::with_capacity(together_max);
         while inbox.recv_batch(&mut batch, together_max) {
@@ -83,7 +85,8 @@ struct Ending {
 struct InFlight {
     job: Job,
     began: Instant,
-    permit: Permit<Job>,
+    /// For as long as it may keep others out, who would wait for the same threads.
+    permit: Option<Permit<Job>>,
 }
 
 impl service::lane::Job for Ending {}
@@ -91,7 +94,7 @@ impl service::lane::Job for Ending {}
 impl Clerk {
     /// Begins a login, and leaves it to be finished when its password is hashed. Blocks for a look into the store.
     fn begin_login(&self, job: Job, permit: Permit<Job>, finish: &Arc<Lane<Ending>>) {
-        let login = InFlight { job, began: clock::now(), permit };
+        let mut login = InFlight { job, began: clock::now(), permit: Some(permit) };
         let (flow, deadline) = (login.job.flow, login.job.deadline);
         let candidate = match &login.job.request {
             Request::Authenticate(request) if self.admits(&login.job, login.began) => {
@@ -102,8 +105,12 @@ impl Clerk {
         match candidate {
             Ok(candidate) => {
                 let finish = Arc::clone(finish);
+                // It takes long, in few places of its own: usual ones do not wait for it.
+                if self.accounts.waits_apart(&candidate) {
+                    login.permit = None;
+                }
                 self.accounts.prove(candidate, flow, deadline, move |proved| {
-                    // There are no more logins than permits. Refused, its ticket answers.
+                    // There are no more logins than permits and places of dear ones. Refused, its ticket answers.
                     let ending = Ending { login, proved };
                     if finish.try_queue(ending, &Ask::new(Flow::ONE)).is_err() {
                         sparing!(ERROR, "a login cannot be finished");

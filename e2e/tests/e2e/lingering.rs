@@ -66,7 +66,7 @@ fn early_answers_of_ops() -> Vec<Early> {
     let mut all = vec![
         early(404, request("POST /nothing")),
         early(405, request("POST /healthz")),
-        early(413, request("GET /healthz")),
+        early(400, request("GET /healthz")),
     ];
     all.extend(early_answers_of_http("/healthz"));
     all

@@ -58,7 +58,8 @@ fn connection_id(fixture: &MariaDbFixture, store: &MySqlStore) -> u64 {
     let own = admin.connection_id();
     admin
         .exec_first(
-            "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?",
+            // The newest: of those before it, the server may not have noticed the end.
+            "SELECT MAX(id) FROM information_schema.processlist WHERE db = DATABASE() AND id <> ?",
             (own,),
         )
         .unwrap()

@@ -11,7 +11,7 @@ use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, login, patient, registration, rules};
 use crate::credentials::Params;
 use crate::rpc::testing::PostOffice;
-use crate::work::Call;
+use crate::work::{Call, Login, Origin};
 use crate::worker::tests::clerk;
 
 const PASSWORD: &str = "correct horse";
@@ -93,7 +93,7 @@ impl Logins {
         });
         let job = self.job(correlation, Request::Authenticate(request), deadline);
         let (job, permit) = self.permits.of(job);
-        let login = InFlight { job, began: clock::now(), permit };
+        let login = InFlight { job, began: clock::now(), permit: Some(permit) };
         Ending { login, proved: proves.recv().unwrap() }
     }
 
@@ -232,5 +232,45 @@ fn logins_go_through_both_lanes_and_give_their_permits_back() {
         workers.join_by(patient()).expect("nothing is left to do");
     }
     assert_eq!(logins.next(), (8, "ok"));
+    logins.post.check_empty();
+}
+
+/// One permit, and a hash that takes long: it is in flight, and the permit is others'.
+#[test]
+fn a_dear_hash_keeps_no_permit() {
+    /// 64 MiB, which fits no arena of these tests.
+    const DEAR: &str =
+        "$scrypt$ln=16,r=8,p=1$JqQ0RkhJaW3tnXOOUco5Bw$rKPWCLR2QtTInQIj63C4QC0sYRvs58zNYoT5aM9uZLc";
+    let logins = Logins::new();
+    let carl = logins.fixture.user("carl", PASSWORD);
+    logins.fixture.import("carl", carl, DEAR);
+    let size = LaneSize { threads: NonZeroUsize::MIN, queue: NonZeroUsize::new(64).unwrap() };
+    let metrics = Metrics::new(&mut Registry::new("auth_back"));
+    let accounts = Arc::clone(&logins.fixture.accounts);
+    let one = NonZeroUsize::MIN;
+    let admission = Admission::new(Duration::from_secs(60), one);
+    let heavy = start_heavy(size, admission, one, accounts, metrics, Audit::off()).unwrap();
+    let submit = |number: u32, name: &str, password| {
+        // Guesses at dear records use up what a network may try.
+        let origin = Origin::at(std::net::Ipv4Addr::from(number).into());
+        let request = Request::Authenticate(Login { origin, ..login(name, password) });
+        let job = logins.job(number.into(), request, patient());
+        heavy.lane.try_submit(job).expect("there is room");
+    };
+    // More than there are places for: some are refused at once, and each has an answer.
+    const LOGINS: u32 = 12;
+    (1..=LOGINS).for_each(|number| submit(number, "carl", WRONG));
+    submit(100, "ada", PASSWORD);
+    let mut told = Vec::new();
+    while told.last() != Some(&(100, "ok")) {
+        told.push(logins.next());
+    }
+    let verified = told.iter().filter(|(_, code)| *code == "password_wrong").count();
+    assert!(verified < DEAR_HASHES_QUEUED_MAX.get(), "it waited for them: {told:?}");
+    while told.len() <= LOGINS as usize {
+        told.push(logins.next());
+    }
+    let refused = told.iter().filter(|(_, code)| *code == "overloaded").count();
+    assert!(refused > 0, "{told:?}");
     logins.post.check_empty();
 }
