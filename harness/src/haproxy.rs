@@ -37,20 +37,50 @@ impl HaProxy {
 
     fn try_start(frontend: &str, sections: &str) -> Result<Self, Error> {
         let (frontend, sections) = (frontend.to_owned(), sections.to_owned());
+        Self::try_start_with(
+            move |address| {
+                format!("{DEFAULTS}frontend private\n    bind {address}\n{frontend}\n{sections}\n")
+            },
+            &[],
+        )
+    }
+
+    /// Starts one with the whole configuration that `configuration` makes for the address where it is to listen.
+    /// It runs in a directory that has these other files, each by name and text.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(
+        configuration: impl Fn(SocketAddr) -> String + Send + Sync + 'static,
+        others: &[(&str, String)],
+    ) -> Self {
+        Self::try_start_with(configuration, others).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_start_with(
+        configuration: impl Fn(SocketAddr) -> String + Send + Sync + 'static,
+        others: &[(&str, String)],
+    ) -> Result<Self, Error> {
+        let directory = Scratch::new("haproxy")?;
+        for (name, text) in others {
+            fs::write(directory.path().join(name), text)
+                .expect("a scratch directory can be written to");
+        }
         let command = move |address: SocketAddr, directory: &Scratch| {
             let path = directory.path().join("haproxy.cfg");
-            let text =
-                format!("{DEFAULTS}frontend private\n    bind {address}\n{frontend}\n{sections}\n");
-            fs::write(&path, text).expect("a scratch directory can be written to");
+            let written = fs::write(&path, configuration(address));
+            written.expect("a scratch directory can be written to");
             let program = env::var(PROGRAM).unwrap_or_else(|_| "haproxy".to_owned());
             let mut command = server_command(program);
             // In the foreground.
-            command.arg("-db").arg("-f").arg(&path);
+            command.current_dir(directory.path()).arg("-db").arg("-f").arg(&path);
             command
         };
         let (name, serves) = ("haproxy", |address| TcpStream::connect(address).is_ok());
         let kind = Kind { name, package: "haproxy", command: Box::new(command), serves };
-        Ok(Self { daemon: Daemon::start(kind, Scratch::new("haproxy")?)? })
+        Ok(Self { daemon: Daemon::start(kind, directory)? })
     }
 }
 

@@ -22,6 +22,7 @@ mod nginx;
 mod notes;
 mod peer;
 mod peppers;
+mod recipes;
 mod responsiveness;
 mod revocation;
 mod run;
