@@ -174,10 +174,14 @@ fn play(
         let parts = disturbances.len() + 1;
         for (part, disturb) in disturbances.iter_mut().enumerate() {
             let at = rounds * (part + 1) / parts;
-            until("the rounds to go on", || {
-                let done = stage.done.load(Ordering::Relaxed) >= at;
-                (done || over.load(Ordering::Relaxed)).then_some(())
-            });
+            // Each round may take its time; thousands together take what the machine takes.
+            let mut done = 0;
+            while done < at && !over.load(Ordering::Relaxed) {
+                done = until("the rounds to go on", || {
+                    let now = stage.done.load(Ordering::Relaxed);
+                    (now > done || over.load(Ordering::Relaxed)).then_some(now)
+                });
+            }
             match quiet {
                 Quiet::Yes => {
                     let _none_ends = stage.gate.write().unwrap_or_else(PoisonError::into_inner);
