@@ -209,7 +209,7 @@ impl Site {
         assert!(!head.contains("device"), "{head}");
     }
 
-    /// Uploads and WebSockets are the application's.
+    /// Uploads and upgrades to other protocols are the application's.
     fn check_content(&self) {
         const UPLOAD_BYTES: usize = 5_000_000;
         let bearer = format!("Authorization: Bearer {}\r\n", self.token);
