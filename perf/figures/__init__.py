@@ -50,6 +50,7 @@ ORDER = [
     "logins",
     "peers",
     "headline",
+    "overload",
     "busy",
     "latency",
     "idle",

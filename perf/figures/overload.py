@@ -1,0 +1,180 @@
+"""Twenty times as many logins as the machine can serve, for a minute, over connections that are open before. The peak is a closed
+loop of 32 clients on the same servers, its best ten seconds. Beside the flood: the products on leased sessions in five
+alternations with and without it, memory, and how soon it is over. Then one network asks for 95% of all that is asked,
+and another for a quarter of the capacity, or for all of it. Addresses are told by a trusted proxy, which is the load generator.
+"""
+
+import statistics
+import threading
+import time
+
+from figures import common
+from figures.results import Row, Table
+
+TITLE = "Overload"
+
+CLIENTS = 32
+FACTOR = 20
+# Enough for all that is under way in a second of a flood.
+CONNECTIONS = 3_500
+FRONT = {"TRUSTED_PROXIES": "127.0.0.1", "CONNECTIONS_PER_ADDRESS_MAX": 20_000}
+USERS = 192
+
+# Who sends the flood: one IPv4 address, or each request another /64 of one /56.
+ONE = ["198.51.100.1"]
+HOME = [f"2001:db8:0:{number:x}::1" for number in range(256)]
+# Networks of users.
+MANY = [f"203.0.{number // 250}.{number % 250 + 1}" for number in range(1_000)]
+VICTIM = ["192.0.2.1"]
+
+# 250 ms a hash on one thread: about eighteen times the default work.
+SLOW = {"ARGON2": "m=65536,t=10,p=1", "HASH_THREADS": 1}
+
+
+def measure(bench):
+    rows, table = [], []
+    for name, auth, bound in (("default hash", {}, ">= 0.90"), ("slow hash, one thread", SLOW, ">= 0.80")):
+        with bench.system(front=FRONT, auth=auth) as system:
+            system.populate(users=USERS if not auth else 32, viewers=32)
+            flood = Flood(bench, system, name)
+            rows += flood.rows(bound)
+            table += flood.table()
+            if not auth:
+                rows += flood.products()
+            rows += flood.fairness()
+    head = ["flood", "asked/s", "peak/s", "served/s", "503/s", "other", "p50 ms", "p99 ms", "max ms", "MiB more"]
+    return [*rows, Table("Logins under a flood", head, table)]
+
+
+class Flood:
+    """One system, its peak, and what a flood leaves of it."""
+
+    def __init__(self, bench, system, name):
+        self.bench, self.system, self.name = bench, system, name
+        # Once: the first seconds after a start know nothing of the machine yet.
+        seconds = bench.seconds(10)
+        runs = [system.wrk("authenticate", CLIENTS, seconds) for _ in range(2)]
+        self.peak = max(run.per_second for run in runs)
+        self.idle_ms = statistics.median(self.logins_in_a_row(20))
+
+    def rows(self, bound):
+        rows = []
+        self._floods = []
+        for whose, networks in (("many networks", MANY), ("256 /64 of one /56", HOME)):
+            before = self.rss()
+            grown = {}
+            watch = threading.Timer(10, lambda grown=grown: grown.update(self.rss()))
+            watch.start()
+            load = self.flood(networks, self.bench.seconds(60))
+            watch.cancel()
+            more = max((self.rss()[name] - (grown or before)[name]) / 2**20 for name in before)
+            self._floods.append((whose, load, more))
+            time.sleep(2)
+            after = self.logins_in_a_row(20)
+            served = self.served(load)
+            what = f"{self.name}, {FACTOR} times the capacity from {whose}"
+            rows += [
+                Row(f"{what}: goodput of the peak", bound, served / self.peak,
+                    context=f"{served:.0f} of {self.peak:.0f} logins/s"),
+                Row(f"{what}: slowest answer", "< 1,000", load.sent_latency_us["max"] / 1000, unit="ms"),
+                Row(f"{what}: memory that grows after ten seconds", "<= 8", more, unit="MiB"),
+                Row(f"{what}: a login two seconds later, of an idle one", "< 2.00",
+                    statistics.median(after) / self.idle_ms, context=f"idle {self.idle_ms:.1f} ms"),
+            ]
+        return rows
+
+    def table(self):
+        rows = []
+        for whose, load, more in self._floods:
+            seconds = self.seconds(load)
+            refused = load.statuses.get("503", 0) / seconds
+            other = load.failed - load.statuses.get("503", 0)
+            rows.append([f"{self.name}, {whose}", load.due / seconds, self.peak, self.served(load), refused, other,
+                         *(load.sent_latency_us[point] / 1000 for point in ("p50", "p99", "max")), more])
+        return rows
+
+    def products(self):
+        """The products on leased sessions, beside a flood and without one, in turn."""
+
+        def alone():
+            return self.system.open_loop(self.system.products(), 500, self.bench.seconds(5)).latency_us
+
+        def beside():
+            with self.flooded(MANY, self.bench.seconds(5) + 3):
+                time.sleep(1)
+                return alone()
+
+        run = self.bench.pairs(beside, alone)
+        more = run.median_a(lambda latency: latency["p99"]) - run.median_b(lambda latency: latency["p50"])
+        return [Row("products under the flood: p99 above the median without it", "<= 20", more / 1000, unit="ms")]
+
+    def fairness(self):
+        """What another network gets beside one that asks for 95% of all."""
+        rows = []
+        for whose, networks in (("one address", ONE), ("256 /64 of one /56", HOME)):
+            for share, bound in ((0.25, ">= 0.95"), (1.0, ">= 0.45")):
+                rate, seconds = self.peak * share, self.bench.seconds(20)
+                with self.flooded(networks, seconds + 3):
+                    time.sleep(1)
+                    load = self.system.open_loop(self.requests(VICTIM), rate, seconds, connections=256, warm_up=0)
+                got = self.served(load)
+                what = "of its own logins" if share < 1 else "of the capacity"
+                rows.append(
+                    Row(f"{self.name}, beside {whose}: who asks for {share:.0%} of the capacity gets {what}", bound,
+                        got / (rate if share < 1 else self.peak), context=f"{got:.0f} of {rate:.0f}/s")
+                )
+        return rows
+
+    def flood(self, networks, seconds):
+        rate = self.peak * FACTOR
+        requests = self.requests(networks)
+        return self.system.open_loop(requests, rate, seconds, connections=CONNECTIONS, warm_up=0)
+
+    def flooded(self, networks, seconds):
+        return _Beside(lambda: self.flood(networks, seconds))
+
+    def requests(self, networks):
+        users = self.system.users
+        return [
+            common.raw_request(
+                "POST", "authenticate", {"X-Forwarded-For": network},
+                {"username": f"user-{number % users}", "password": common.PASSWORD},
+            )
+            for number, network in zip(range(max(len(networks), users)), _cycle(networks), strict=False)
+        ]
+
+    def logins_in_a_row(self, count):
+        """Each raises an error if it is refused. In milliseconds."""
+        took = []
+        for number in range(count):
+            began = time.monotonic()
+            self.system.log_in(f"user-{number % self.system.users}")
+            took.append((time.monotonic() - began) * 1000)
+        return took
+
+    def rss(self):
+        return {name: process.rss_bytes() for name, process in self.system.processes().items()}
+
+    def seconds(self, load):
+        return load.due / (self.peak * FACTOR)
+
+    def served(self, load):
+        return load.statuses.get("200", 0) * load.answered_per_second / max(1, sum(load.statuses.values()))
+
+
+class _Beside:
+    """Something that goes on while the body of the `with` runs."""
+
+    def __init__(self, work):
+        self._thread = threading.Thread(target=work)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._thread.join()
+
+
+def _cycle(things):
+    while True:
+        yield from things
