@@ -54,10 +54,10 @@ impl Window {
         Arc::new(window)
     }
 
-    /// A request was answered, at `now`.
-    fn answered(&self, sent_at: Instant, now: Instant, answer: Answered) {
+    /// A request was answered, at `now`. When it was sent, `in_flight` were on their way, itself among them: these are
+    /// what it waited for. How many there are now says nothing, when the last of a crowd is answered.
+    fn answered(&self, sent_at: Instant, in_flight: usize, now: Instant, answer: Answered) {
         let took = now.saturating_duration_since(sent_at);
-        let in_flight = self.in_flight.load(Ordering::Relaxed).max(1);
         let mut state = self.state.lock();
         let between = state.measure(took, in_flight);
         // A request that is sent comes back when those that are there have.
@@ -108,6 +108,8 @@ pub enum Answered {
 #[derive(Debug)]
 pub struct InFlight {
     window: Arc<Window>,
+    /// How many there were when it was sent, itself among them.
+    beside: usize,
     _permit: Permit<Job>,
 }
 
@@ -115,13 +117,13 @@ impl InFlight {
     /// A request that has left the queue.
     #[must_use]
     pub fn new(window: &Arc<Window>, permit: Permit<Job>) -> Self {
-        window.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { window: Arc::clone(window), _permit: permit }
+        let beside = window.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { window: Arc::clone(window), beside, _permit: permit }
     }
 
     /// Its answer has come.
     pub fn answered(&self, sent_at: Instant, answer: Answered) {
-        self.window.answered(sent_at, clock::now(), answer);
+        self.window.answered(sent_at, self.beside, clock::now(), answer);
     }
 }
 
@@ -147,7 +149,7 @@ mod tests {
         let size = || window.admission.window();
         let answer = |sent: u32, took: u32, answer: Answered, expected: usize| {
             let sent_at = start + sent * MS;
-            window.answered(sent_at, sent_at + took * MS, answer);
+            window.answered(sent_at, 1, sent_at + took * MS, answer);
             assert_eq!(size(), expected, "sent at {sent}, took {took}");
         };
         assert_eq!(size(), IN_FLIGHT_MIN);
@@ -165,13 +167,14 @@ mod tests {
         for sent in 1..20 {
             window.answered(
                 start + sent * 1000 * MS,
+                1,
                 start + (sent * 1000 + 999) * MS,
                 Answered::Served,
             );
         }
         assert_eq!(size(), IN_FLIGHT_MIN, "never less");
         for _ in 0..100 {
-            window.answered(start, start + MS, Answered::Served);
+            window.answered(start, 1, start + MS, Answered::Served);
         }
         assert_eq!(size(), IN_FLIGHT_MAX, "never more");
     }

@@ -60,7 +60,7 @@ pub fn markdown(program: &Program) -> String {
                     .default
                     .map_or_else(|| "none".to_owned(), |text| format!("`{}`", cell(text))),
                 cell(setting.help),
-                if setting.secret { " (secret: never shown)" } else { "" },
+                if setting.secret { " (secret: never logged)" } else { "" },
             );
         }
     }

@@ -341,7 +341,7 @@ fn the_reference_has_a_row_for_each_setting() {
         "| `--peers ADDRESS,...` | `AUTH_BACK_PEERS` | `127.0.0.1:1` | Other servers |",
         "| `--lease DURATION` | `AUTH_BACK_LEASE` | `250ms` | How long a front may trust \\| keep an answer |",
         "| `--accept-v1` | `AUTH_BACK_ACCEPT_V1` | `false` | Speak the first protocol too |",
-        "| `--store URL` | `AUTH_BACK_STORE` | none | Where accounts are kept (secret: never shown) |",
+        "| `--store URL` | `AUTH_BACK_STORE` | none | Where accounts are kept (secret: never logged) |",
     ] {
         assert!(page.contains(row), "{row} is not in\n{page}");
     }

@@ -5,8 +5,8 @@
 //! they end in `.key`: that is a misspelt name, and passing over it would look like a lost key.
 //!
 //! Only the owner may read a key file (mode 0600 or 0400), and only the owner may write to the
-//! directory; anything more is refused, as `ssh` does. Symbolic links are followed, since that is
-//! how Kubernetes mounts secrets.
+//! directory; anything more is refused. Whose they are is not asked. Symbolic links are followed, as
+//! volumes of secrets have them.
 //!
 //! A first start makes the keys it needs. Several servers may start at once on one directory: a key
 //! is written to a temporary file, synced, and then given its name by link(2), which fails where the
