@@ -27,7 +27,7 @@ HOME = [f"2001:db8:0:{number:x}::1" for number in range(256)]
 MANY = [f"203.0.{number // 250}.{number % 250 + 1}" for number in range(1_000)]
 VICTIM = ["192.0.2.1"]
 
-# 250 ms a hash on one thread: about eighteen times the default work.
+# Some 250 ms a hash, on one thread: seventeen times the work of the default.
 SLOW = {"ARGON2": "m=65536,t=10,p=1", "HASH_THREADS": 1}
 
 
