@@ -54,6 +54,11 @@ impl Window {
         Arc::new(window)
     }
 
+    /// A request is sent. Returns how many are on their way now, itself among them.
+    fn enter(&self) -> usize {
+        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// A request was answered, at `now`. When it was sent, `in_flight` were on their way, itself among them: these are
     /// what it waited for. How many there are now says nothing, when the last of a crowd is answered.
     fn answered(&self, sent_at: Instant, in_flight: usize, now: Instant, answer: Answered) {
@@ -117,8 +122,7 @@ impl InFlight {
     /// A request that has left the queue.
     #[must_use]
     pub fn new(window: &Arc<Window>, permit: Permit<Job>) -> Self {
-        let beside = window.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { window: Arc::clone(window), beside, _permit: permit }
+        Self { window: Arc::clone(window), beside: window.enter(), _permit: permit }
     }
 
     /// Its answer has come.
@@ -198,5 +202,16 @@ mod tests {
         }
         let between = state.measure(40 * MS, 2);
         assert!(between > 19 * MS && between <= 20 * MS, "{between:?}");
+    }
+
+    #[test]
+    fn the_last_of_a_crowd_do_not_seem_slow() {
+        let (window, start) = (window(1, 64), clock::now());
+        // Sixteen that are sent together come back one after the other.
+        let sent: Vec<usize> = (0..16).map(|_| window.enter()).collect();
+        for (number, beside) in (1..).zip(sent) {
+            window.answered(start, beside, start + number * 10 * MS, Answered::Served);
+        }
+        assert_eq!(window.state.lock().between, Some(10 * MS));
     }
 }
