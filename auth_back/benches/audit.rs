@@ -28,7 +28,7 @@ fn record(c: &mut Criterion) {
         *user_id += 1;
         let entry = Entry::new(Event::Authenticate, Outcome::Ok).user_id(*user_id);
         let entry = entry.session_id(*user_id).username("ada").origin(&origin);
-        audit.record(black_box(&entry.request_id(Some([0xab; 16]))));
+        audit.record(black_box(&entry.request_id(Some("abababababababababababababababab"))));
     };
     c.bench_function("record a login", |b| {
         b.iter_custom(|iterations| {
@@ -49,7 +49,10 @@ fn record(c: &mut Criterion) {
         });
     });
     let refused = Entry::new(Event::Authenticate, Outcome::Refused(Code::UserUnknown));
-    let refused = refused.username("ada").origin(&origin).request_id(Some([0xab; 16]));
+    let refused = refused
+        .username("ada")
+        .origin(&origin)
+        .request_id(Some("abababababababababababababababab"));
     c.bench_function("record one failure of very many", |b| {
         b.iter(|| audit.record(black_box(&refused)));
     });

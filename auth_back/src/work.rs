@@ -25,6 +25,8 @@ pub struct Job {
     pub flow: Flow,
     /// Which request of its connection it is.
     pub call: Call,
+    /// What the user's own request is found again by; v1 has nothing of the kind.
+    pub http_request_id: Option<Box<str>>,
     /// Where the answer goes.
     pub ticket: Ticket<Reply>,
 }
@@ -97,8 +99,6 @@ pub struct Login {
     pub username: String,
     /// As the user typed it.
     pub password: Zeroizing<String>,
-    /// The same for every sending of the request. v1 has none.
-    pub request_id: Option<[u8; 16]>,
     /// The marker of an earlier login, not yet read.
     pub device: Option<Zeroizing<String>>,
     /// Where it came from.

@@ -18,7 +18,7 @@ use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::store::limits::SESSIONS_TOGETHER_MAX;
-use crate::work::{Call, Done, Job, Reply};
+use crate::work::{Done, Job, Reply};
 
 /// The size of a lane.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,10 @@ impl Clerk {
         if outcome.is_ok() && !job.request.is_heavy() {
             self.pace.served(took);
         }
-        self.note(job.call, outcome, took);
+        self.note(job, outcome, took);
         // Before the answer: what somebody was told is on its way into the log.
         if let Some(entry) = Entry::of(&job.request, outcome, whose) {
-            self.audit.record(&entry);
+            self.audit.record(&entry.request_id(job.http_request_id.as_deref()));
         }
     }
 
@@ -104,15 +104,16 @@ impl Clerk {
     }
 
     /// Counts a request, and logs what an operator should know of it.
-    fn note(&self, call: Call, outcome: &Result<Done, AccountError>, took: Duration) {
-        self.metrics.served(call.message_type, outcome, took);
-        let request = call.message_type.name();
+    fn note(&self, job: &Job, outcome: &Result<Done, AccountError>, took: Duration) {
+        let message_type = job.call.message_type;
+        self.metrics.served(message_type, outcome, took);
+        let (request, request_id) = (message_type.name(), job.http_request_id.as_deref());
         match outcome {
             Err(error @ AccountError::Internal(_)) => {
-                sparing!(ERROR, request, %error, "a request failed");
+                sparing!(ERROR, request_id, request, %error, "a request failed");
             }
             Err(error @ AccountError::StoreUnavailable(_)) => {
-                sparing!(WARN, request, %error, "the store was not there");
+                sparing!(WARN, request_id, request, %error, "the store was not there");
             }
             _ => {}
         }

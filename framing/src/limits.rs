@@ -70,6 +70,10 @@ pub const PRODUCT_DESCRIPTION_BYTES_MAX: usize = 2048;
 /// An idempotency key: 128 bits, so that random ones do not collide.
 pub const REQUEST_ID_BYTES: usize = 16;
 
+/// What a user's own request is found again by. The ids of proxies are a UUID, 32 hexadecimal digits, or a little
+/// more.
+pub const HTTP_REQUEST_ID_BYTES_MAX: usize = 64;
+
 /// An ISO 4217 alphabetic code.
 pub const CURRENCY_BYTES: usize = 3;
 
@@ -98,7 +102,8 @@ const REGISTER_BYTES_MAX: usize = HEADER_BYTES_MIN
     + FIELD_OVERHEAD_MAX + 2 // age
     + FIELD_OVERHEAD_MAX + REQUEST_ID_BYTES
     + FIELD_OVERHEAD_MAX + 16 // client address
-    + FIELD_OVERHEAD_MAX + USER_AGENT_BYTES_MAX;
+    + FIELD_OVERHEAD_MAX + USER_AGENT_BYTES_MAX
+    + FIELD_OVERHEAD_MAX + HTTP_REQUEST_ID_BYTES_MAX;
 
 const REFUSAL_BYTES_MAX: usize = HEADER_BYTES_MIN
     + FIELD_OVERHEAD_MAX + 2 // status

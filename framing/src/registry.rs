@@ -5,9 +5,10 @@
 //! A number is never reused and an entry never changes; new entries are added with their `since`.
 
 use crate::limits::{
-    CODE_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, FIELD_NUMBER_MAX, NAME_BYTES_MAX,
-    PASSWORD_BYTES_MAX, PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX, REASON_BYTES_MAX,
-    SESSIONS_MAX, SOFTWARE_BYTES_MAX, TOKEN_BYTES_MAX, USER_AGENT_BYTES_MAX, USERNAME_BYTES_MAX,
+    CODE_BYTES_MAX, DETAIL_BYTES_MAX, DEVICE_BYTES_MAX, FIELD_NUMBER_MAX,
+    HTTP_REQUEST_ID_BYTES_MAX, NAME_BYTES_MAX, PASSWORD_BYTES_MAX, PRODUCT_DESCRIPTION_BYTES_MAX,
+    PRODUCT_NAME_BYTES_MAX, REASON_BYTES_MAX, SESSIONS_MAX, SOFTWARE_BYTES_MAX, TOKEN_BYTES_MAX,
+    USER_AGENT_BYTES_MAX, USERNAME_BYTES_MAX,
 };
 
 /// One field of a message.
@@ -160,6 +161,18 @@ pub const MESSAGES: &[Message] = &[
         since: V2_1,
     },
 ];
+
+/// Fields that every request may have, behind its own.
+pub mod request {
+    use super::*;
+
+    /// What the user's own request is found again by: the answer to it says the same.
+    pub const HTTP_REQUEST_ID: Field =
+        optional(16, "http_request_id", Shape::Text { bytes_max: HTTP_REQUEST_ID_BYTES_MAX })
+            .since(V2_2);
+    /// All of them.
+    pub const FIELDS: &[Field] = &[HTTP_REQUEST_ID];
+}
 
 /// Fields that every response may have. Readers take status 200 to mean that the message's own
 /// fields are there, and any other that they are not.
@@ -505,7 +518,7 @@ impl Field {
 
 /// One more than the highest number in the table, list items included.
 pub(crate) const SLOTS: usize = 1 + {
-    let mut highest = highest(response::FIELDS);
+    let mut highest = max(highest(request::FIELDS), highest(response::FIELDS));
     let mut i = 0;
     while i < MESSAGES.len() {
         highest = max(highest, self::highest(MESSAGES[i].request));

@@ -12,6 +12,7 @@ use crate::limits::{
     BODY_BYTES_MAX, HEAD_BYTES_DEFAULT, HEAD_BYTES_MAX, HEAD_BYTES_MIN, IDLE_TIME_DEFAULT,
 };
 use crate::problem::Problem;
+use crate::request_id::RequestId;
 use crate::response::{Answered, Progress, Reply};
 use crate::status::Status;
 
@@ -94,6 +95,14 @@ pub trait Handler: Sized + 'static {
         exchange: &Exchange,
     ) -> Result<Accepted<Self::Call>, Problem>;
 
+    /// What a request is found again by. The answer says it, as `X-Request-Id` and in problem documents, and
+    /// [`Reply::request_id`] hands it out. Asked once for each request, after
+    /// [`on_head`](Self::on_head), unless that wanted none ([`Accepted::without_id`]); without a head for what is no
+    /// request and is refused.
+    fn request_id(&mut self, _head: Option<&Head<'_>>, _exchange: &Exchange) -> Option<RequestId> {
+        None
+    }
+
     /// Answers a request, or leaves that for later. `body` is wiped after the call.
     fn on_request(
         &mut self,
@@ -157,13 +166,14 @@ pub struct Accepted<C> {
     pub(crate) call: C,
     pub(crate) body_bytes_max: usize,
     pub(crate) is_without_effect: bool,
+    pub(crate) has_id: bool,
 }
 
 impl<C> Accepted<C> {
     /// The request has to come without content, or is refused with 400; an empty body is none.
     #[must_use]
     pub const fn without_body(call: C) -> Self {
-        Self { call, body_bytes_max: 0, is_without_effect: false }
+        Self { call, body_bytes_max: 0, is_without_effect: false, has_id: true }
     }
 
     /// The request may come with content of up to `bytes_max` bytes; longer content is refused with 413.
@@ -175,7 +185,7 @@ impl<C> Accepted<C> {
     #[must_use]
     pub fn with_body(call: C, bytes_max: usize) -> Self {
         assert!(bytes_max <= BODY_BYTES_MAX, "a body of {bytes_max} bytes is never kept");
-        Self { call, body_bytes_max: bytes_max, is_without_effect: false }
+        Self { call, body_bytes_max: bytes_max, is_without_effect: false, has_id: true }
     }
 
     /// The call only finds out what the request would be refused with and changes nothing, so it may be made
@@ -184,6 +194,14 @@ impl<C> Accepted<C> {
     #[must_use]
     pub fn without_effect(mut self) -> Self {
         self.is_without_effect = true;
+        self
+    }
+
+    /// The request is answered at once and leaves no trace, so there is nothing that its answer could be
+    /// connected with: [`Handler::request_id`] is not asked.
+    #[must_use]
+    pub fn without_id(mut self) -> Self {
+        self.has_id = false;
         self
     }
 }

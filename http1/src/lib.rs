@@ -10,6 +10,7 @@
 //! | `chunked` | the chunked coding |
 //! | `handler` | what an application implements |
 //! | `precondition` | `If-Match` and `If-None-Match` of GET and HEAD |
+//! | `request_id` | what a request and its answer are found again by |
 //! | `response`, `problem`, `status`, `date` | answers |
 //! | `fault` | what the protocol refuses without asking the application |
 //! | [`limits`] | every bound |
@@ -27,6 +28,7 @@ mod head;
 pub mod limits;
 mod precondition;
 mod problem;
+mod request_id;
 mod response;
 mod status;
 
@@ -37,5 +39,6 @@ pub use fault::{Fault, Reason};
 pub use handler::{Accepted, Answerer, Exchange, Handler, Shared};
 pub use head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, RepeatedField, Version};
 pub use problem::Problem;
+pub use request_id::RequestId;
 pub use response::{Answered, ContentWriter, PreparedResponse, Progress, Reply, Response};
 pub use status::Status;

@@ -78,3 +78,6 @@ const _: () = assert!(DISCARD_BYTES_MAX >= BODY_BYTES_MAX);
 const _: () = assert!(HEAD_TIME_MAX.as_millis() <= IDLE_TIME_DEFAULT.as_millis());
 // The slots of all fields together have to be small against a thread's stack of 2 MiB.
 const _: () = assert!(FIELDS_MAX * size_of::<httparse::Header<'_>>() <= 16 * 1024);
+
+/// The longest [`RequestId`](crate::RequestId). Those of proxies are a UUID, 32 hexadecimal digits, or a little more.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;

@@ -7,8 +7,9 @@ use crate::status::Status;
 
 /// An error answer: `application/problem+json` with a stable code.
 ///
-/// The document is `{"type":"/problems/<code>","title":…,"status":…,"detail":…}`. The code is what
-/// programs may rely on; title and detail are for people and may change.
+/// The document is `{"type":"/problems/<code>","title":…,"status":…,"detail":…,"request_id":…}`; the last member is
+/// there when the request has an id. The code is what programs may rely on; title and detail are for people and
+/// may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     status: Status,
@@ -118,6 +119,7 @@ impl Problem {
         let response = Response::new(self.status)
             .content_type("application/problem+json")
             .fields(&fields[..count]);
+        let request_id = reply.request_id().cloned();
         reply.send_with(&response, |content| {
             content.push(b"{\"type\":\"/problems/");
             content.push(self.code.as_bytes());
@@ -127,6 +129,10 @@ impl Problem {
             content.push_decimal(u64::from(self.status.code()));
             content.push(b",\"detail\":");
             content.push_json_string(&self.detail);
+            if let Some(id) = &request_id {
+                content.push(b",\"request_id\":");
+                content.push_request_id(id);
+            }
             content.push(b"}");
         })
     }

@@ -10,6 +10,7 @@
 //! | [`api`] | routes, bodies, problems, answers |
 //! | [`lease`], [`catalog`] | what a loop may answer by itself |
 //! | [`markers`] | who is taken for known |
+//! | [`request_ids`] | what a request is found again by |
 //! | [`work`] | what passes between loops and workers |
 //! | [`worker`], [`in_flight`], [`upstream`] | batches, how many are on their way, auth servers, connections |
 //! | [`server`] | start and stop |
@@ -26,6 +27,7 @@ pub mod markers;
 pub mod memory;
 pub mod metrics;
 pub mod proxies;
+pub mod request_ids;
 pub mod server;
 pub mod settings;
 #[cfg(test)]

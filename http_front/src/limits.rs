@@ -121,6 +121,9 @@ pub const READ_TICK: Duration = Duration::from_millis(100);
 /// at the deadline, plus one tick; this is for the case that none does.
 pub const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
+/// Ids of requests that a loop draws at once: 4 KiB of random bytes.
+pub const REQUEST_IDS_AT_ONCE: usize = 256;
+
 /// The longest time that an answer to a logout, or to whatever else ends sessions, waits for: five
 /// seconds of leases (`auth_back --lease` allows no longer one), and what auth_back adds when its servers
 /// have to forget what Redis holds.

@@ -21,5 +21,5 @@ pub(crate) fn token(text: &str) -> Token {
 /// A job whose answer is posted for the connection `slot`.
 pub(crate) fn job(mailbox: &Mailbox<Outcome>, slot: u32, work: Work, deadline: Instant) -> Job {
     let ticket = Ticket::new(mailbox.clone(), connection_id(slot), Outcome::dropped());
-    Job { work, deadline, ticket, claim: None, in_flight: None }
+    Job { work, deadline, ticket, http_request_id: None, claim: None, in_flight: None }
 }

@@ -28,6 +28,8 @@ pub struct Job {
     pub deadline: Instant,
     /// Where the answer goes.
     pub ticket: Ticket<Outcome>,
+    /// What the user's request is found again by.
+    pub http_request_id: Option<http1::RequestId>,
     /// What hangs on its outcome for the next who shows a marker.
     pub claim: Option<Claim>,
     /// Its place among those that are with auth servers, once it has left the queue, if those are counted.

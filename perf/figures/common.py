@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import statistics
+import struct
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -158,7 +159,7 @@ class System:
     auth      the same for auth_back: {"LEASE": "0ms"}
     wrapper   words in front of both servers' command lines, such as ("taskset", "1")
 
-    In the `with`: base (http://ADDRESS), front, auth, database and redis (Pid; None for what there is none of;
+    In the `with`: base (http://ADDRESS), rpc (ADDRESS of auth_back), front, auth, database and redis (Pid; None for what there is none of;
     database_url without a database's name), data (directory).
     """
 
@@ -168,6 +169,7 @@ class System:
         self._ends = contextlib.ExitStack()
         self.tokens = []
         self._runs = 0
+        self._registered = 0
 
     def __enter__(self):
         with contextlib.ExitStack() as ends:
@@ -180,7 +182,7 @@ class System:
             for word in self._wrapper:
                 words += ["--wrap", word]
             told = ends.enter_context(Harness("system", *words, env=settings)).told
-            self.base, self.database_url = told["base"], told.get("mariadb_url")
+            self.base, self.rpc, self.database_url = told["base"], told["auth_rpc"], told.get("mariadb_url")
             self.front, self.auth, self.database, self.redis = (
                 Pid(told[name + "_pid"]) if name + "_pid" in told else None
                 for name in ("front", "auth", "mariadb", "redis")
@@ -191,12 +193,12 @@ class System:
     def __exit__(self, *_):
         self._ends.close()
 
-    def populate(self, users=32, viewers=32):
+    def populate(self, users=32, viewers=32, together=4):
         """Registers user-0 … who log in again and again (USERS of perf/wrk), and viewer-0 …, whose tokens
         look at the products (`tokens`, and TOKENS_FILE of perf/wrk). They are others because who logs in
         again and again ends their own oldest sessions."""
         names = [f"user-{i}" for i in range(users)] + [f"viewer-{i}" for i in range(viewers)]
-        with ThreadPoolExecutor(4) as threads:
+        with ThreadPoolExecutor(together) as threads:
             list(threads.map(self.register, names))
             self.tokens = list(threads.map(self.log_in, names[users:]))
         self.users = users
@@ -204,17 +206,22 @@ class System:
         return self.tokens
 
     def register(self, name):
-        self.post("register", {"username": name, "password": PASSWORD})
+        headers = {}
+        if "TRUSTED_PROXIES" in self._front:
+            # Each from a network of its own: one registers only so many users at a time.
+            self._registered += 1
+            headers["X-Forwarded-For"] = f"198.18.{self._registered // 250}.{self._registered % 250 + 1}"
+        self.post("register", {"username": name, "password": PASSWORD}, headers)
 
     def log_in(self, name):
         """Logs in and returns the token."""
         return self.post("authenticate", {"username": name, "password": PASSWORD})["token"]
 
-    def post(self, route, body):
+    def post(self, route, body, headers=None):
         """The answer to POST, which has to be 200."""
         connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
         with contextlib.closing(connection):
-            headers = {"Content-Type": "application/json"}
+            headers = {"Content-Type": "application/json"} | (headers or {})
             connection.request("POST", f"/open_api/v1/{route}", json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
@@ -234,7 +241,8 @@ class System:
 
     def open_loop(self, requests, rate, seconds, connections=64, warm_up=1, **flags):
         """Runs perf/load against it: see `open_loop` below. `requests` come from products() or logins()."""
-        return open_loop(self.base, requests, rate, seconds, connections, warm_up, self.processes(), **flags)
+        base = flags.pop("base", self.base)
+        return open_loop(base, requests, rate, seconds, connections, warm_up, self.processes(), **flags)
 
     def products(self):
         """Raw requests that view the products, one a token."""
@@ -344,6 +352,12 @@ def raw_request(method, route, fields, body=None):
     lines = [f"{method} /open_api/v1/{route} HTTP/1.1", "Host: localhost"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     return ("\r\n".join([*lines, "", ""]) + text).encode()
+
+
+def v1_login(name):
+    """A login in version 1 of auth_back's own protocol, as it goes over the wire (framing/PROTOCOL.md)."""
+    texts = b"".join(struct.pack(">H", len(text)) + text for text in (name.encode(), PASSWORD.encode(), b""))
+    return b"\x04AUTH" + texts + b"\0"
 
 
 def percentile(histogram, percent):

@@ -218,7 +218,6 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
     Login {
         username: username.to_owned(),
         password: Zeroizing::new(password.to_owned()),
-        request_id: None,
         device: None,
         origin: origin(),
     }

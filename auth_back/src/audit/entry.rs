@@ -36,7 +36,7 @@ pub struct Entry<'a> {
     pub(super) username: Option<&'a str>,
     pub(super) client: Option<IpAddr>,
     pub(super) user_agent: Option<&'a str>,
-    pub(super) request_id: Option<[u8; 16]>,
+    pub(super) request_id: Option<&'a str>,
 }
 
 /// What an entry cost whoever brought it about.
@@ -143,9 +143,9 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The same for every sending of one request.
+    /// What the user's own request is found again by.
     #[must_use]
-    pub fn request_id(self, id: Option<[u8; 16]>) -> Self {
+    pub fn request_id(self, id: Option<&'a str>) -> Self {
         Self { request_id: id, ..self }
     }
 

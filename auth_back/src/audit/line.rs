@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use framing::limits::HTTP_REQUEST_ID_BYTES_MAX;
+
 use super::entry::Entry;
 use super::failures::Suppressed;
 use crate::limits::{AUDIT_TEXT_BYTES_MAX, AUDIT_USER_AGENT_BYTES_MAX};
@@ -27,7 +29,7 @@ pub(super) fn render(entry: &Entry<'_>, at: SystemTime) -> Box<str> {
         text(&mut line, "user_agent", agent, AUDIT_USER_AGENT_BYTES_MAX);
     }
     if let Some(id) = entry.request_id {
-        displayed(&mut line, "request_id", format_args!("{:032x}", u128::from_be_bytes(id)));
+        text(&mut line, "request_id", id, HTTP_REQUEST_ID_BYTES_MAX);
     }
     line.push_str("}\n");
     line.into()
@@ -161,7 +163,7 @@ mod tests {
     const ADAS_LOGIN: &str = "{\"time\":\"2026-11-24T15:13:08.042Z\",\"event\":\"authenticate\",\
         \"outcome\":\"ok\",\"user_id\":\"7\",\"username\":\"Ada\",\"session_id\":\"8\",\
         \"client\":\"192.0.2.1\",\"user_agent\":\"curl/8 \\\"x\\\"\",\
-        \"request_id\":\"abababababababababababababababab\"}\n";
+        \"request_id\":\"4f1c-2d3e\"}\n";
 
     #[test]
     fn a_line_tells_all_that_is_known() {
@@ -172,7 +174,7 @@ mod tests {
             .username("Ada")
             .session_id(8)
             .origin(&origin)
-            .request_id(Some([0xab; 16]));
+            .request_id(Some("4f1c-2d3e"));
         assert_eq!(&*render(&entry, at()), ADAS_LOGIN);
         assert_eq!(
             &*render_command("user disable ada", 0, "ok", at()),
@@ -241,12 +243,13 @@ mod tests {
                 user_agent: Some(letter.repeat(framing::limits::USER_AGENT_BYTES_MAX)),
             };
             let name = letter.repeat(framing::limits::USERNAME_BYTES_MAX);
+            let id = letter.repeat(HTTP_REQUEST_ID_BYTES_MAX);
             let entry = Entry::new(event, outcome)
                 .user_id(u64::MAX)
                 .username(&*name)
                 .session_id(u64::MAX)
                 .origin(&origin)
-                .request_id(Some([0xff; 16]));
+                .request_id(Some(&*id));
             let line = render(&entry, at());
             check(line.len(), AUDIT_LINE_BYTES_MAX);
             let ids = [u64::MAX; AUDIT_REPEATS_SESSIONS_MAX - 1];

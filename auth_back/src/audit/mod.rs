@@ -15,7 +15,7 @@
 //! | `user_id`, `session_id` | whose it was, where that is known |
 //! | `username` | as it was given, cut to a bound |
 //! | `client`, `user_agent` | where from, as the front says |
-//! | `request_id` | the same for every sending of one request |
+//! | `request_id` | what the user's own request is found again by: `X-Request-Id` of its answer |
 //! | `count`, `since`, `session_ids` | the line tells of several successes of one account and network: how many, from when on, and the sessions of those before the last (`repeats.rs`) |
 //! | `suppressed` | on a line of event `audit_lines_suppressed`: how many failures are not in the log, by event and outcome (`failures.rs`) |
 //!

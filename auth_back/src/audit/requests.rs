@@ -19,14 +19,12 @@ impl<'a> Entry<'a> {
             Err(error) => Outcome::Refused(code_of(error)),
         };
         let entry = match request {
-            Request::Register(asked) => Self::new(Event::Register, came_to)
-                .username(&*asked.username)
-                .origin(&asked.origin)
-                .request_id(asked.request_id),
+            Request::Register(asked) => {
+                Self::new(Event::Register, came_to).username(&*asked.username).origin(&asked.origin)
+            }
             Request::Authenticate(asked) => Self::new(Event::Authenticate, came_to)
                 .username(&*asked.username)
-                .origin(&asked.origin)
-                .request_id(asked.request_id),
+                .origin(&asked.origin),
             Request::LogOut(asked) => {
                 let event = if asked.all { Event::LogoutEverywhere } else { Event::Logout };
                 Self::new(event, came_to).origin(&asked.origin)

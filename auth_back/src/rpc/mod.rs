@@ -285,7 +285,7 @@ fn take_v1(
             Ok(Taken::Bytes(taken))
         }
         v1::Cut::Request(call, request, deadline, taken) => {
-            match desk.submit(request, call, deadline, io) {
+            match desk.submit(request, call, None, deadline, io) {
                 Ok(()) => *in_work = true,
                 Err(error) => v1::answer(io.output(), &Reply { call, outcome: Err(error) }),
             }
@@ -301,8 +301,10 @@ fn take_frame(
     desk: &Desk,
     io: &mut Io<'_>,
 ) -> Result<(), ProtocolError> {
-    let message = match Message::decode(frame) {
-        Ok(message) => message,
+    let understood = Message::decode(frame)
+        .and_then(|message| Ok((message, v2::http_request_id(frame, &message)?)));
+    let (message, http_request_id) = match understood {
+        Ok(understood) => understood,
         Err(framing::DecodeError::KindUnexpected(_)) => return Err(ProtocolError::NotARequest),
         Err(error) => {
             refuse(encoder, frame, &Refusal::from(error), io);
@@ -313,7 +315,8 @@ fn take_frame(
         return Err(ProtocolError::SecondHello);
     };
     let call = Call { correlation: frame.correlation, message_type: message.message_type() };
-    match desk.submit(request, call, v2::deadline(frame, io.now()), io) {
+    let deadline = v2::deadline(frame, io.now());
+    match desk.submit(request, call, http_request_id, deadline, io) {
         Ok(()) => *in_flight += 1,
         Err(error) => v2::answer(encoder, io.output(), &Reply { call, outcome: Err(error) }),
     }
@@ -332,6 +335,7 @@ impl Desk {
         &self,
         request: Request,
         call: Call,
+        http_request_id: Option<Box<str>>,
         deadline: Instant,
         io: &Io<'_>,
     ) -> Result<(), AccountError> {
@@ -340,7 +344,7 @@ impl Desk {
         let dropped = AccountError::Internal(InternalError::Dropped);
         let unanswered = Reply { call, outcome: Err(dropped) };
         let ticket = Ticket::new(self.mailbox.clone(), io.id(), unanswered);
-        let job = Job { request, deadline, flow, call, ticket };
+        let job = Job { request, deadline, flow, call, http_request_id, ticket };
         let ask = job.ask();
         lane.try_queue(job, &ask).map_err(|rejected| {
             rejected.job.ticket.withdraw();

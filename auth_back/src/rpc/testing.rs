@@ -218,6 +218,13 @@ pub(super) fn request_within<'a>(
     bytes
 }
 
+/// A frame that asks, for a user's request that is found again by `id`.
+pub(super) fn request_of<'a>(id: &str, message: &impl RequestMessage<'a>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Encoder::default().request_of(&mut bytes, 9, 60_000, Some(id), message).unwrap();
+    bytes
+}
+
 /// The HELLO of a front, with correlation id 1.
 pub(super) fn hello() -> Vec<u8> {
     request(1, &Hello::current("http_front/0.0.0", 64))

@@ -43,7 +43,6 @@ pub(super) fn cut(input: &[u8], peer: IpAddr, now: Instant) -> Result<Cut, Frame
             let request = Login {
                 username: username.to_owned(),
                 password: owned(password),
-                request_id: None,
                 device: None,
                 origin: Origin::at(peer),
             };

@@ -7,11 +7,12 @@ use framing::limits::{
     PRODUCT_DESCRIPTION_BYTES_MAX, PRODUCT_NAME_BYTES_MAX, USER_AGENT_BYTES_MAX,
 };
 use framing::v2::{
-    AuthenticateReply, ChangePasswordReply, CheckSessionReply, Currency, Encoder, Frame,
-    HealthReply, LogoutReply, Product, ProductList, ProductsReply, Refusal, RegisterReply,
-    Request as Message, RevokeSessionReply, SessionList, SessionSummary, SessionsReply,
+    Authenticate, AuthenticateReply, ChangePasswordReply, CheckSessionReply, Currency, Encoder,
+    Frame, HealthReply, LogoutReply, Product, ProductList, ProductsReply, Refusal, Register,
+    RegisterReply, Request as Message, RevokeSessionReply, SessionList, SessionSummary,
+    SessionsReply,
 };
-use framing::{EncodeError, Secret, Status};
+use framing::{DecodeError, EncodeError, Secret, Status};
 use service::sparing;
 use zeroize::Zeroizing;
 
@@ -45,7 +46,6 @@ pub(super) fn request(message: &Message<'_>, peer: IpAddr) -> Option<Request> {
         Message::Authenticate(message) => Request::Authenticate(Login {
             username: message.username.to_owned(),
             password: owned(message.password),
-            request_id: Some(message.request_id.to_bytes()),
             device: message.device.map(owned),
             origin: from(message.client_address, message.forwarded, message.user_agent),
         }),
@@ -70,6 +70,25 @@ pub(super) fn request(message: &Message<'_>, peer: IpAddr) -> Option<Request> {
             origin: from(message.client_address, message.forwarded, message.user_agent),
         }),
     })
+}
+
+/// What the user's own request is found again by. Of a front before release 2.2, the id that it drew for a request
+/// that it may send twice; its users are not told.
+///
+/// # Errors
+/// When it is malformed.
+pub(super) fn http_request_id(
+    frame: &Frame<'_>,
+    message: &Message<'_>,
+) -> Result<Option<Box<str>>, DecodeError> {
+    let told = frame.http_request_id()?.map(Box::from);
+    Ok(told.or_else(|| match message {
+        Message::Register(Register { request_id, .. })
+        | Message::Authenticate(Authenticate { request_id, .. }) => {
+            Some(format!("{request_id:?}").into())
+        }
+        _ => None,
+    }))
 }
 
 /// When the requester stops waiting.

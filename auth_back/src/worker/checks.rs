@@ -63,7 +63,7 @@ impl Clerk {
         began: Instant,
         bundle: &mut Bundle<Reply>,
     ) {
-        self.note(job.call, &outcome, clock::since(began));
+        self.note(&job, &outcome, clock::since(began));
         job.ticket.answer_with(Reply { call: job.call, outcome }, bundle);
     }
 }

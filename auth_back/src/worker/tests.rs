@@ -40,7 +40,8 @@ impl Works {
     fn serve(&self, deadline: Instant) -> Result<Done, AccountError> {
         let call = Call { correlation: 7, message_type: MessageType::Health };
         let ticket = self.post.ticket(call);
-        let job = Job { request: Request::Health, deadline, flow: Flow::ONE, call, ticket };
+        let (request, flow) = (Request::Health, Flow::ONE);
+        let job = Job { request, deadline, flow, call, http_request_id: None, ticket };
         self.lane.try_submit(job).expect("the lane is empty");
         let reply = self.post.next().completion;
         assert_eq!(reply.call, call);

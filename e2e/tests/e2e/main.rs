@@ -23,6 +23,7 @@ mod notes;
 mod peer;
 mod peppers;
 mod recipes;
+mod request_ids;
 mod responsiveness;
 mod revocation;
 mod run;

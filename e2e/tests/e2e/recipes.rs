@@ -163,6 +163,11 @@ impl Site {
         let request_id = field(&head, "x-request-id").expect("the proxy makes one");
         assert!(request_id.len() >= 32, "{head}");
         assert_eq!(self.get(FORGED).status, 401);
+        // The proxy's own goes on to http_front, and comes back in the answer.
+        let registered = Client::new(self.address).register("bob", PASSWORD).assert_status(200);
+        let id = registered.field("X-Request-Id").expect("an id");
+        let audit = std::fs::read_to_string(self.system.scratch().join("data/audit.log"));
+        assert!(audit.expect("an audit log").contains(&format!("\"request_id\":\"{id}\"")));
         assert_eq!(self.get("").status, 401);
         assert_eq!(self.get("Cookie: __Host-session=gate_forged\r\n").status, 401);
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     EncodeError, Status, buffer,
     limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR},
-    registry::response,
+    registry::{request, response},
 };
 
 /// Appends frames, none longer than what the peer accepts. A value of a few bytes without state:
@@ -49,6 +49,23 @@ impl Encoder {
         budget_ms: u32,
         message: &M,
     ) -> Result<(), EncodeError> {
+        self.request_of(out, correlation, budget_ms, None, message)
+    }
+
+    /// Appends a request that a user's own request gave rise to, with what that one is found again by; see
+    /// [`Frame::http_request_id`].
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`] when a field or the frame is over its limit; `out` is as it was.
+    pub fn request_of<'a, M: RequestMessage<'a>>(
+        self,
+        out: &mut Vec<u8>,
+        correlation: u64,
+        budget_ms: u32,
+        http_request_id: Option<&str>,
+        message: &M,
+    ) -> Result<(), EncodeError> {
         let message_type = M::TYPE.number();
         let head = Frame {
             kind: Kind::Request,
@@ -58,7 +75,10 @@ impl Encoder {
             correlation,
             body: &[],
         };
-        self.frame(out, &head, |fields| message.write(fields))
+        self.frame(out, &head, |fields| {
+            message.write(fields)?;
+            fields.optional_text(&request::HTTP_REQUEST_ID, http_request_id)
+        })
     }
 
     /// Appends the answer to the request with this correlation id.

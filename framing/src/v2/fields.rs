@@ -95,6 +95,21 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// One text of a body, without the other fields.
+    pub(super) fn find_text(
+        mut body: &'a [u8],
+        field: &Field,
+    ) -> Result<Option<&'a str>, DecodeError> {
+        while !body.is_empty() {
+            let key = varint::take(&mut body)?;
+            let value = varint::take_prefixed(&mut body)?;
+            if key >> 1 == u64::from(field.number) {
+                return as_text(field, value).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// A number; zero when the field is absent and has that default.
     pub(super) fn number<T: TryFrom<u64> + Default>(
         &self,
@@ -130,13 +145,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn optional_text(&self, field: &Field) -> Result<Option<&'a str>, DecodeError> {
-        let Some(value) = self.value(field) else { return Ok(None) };
-        if let Shape::Text { bytes_max } | Shape::Secret { bytes_max } = field.shape
-            && value.len() > bytes_max
-        {
-            return Err(DecodeError::FieldTooLong { number: field.number, bytes_max });
-        }
-        str::from_utf8(value).map(Some).map_err(|_| DecodeError::NotUtf8(field.number))
+        self.value(field).map(|value| as_text(field, value)).transpose()
     }
 
     pub(super) fn secret(&self, field: &Field) -> Result<Secret<'a>, DecodeError> {
@@ -196,6 +205,15 @@ impl<'a> Fields<'a> {
             (None, _) => Err(DecodeError::FieldMissing(field.number)),
         }
     }
+}
+
+fn as_text<'a>(field: &Field, value: &'a [u8]) -> Result<&'a str, DecodeError> {
+    if let Shape::Text { bytes_max } | Shape::Secret { bytes_max } = field.shape
+        && value.len() > bytes_max
+    {
+        return Err(DecodeError::FieldTooLong { number: field.number, bytes_max });
+    }
+    str::from_utf8(value).map_err(|_| DecodeError::NotUtf8(field.number))
 }
 
 /// Appends fields to a body, in ascending order of their numbers. A value that equals its field's

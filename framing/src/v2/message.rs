@@ -13,7 +13,7 @@ use super::{
 use crate::{
     DecodeError, EncodeError, Status,
     limits::{DETAIL_BYTES_MAX, REQUEST_ID_BYTES},
-    registry::{self, response},
+    registry::{self, request, response},
 };
 
 /// The messages of this release, by their numbers in the [`registry`].
@@ -118,7 +118,7 @@ pub trait RequestMessage<'a>: Message<'a> {
     /// [`DecodeError`] when the fields are malformed or not the message's.
     fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::NONE;
-        fields.read(body, const { mask(Self::FIELDS) })?;
+        fields.read(body, const { mask(Self::FIELDS) | mask(request::FIELDS) })?;
         Self::read(&fields)
     }
 }
@@ -331,6 +331,21 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// What the user's own request, which this request was made for, is found again by; `None` when nothing is
+    /// said of it, as by a peer of a release before 2.2. Of a frame that [`Request::decode`] has understood.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when it is longer than
+    /// [`HTTP_REQUEST_ID_BYTES_MAX`](crate::limits::HTTP_REQUEST_ID_BYTES_MAX), empty, or has a byte that is no
+    /// visible character of ASCII: it goes into logs as it is.
+    pub fn http_request_id(&self) -> Result<Option<&'a str>, DecodeError> {
+        let field = &request::HTTP_REQUEST_ID;
+        let Some(id) = Fields::find_text(self.body, field)? else { return Ok(None) };
+        let is_visible = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_visible { Ok(Some(id)) } else { Err(DecodeError::FieldRange(field.number)) }
+    }
+
     /// Understands a frame as the answer to a request whose reply is `R`. Matching the correlation
     /// id is up to the caller.
     ///

@@ -49,6 +49,7 @@ fn registry_table() -> String {
         writeln!(text, "\n#### {title}{since}\n").expect("a String takes everything");
         text.push_str(&field_table(fields));
     };
+    heading("Every request", registry::request::FIELDS, None);
     heading("Every response", registry::response::FIELDS, None);
     for message in registry::MESSAGES {
         let registry::Message { number, name, request, response, since } = *message;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use framing::{
-    Secret, Status, v1,
+    DecodeError, EncodeError, Secret, Status, v1,
     v2::{
         Answer, Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
         CheckSessionReply, Currency, Features, Health, HealthReply, Hello, Logout, LogoutReply,
@@ -18,7 +18,8 @@ use framing::{
 };
 
 use crate::samples::{
-    REQUEST_ID, TOKEN, encode_again, encode_answer, encode_request, name_of, only_frame,
+    REQUEST_ID, TOKEN, encode_again, encode_answer, encode_request, encode_request_of, name_of,
+    only_frame,
 };
 
 macro_rules! golden {
@@ -257,6 +258,46 @@ fn v2_2_change_password() {
     check_request(&golden!("v2.2/change_password_request"), (10, 900), &request);
 }
 
+#[test]
+fn v2_2_what_a_request_is_found_again_by() {
+    let golden = golden!("v2.2/check_session_request");
+    let message = CheckSession { token: TOKEN };
+    let id = Some("4f1c2d3e-0a9b-4c8d-8e7f-123456789abc");
+    assert_eq!(encode_request_of(4, 1000, id, &message).expect("within limits"), golden);
+    let frame = only_frame(&golden);
+    assert_eq!(frame.http_request_id(), Ok(id));
+    assert_eq!(only_frame(&golden!("v2.1/logout_request")).http_request_id(), Ok(None));
+    let decoded = Request::decode(&frame).expect("golden bytes decode");
+    assert_eq!(encode_again(&frame, &decoded), golden);
+}
+
+/// It goes into logs as it is.
+#[test]
+fn what_a_request_is_found_again_by_is_short_and_visible() {
+    #[track_caller]
+    fn check(id: &str, expected: Result<Option<&str>, DecodeError>) {
+        let wire = encode_request_of(1, 1000, Some(id), &Health).expect("within limits");
+        assert_eq!(only_frame(&wire).http_request_id(), expected, "{id:?}");
+    }
+    let longest = "x".repeat(64);
+    check(&longest, Ok(Some(&longest)));
+    check("~!", Ok(Some("~!")));
+    for bad in ["", "a b", "a\nb", "\u{7f}", "\u{e4}"] {
+        check(bad, Err(DecodeError::FieldRange(16)));
+    }
+    let too_long = encode_request_of(1, 1000, Some(&"x".repeat(65)), &Health);
+    let (field, bytes, bytes_max) = ("http_request_id", 65, 64);
+    assert_eq!(too_long, Err(EncodeError::FieldTooLong { field, bytes, bytes_max }));
+    // As a peer would write it that does not keep to the limit.
+    let mut wire = encode_request_of(1, 1000, Some(&longest), &Health).expect("within limits");
+    wire.push(b'x');
+    wire[11] += 1;
+    wire[25] += 1;
+    let number = 16;
+    let expected = Err(DecodeError::FieldTooLong { number, bytes_max });
+    assert_eq!(only_frame(&wire).http_request_id(), expected);
+}
+
 /// What 2.2 adds to a request stands behind what a peer of 2.1 knows, and it may skip it: no key there has
 /// the bit.
 #[test]
@@ -274,6 +315,7 @@ fn a_reader_of_2_1_skips_what_2_2_adds() {
     check(&golden!("v2.1/register_request"), &golden!("v2.2/register_request"));
     check(&golden!("v2.1/authenticate_request"), &golden!("v2.2/authenticate_request"));
     check(&golden!("v2.1/change_password_request"), &golden!("v2.2/change_password_request"));
+    check(&golden!("v2.0/check_session_request"), &golden!("v2.2/check_session_request"));
 }
 
 #[test]

@@ -30,8 +30,19 @@ pub(crate) fn encode_request<'a, M: RequestMessage<'a>>(
     budget_ms: u32,
     message: &M,
 ) -> Result<Vec<u8>, EncodeError> {
+    encode_request_of(correlation, budget_ms, None, message)
+}
+
+pub(crate) fn encode_request_of<'a, M: RequestMessage<'a>>(
+    correlation: u64,
+    budget_ms: u32,
+    http_request_id: Option<&str>,
+    message: &M,
+) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::new();
-    Encoder::default().request(&mut out, correlation, budget_ms, message).map(|()| out)
+    Encoder::default()
+        .request_of(&mut out, correlation, budget_ms, http_request_id, message)
+        .map(|()| out)
 }
 
 pub(crate) fn encode_answer<'a, R: ReplyMessage<'a>>(
@@ -45,17 +56,18 @@ pub(crate) fn encode_answer<'a, R: ReplyMessage<'a>>(
 /// Writes a decoded request again.
 pub(crate) fn encode_again(frame: &Frame<'_>, request: &Request<'_>) -> Vec<u8> {
     let Frame { correlation, budget_ms, .. } = *frame;
+    let Ok(id) = frame.http_request_id() else { return Vec::new() };
     match request {
-        Request::Hello(m) => encode_request(correlation, budget_ms, m),
-        Request::Register(m) => encode_request(correlation, budget_ms, m),
-        Request::Authenticate(m) => encode_request(correlation, budget_ms, m),
-        Request::CheckSession(m) => encode_request(correlation, budget_ms, m),
-        Request::Logout(m) => encode_request(correlation, budget_ms, m),
-        Request::Products(m) => encode_request(correlation, budget_ms, m),
-        Request::Health(m) => encode_request(correlation, budget_ms, m),
-        Request::Sessions(m) => encode_request(correlation, budget_ms, m),
-        Request::RevokeSession(m) => encode_request(correlation, budget_ms, m),
-        Request::ChangePassword(m) => encode_request(correlation, budget_ms, m),
+        Request::Hello(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Register(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Authenticate(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::CheckSession(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Logout(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Products(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Health(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::Sessions(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::RevokeSession(m) => encode_request_of(correlation, budget_ms, id, m),
+        Request::ChangePassword(m) => encode_request_of(correlation, budget_ms, id, m),
     }
     .expect("what was decoded is within the limits")
 }
@@ -84,7 +96,7 @@ prop_compose! {
     /// Owns what the requests borrow.
     fn parts()(
         kind in 0..MessageType::ALL.len(),
-        head in (any::<u64>(), any::<u32>()),
+        head in (any::<u64>(), any::<u32>(), option::of("[!-~]{1,64}")),
         username in text(limits::USERNAME_BYTES_MAX),
         password in text(limits::PASSWORD_BYTES_MAX),
         name in option::of(text(limits::NAME_BYTES_MAX)),
@@ -100,14 +112,15 @@ prop_compose! {
         hello in (any::<u8>(), any::<u8>(), number(), any::<u32>(), any::<u32>()),
         software in text(limits::SOFTWARE_BYTES_MAX),
     ) -> Result<Vec<u8>, EncodeError> {
-        let (correlation, budget) = head;
+        let (correlation, budget, id) = head;
+        let id = id.as_deref();
         let (password, token) = (Secret::new(&password), Secret::new(&token));
         let (username, name) = (username.as_str(), name.as_deref());
         let request_id = RequestId::new(request_id);
         let user_agent = user_agent.as_deref();
         let device = device.as_deref().map(Secret::new);
         match MessageType::ALL[kind] {
-            MessageType::Hello => encode_request(correlation, budget, &Hello {
+            MessageType::Hello => encode_request_of(correlation, budget, id, &Hello {
                 version_min: hello.0.min(hello.1),
                 version_max: hello.0.max(hello.1),
                 features: framing::v2::Features::from_bits(hello.2),
@@ -120,25 +133,25 @@ prop_compose! {
                     username, password, name, age, request_id, client_address, user_agent,
                     forwarded,
                 };
-                encode_request(correlation, budget, &message)
+                encode_request_of(correlation, budget, id, &message)
             }
             MessageType::Authenticate => {
                 let message = Authenticate {
                     username, password, request_id, client_address, user_agent, device,
                     forwarded,
                 };
-                encode_request(correlation, budget, &message)
+                encode_request_of(correlation, budget, id, &message)
             }
-            MessageType::CheckSession => encode_request(correlation, budget, &CheckSession { token }),
+            MessageType::CheckSession => encode_request_of(correlation, budget, id, &CheckSession { token }),
             MessageType::Logout => {
-                encode_request(correlation, budget, &Logout { token, all, client_address })
+                encode_request_of(correlation, budget, id, &Logout { token, all, client_address })
             }
-            MessageType::Products => encode_request(correlation, budget, &Products { token }),
-            MessageType::Health => encode_request(correlation, budget, &Health),
-            MessageType::Sessions => encode_request(correlation, budget, &Sessions { token }),
+            MessageType::Products => encode_request_of(correlation, budget, id, &Products { token }),
+            MessageType::Health => encode_request_of(correlation, budget, id, &Health),
+            MessageType::Sessions => encode_request_of(correlation, budget, id, &Sessions { token }),
             MessageType::RevokeSession => {
                 let message = RevokeSession { token, session_id, client_address };
-                encode_request(correlation, budget, &message)
+                encode_request_of(correlation, budget, id, &message)
             }
             MessageType::ChangePassword => {
                 let (current_password, new_password) = (password, Secret::new(&new_password));
@@ -146,7 +159,7 @@ prop_compose! {
                     token, current_password, new_password, client_address, user_agent,
                     forwarded,
                 };
-                encode_request(correlation, budget, &message)
+                encode_request_of(correlation, budget, id, &message)
             }
         }
     }

@@ -79,19 +79,36 @@ impl<H: Handler> Turn<'_, '_, H> {
     /// Asks the application about a head, which is the first `length` bytes of the input.
     fn decide(&mut self, head: &Head<'_>, input: &[u8], length: usize) -> State<H::Call> {
         self.taken += length;
-        let outline = Outline::of(head);
+        let mut outline = Outline::of(head);
         match head.method() {
             _ if head.names_https() && !self.shared.handler.is_gateway(self.exchange.peer) => {
+                self.give_id(head, &mut outline);
                 return self.refuse_by_protocol(Fault::Misdirected, outline);
             }
-            Method::Other => return self.refuse_by_protocol(Fault::Method, outline),
+            Method::Other => {
+                self.give_id(head, &mut outline);
+                return self.refuse_by_protocol(Fault::Method, outline);
+            }
             Method::Options if head.path() == "*" => return self.tell_methods(outline),
             _ => {}
         }
         match self.shared.handler.on_head(head, &self.exchange) {
-            Ok(accepted) => self.accept(accepted, outline, &input[length..]),
-            Err(problem) => self.refuse(&problem, outline),
+            Ok(accepted) => {
+                if accepted.has_id {
+                    self.give_id(head, &mut outline);
+                }
+                self.accept(accepted, outline, &input[length..])
+            }
+            Err(problem) => {
+                self.give_id(head, &mut outline);
+                self.refuse(&problem, outline)
+            }
         }
+    }
+
+    #[inline(never)]
+    fn give_id(&mut self, head: &Head<'_>, outline: &mut Outline) {
+        outline.form.request_id = self.shared.handler.request_id(Some(head), &self.exchange);
     }
 
     /// `rest` is what has come after the head.
@@ -101,7 +118,7 @@ impl<H: Handler> Turn<'_, '_, H> {
         mut outline: Outline,
         rest: &[u8],
     ) -> State<H::Call> {
-        let Accepted { call, body_bytes_max: bytes_max, is_without_effect } = accepted;
+        let Accepted { call, body_bytes_max: bytes_max, is_without_effect, .. } = accepted;
         if outline.requires_match {
             if !is_without_effect {
                 return self.refuse(&PRECONDITION_FAILED, outline);
@@ -231,7 +248,12 @@ impl Outline {
         let is_read = matches!(head.method(), Method::Get | Method::Head);
         let conditions = (head.is_conditional() && is_read).then(|| Box::new(Conditions::of(head)));
         Self {
-            form: Form { head_only: head.method() == Method::Head, persistence, conditions },
+            form: Form {
+                head_only: head.method() == Method::Head,
+                persistence,
+                conditions,
+                request_id: None,
+            },
             body_length: head.body_length(),
             expects_continue: head.expects_continue(),
             requires_match: head.requires_match() && !is_read,

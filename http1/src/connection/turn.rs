@@ -114,7 +114,9 @@ impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
 
     /// Refuses what is no request, and closes. `head_only` says whether it would have been one of HEAD.
     pub(super) fn fault(&mut self, fault: Fault, head_only: bool) -> State<H::Call> {
-        let form = Form { head_only, persistence: Persistence::Close, conditions: None };
+        let request_id = self.shared.handler.request_id(None, &self.exchange);
+        let form =
+            Form { head_only, persistence: Persistence::Close, conditions: None, request_id };
         self.fault_in_form(fault, form)
     }
 

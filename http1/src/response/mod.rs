@@ -22,7 +22,7 @@ use crate::status::Status;
 
 /// What an answer says besides its content.
 ///
-/// `Date`, `Content-Length` and `Connection` are written by [`Reply`]; they are no business of
+/// `Date`, `Content-Length`, `Connection` and `X-Request-Id` are written by [`Reply`]; they are no business of
 /// whoever answers. To a GET or HEAD whose preconditions an answer of 2xx does not meet, 304 or 412 is sent in
 /// its place.
 #[derive(Clone, Copy, Debug)]
@@ -205,6 +205,7 @@ fn is_own_field(name: &str) -> bool {
         "Connection",
         "Date",
         "ETag",
+        "X-Request-Id",
         "X-Content-Type-Options",
         "Cross-Origin-Resource-Policy",
     ]

@@ -10,6 +10,7 @@ use super::{PreparedResponse, Response, append_decimal};
 use crate::date::{DateCache, DateLine};
 use crate::precondition::{Conditions, Verdict};
 use crate::problem::Problem;
+use crate::request_id::{self, RequestId};
 use crate::status::Status;
 
 const CLOSE_AND_END: &[u8] = b"Connection: close\r\n\r\n";
@@ -35,6 +36,8 @@ pub(crate) struct Form {
     pub(crate) persistence: Persistence,
     /// What an answer of 2xx has to meet. Boxed, since nearly no request has any.
     pub(crate) conditions: Option<Box<Conditions>>,
+    /// What it is found again by.
+    pub(crate) request_id: Option<RequestId>,
 }
 
 /// The right, and the duty, to answer one request.
@@ -103,6 +106,19 @@ impl<'a> Reply<'a> {
     /// Makes this the connection's last answer.
     pub fn closing(mut self) -> Self {
         self.form.persistence = Persistence::Close;
+        self
+    }
+
+    /// What the request is found again by, if its handler gave it anything.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.form.request_id.as_ref()
+    }
+
+    /// Leaves the id out of the answer: it is one that nothing could be connected with, see
+    /// [`Accepted::without_id`](crate::Accepted::without_id).
+    pub fn without_id(mut self) -> Self {
+        self.form.request_id = None;
         self
     }
 
@@ -213,6 +229,9 @@ impl<'a> Reply<'a> {
 
     #[inline(always)]
     fn append_end_of_head(&mut self) {
+        if let Some(id) = &self.form.request_id {
+            append_request_id(self.out, id);
+        }
         if let (Some(date), Persistence::Implied) = (self.date, self.form.persistence) {
             return append(self.out, date.and_end_of_head());
         }
@@ -232,6 +251,15 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// Never inlined, so that answers without an id, which are the cheapest, do not carry it along.
+#[inline(never)]
+fn append_request_id(out: &mut Vec<u8>, id: &RequestId) {
+    append(out, request_id::FIELD.as_bytes());
+    append(out, b": ");
+    id.append_to(out);
+    append(out, b"\r\n");
+}
+
 /// Takes the content of one answer. Writing never fails.
 #[derive(Debug)]
 pub struct ContentWriter<'a> {
@@ -248,6 +276,13 @@ impl ContentWriter<'_> {
     #[expect(clippy::missing_panics_doc, reason = "neither a string nor a Vec can make it fail")]
     pub fn push_json_string(&mut self, text: &str) {
         serde_json::to_writer(self, text).expect("a string is JSON, and writing never fails");
+    }
+
+    /// Appends an id as a JSON string, with its quotes. No byte of it has to be escaped.
+    pub(crate) fn push_request_id(&mut self, id: &RequestId) {
+        self.push(b"\"");
+        id.append_to(self.out);
+        self.push(b"\"");
     }
 
     /// Appends `number` in decimal.

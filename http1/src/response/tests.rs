@@ -18,7 +18,7 @@ fn any_instant() -> Instant {
 
 /// The form of an ordinary request.
 fn goes_on() -> Form {
-    Form { head_only: false, persistence: Persistence::Implied, conditions: None }
+    Form { head_only: false, persistence: Persistence::Implied, conditions: None, request_id: None }
 }
 
 /// Checks what `answer` writes behind other output, with what stands in every answer taken out.

@@ -79,7 +79,7 @@ pub(super) fn from_head(
             let (text, _) = credentials::text_of(head)?;
             // A body could take its time, and a lease with it.
             if head.body_length() == BodyLength::Exact(0) && may_view(text) {
-                return Ok(Accepted::without_body(Call::LeasedProducts));
+                return Ok(Accepted::without_body(Call::LeasedProducts).without_id());
             }
             let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
             Ok(Accepted::without_body(Call::Products(token, address())))

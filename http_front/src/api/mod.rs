@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 
 use addresses::Source;
 use http1::{
-    Accepted, Answered, Answerer, Exchange, Fault, Handler, Head, Problem, Progress, Reply, Status,
+    Accepted, Answered, Answerer, Exchange, Fault, Handler, Head, Problem, Progress, Reply,
+    RequestId, Status,
 };
 use reactor::{Mailbox, Ticket};
 use service::lane::{Ask, Flow, FlowKeys, Lane, Rejected};
@@ -40,6 +41,7 @@ use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
 use crate::markers::Markers;
 use crate::metrics::{Metrics, Tally};
 use crate::proxies::TrustedProxies;
+use crate::request_ids::{self, RequestIds};
 use crate::token::Token;
 use crate::work::{
     CheckedSession, Claim, Job, Login, Logout, Outcome, PasswordChange, Revocation, Work,
@@ -61,6 +63,7 @@ pub struct Api {
     metrics: Metrics,
     tally: Tally,
     spread: Spread,
+    request_ids: RequestIds,
 }
 
 /// The two lanes of workers. A flood in one leaves the other free.
@@ -96,6 +99,7 @@ impl Api {
             metrics,
             tally: Tally::default(),
             spread: Spread::default(),
+            request_ids: RequestIds::default(),
         }
     }
 
@@ -135,7 +139,7 @@ impl Api {
         match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
                 self.tally.count_leased();
-                answers::session(facts, exchange.now, reply).into()
+                answers::session(facts, exchange.now, reply.without_id()).into()
             }
             None => self.submit(Work::CheckSession(token), from, exchange, reply),
         }
@@ -157,11 +161,15 @@ impl Api {
         let ask = Ask::new(self.flow(&work, from, exchange.now)).by(deadline).units(work.units());
         let claim = matches!(work, Work::Authenticate(_))
             .then(|| Claim::new(&self.lanes.markers, Source::of(from)));
-        match lane.try_queue(Job { work, deadline, ticket, claim, in_flight: None }, &ask) {
+        let http_request_id = reply.request_id().cloned();
+        let job = Job { work, deadline, ticket, http_request_id, claim, in_flight: None };
+        match lane.try_queue(job, &ask) {
             Ok(()) => reply.later(deadline + settle + ANSWER_MARGIN),
             Err(Rejected { job, why }) => {
                 job.ticket.withdraw();
-                reply.problem(&problems::of_silence(why.into(), &mut self.spread)).into()
+                let id = reply.request_id();
+                let problem = problems::of_silence(why.into(), id, &mut self.spread);
+                reply.problem(&problem).into()
             }
         }
     }
@@ -208,6 +216,11 @@ impl Handler for Api {
         call::from_head(head, exchange, &self.proxies, &self.metrics.proxy_notices, |token| {
             self.leases.live(token, exchange.now).is_some() && self.catalog.is_current(exchange.now)
         })
+    }
+
+    fn request_id(&mut self, head: Option<&Head<'_>>, exchange: &Exchange) -> Option<RequestId> {
+        let by_proxy = head.filter(|_| self.proxies.contains(exchange.peer));
+        by_proxy.and_then(request_ids::given).or_else(|| self.request_ids.draw())
     }
 
     fn on_request(
@@ -301,9 +314,14 @@ impl Handler for Api {
                 answers::authenticated(&token, expires_in_ms, None, delivery, reply)
             }
             Outcome::Refused(refusal) => {
-                reply.problem(&problems::of_refusal(&refusal, &mut self.spread))
+                let id = reply.request_id();
+                let problem = problems::of_refusal(&refusal, id, &mut self.spread);
+                reply.problem(&problem)
             }
-            Outcome::Unanswered(why) => reply.problem(&problems::of_silence(why, &mut self.spread)),
+            Outcome::Unanswered(why) => {
+                let problem = problems::of_silence(why, reply.request_id(), &mut self.spread);
+                reply.problem(&problem)
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! Every error of the API, in the words of the API. This is the one place where what auth_back said
 //! and what the client is told part ways: details of our own faults stay in the log.
 
-use http1::{Problem, Status};
+use http1::{Problem, RequestId, Status};
 use service::log::Sparing;
 use service::sparing;
+use tracing::field::display;
 
 use super::cookies;
 use crate::limits::{RETRY_AFTER_SECONDS, RETRY_AFTER_SPREAD_MS};
@@ -124,7 +125,11 @@ pub(super) const fn ending_cookie(problem: Problem) -> Problem {
 /// The problem for a refusal of auth_back. A code that is known here is passed on; of one that a
 /// newer auth_back has brought, the status counts. Its detail is passed on when it says what is
 /// wrong with the request; when the fault is ours, it is for the log alone.
-pub(super) fn of_refusal(refusal: &Refusal, spread: &mut Spread) -> Problem {
+pub(super) fn of_refusal(
+    refusal: &Refusal,
+    id: Option<&RequestId>,
+    spread: &mut Spread,
+) -> Problem {
     let came_with_token = refusal.basis != Basis::Password;
     let fits = |problem: &&Problem| {
         let is_this = problem.code() == refusal.code && problem.status().code() == refusal.status;
@@ -150,7 +155,7 @@ pub(super) fn of_refusal(refusal: &Refusal, spread: &mut Spread) -> Problem {
         return problem.with_detail(refusal.detail.clone());
     }
     if refusal.status >= 500 {
-        tell_of(refusal);
+        tell_of_refusal(refusal, id);
     }
     match refusal.status {
         // Whoever waits that long has waited long enough.
@@ -185,27 +190,36 @@ impl Spread {
 }
 
 /// Apart, so that a store that is away does not hide a defect.
-fn tell_of(refusal: &Refusal) {
+fn tell_of_refusal(refusal: &Refusal, id: Option<&RequestId>) {
     static UNAVAILABLE: Sparing = Sparing::new();
     static FAILED: Sparing = Sparing::new();
     let lines = if refusal.status == 503 { &UNAVAILABLE } else { &FAILED };
     let Refusal { status, code, detail, .. } = refusal;
-    sparing!(by lines, WARN, status, code, detail, "auth_back failed");
+    let request_id = id.map(display);
+    sparing!(by lines, WARN, request_id, status, code, detail, "auth_back failed");
 }
 
 /// The problem for a request that nobody answered.
-pub(super) fn of_silence(why: Unanswered, spread: &mut Spread) -> Problem {
-    let problem = match why {
-        Unanswered::TimedOut => TIMED_OUT,
-        Unanswered::Overloaded { retry_after_ms } => {
-            return OVERLOADED.with_retry_after(spread.seconds_after(retry_after_ms));
-        }
-        Unanswered::Unreachable => AUTH_UNREACHABLE,
-        Unanswered::Lost => OUTCOME_UNKNOWN,
-        Unanswered::Unsupported => UNAVAILABLE,
-        Unanswered::Incomprehensible | Unanswered::Dropped => return INTERNAL,
+pub(super) fn of_silence(why: Unanswered, id: Option<&RequestId>, spread: &mut Spread) -> Problem {
+    // Apart, so that an overload does not hide the rest.
+    static OVERLOAD: Sparing = Sparing::new();
+    static AWAY: Sparing = Sparing::new();
+    static DEFECT: Sparing = Sparing::new();
+    let (problem, lines, wait_ms) = match why {
+        Unanswered::Overloaded { retry_after_ms } => (OVERLOADED, &OVERLOAD, Some(retry_after_ms)),
+        Unanswered::TimedOut => (TIMED_OUT, &OVERLOAD, Some(0)),
+        Unanswered::Unreachable => (AUTH_UNREACHABLE, &AWAY, Some(0)),
+        Unanswered::Lost => (OUTCOME_UNKNOWN, &AWAY, Some(0)),
+        Unanswered::Unsupported => (UNAVAILABLE, &AWAY, Some(0)),
+        Unanswered::Incomprehensible | Unanswered::Dropped => (INTERNAL, &DEFECT, None),
     };
-    problem.with_retry_after(spread.seconds_after(0))
+    let (request_id, code) = (id.map(display), problem.code());
+    let status = problem.status().code();
+    sparing!(by lines, WARN, request_id, status, code, "a request was not served");
+    match wait_ms {
+        Some(wait_ms) => problem.with_retry_after(spread.seconds_after(wait_ms)),
+        None => problem,
+    }
 }
 
 #[cfg(test)]
@@ -214,13 +228,14 @@ mod tests {
 
     fn check(status: u16, code: &str, expected: &Problem) {
         let refusal = refusal(status, code, "");
-        assert_eq!(&of_refusal(&refusal, &mut Spread(0)), expected, "{status} {code}");
+        assert_eq!(&of_refusal(&refusal, None, &mut Spread(0)), expected, "{status} {code}");
     }
 
     /// The challenge of the 401 for a refusal with this code.
     #[track_caller]
     fn check_challenge(basis: Basis, code: &str, expected: (&str, (&str, &str))) {
-        let problem = of_refusal(&Refusal { basis, ..refusal(401, code, "") }, &mut Spread(0));
+        let problem =
+            of_refusal(&Refusal { basis, ..refusal(401, code, "") }, None, &mut Spread(0));
         let shown = format!("{problem:?}");
         assert_eq!(problem.code(), expected.0, "{code}");
         assert!(shown.contains(&format!("{:?}", expected.1)), "{shown}");
@@ -273,10 +288,10 @@ mod tests {
     #[test]
     fn details_of_our_own_faults_stay_here() {
         let defect = refusal(500, "internal", "table user is corrupt");
-        assert_eq!(of_refusal(&defect, &mut Spread(0)), INTERNAL);
+        assert_eq!(of_refusal(&defect, None, &mut Spread(0)), INTERNAL);
         let refusal = refusal(400, "password_invalid", "too short by 3");
         let expected = PASSWORD_INVALID.with_detail("too short by 3");
-        assert_eq!(of_refusal(&refusal, &mut Spread(0)), expected);
+        assert_eq!(of_refusal(&refusal, None, &mut Spread(0)), expected);
     }
 
     #[test]
@@ -286,7 +301,7 @@ mod tests {
         {
             let refusal = Refusal { retry_after_ms, ..refusal(429, "too_many_attempts", "") };
             let expected = TOO_MANY_ATTEMPTS.with_retry_after(seconds);
-            assert_eq!(of_refusal(&refusal, &mut Spread(0)), expected);
+            assert_eq!(of_refusal(&refusal, None, &mut Spread(0)), expected);
         }
     }
 
@@ -298,9 +313,9 @@ mod tests {
             for _ in 0..2_000 {
                 let why = Unanswered::Overloaded { retry_after_ms: wait_ms };
                 let refusal = Refusal { retry_after_ms: wait_ms, ..refusal(503, "overloaded", "") };
-                let problem = of_silence(why, &mut spread);
+                let problem = of_silence(why, None, &mut spread);
                 found.insert(format!("{problem:?}"));
-                found.insert(format!("{:?}", of_refusal(&refusal, &mut spread)));
+                found.insert(format!("{:?}", of_refusal(&refusal, None, &mut spread)));
             }
             let expected =
                 seconds.map(|seconds| format!("{:?}", OVERLOADED.with_retry_after(seconds)));

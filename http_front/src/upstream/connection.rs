@@ -237,13 +237,8 @@ impl Connection {
             let budget_ms = u32::try_from(budget_ms).unwrap_or(u32::MAX);
             let correlation = self.next_correlation;
             self.next_correlation += 1;
-            let encoded = messages::encode(
-                self.encoder,
-                &mut self.outgoing,
-                correlation,
-                budget_ms,
-                &job.work,
-            );
+            let encoded =
+                messages::encode(self.encoder, &mut self.outgoing, correlation, budget_ms, job);
             if let Err(error) = encoded
                 && let Some(job) = slot.take()
             {

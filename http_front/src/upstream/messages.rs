@@ -8,6 +8,7 @@ use framing::v2::{
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
 use framing::{EncodeError, Secret, Status};
+use http1::RequestId;
 use reactor::Bundle;
 use service::sparing;
 
@@ -18,15 +19,17 @@ use crate::lease::SessionFacts;
 use crate::token::{Device, SecretText, Token};
 use crate::work::{Basis, CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
 
-/// Appends the request for `work`.
+/// Appends the request for `job`.
 pub(super) fn encode(
     encoder: Encoder,
     out: &mut Vec<u8>,
     correlation: u64,
     budget_ms: u32,
-    work: &Work,
+    job: &Job,
 ) -> Result<(), EncodeError> {
-    match work {
+    let id = job.http_request_id.as_ref().map(RequestId::to_string);
+    let id = id.as_deref();
+    match &job.work {
         Work::Register(registration) => {
             let message = Register {
                 username: &registration.username,
@@ -38,7 +41,7 @@ pub(super) fn encode(
                 user_agent: registration.client.user_agent.as_deref(),
                 forwarded: registration.client.is_forwarded,
             };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::Authenticate(login) => {
             let message = Authenticate {
@@ -50,19 +53,19 @@ pub(super) fn encode(
                 device: login.device.as_ref().map(secret),
                 forwarded: login.client.is_forwarded,
             };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::CheckSession(token) | Work::ViewProducts { token, fetch_list: false } => {
             let message = CheckSession { token: secret(token) };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::ViewProducts { token, fetch_list: true } => {
             let message = Products { token: secret(token) };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::ListSessions(token) => {
             let message = Sessions { token: secret(token) };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::Logout(logout) => {
             let message = Logout {
@@ -70,7 +73,7 @@ pub(super) fn encode(
                 all: logout.all,
                 client_address: Some(logout.client_address),
             };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::RevokeSession(revocation) => {
             let message = RevokeSession {
@@ -78,7 +81,7 @@ pub(super) fn encode(
                 session_id: revocation.session_id,
                 client_address: Some(revocation.client_address),
             };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
         Work::ChangePassword(change) => {
             let message = ChangePassword {
@@ -89,7 +92,7 @@ pub(super) fn encode(
                 user_agent: change.client.user_agent.as_deref(),
                 forwarded: change.client.is_forwarded,
             };
-            encoder.request(out, correlation, budget_ms, &message)
+            encoder.request_of(out, correlation, budget_ms, id, &message)
         }
     }
 }

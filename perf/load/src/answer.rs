@@ -1,6 +1,7 @@
 //! Where an answer ends, and what it said.
 
 use crate::requests::content_length;
+use crate::v1;
 
 /// Fields that an answer may have.
 const FIELDS_MAX: usize = 64;
@@ -12,12 +13,15 @@ pub(crate) enum Answer {
     Partial,
     /// It is over after `length` bytes; `keeps` says whether the connection stays.
     Whole { status: u16, length: usize, keeps: bool },
-    /// Its end cannot be found: no HTTP, chunked, or without Content-Length.
+    /// Its end cannot be found: neither HTTP nor v1, chunked, or without Content-Length.
     Unreadable,
 }
 
 /// Looks at the bytes of a connection since the last answer's end.
 pub(crate) fn look(bytes: &[u8]) -> Answer {
+    if let Some(answer) = v1::answer(bytes) {
+        return answer;
+    }
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
     let mut response = httparse::Response::new(&mut fields);
     let head = match response.parse(bytes) {

@@ -13,6 +13,8 @@
 //! turn: 2.1 ms, here 0.9). Nor does it send a session of its own from each user, give p99.99 of
 //! a corrected histogram, or tell how late it was itself.
 //!
+//! It speaks version 1 of auth_back's protocol as well, so that its clients can be many too.
+//!
 //! Left out on purpose: TLS, HTTP/2, pipelining, chunked answers (an error here).
 
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ mod report;
 mod requests;
 mod run;
 mod schedule;
+mod v1;
 
 /// Sends requests at a constant rate and prints what came of it as JSON.
 ///
@@ -43,7 +46,8 @@ struct Options {
     /// Where the server listens.
     #[arg(long)]
     address: SocketAddr,
-    /// A file of raw HTTP/1.1 requests, one behind the other; bodies by Content-Length.
+    /// A file of raw requests, one behind the other: HTTP/1.1, bodies by Content-Length, or version 1 of auth_back's
+    /// protocol.
     #[arg(long)]
     requests: PathBuf,
     /// Requests a second.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use crate::v1;
+
 /// Fields that a request may have.
 const FIELDS_MAX: usize = 64;
 
@@ -20,14 +22,22 @@ impl Requests {
         Self::parse(bytes).map_err(|error| format!("{}: {error}", file.display()))
     }
 
-    /// Finds where requests end, by their heads and Content-Length.
+    /// Finds where requests end, by their heads and Content-Length, or by the lengths of their texts.
     ///
     /// # Errors
-    /// No request, one that is cut off, or what is no HTTP/1.1.
+    /// No request, one that is cut off, or what is neither HTTP/1.1 nor v1.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         let mut each = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
+            if v1::COMMAND_LENGTHS.contains(&bytes[at]) {
+                let length = v1::request_length(&bytes[at..]);
+                let end =
+                    at + length.ok_or_else(|| format!("the request at byte {at} is cut off"))?;
+                each.push(at..end);
+                at = end;
+                continue;
+            }
             let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
             let mut request = httparse::Request::new(&mut fields);
             let head = match request.parse(&bytes[at..]) {

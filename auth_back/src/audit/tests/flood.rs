@@ -33,9 +33,10 @@ fn an_hour_of_failures_is_bounded_and_hides_no_success() {
         user_agent: Some("\u{e9}".repeat(128)),
     };
     let name = "\u{1f469}".repeat(64);
+    let id = "~".repeat(64);
     let failures = [Code::UsernameInvalid, Code::UserUnknown, Code::PasswordWrong].map(|code| {
         let refused = Entry::new(Event::Authenticate, Outcome::Refused(code));
-        refused.username(&*name).origin(&origin).request_id(Some([0xff; 16]))
+        refused.username(&*name).origin(&origin).request_id(Some(&*id))
     });
     let login = Entry::new(Event::Authenticate, Outcome::Ok).username("ada");
     for second in 0..3_600 {

@@ -9,7 +9,7 @@ use framing::v2::{
     LogoutReply, MessageType, Products, ProductsReply, Register, RegisterReply, RequestId,
 };
 
-use super::super::testing::{Bench, frames, hello, request, request_within, time_left};
+use super::super::testing::{Bench, frames, hello, request, request_of, request_within, time_left};
 use super::super::*;
 use crate::accounts::{Ended, Live};
 use crate::credentials::PasswordError;
@@ -207,18 +207,40 @@ macro_rules! check_answer {
     }};
 }
 
+const REGISTER: Register<'_> = Register {
+    username: "ada",
+    password: TOKEN,
+    name: None,
+    age: None,
+    request_id: RequestId::new([0xab; 16]),
+    client_address: None,
+    user_agent: None,
+    forwarded: false,
+};
+
+#[test]
+fn what_a_request_is_found_again_by_goes_with_it() {
+    let mut bench = Bench::greeted();
+    bench.send(&request_of("q1", &CHECK));
+    assert_eq!(bench.light_job().http_request_id.as_deref(), Some("q1"));
+    bench.send(&request_of("q2", &REGISTER));
+    assert_eq!(bench.heavy_job().http_request_id.as_deref(), Some("q2"));
+    // A front before release 2.2 tells none; what it draws for its own use is better than nothing.
+    bench.send(&request(9, &CHECK));
+    assert_eq!(bench.light_job().http_request_id, None);
+    bench.send(&request(9, &REGISTER));
+    assert_eq!(bench.heavy_job().http_request_id.as_deref(), Some(&*"ab".repeat(16)));
+    // It goes into logs as it is.
+    bench.harness.take_output();
+    bench.send(&request_of("q\n", &CHECK));
+    let output = bench.harness.take_output();
+    let refusal = Refusal::new(Status::BAD_REQUEST, "message_malformed");
+    assert_eq!(frames(&output)[0].answer::<CheckSessionReply<'_>>(), Ok(Err(refusal)));
+}
+
 #[test]
 fn outcomes_as_answers() {
-    let register = Register {
-        username: "ada",
-        password: TOKEN,
-        name: None,
-        age: None,
-        request_id: RequestId::new([0; 16]),
-        client_address: None,
-        user_agent: None,
-        forwarded: false,
-    };
+    let register = REGISTER;
     check_answer!(
         register,
         heavy_job,

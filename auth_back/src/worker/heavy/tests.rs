@@ -73,7 +73,14 @@ impl Logins {
 
     fn job(&self, correlation: u64, request: Request, deadline: Instant) -> Job {
         let call = Call { correlation, message_type: MessageType::Authenticate };
-        Job { request, deadline, flow: Flow::ONE, call, ticket: self.post.ticket(call) }
+        Job {
+            request,
+            deadline,
+            flow: Flow::ONE,
+            call,
+            http_request_id: None,
+            ticket: self.post.ticket(call),
+        }
     }
 
     /// A login whose password was hashed in time.

@@ -29,7 +29,14 @@ impl Checks {
                 let call = Call { correlation, message_type: MessageType::CheckSession };
                 let request = Request::CheckSession(Zeroizing::new((*token).to_owned()));
                 let ticket = self.post.ticket(call);
-                Job { request, deadline: *deadline, flow: Flow::ONE, call, ticket }
+                Job {
+                    request,
+                    deadline: *deadline,
+                    flow: Flow::ONE,
+                    call,
+                    http_request_id: None,
+                    ticket,
+                }
             })
             .collect();
         // As a lane does it: what a panic leaves is dropped.

@@ -264,6 +264,7 @@ fn a_rejected_connection_gets_a_whole_answer() {
         head_only: false,
         persistence: crate::response::Persistence::Close,
         conditions: None,
+        request_id: None,
     };
     let mut dates = DateCache::new(|| UNIX_EPOCH);
     let _ = Reply::new(&mut out, &mut dates, connect().now(), form).problem(&problem);

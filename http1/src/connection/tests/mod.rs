@@ -1,6 +1,7 @@
 //! Connections driven with byte arrays.
 
 mod bodies;
+mod ids;
 mod life;
 mod properties;
 mod refusals;
@@ -13,7 +14,7 @@ use reactor::testing::Harness;
 use super::Connection;
 use crate::{
     Accepted, Answered, Answerer, DateCache, Exchange, Fault, Handler, Head, HeadError, Method,
-    PreparedResponse, Problem, Progress, Reason, Reply, Response, Shared, Status,
+    PreparedResponse, Problem, Progress, Reason, Reply, RequestId, Response, Shared, Status,
 };
 
 /// Content that `POST /echo` accepts.
@@ -38,6 +39,8 @@ struct Site {
     /// Those that the protocol gave by itself.
     refused: Vec<u16>,
     peer_is_gateway: bool,
+    /// How many ids were given, if the site gives any.
+    ids_given: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -60,7 +63,9 @@ impl Handler for Site {
 
     fn on_head(&mut self, head: &Head<'_>, _: &Exchange) -> Result<Accepted<Route>, Problem> {
         match (head.path(), head.method()) {
-            ("/page", Method::Get | Method::Head) => Ok(Accepted::without_body(Route::Page)),
+            ("/page", Method::Get | Method::Head) => {
+                Ok(Accepted::without_body(Route::Page).without_id())
+            }
             ("/page", _) => Err(NOT_ALLOWED),
             ("/echo", _) => Ok(Accepted::with_body(Route::Echo, ECHO_BYTES_MAX)),
             ("/look", _) => {
@@ -70,6 +75,13 @@ impl Handler for Site {
             ("/later", _) => Ok(Accepted::with_body(Route::Later, ECHO_BYTES_MAX)),
             _ => Err(NOT_FOUND),
         }
+    }
+
+    fn request_id(&mut self, head: Option<&Head<'_>>, _: &Exchange) -> Option<RequestId> {
+        let given = self.ids_given.as_mut()?;
+        *given += 1;
+        let told = head.and_then(|head| head.fields("X-Request-Id").next());
+        Some(told.and_then(RequestId::given).unwrap_or(RequestId::of_bytes([*given; 16])))
     }
 
     fn on_request(
@@ -127,6 +139,7 @@ fn shared() -> Shared<Site> {
         answered: Vec::new(),
         refused: Vec::new(),
         peer_is_gateway: false,
+        ids_given: None,
     };
     // The example of RFC 9110 section 5.6.7.
     let dates = DateCache::new(|| UNIX_EPOCH + Duration::from_secs(784_111_777));

@@ -5,6 +5,7 @@ mod http;
 mod lanes;
 mod leases;
 mod outcomes;
+mod request_ids;
 mod routes;
 mod sessions;
 
