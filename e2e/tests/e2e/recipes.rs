@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use e2e::{Answer, Client, HaProxy, Nginx, RawConnection, System};
+use e2e::{Answer, Client, HaProxy, Nginx, RawConnection, System, until};
 use serde_json::json;
 
 use crate::PASSWORD;
@@ -164,10 +164,13 @@ impl Site {
         assert!(request_id.len() >= 32, "{head}");
         assert_eq!(self.get(FORGED).status, 401);
         // The proxy's own goes on to http_front, and comes back in the answer.
-        let registered = Client::new(self.address).register("bob", PASSWORD).assert_status(200);
+        let registered = Client::new(self.address).register("cyd", PASSWORD).assert_status(200);
         let id = registered.field("X-Request-Id").expect("an id");
-        let audit = std::fs::read_to_string(self.system.scratch().join("data/audit.log"));
-        assert!(audit.expect("an audit log").contains(&format!("\"request_id\":\"{id}\"")));
+        let member = format!("\"request_id\":\"{id}\"");
+        until("the line of the registration", || {
+            let audit = std::fs::read_to_string(self.system.scratch().join("data/audit.log"));
+            audit.expect("an audit log").contains(&member).then_some(())
+        });
         assert_eq!(self.get("").status, 401);
         assert_eq!(self.get("Cookie: __Host-session=gate_forged\r\n").status, 401);
     }
