@@ -51,6 +51,7 @@ ORDER = [
     "peers",
     "headline",
     "overload",
+    "overload_slow",
     "busy",
     "latency",
     "idle",

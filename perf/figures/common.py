@@ -274,6 +274,11 @@ class Load:
         return self.requests / self.seconds
 
     @property
+    def served_per_second(self):
+        """Without those that were answered with an error."""
+        return (self.requests - self.errors) / self.seconds
+
+    @property
     def p99_ms(self):
         return self.p99_us / 1000
 

@@ -1,8 +1,11 @@
 //! A known record, every way to damage one, and what verifying says to each.
 
+use super::text::LONGEST;
 use super::*;
-use crate::credentials::argon2id::HashEngine;
+use crate::credentials::argon2id::{HashEngine, ParamsError};
 use crate::credentials::keyring::Keyring;
+use crate::credentials::limits::{RECORD_LEN_MAX, TAG_LEN};
+use crate::credentials::pepper::sealed_len;
 use crate::credentials::secret::SecretKey;
 use proptest::prelude::*;
 
