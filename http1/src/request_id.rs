@@ -43,6 +43,18 @@ impl RequestId {
         Some(Self(Kind::Text(text.into())))
     }
 
+    /// As text, without taking memory: digits are written into `digits`.
+    #[expect(clippy::missing_panics_doc, reason = "digits are UTF-8")]
+    pub fn as_text<'t>(&'t self, digits: &'t mut [u8; 32]) -> &'t str {
+        match &self.0 {
+            Kind::Bytes(bytes) => {
+                *digits = hex(bytes);
+                std::str::from_utf8(digits).expect("digits are ASCII")
+            }
+            Kind::Text(text) => text,
+        }
+    }
+
     /// Appends it as text.
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
         match &self.0 {
@@ -104,6 +116,7 @@ mod tests {
         let mut out = Vec::new();
         id.append_to(&mut out);
         assert_eq!((id.to_string().as_str(), out.as_slice()), (text, text.as_bytes()));
+        assert_eq!(id.as_text(&mut [0; 32]), text);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use framing::v2::{
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
 use framing::{EncodeError, Secret, Status};
-use http1::RequestId;
 use reactor::Bundle;
 use service::sparing;
 
@@ -27,8 +26,8 @@ pub(super) fn encode(
     budget_ms: u32,
     job: &Job,
 ) -> Result<(), EncodeError> {
-    let id = job.http_request_id.as_ref().map(RequestId::to_string);
-    let id = id.as_deref();
+    let mut digits = [0; 32];
+    let id = job.http_request_id.as_ref().map(|id| id.as_text(&mut digits));
     match &job.work {
         Work::Register(registration) => {
             let message = Register {
