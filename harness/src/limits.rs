@@ -28,6 +28,12 @@ pub const STALL: Duration = Duration::from_secs(3);
 #[cfg(feature = "client")]
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
+/// A server that has logged nothing for so long has written all that it had to say.
+pub const LOG_QUIET: Duration = Duration::from_millis(50);
+
+/// How often a log is read, for want of an end, by one who wants all of it.
+pub const LOG_READS_MAX: usize = 20;
+
 const _: () = assert!(POLL_PAUSE.as_millis() * 100 < HANG_GUARD.as_millis());
 const _: () = assert!(START_MAX.as_millis() < HANG_GUARD.as_millis());
 const _: () = assert!(PROBE_MAX.as_millis() * 2 < START_MAX.as_millis());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::error::Error;
-use crate::limits::{HANG_GUARD, START_MAX};
+use crate::limits::{HANG_GUARD, LOG_QUIET, LOG_READS_MAX, START_MAX};
 use crate::port::Port;
 use crate::process::{FirstLine, Lines, Process};
 use crate::program::Program;
@@ -78,10 +78,23 @@ impl Server {
     }
 
     /// Everything it has logged, over all its starts. Nothing where that went to this process's own log.
+    ///
+    /// A thread of the server's own writes its lines, so what it logged just before an answer may be in the file just
+    /// after: blocks until nothing is added for [`LOG_QUIET`].
     #[must_use]
     pub fn log(&self) -> String {
         let Log::File(log) = &self.recipe.log else { return String::new() };
-        String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
+        let read = || fs::read(log).unwrap_or_default();
+        let mut seen = read();
+        for _ in 0..LOG_READS_MAX {
+            thread::sleep(LOG_QUIET);
+            let now = read();
+            if now.len() == seen.len() {
+                break;
+            }
+            seen = now;
+        }
+        String::from_utf8_lossy(&seen).into_owned()
     }
 
     /// Ends it at once, as a power cut would: `kill -9`. Returns when it is gone.
