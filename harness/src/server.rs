@@ -80,7 +80,7 @@ impl Server {
     /// Everything it has logged, over all its starts. Nothing where that went to this process's own log.
     ///
     /// A thread of the server's own writes its lines, so what it logged just before an answer may be in the file just
-    /// after: blocks until nothing is added for [`LOG_QUIET`].
+    /// after: blocks until nothing is added for a moment (`LOG_QUIET`).
     #[must_use]
     pub fn log(&self) -> String {
         let Log::File(log) = &self.recipe.log else { return String::new() };
