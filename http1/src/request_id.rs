@@ -57,19 +57,13 @@ impl RequestId {
 
     /// Appends it as text.
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
-        match &self.0 {
-            Kind::Bytes(bytes) => append(out, &hex(bytes)),
-            Kind::Text(text) => append(out, text.as_bytes()),
-        }
+        append(out, self.as_text(&mut [0; 32]).as_bytes());
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Bytes(bytes) => write!(f, "{:032x}", u128::from_be_bytes(*bytes)),
-            Kind::Text(text) => f.write_str(text),
-        }
+        f.write_str(self.as_text(&mut [0; 32]))
     }
 }
 

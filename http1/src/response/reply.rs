@@ -115,13 +115,6 @@ impl<'a> Reply<'a> {
         self.form.request_id.as_ref()
     }
 
-    /// Leaves the id out of the answer: it is one that nothing could be connected with, see
-    /// [`Accepted::without_id`](crate::Accepted::without_id).
-    pub fn without_id(mut self) -> Self {
-        self.form.request_id = None;
-        self
-    }
-
     /// Answers with `content`.
     ///
     /// # Panics

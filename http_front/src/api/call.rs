@@ -57,14 +57,14 @@ pub struct Entry {
 /// twice 128 code points, each as an escaped surrogate pair.
 const BODY_BYTES_MAX: usize = http1::limits::BODY_BYTES_MAX;
 
-/// Decides on a head. `may_view` says of the text of a token whether a request for the products is answered
-/// on the loop.
+/// Decides on a head. `is_leased` says of the text of a token whether a request with it is answered on the loop, if the
+/// route is one of those that can be.
 pub(super) fn from_head(
     head: &Head<'_>,
     exchange: &Exchange,
     proxies: &TrustedProxies,
     notices: &Notices,
-    may_view: impl FnOnce(&[u8]) -> bool,
+    is_leased: impl FnOnce(&[u8], Route) -> bool,
 ) -> Result<Accepted<Call>, Problem> {
     let route = Route::at(head.path()).ok_or(problems::NOT_FOUND)?;
     if !route.allows(head.method()) {
@@ -78,13 +78,18 @@ pub(super) fn from_head(
         Route::Products => {
             let (text, _) = credentials::text_of(head)?;
             // A body could take its time, and a lease with it.
-            if head.body_length() == BodyLength::Exact(0) && may_view(text) {
+            if head.body_length() == BodyLength::Exact(0) && is_leased(text, route) {
                 return Ok(Accepted::without_body(Call::LeasedProducts).without_id());
             }
             let token = Token::new(text).ok_or(problems::TOKEN_MALFORMED)?;
             Ok(Accepted::without_body(Call::Products(token, address())))
         }
-        Route::Session => Ok(Accepted::without_body(Call::Session(token(head)?, address()))),
+        Route::Session => {
+            let token = token(head)?;
+            let is_leased = is_leased(token.expose().as_bytes(), route);
+            let accepted = Accepted::without_body(Call::Session(token, address()));
+            Ok(if is_leased { accepted.without_id() } else { accepted })
+        }
         Route::Sessions => Ok(Accepted::without_body(Call::Sessions(token(head)?, address()))),
         Route::Register => with_json(head, Call::Register(client())),
         Route::Authenticate => {

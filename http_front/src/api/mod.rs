@@ -51,6 +51,7 @@ pub(crate) use answers::{products as render_products, sessions as render_session
 use call::Call;
 use credentials::Credentials;
 use problems::Spread;
+use route::Route;
 
 /// The API of one event loop, with everything that its connections share.
 pub struct Api {
@@ -139,7 +140,7 @@ impl Api {
         match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
                 self.tally.count_leased();
-                answers::session(facts, exchange.now, reply.without_id()).into()
+                answers::session(facts, exchange.now, reply).into()
             }
             None => self.submit(Work::CheckSession(token), from, exchange, reply),
         }
@@ -213,9 +214,16 @@ impl Handler for Api {
         // By the time at which the request was here (`reactor::Io::now`): a lease that runs then was given
         // for a session that no logout had ended before the request was sent. A moment later it may have
         // ended, as it may while an answer is on its way.
-        call::from_head(head, exchange, &self.proxies, &self.metrics.proxy_notices, |token| {
-            self.leases.live(token, exchange.now).is_some() && self.catalog.is_current(exchange.now)
-        })
+        call::from_head(
+            head,
+            exchange,
+            &self.proxies,
+            &self.metrics.proxy_notices,
+            |token, route| {
+                let has_list = route != Route::Products || self.catalog.is_current(exchange.now);
+                has_list && self.leases.live(token, exchange.now).is_some()
+            },
+        )
     }
 
     fn request_id(&mut self, head: Option<&Head<'_>>, exchange: &Exchange) -> Option<RequestId> {

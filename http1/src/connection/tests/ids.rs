@@ -53,7 +53,6 @@ fn it_is_the_same_when_the_answer_comes_later() {
 #[test]
 fn what_needs_none_has_none() {
     check(&mut connect(), PAGE, &[""]);
-    check(&mut super::connect(), LATER, &[]);
     check(&mut super::connect(), b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", &[""]);
 }
 
