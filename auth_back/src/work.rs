@@ -9,7 +9,9 @@ use reactor::Ticket;
 use service::lane::{Ask, Flow, Refused};
 use zeroize::Zeroizing;
 
-use crate::accounts::{AccountError, Accounts, Changed, Ended, Listed, Live, Opened};
+use crate::accounts::{
+    AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, Opened,
+};
 use crate::credentials::Username;
 use crate::guard::{Attempt, Known};
 use crate::ids::UserId;
@@ -28,7 +30,7 @@ pub struct Job {
     /// What the user's own request is found again by; v1 has nothing of the kind.
     pub http_request_id: Option<Box<str>>,
     /// Where the answer goes.
-    pub ticket: Ticket<Reply>,
+    pub ticket: Ticket<Reply, Unanswered>,
 }
 
 impl Job {
@@ -171,6 +173,16 @@ pub struct Reply {
     pub call: Call,
     /// What it came to.
     pub outcome: Result<Done, AccountError>,
+}
+
+/// That nobody has answered a request: its job was dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Unanswered(pub Call);
+
+impl From<Unanswered> for Reply {
+    fn from(Unanswered(call): Unanswered) -> Self {
+        Self { call, outcome: Err(AccountError::Internal(InternalError::Dropped)) }
+    }
 }
 
 /// What was done.

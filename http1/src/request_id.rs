@@ -57,7 +57,10 @@ impl RequestId {
 
     /// Appends it as text.
     pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
-        append(out, self.as_text(&mut [0; 32]).as_bytes());
+        match &self.0 {
+            Kind::Bytes(bytes) => append(out, &hex(bytes)),
+            Kind::Text(text) => append(out, text.as_bytes()),
+        }
     }
 }
 
@@ -74,11 +77,12 @@ impl fmt::Debug for RequestId {
 }
 
 fn hex(bytes: &[u8; 16]) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    // Without a table and without a branch, all digits are made at once.
+    let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'9' - 1);
     let mut text = [0; 32];
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
+        pair[0] = digit(byte >> 4);
+        pair[1] = digit(byte & 0xf);
     }
     text
 }

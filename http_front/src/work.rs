@@ -27,7 +27,7 @@ pub struct Job {
     /// After this nobody waits for the answer; fixed when the request was read.
     pub deadline: Instant,
     /// Where the answer goes.
-    pub ticket: Ticket<Outcome>,
+    pub ticket: Ticket<Outcome, Unanswered>,
     /// What the user's request is found again by.
     pub http_request_id: Option<http1::RequestId>,
     /// What hangs on its outcome for the next who shows a marker.
@@ -411,11 +411,9 @@ impl From<Refused> for Unanswered {
     }
 }
 
-impl Outcome {
-    /// What a dropped job is answered with.
-    #[must_use]
-    pub fn dropped() -> Self {
-        Self::Unanswered(Unanswered::Dropped)
+impl From<Unanswered> for Outcome {
+    fn from(why: Unanswered) -> Self {
+        Self::Unanswered(why)
     }
 }
 

@@ -187,16 +187,17 @@ impl<C> fmt::Debug for Bundle<C> {
 
 /// The duty to answer one connection. However the work ends, one completion is posted: the
 /// worker's answer, or, when the ticket is dropped without one (a panic, a queue torn down), the one
-/// that it was given at first.
-pub struct Ticket<C: Send + 'static> {
+/// that it was given at first, as a `U` that becomes one: a ticket goes through many hands, so what is seldom needed should
+/// be small.
+pub struct Ticket<C: Send + 'static, U: Into<C> = C> {
     mailbox: Mailbox<C>,
     to: ConnectionId,
-    unanswered: Option<C>,
+    unanswered: Option<U>,
 }
 
-impl<C: Send + 'static> Ticket<C> {
+impl<C: Send + 'static, U: Into<C>> Ticket<C, U> {
     /// A ticket for the connection `to`, which is told `unanswered` when nobody answers.
-    pub fn new(mailbox: Mailbox<C>, to: ConnectionId, unanswered: C) -> Self {
+    pub fn new(mailbox: Mailbox<C>, to: ConnectionId, unanswered: U) -> Self {
         Self { mailbox, to, unanswered: Some(unanswered) }
     }
 
@@ -225,15 +226,15 @@ impl<C: Send + 'static> Ticket<C> {
     }
 }
 
-impl<C: Send + 'static> Drop for Ticket<C> {
+impl<C: Send + 'static, U: Into<C>> Drop for Ticket<C, U> {
     fn drop(&mut self) {
         if let Some(unanswered) = self.unanswered.take() {
-            self.mailbox.post(self.to, unanswered);
+            self.mailbox.post(self.to, unanswered.into());
         }
     }
 }
 
-impl<C: Send + 'static> fmt::Debug for Ticket<C> {
+impl<C: Send + 'static, U: Into<C>> fmt::Debug for Ticket<C, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ticket").field("to", &self.to).finish_non_exhaustive()
     }

@@ -27,10 +27,10 @@ use reactor::{Io, Mailbox, Protocol, Ticket};
 use service::lane::Lane;
 use service::sparing;
 
-use crate::accounts::{AccountError, InternalError};
+use crate::accounts::AccountError;
 use crate::limits::{FRAME_TIME_MAX, GREETING_TIME_MAX, IDLE_TIME_MAX, IN_FLIGHT_MAX};
 use crate::metrics::Metrics;
-use crate::work::{Call, Job, Reply, Request};
+use crate::work::{Call, Job, Reply, Request, Unanswered};
 
 /// Name and version of this program, for the logs of its peers.
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));
@@ -341,9 +341,7 @@ impl Desk {
     ) -> Result<(), AccountError> {
         let flow = self.turns.flow(&request, io.peer());
         let lane = if request.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
-        let dropped = AccountError::Internal(InternalError::Dropped);
-        let unanswered = Reply { call, outcome: Err(dropped) };
-        let ticket = Ticket::new(self.mailbox.clone(), io.id(), unanswered);
+        let ticket = Ticket::new(self.mailbox.clone(), io.id(), Unanswered(call));
         let job = Job { request, deadline, flow, call, http_request_id, ticket };
         let ask = job.ask();
         lane.try_queue(job, &ask).map_err(|rejected| {

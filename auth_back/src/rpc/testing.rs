@@ -15,11 +15,11 @@ use service::lane::{FlowKeys, Lane, LaneOptions};
 use service::metrics::Registry;
 
 use super::{Conversation, Desk, Lanes, Turns};
-use crate::accounts::{AccountError, InternalError};
+use crate::accounts::AccountError;
 use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use crate::keyrings::LiveRing;
 use crate::metrics::Metrics;
-use crate::work::{Call, Done, Job, Reply};
+use crate::work::{Call, Done, Job, Reply, Unanswered};
 
 /// How long anything may take that should not fail.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,10 +39,8 @@ impl PostOffice {
     }
 
     /// A ticket of a connection that does not exist.
-    pub(crate) fn ticket(&self, call: Call) -> Ticket<Reply> {
-        let dropped = AccountError::Internal(InternalError::Dropped);
-        let unanswered = Reply { call, outcome: Err(dropped) };
-        Ticket::new(self.mailbox.clone(), connection_id(0), unanswered)
+    pub(crate) fn ticket(&self, call: Call) -> Ticket<Reply, Unanswered> {
+        Ticket::new(self.mailbox.clone(), connection_id(0), Unanswered(call))
     }
 
     /// The next letter. Waits for it.

@@ -44,7 +44,8 @@ use crate::proxies::TrustedProxies;
 use crate::request_ids::{self, RequestIds};
 use crate::token::Token;
 use crate::work::{
-    CheckedSession, Claim, Job, Login, Logout, Outcome, PasswordChange, Revocation, Work,
+    CheckedSession, Claim, Job, Login, Logout, Outcome, PasswordChange, Revocation, Unanswered,
+    Work,
 };
 
 pub(crate) use answers::{products as render_products, sessions as render_sessions};
@@ -158,7 +159,7 @@ impl Api {
         let lane = if work.is_heavy() { &self.lanes.heavy } else { &self.lanes.light };
         let settle = if work.ends_sessions() { SETTLE_TIME_MAX } else { Duration::ZERO };
         let deadline = exchange.now + self.request_timeout;
-        let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Outcome::dropped());
+        let ticket = Ticket::new(self.mailbox.clone(), exchange.connection, Unanswered::Dropped);
         let ask = Ask::new(self.flow(&work, from, exchange.now)).by(deadline).units(work.units());
         let claim = matches!(work, Work::Authenticate(_))
             .then(|| Claim::new(&self.lanes.markers, Source::of(from)));

@@ -5,7 +5,7 @@
 //! of it is of use to anybody. So a job is refused at once when its wait would be too long; and what is in work
 //! at a time is bounded by time too, since a job that is in work can no longer be overtaken.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -81,6 +81,11 @@ impl Admission {
         self.0.wait_max
     }
 
+    /// Whether anything is ever refused for its wait.
+    pub(super) fn bounds_waits(&self) -> bool {
+        self.0.wait_max < Duration::MAX
+    }
+
     /// What is known at `now`.
     pub(super) fn pace(&self, now: Instant) -> Option<Pace> {
         let known_until_us = self.0.known_until_us.load(Ordering::Relaxed);
@@ -104,19 +109,38 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// How long `units` have to wait for each other.
-    pub(super) fn time_of(self, units: u64) -> Duration {
-        Duration::from_nanos(nanos(self.unit).saturating_mul(units))
+    /// How many units may be served before a job of `units` so that it is done within `left`; `None` if it is not even as
+    /// the next. The rest as for [`wait`](Self::wait).
+    pub(super) fn units_before(
+        self,
+        units: NonZeroU32,
+        in_work: usize,
+        under_way: Duration,
+        left: Duration,
+    ) -> Option<u64> {
+        let work = self.work.saturating_mul(units.get());
+        let left = left.checked_sub(work.saturating_add(self.wait(in_work, under_way, 0)))?;
+        Some(self.units_in(left))
+    }
+
+    /// How long a job waits that has `units` before it, with `in_work` begun, the next of which is under way for so long.
+    ///
+    /// By Little's law (1961), as many are worked on as take `work` while one is done each `unit`; the others wait.
+    pub(super) fn wait(self, in_work: usize, under_way: Duration, units: u64) -> Duration {
+        let (unit, work) = (nanos(self.unit), nanos(self.work));
+        let worked_on = work.saturating_add(unit / 2).checked_div(unit).unwrap_or(0);
+        let waits = (in_work as u64).saturating_sub(worked_on).saturating_add(units);
+        // A place is free, or is at the next end.
+        let next = match in_work as u64 >= worked_on {
+            true => self.unit.saturating_sub(under_way),
+            false => Duration::ZERO,
+        };
+        Duration::from_nanos(unit.saturating_mul(waits)).saturating_add(next)
     }
 
     /// How many units fit into `time`.
     pub(super) fn units_in(self, time: Duration) -> u64 {
         nanos(time).checked_div(nanos(self.unit)).unwrap_or(u64::MAX)
-    }
-
-    /// How long a job of `units` is in work.
-    pub(super) fn work(self, units: u32) -> Duration {
-        self.work.saturating_mul(units)
     }
 }
 

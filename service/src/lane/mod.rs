@@ -60,7 +60,9 @@
 //! its thread ends.
 
 mod admission;
+mod backlog;
 mod flow;
+mod in_work;
 mod inbox;
 mod options;
 mod permit;

@@ -9,7 +9,7 @@
 //! Falling asleep and being woken costs more than a look at the queue. So a worker that comes from a
 //! large batch first lets others run, who may have jobs for it: under a flood it then seldom sleeps.
 //!
-//! What waits is refused here if it cannot be served in time ([`Admission`]), and served in turns ([`Turns`]). Jobs
+//! What waits is refused here if it cannot be served in time ([`Admission`]), and served in turns ([`Backlog`]). Jobs
 //! that are refused are handed back to be told so after the lock is released: telling may call on anything.
 
 use std::{
@@ -26,8 +26,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::{
     Ask, Flow, LaneOptions, Refused, Why,
     admission::{Admission, Pace},
-    stats::Counters,
-    turns::{Pushed, Turns, Waiting},
+    backlog::Backlog,
+    in_work::InWork,
+    stats::{Counters, Waited},
+    turns::{Pushed, Waiting},
 };
 use crate::limits::{LANE_BUSY_BATCH_MIN, LANE_YIELDS};
 
@@ -53,9 +55,13 @@ pub(super) struct Queue<J> {
 }
 
 struct State<J> {
-    turns: Turns<J>,
+    backlog: Backlog<J>,
     /// Jobs that were taken and are not done.
     in_work: usize,
+    /// Whose they are, if that is asked here: not in lanes that refuse nothing for its wait.
+    whose: Option<InWork>,
+    /// Since when the next of them is under way, in such a lane: the last end, or the begin after a rest.
+    next_since: Instant,
     /// Workers that sleep and were not woken.
     sleeping: usize,
     /// One was woken and has not come yet.
@@ -75,9 +81,16 @@ pub(super) type Refusals<J> = Vec<(J, Refused)>;
 impl<J> Queue<J> {
     pub(super) fn new(options: &LaneOptions, counters: Arc<Counters>) -> Self {
         let capacity = options.queue.get();
-        let turns = Turns::new(capacity);
-        let state =
-            State { turns, in_work: 0, sleeping: 0, woken: false, workers: 0, closed: false };
+        let state = State {
+            backlog: Backlog::new(capacity),
+            in_work: 0,
+            whose: options.admission.bounds_waits().then(InWork::default),
+            next_since: clock::now(),
+            sleeping: 0,
+            woken: false,
+            workers: 0,
+            closed: false,
+        };
         Self {
             capacity,
             admission: options.admission.clone(),
@@ -113,19 +126,17 @@ impl<J> Queue<J> {
         let now = clock::now();
         let pace = self.admission.pace(now);
         let mut state = self.state.lock();
+        if pace.is_none() && state.workers > 0 {
+            state.backlog.push_all(jobs, now);
+        }
         for (job, ask) in jobs.drain(..) {
             if state.workers == 0 {
                 refusals.push((job, Refused { why: Why::Closed, retry_after: Duration::ZERO }));
                 continue;
             }
-            let is_late = pace.is_some_and(|pace| !self.is_in_time(&state, &ask, pace, now));
-            let pushed = match is_late {
-                true => Pushed::Full(job),
-                false => state.turns.push(job, &ask, now),
-            };
-            let retry_after = match pace {
-                Some(pace) if !matches!(pushed, Pushed::Waits) => self.wait(&state, &ask, pace),
-                _ => Duration::ZERO,
+            let Admitted { pushed, is_late, retry_after } = match pace {
+                Some(pace) => self.admit(&mut state, job, &ask, pace, now),
+                None => Admitted::at_any_time(state.backlog.push(job, &ask, now)),
             };
             let (job, why) = match pushed {
                 Pushed::Waits => continue,
@@ -159,26 +170,38 @@ impl<J> Queue<J> {
     ) -> bool {
         let begin = batch.len();
         let mut state = self.state.lock();
-        state.in_work -= done;
+        state.done(done);
         state = self.wait_for_a_job(state, done);
         loop {
             let now = clock::now();
+            let mut waited = Waited::default();
+            if state.whose.is_none() {
+                let free = self.admission.window().saturating_sub(state.in_work);
+                state.backlog.take_unsorted(batch, free.min(max), &goes_with, |waiting| {
+                    let time = now.saturating_duration_since(waiting.since);
+                    self.counters.waited(&mut waited, waiting.flow.class, time);
+                });
+                state.in_work += batch.len() - begin;
+            }
+            // Else in turns.
+            let max = if batch.len() > begin { 0 } else { max };
             while batch.len() - begin < max && state.may_take(self.admission.window()) {
-                let next = state.turns.peek().expect("something may be taken");
+                let next = state.backlog.peek().expect("something may be taken");
                 if batch.get(begin).is_some_and(|first| !goes_with(first, next)) {
                     break;
                 }
-                let waiting = state.turns.pop().expect("it was there just now");
-                self.counters
-                    .waited(waiting.flow.class, now.saturating_duration_since(waiting.since));
+                let waiting = state.backlog.pop().expect("it was there just now");
+                let time = now.saturating_duration_since(waiting.since);
+                self.counters.waited(&mut waited, waiting.flow.class, time);
                 match self.in_vain(&waiting, now) {
                     Some(refused) => refusals.push((waiting.job, refused)),
                     None => {
-                        state.in_work += 1;
+                        state.taken(&waiting, now);
                         batch.push(waiting.job);
                     }
                 }
             }
+            self.counters.waited_all(&waited);
             if batch.len() > begin || !refusals.is_empty() {
                 break;
             }
@@ -199,15 +222,19 @@ impl<J> Queue<J> {
     /// in vain is not told apart: whoever asks in this way looks at its deadline.
     pub(super) fn try_take(&self, done: usize) -> Option<J> {
         let mut state = self.state.lock();
-        state.in_work -= done;
+        state.done(done);
         let waiting = match state.may_take(self.admission.window()) {
-            true => state.turns.pop(),
+            true => state.backlog.pop(),
             false => None,
         };
-        state.in_work += usize::from(waiting.is_some());
+        let now = clock::now();
+        if let Some(waiting) = &waiting {
+            state.taken(waiting, now);
+        }
         self.release(state);
         let Waiting { job, since, flow, .. } = waiting?;
-        self.counters.waited(flow.class, clock::since(since));
+        let time = now.saturating_duration_since(since);
+        self.counters.waited_all(&Waited { class: Some(flow.class), time, jobs: 1 });
         self.counters.taken(1);
         Some(job)
     }
@@ -223,7 +250,7 @@ impl<J> Queue<J> {
         state.workers -= 1;
         if state.workers == 0 {
             self.deserted.store(true, Ordering::Relaxed);
-            let jobs = state.turns.drain();
+            let jobs = state.backlog.drain();
             // Their tickets answer for them, and may call on anything.
             drop(state);
             drop(jobs);
@@ -237,7 +264,7 @@ impl<J> Queue<J> {
     pub(super) fn finish(&self, jobs: usize) {
         if jobs > 0 {
             let mut state = self.state.lock();
-            state.in_work -= jobs;
+            state.done(jobs);
             self.release(state);
         }
     }
@@ -287,21 +314,44 @@ impl<J> Queue<J> {
         state
     }
 
-    /// Whether a job that comes now can be done in time. One that begins at once is let through whatever was measured:
-    /// whoever works on it sees better whether its time suffices.
-    fn is_in_time(&self, state: &State<J>, ask: &Ask, pace: Pace, now: Instant) -> bool {
-        if state.turns.is_empty() && state.in_work < self.admission.window() {
-            return true;
+    /// Lets a job wait if it will be done in time, or can be in the place of another. One that begins at once is let
+    /// through whatever was measured: whoever works on it sees better whether its time suffices.
+    fn admit(
+        &self,
+        state: &mut State<J>,
+        job: J,
+        ask: &Ask,
+        pace: Pace,
+        now: Instant,
+    ) -> Admitted<J> {
+        if state.backlog.is_empty() && state.in_work < self.admission.window() {
+            return Admitted::at_any_time(state.backlog.push(job, ask, now));
         }
+        let in_work = state.in_work;
+        let under_way = now.saturating_duration_since(state.next_since);
+        let turns = state.backlog.in_turns();
         let left = ask.deadline.map_or(Duration::MAX, |by| by.saturating_duration_since(now));
-        let done_in = self.wait(state, ask, pace).saturating_add(pace.work(ask.units.get()));
-        done_in <= left.min(self.admission.wait_max())
-    }
-
-    /// How long a job that comes now waits; no more than is of interest.
-    fn wait(&self, state: &State<J>, ask: &Ask, pace: Pace) -> Duration {
-        let most = pace.units_in(self.admission.wait_max());
-        pace.time_of(state.in_work as u64 + state.turns.units_before(ask, most))
+        let left = left.min(self.admission.wait_max());
+        let (is_late, pushed) = match pace.units_before(ask.units, in_work, under_way, left) {
+            Some(most) if turns.units_before(ask, most) <= most => {
+                (false, turns.push(job, ask, now))
+            }
+            Some(most) => {
+                let whose = state.whose.get_or_insert_default();
+                whose.keep(in_work);
+                (true, turns.push_instead(job, ask, now, most, whose))
+            }
+            None => (true, Pushed::Full(job)),
+        };
+        let retry_after = match pushed {
+            Pushed::Waits => Duration::ZERO,
+            // No more is counted than is of interest.
+            _ => {
+                let most = pace.units_in(self.admission.wait_max());
+                pace.wait(in_work, under_way, turns.units_before(ask, most))
+            }
+        };
+        Admitted { pushed, is_late, retry_after }
     }
 
     /// Whether a job has waited longer than any should: work has become slower since it came. To begin it now
@@ -315,8 +365,8 @@ impl<J> Queue<J> {
     /// Releases the lock, and wakes a worker if there is one to be woken; all of them when their work is over.
     fn release(&self, mut state: MutexGuard<'_, State<J>>) {
         let (wakes, is_over) = (state.wakes(self.admission.window()), state.is_over());
-        self.waiting.store(state.turns.len(), Ordering::Relaxed);
-        self.counters.parties(state.turns.parties());
+        self.waiting.store(state.backlog.len(), Ordering::Relaxed);
+        self.counters.parties(state.backlog.parties());
         drop(state);
         if is_over {
             self.wakeup.notify_all();
@@ -328,12 +378,31 @@ impl<J> Queue<J> {
 
 impl<J> State<J> {
     fn may_take(&self, window: usize) -> bool {
-        !self.turns.is_empty() && self.in_work < window
+        !self.backlog.is_empty() && self.in_work < window
+    }
+
+    /// So many are done.
+    fn done(&mut self, jobs: usize) {
+        self.in_work -= jobs;
+        if jobs > 0 && self.whose.is_some() {
+            self.next_since = clock::now();
+        }
+    }
+
+    /// A job is in work.
+    fn taken(&mut self, waiting: &Waiting<J>, now: Instant) {
+        self.in_work += 1;
+        if let Some(whose) = &mut self.whose {
+            if self.in_work == 1 {
+                self.next_since = now;
+            }
+            whose.taken(&waiting.flow, waiting.units, self.in_work);
+        }
     }
 
     /// Nothing waits, and nothing will.
     fn is_over(&self) -> bool {
-        self.closed && self.turns.is_empty()
+        self.closed && self.backlog.is_empty()
     }
 
     /// Whether a worker is to be woken now; it then counts as woken.
@@ -344,6 +413,22 @@ impl<J> State<J> {
             self.sleeping -= 1;
         }
         wakes
+    }
+}
+
+/// What became of a job that was handed over.
+struct Admitted<J> {
+    pushed: Pushed<J>,
+    /// It would wait too long in a place of its own.
+    is_late: bool,
+    /// How long such a job would have to wait, if one is refused.
+    retry_after: Duration,
+}
+
+impl<J> Admitted<J> {
+    /// Of a job whose wait has no bound.
+    const fn at_any_time(pushed: Pushed<J>) -> Self {
+        Self { pushed, is_late: false, retry_after: Duration::ZERO }
     }
 }
 

@@ -39,6 +39,15 @@ struct Waits {
     sum_ns: AtomicU64,
 }
 
+/// Jobs of a class that have waited for the same time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waited {
+    /// `None` before the first.
+    pub(super) class: Option<Class>,
+    pub(super) time: Duration,
+    pub(super) jobs: u64,
+}
+
 impl Counters {
     pub(super) fn new(options: &LaneOptions) -> Self {
         Self {
@@ -72,7 +81,7 @@ impl Counters {
         self.finished.fetch_add(jobs, Ordering::Relaxed);
     }
 
-    /// How many parties have jobs in the queue.
+    /// How many parties have jobs waiting in turns.
     pub(super) fn parties(&self, count: usize) {
         // Read first: a store would pull the cache line over for nothing.
         if self.parties.load(Ordering::Relaxed) != count {
@@ -80,13 +89,25 @@ impl Counters {
         }
     }
 
-    pub(super) fn waited(&self, class: Class, time: Duration) {
+    /// A job has waited. What came together has waited together, so it is counted together: at a change, and
+    /// by [`waited_all`](Self::waited_all) at the end.
+    pub(super) fn waited(&self, waited: &mut Waited, class: Class, time: Duration) {
+        if (waited.class, waited.time) != (Some(class), time) {
+            self.waited_all(waited);
+            *waited = Waited { class: Some(class), time, jobs: 0 };
+        }
+        waited.jobs += 1;
+    }
+
+    /// So many jobs have waited.
+    pub(super) fn waited_all(&self, waited: &Waited) {
+        let Waited { class: Some(class), time, jobs } = *waited else { return };
         let waits = &self.waits[class as usize];
         let seconds = time.as_secs_f64();
         let bucket = LATENCY_BUCKETS_SECONDS.partition_point(|&bound| bound < seconds);
-        waits.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        waits.counts[bucket].fetch_add(jobs, Ordering::Relaxed);
         let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        waits.sum_ns.fetch_add(ns, Ordering::Relaxed);
+        waits.sum_ns.fetch_add(ns.saturating_mul(jobs), Ordering::Relaxed);
     }
 
     /// Jobs that wait for a worker. What follows is read first, so that a difference cannot come out negative by a job
@@ -193,7 +214,8 @@ pub struct LaneSnapshot {
     pub rejected: u64,
     /// Panics of workers since the start.
     pub panics: u64,
-    /// Parties (addresses, or /48 networks) that have jobs in the queue.
+    /// Parties (addresses, or /48 networks) that have jobs waiting in turns: while no more jobs wait than are taken at
+    /// once, nobody asks whose they are.
     pub parties: usize,
 }
 

@@ -18,7 +18,12 @@
 //! no fairer than to refuse the newcomer ([`Turns::push`]). A class that has less than half of what waits takes
 //! its place from the other class.
 //!
+//! Where few can wait and be in time, what is in work is most of what a parent has. So a newcomer that would be too
+//! late takes a place by what others have waiting and in work together ([`Turns::push_instead`]).
+//!
 //! No lock and no clock: the queue around it has both.
+
+mod giving_way;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -26,13 +31,14 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 
 use super::flow::{Ask, Flow};
+use super::in_work::InWork;
 use super::rings::{Nodes, Ring};
 
 /// Jobs that wait, at most so many as there are places.
 pub(super) struct Turns<J> {
     capacity: usize,
     len: usize,
-    jobs: Nodes<Waiting<J>>,
+    jobs: Nodes<InTurn<J>>,
     flows: Nodes<FlowState>,
     parents: Nodes<ParentState>,
     // Their keys are hashes already, under a seed that nobody knows.
@@ -51,7 +57,18 @@ pub(super) struct Waiting<J> {
     pub(super) since: Instant,
     /// Of which flow.
     pub(super) flow: Flow,
-    units: u32,
+    pub(super) units: u32,
+}
+
+impl<J> Waiting<J> {
+    pub(super) const fn new(job: J, ask: &Ask, since: Instant) -> Self {
+        Self { job, since, flow: ask.flow, units: ask.units.get() }
+    }
+}
+
+/// A job on the ring of its flow.
+struct InTurn<J> {
+    waiting: Waiting<J>,
     flow_id: u32,
 }
 
@@ -124,25 +141,40 @@ impl<J> Turns<J> {
     /// Lets a job wait, if there is a place or one that is better given to it.
     pub(super) fn push(&mut self, job: J, ask: &Ask, since: Instant) -> Pushed<J> {
         if self.len < self.capacity {
-            self.append(job, ask, since);
+            self.append(Waiting::new(job, ask, since));
             return Pushed::Waits;
         }
-        let Some(flow_id) = self.longest_but(&ask.flow) else { return Pushed::Full(job) };
-        let newest = self.jobs.last(self.flows.get(flow_id).jobs);
-        let evicted = self.take(newest.expect("a flow is there while a job of it waits"));
-        self.append(job, ask, since);
-        Pushed::InsteadOf(evicted)
+        match self.longest_but(ask) {
+            Some(flow_id) => self.replace_newest(flow_id, job, ask, since),
+            None => Pushed::Full(job),
+        }
+    }
+
+    /// Lets a job wait that may have `most` units before it and has more, if another should rather go and it then is
+    /// in time: one of a party that has more than its own will have, waiting and in work together.
+    pub(super) fn push_instead(
+        &mut self,
+        job: J,
+        ask: &Ask,
+        since: Instant,
+        most: u64,
+        in_work: &InWork,
+    ) -> Pushed<J> {
+        match self.greediest_but(ask, most, in_work) {
+            Some(flow_id) => self.replace_newest(flow_id, job, ask, since),
+            None => Pushed::Full(job),
+        }
     }
 
     /// The job whose turn it is.
     pub(super) fn peek(&mut self) -> Option<&J> {
-        self.next().map(|id| &self.jobs.get(id).job)
+        self.next().map(|id| &self.jobs.get(id).waiting.job)
     }
 
     /// Takes the job whose turn it is.
     pub(super) fn pop(&mut self) -> Option<Waiting<J>> {
         let id = self.next()?;
-        let Waiting { units, flow_id, .. } = *self.jobs.get(id);
+        let &InTurn { waiting: Waiting { units, .. }, flow_id } = self.jobs.get(id);
         let flow = self.flows.get_mut(flow_id);
         flow.credit -= units;
         let (parent_id, class) = (flow.parent_id, flow.key.0);
@@ -162,17 +194,10 @@ impl<J> Turns<J> {
     /// many as its own; the other class has as many as all of these together.
     pub(super) fn units_before(&self, ask: &Ask, most: u64) -> u64 {
         let (class, units) = (ask.flow.class as usize, u64::from(ask.units.get()));
-        let flow_id = self.flow_ids.get(&key(&ask.flow)).copied();
-        let own = flow_id.map_or(0, |id| self.flows.get(id).units.into());
         let parent = self.parent_ids.get(&(class, ask.flow.parent)).map(|&id| self.parents.get(id));
-        let mut ahead: u64 = own;
-        for other in parent.into_iter().flat_map(|parent| self.flows.iter(parent.flows)) {
-            if Some(other) != flow_id {
-                ahead += u64::from(self.flows.get(other).units).min(own + units);
-            }
-            if ahead > most {
-                return ahead;
-            }
+        let mut ahead = self.units_before_in_parent(ask, most);
+        if ahead > most {
+            return ahead;
         }
         let turns = usize::try_from(ahead + units).unwrap_or(usize::MAX);
         let own_parent = parent.map_or(0, |parent| parent.units as usize);
@@ -184,6 +209,24 @@ impl<J> Turns<J> {
             }
         }
         ahead + self.classes[1 - class].units.min(ahead + units)
+    }
+
+    /// The same, of its own parent only.
+    fn units_before_in_parent(&self, ask: &Ask, most: u64) -> u64 {
+        let (class, units) = (ask.flow.class as usize, u64::from(ask.units.get()));
+        let flow_id = self.flow_ids.get(&key(&ask.flow)).copied();
+        let own = flow_id.map_or(0, |id| self.flows.get(id).units.into());
+        let parent = self.parent_ids.get(&(class, ask.flow.parent)).map(|&id| self.parents.get(id));
+        let mut ahead: u64 = own;
+        for other in parent.into_iter().flat_map(|parent| self.flows.iter(parent.flows)) {
+            if ahead > most {
+                break;
+            }
+            if Some(other) != flow_id {
+                ahead += u64::from(self.flows.get(other).units).min(own + units);
+            }
+        }
+        ahead
     }
 
     /// Everything that waits, in no particular order.
@@ -215,7 +258,7 @@ impl<J> Turns<J> {
             let flow_id = parent.flows.first().expect("a parent is there while a flow of it is");
             let flow = self.flows.get_mut(flow_id);
             let job = flow.jobs.first().expect("a flow is there while a job of it waits");
-            let units = self.jobs.get(job).units;
+            let units = self.jobs.get(job).waiting.units;
             if earns(&mut flow.credit, units) {
                 return (job, units);
             }
@@ -223,14 +266,16 @@ impl<J> Turns<J> {
         }
     }
 
-    fn append(&mut self, job: J, ask: &Ask, since: Instant) {
-        let (key, units) = (key(&ask.flow), ask.units.get());
-        let class = &mut self.classes[key.0];
+    /// Lets a job wait. The caller knows that there is a place.
+    pub(super) fn append(&mut self, waiting: Waiting<J>) {
+        debug_assert!(self.len < self.capacity, "there is a place");
+        let (key, units) = (key(&waiting.flow), waiting.units);
+        let parents = &mut self.classes[key.0].parents;
         let parent_id = *self.parent_ids.entry((key.0, key.1)).or_insert_with(|| {
             let key = (key.0, key.1);
             let parent = ParentState { key, flows: Ring::default(), units: 0, credit: 0 };
             let id = self.parents.insert(parent);
-            self.parents.push_back(&mut class.parents, id);
+            self.parents.push_back(parents, id);
             id
         });
         let parent = self.parents.get_mut(parent_id);
@@ -241,70 +286,62 @@ impl<J> Turns<J> {
             id
         });
         let flow = self.flows.get_mut(flow_id);
-        let job = self.jobs.insert(Waiting { job, since, flow: ask.flow, units, flow_id });
+        let job = self.jobs.insert(InTurn { waiting, flow_id });
         self.jobs.push_back(&mut flow.jobs, job);
-        flow.units += units;
-        class.grow(parent.units, units);
-        parent.units += units;
+        self.count(flow_id, units);
         self.len += 1;
+    }
+
+    /// Takes the newest job of a flow out and lets another wait.
+    fn replace_newest(&mut self, flow_id: u32, job: J, ask: &Ask, since: Instant) -> Pushed<J> {
+        let evicted = self.take(self.newest(flow_id));
+        self.append(Waiting::new(job, ask, since));
+        Pushed::InsteadOf(evicted)
+    }
+
+    fn newest(&self, flow_id: u32) -> u32 {
+        let newest = self.jobs.last(self.flows.get(flow_id).jobs);
+        newest.expect("a flow is there while a job of it waits")
+    }
+
+    /// A flow has so many units more.
+    fn count(&mut self, flow_id: u32, units: u32) {
+        let flow = self.flows.get_mut(flow_id);
+        flow.units += units;
+        let parent = self.parents.get_mut(flow.parent_id);
+        self.classes[flow.key.0].grow(parent.units, units);
+        parent.units += units;
+    }
+
+    /// A flow has so many units less.
+    fn uncount(&mut self, flow_id: u32, units: u32) {
+        let flow = self.flows.get_mut(flow_id);
+        flow.units -= units;
+        let parent = self.parents.get_mut(flow.parent_id);
+        parent.units -= units;
+        self.classes[flow.key.0].shrink(parent.units, units);
     }
 
     /// Takes a job out, wherever it is, and with the last of them its flow and parent.
     fn take(&mut self, id: u32) -> Waiting<J> {
-        let Waiting { units, flow_id, .. } = *self.jobs.get(id);
+        let &InTurn { waiting: Waiting { units, .. }, flow_id } = self.jobs.get(id);
+        self.uncount(flow_id, units);
         let flow = self.flows.get_mut(flow_id);
         self.jobs.unlink(&mut flow.jobs, id);
-        flow.units -= units;
         let (parent_id, key, is_last) = (flow.parent_id, flow.key, flow.jobs.is_empty());
         let parent = self.parents.get_mut(parent_id);
-        let class = &mut self.classes[key.0];
-        parent.units -= units;
-        class.shrink(parent.units, units);
         if is_last {
             self.flows.unlink(&mut parent.flows, flow_id);
             self.flows.remove(flow_id);
             self.flow_ids.remove(&key);
         }
         if parent.flows.is_empty() {
-            self.parents.unlink(&mut class.parents, parent_id);
+            self.parents.unlink(&mut self.classes[key.0].parents, parent_id);
             let parent = self.parents.remove(parent_id);
             self.parent_ids.remove(&parent.key);
         }
         self.len -= 1;
-        self.jobs.remove(id)
-    }
-
-    /// The flow whose newest job makes room for one of `flow`; none, if it is `flow` that has too many.
-    ///
-    /// Within a class, a parent gives a place only to one that has fewer even with the newcomer, and a flow
-    /// likewise within a parent: else two of the same length would take the place from each other in turn. Walks
-    /// over the parents of a class and the flows of one of them.
-    fn longest_but(&self, flow: &Flow) -> Option<u32> {
-        let (class, other) = (flow.class as usize, 1 - flow.class as usize);
-        let [ours, theirs] = [class, other].map(|class| self.classes[class].units);
-        if ours < theirs {
-            return self.longest_flow(self.longest_parent(other)?);
-        }
-        let own = self.parent_ids.get(&(class, flow.parent)).copied();
-        let own_units = own.map_or(0, |id| self.parents.get(id).units);
-        let longest = self.longest_parent(class)?;
-        if self.parents.get(longest).units >= own_units + 2 {
-            return self.longest_flow(longest);
-        }
-        let own_flow = self.flow_ids.get(&key(flow)).copied();
-        let own_units = own_flow.map_or(0, |id| self.flows.get(id).units);
-        let longest = self.longest_flow(own?)?;
-        (self.flows.get(longest).units >= own_units + 2).then_some(longest)
-    }
-
-    /// Of several, the one whose turn is farthest away.
-    fn longest_parent(&self, class: usize) -> Option<u32> {
-        self.parents.iter(self.classes[class].parents).max_by_key(|&id| self.parents.get(id).units)
-    }
-
-    fn longest_flow(&self, parent_id: u32) -> Option<u32> {
-        let flows = self.parents.get(parent_id).flows;
-        self.flows.iter(flows).max_by_key(|&id| self.flows.get(id).units)
+        self.jobs.remove(id).waiting
     }
 }
 
@@ -327,7 +364,7 @@ impl ClassState {
     }
 }
 
-fn key(flow: &Flow) -> (usize, u64, u64) {
+pub(super) fn key(flow: &Flow) -> (usize, u64, u64) {
     (flow.class as usize, flow.parent, flow.child)
 }
 

@@ -201,9 +201,11 @@ impl Registry {
 type LaneFigure<T> = (&'static str, &'static str, fn(&LaneSnapshot) -> T);
 
 const LANE_GAUGES: [LaneFigure<f64>; 5] = [
-    ("lane_waiting_networks", "Addresses, or /48 networks, that have jobs waiting", |lane| {
-        lane.parties as f64
-    }),
+    (
+        "lane_waiting_networks",
+        "Addresses, or /48 networks, that have jobs waiting in turns",
+        |lane| lane.parties as f64,
+    ),
     ("lane_queued_jobs", "Jobs that wait for a worker", |lane| lane.queued as f64),
     ("lane_queue_capacity_jobs", "Most jobs that may wait", |lane| lane.queue_capacity as f64),
     ("lane_in_work_jobs", "Jobs that a worker has taken", |lane| lane.in_work as f64),

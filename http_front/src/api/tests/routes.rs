@@ -6,7 +6,7 @@ use service::metrics::Counter;
 
 use super::*;
 use crate::limits::USER_AGENT_BYTES_MAX;
-use crate::work::{Login, Registration, Work};
+use crate::work::{Login, Registration, Unanswered, Work};
 
 const BEARER: &str = "Authorization: Bearer t1\r\n";
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -381,7 +381,7 @@ fn a_trusted_proxy_says_where_a_client_is_and_what_is_wrong_is_counted() {
                 panic!("{job:?}")
             };
             assert_eq!((client.address, client.is_forwarded), (address, forwarded), "{resource}");
-            bench.finish(job, Outcome::dropped());
+            bench.finish(job, Unanswered::Dropped.into());
         }
         let notices = &bench.client.shared().handler.metrics.proxy_notices;
         let counts = [&notices.untrusted, &notices.missing, &notices.unreadable].map(Counter::get);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::limits::SETTLE_TIME_MAX;
-use crate::work::Work;
+use crate::work::{Unanswered, Work};
 use framing::v2::{SessionList, SessionSummary};
 
 const BEARER: &str = "Authorization: Bearer t1\r\n";
@@ -93,7 +93,7 @@ impl Bench {
         let leased = !self.answers().is_empty();
         if !leased {
             let job = self.light_job();
-            self.finish(job, Outcome::dropped());
+            self.finish(job, Unanswered::Dropped.into());
         }
         leased
     }

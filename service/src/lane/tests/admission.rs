@@ -128,6 +128,7 @@ fn who_is_known_to_be_refused_is_given_back_at_once() {
 
 #[test]
 fn what_would_wait_too_long_is_refused_at_once() {
+    let _clock = clock::Movable::stopped();
     let (ms, one) = (Duration::from_millis, NonZeroUsize::MIN);
     let admission = Admission::new(ms(700), one);
     let stepped = Stepped::start(64, admission.clone());
@@ -236,4 +237,32 @@ fn a_lane_that_closes_serves_what_waits_for_a_permit() {
         drop(permit);
     }
     workers.join_by(clock::now() + PATIENCE).expect("nothing is left to do");
+}
+
+#[test]
+fn where_few_can_wait_what_is_in_work_counts() {
+    let clock = clock::Movable::stopped();
+    let (ms, one) = (Duration::from_millis, NonZeroUsize::MIN);
+    let admission = Admission::new(ms(700), one);
+    let stepped = Stepped::start(64, admission.clone());
+    stepped.queue(&["a0"], PATIENCE);
+    stepped.wait_until_in_work();
+    admission.measured(ms(300), ms(300), clock::now());
+    // The one in work, the one that waits and itself would be 900 ms.
+    stepped.queue(&["a1", "a2"], PATIENCE);
+    assert_eq!(stepped.ends(0), [("a2", Some(Why::TooLong))]);
+    // The other has two, and this one none.
+    stepped.queue(&["b1"], PATIENCE);
+    assert_eq!(stepped.ends(0), [("a1", Some(Why::Evicted))]);
+    // Now each has one.
+    stepped.queue(&["a3", "b2", "c1"], PATIENCE);
+    assert_eq!(stepped.ends(0), ["a3", "b2", "c1"].map(|name| (name, Some(Why::TooLong))));
+    assert_eq!(stepped.ends(1), [("a0", None)]);
+    stepped.wait_until(|in_work| in_work == 1 && stepped.lane.stats().snapshot().queued == 0);
+    stepped.queue(&["a4", "b3"], PATIENCE);
+    assert_eq!(stepped.ends(0), [("b3", Some(Why::TooLong))], "b1 is in work");
+    // Of the one in work, 100 ms are left.
+    clock.advance(ms(200));
+    stepped.queue(&["b4"], PATIENCE);
+    assert_eq!(stepped.ends(3), [("b1", None), ("a4", None), ("b4", None)]);
 }

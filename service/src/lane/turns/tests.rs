@@ -74,7 +74,7 @@ impl List {
     }
 
     /// Whether there is anybody who should rather go than a newcomer of this flow.
-    fn someone_should_go(&self, flow: &Flow) -> bool {
+    fn someone_should_go(&self, flow: &Flow, units: u32) -> bool {
         let class = flow.class as usize;
         let of_class = |class| self.units(|flow| flow.class as usize == class);
         if of_class(class) < of_class(1 - class) {
@@ -84,8 +84,8 @@ impl List {
         self.0.iter().any(|job| {
             let of = party(&job.flow);
             of.0 == class
-                && (self.of_party(of) >= own_party + 2
-                    || (of == party(flow) && self.of_flow(&job.flow) >= own_flow + 2))
+                && (self.of_party(of) > own_party + units
+                    || (of == party(flow) && self.of_flow(&job.flow) > own_flow + units))
         })
     }
 
@@ -160,7 +160,7 @@ fn check_seed(seed: u64) {
                     list.0.push(job);
                 }
                 Pushed::InsteadOf(gone) => {
-                    assert!(is_full && list.someone_should_go(&flow));
+                    assert!(is_full && list.someone_should_go(&flow, units));
                     let listed = list.0.iter().find(|job| job.number == gone.job);
                     list.check_evicted(listed.expect("it waits"), &flow);
                     assert!(ended.insert(list.remove(gone.job).number), "each job ends once");
@@ -169,7 +169,11 @@ fn check_seed(seed: u64) {
                     scores.0.clear();
                 }
                 Pushed::Full(refused) => {
-                    assert!(is_full && !list.someone_should_go(&flow), "{:?} {flow:?}", list.0);
+                    assert!(
+                        is_full && !list.someone_should_go(&flow, units),
+                        "{:?} {flow:?}",
+                        list.0
+                    );
                     assert!(ended.insert(refused), "each job ends once");
                 }
             }
@@ -232,6 +236,83 @@ fn a_wait_is_told_beforehand() {
         let found = found as u64;
         assert!(told.abs_diff(found) <= slack, "seed {seed}: told {told}, found {found}");
     }
+}
+
+/// Newcomers that are too late, beside parties that have some in work.
+#[test]
+fn who_is_late_takes_the_place_of_who_has_more() {
+    let mut taken = 0;
+    for seed in 0..SEEDS {
+        let checked = std::panic::catch_unwind(|| check_late(seed));
+        taken += u32::from(checked.unwrap_or_else(|_| panic!("seed {seed}")));
+    }
+    assert!(taken > 500, "the seeds come to this case: {taken}");
+}
+
+/// Whether the newcomer had a place.
+fn check_late(seed: u64) -> bool {
+    let mut chance = Chance(seed);
+    let (parents, children) = (1 + chance.below(4), 1 + chance.below(2));
+    let most_units = 1 + chance.below(2);
+    let random = |chance: &mut Chance, number| {
+        let class = if chance.one_in(4) { Class::Known } else { Class::Stranger };
+        let parent = if chance.one_in(2) { 0 } else { chance.below(parents) };
+        let units = 1 + u32::try_from(chance.below(most_units)).expect("1 or 2");
+        Listed { number, flow: flow(class, parent, chance.below(children)), units }
+    };
+    let (mut turns, mut waiting) = (Turns::new(16), List::default());
+    for number in 0..chance.below(7) {
+        let job = random(&mut chance, number);
+        let pushed = turns.push(number, &ask(job.flow, job.units), clock::now());
+        assert!(matches!(pushed, Pushed::Waits));
+        waiting.0.push(job);
+    }
+    let (mut in_work, mut begun) = (InWork::default(), List::default());
+    for number in 0..chance.below(4) {
+        let job = random(&mut chance, number);
+        begun.0.push(job);
+        in_work.taken(&job.flow, job.units, begun.0.len());
+    }
+    let new = random(&mut chance, 100);
+    let new_ask = ask(new.flow, new.units);
+    let before = turns.units_before(&new_ask, u64::MAX);
+    if before == 0 {
+        return false;
+    }
+    let most = before.saturating_sub(1 + chance.below(2));
+    let gone = match turns.push_instead(new.number, &new_ask, clock::now(), most, &in_work) {
+        Pushed::Waits => panic!("it was late"),
+        Pushed::Full(number) => {
+            assert_eq!(number, new.number);
+            assert_eq!(turns.units_before(&new_ask, u64::MAX), before, "nothing has changed");
+            return false;
+        }
+        Pushed::InsteadOf(gone) => waiting.remove(gone.job),
+    };
+    let has = |counted: &dyn Fn(&Flow) -> bool| waiting.units(counted) + begun.units(counted);
+    let same_class = |of: Flow| has(&|flow| flow.class == of.class);
+    let same_party = |of: Flow| has(&|flow| party(flow) == party(&of));
+    let same_flow = |of: Flow| has(&|flow| *flow == of);
+    let had_more = |of: &dyn Fn(Flow) -> u32| of(gone.flow) + gone.units > of(new.flow) + new.units;
+    assert!(match (gone.flow.class == new.flow.class, party(&gone.flow) == party(&new.flow)) {
+        (false, _) => had_more(&same_class),
+        (true, false) => had_more(&same_party),
+        (true, true) => had_more(&same_flow),
+    });
+    let newest = waiting.0.iter().filter(|job| job.flow == gone.flow).map(|job| job.number).max();
+    assert!(newest.is_none_or(|number| number < gone.number), "the newest of its flow");
+    // The one who went comes again at once. It must not have the place back, whatever its wait may be.
+    let back = turns.push_instead(
+        gone.number,
+        &ask(gone.flow, gone.units),
+        clock::now(),
+        u64::MAX,
+        &in_work,
+    );
+    if let Pushed::InsteadOf(again) = back {
+        assert!(again.job != new.number, "they take it from each other");
+    }
+    true
 }
 
 #[test]
