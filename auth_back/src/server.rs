@@ -109,13 +109,14 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         buffer_bytes_max: RPC_BUFFER_BYTES_MAX,
     };
     let lanes = Lanes { heavy: heavy.lane, light };
-    let accept_v1 = settings.accept_v1;
+    let (accept_v1, hash_threads) = (settings.accept_v1, settings.hash_threads);
     let turns = Turns::new(FlowKeys::default(), Arc::clone(&accounts.token_keys));
     let rpc = reactor::start::<Conversation, _>("rpc", listener, limits, move |_, mailbox| Desk {
         mailbox,
         lanes: lanes.clone(),
         turns: turns.clone(),
         accept_v1,
+        hash_threads,
         metrics: metrics.clone(),
     })?;
     ops::observe_reactor(&mut registry, "rpc", &rpc.counters());

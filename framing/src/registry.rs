@@ -99,8 +99,8 @@ pub const MESSAGES: &[Message] = &[
     Message {
         number: 1,
         name: "HELLO",
-        request: hello::FIELDS,
-        response: hello::FIELDS,
+        request: hello::REQUEST,
+        response: hello::RESPONSE,
         since: V2_0,
     },
     Message {
@@ -209,9 +209,21 @@ pub mod hello {
     /// Name and version of the program, for logs only.
     pub const SOFTWARE: Field =
         default_zero(15, "software", Shape::Text { bytes_max: SOFTWARE_BYTES_MAX });
-    /// All of them.
-    pub const FIELDS: &[Field] =
+    /// How many passwords the responder hashes at a time, each on a thread; 0 if it does not tell.
+    pub const HASH_THREADS: Field = default_zero(17, "hash_threads", U32).since(V2_2);
+    /// Of who asks.
+    pub const REQUEST: &[Field] =
         &[VERSION_MIN, VERSION_MAX, FEATURES, FRAME_BYTES_MAX, IN_FLIGHT_MAX, SOFTWARE];
+    /// Of who answers.
+    pub const RESPONSE: &[Field] = &[
+        VERSION_MIN,
+        VERSION_MAX,
+        FEATURES,
+        FRAME_BYTES_MAX,
+        IN_FLIGHT_MAX,
+        SOFTWARE,
+        HASH_THREADS,
+    ];
 }
 
 /// REGISTER.

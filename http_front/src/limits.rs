@@ -134,16 +134,12 @@ pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(6);
 /// flight.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_millis(250);
 
-/// Requests that hash, at one auth server at a time, at the least: one that is hashed and one that is there when its hash
-/// is done. One, where two take longer than [`ANSWER_TIME_MAX`].
+/// Requests that hash, at one auth server at a time, at the least, if it does not tell how many it hashes at a time: one
+/// that is hashed and one that is there when its hash is done.
 pub const IN_FLIGHT_MIN: usize = 2;
 
 /// The same at the most: with 4 ms of two cores for each, a flood fills [`ANSWER_TIME_MAX`] by half.
 pub const IN_FLIGHT_MAX: usize = 32;
-
-/// How long it is remembered how many requests in flight were too many, and how quick the quickest was: a trial
-/// makes requests wait for as long as a hash takes, and in ten seconds are some dozens of those that take too long alone.
-pub const TOO_MANY_FOR: Duration = Duration::from_secs(10);
 
 /// Longest time that a request may be set to wait for its turn.
 pub const QUEUE_TIME_MAX: Duration = Duration::from_secs(60);

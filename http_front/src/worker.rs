@@ -10,6 +10,7 @@ use std::time::Duration;
 use service::lane::{Admission, Lane, LaneError, LaneOptions, Workers};
 
 use crate::in_flight::{InFlight, Window};
+use crate::limits::IN_FLIGHT_MAX;
 use crate::settings::LaneSize;
 use crate::upstream::Upstreams;
 use crate::work::Job;
@@ -43,7 +44,9 @@ pub fn start_heavy(
 ) -> Result<(Lane<Job>, Workers), LaneError> {
     let admission = Admission::new(wait_max, NonZeroUsize::MIN);
     let most = size.threads.get() * size.batch.get();
-    let window = Window::new(admission.clone(), upstreams.addresses().count(), most);
+    let most = most.min(IN_FLIGHT_MAX * upstreams.addresses().count());
+    let threads = Arc::clone(&upstreams);
+    let window = Window::new(admission.clone(), move || threads.hash_threads(), most);
     let options = LaneOptions::new("heavy", size.threads, size.queue)?.admission(admission);
     Lane::start(&options, move |inbox| {
         let mut batch = Vec::with_capacity(size.batch.get());

@@ -17,6 +17,7 @@ pub use refusals::Code;
 pub(crate) use refusals::code_of;
 pub use turns::Turns;
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use framing::v2::{
@@ -48,6 +49,8 @@ pub struct Desk {
     pub turns: Turns,
     /// Whether v1 is spoken.
     pub accept_v1: bool,
+    /// How many passwords are hashed at a time. Fronts are told.
+    pub hash_threads: NonZeroUsize,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -208,7 +211,7 @@ impl Conversation {
             Stage::Fresh => unreachable!("left above"),
             Stage::V1 { in_work: true } => Ok(Taken::Full),
             Stage::V1 { in_work } => take_v1(in_work, input, desk, io),
-            Stage::Greeting => self.greet(input, io),
+            Stage::Greeting => self.greet(input, desk, io),
             Stage::Talking { in_flight, .. } if *in_flight >= IN_FLIGHT_MAX => Ok(Taken::Full),
             Stage::Talking { encoder, in_flight } => {
                 let Some((frame, taken)) = split_frame(input)? else { return Ok(Taken::NeedMore) };
@@ -218,12 +221,21 @@ impl Conversation {
         }
     }
 
-    fn greet(&mut self, input: &[u8], io: &mut Io<'_>) -> Result<Taken, ProtocolError> {
+    fn greet(
+        &mut self,
+        input: &[u8],
+        desk: &Desk,
+        io: &mut Io<'_>,
+    ) -> Result<Taken, ProtocolError> {
         let Some((frame, taken)) = split_frame(input)? else { return Ok(Taken::NeedMore) };
         let Ok(Message::Hello(theirs)) = Message::decode(&frame) else {
             return Err(ProtocolError::NoHello);
         };
-        let ours = Hello { features: FEATURES, ..Hello::current(SOFTWARE, IN_FLIGHT_MAX) };
+        let ours = Hello {
+            features: FEATURES,
+            hash_threads: u32::try_from(desk.hash_threads.get()).unwrap_or(u32::MAX),
+            ..Hello::current(SOFTWARE, IN_FLIGHT_MAX)
+        };
         let answered = Encoder::default().answer(io.output(), frame.correlation, &Ok(ours));
         answered.expect("our own HELLO fits a frame");
         let agreed = negotiate(&ours, &theirs)?;

@@ -21,6 +21,9 @@ use crate::keyrings::LiveRing;
 use crate::metrics::Metrics;
 use crate::work::{Call, Done, Job, Reply, Unanswered};
 
+/// What the bench tells its peers.
+pub(super) const HASH_THREADS: NonZeroUsize = NonZeroUsize::MIN;
+
 /// How long anything may take that should not fail.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -106,7 +109,14 @@ impl Bench {
         let metrics = Metrics::new(&mut Registry::new("auth_back"));
         let keys = TokenKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random().unwrap()));
         let turns = Turns::new(FlowKeys::default(), Arc::new(LiveRing::fixed(keys)));
-        let desk = Desk { mailbox: post.mailbox.clone(), lanes, turns, accept_v1, metrics };
+        let desk = Desk {
+            mailbox: post.mailbox.clone(),
+            lanes,
+            turns,
+            accept_v1,
+            hash_threads: HASH_THREADS,
+            metrics,
+        };
         Self { harness: Harness::new(desk), post, heavy, light }
     }
 

@@ -146,6 +146,7 @@ mod tests {
         frame_bytes_max: 65_536,
         in_flight_max: 64,
         software: "ours",
+        hash_threads: 0,
     };
 
     #[track_caller]

@@ -83,6 +83,12 @@ fn v2_1_hello() {
     check_answer(&golden!("v2.1/hello_response"), 0, &Ok(back));
 }
 
+#[test]
+fn v2_2_hello() {
+    let back = Hello { hash_threads: 300, ..Hello::current("auth_back/0.3.0", 1024) };
+    check_answer(&golden!("v2.2/hello_response"), 0, &Ok(back));
+}
+
 const REGISTER: Register<'_> = Register {
     username: "alice",
     password: Secret::new("correct horse"),

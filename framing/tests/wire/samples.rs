@@ -127,6 +127,7 @@ prop_compose! {
                 frame_bytes_max: hello.3,
                 in_flight_max: hello.4,
                 software: &software,
+                hash_threads: 0,
             }),
             MessageType::Register => {
                 let message = Register {

@@ -35,6 +35,7 @@ pub(crate) struct Connection {
     encoder: Encoder,
     features: Features,
     in_flight_max: usize,
+    hash_threads: u32,
     next_correlation: u64,
     /// It has carried requests before, so what breaks it may have happened while it waited.
     used: bool,
@@ -107,15 +108,22 @@ impl Connection {
             encoder: Encoder::default(),
             features: Features::NONE,
             in_flight_max: 1,
+            hash_threads: 0,
             next_correlation: 0,
             used: false,
             broken: false,
         };
-        let agreed = connection.greet(opened_at + patience)?;
+        let (agreed, hash_threads) = connection.greet(opened_at + patience)?;
+        connection.hash_threads = hash_threads;
         connection.encoder = agreed.encoder();
         connection.features = agreed.features;
         connection.in_flight_max = usize::try_from(agreed.in_flight_max).unwrap_or(usize::MAX);
         Ok(connection)
+    }
+
+    /// How many passwords its server hashes at a time; 0 if it does not tell.
+    pub(crate) fn hash_threads(&self) -> u32 {
+        self.hash_threads
     }
 
     pub(crate) fn opened_at(&self) -> Instant {
@@ -251,11 +259,12 @@ impl Connection {
         self.flush()
     }
 
-    fn greet(&mut self, deadline: Instant) -> Result<Agreed, ConnectionError> {
+    /// What was agreed, and how many passwords the server hashes at a time.
+    fn greet(&mut self, deadline: Instant) -> Result<(Agreed, u32), ConnectionError> {
         let ours = Hello::current(SOFTWARE, IN_FLIGHT_MAX);
         let correlation = self.send(&ours)?;
         self.receive(correlation, deadline, |frame| match frame.answer::<Hello<'_>>()? {
-            Ok(theirs) => Ok(negotiate(&ours, &theirs)?),
+            Ok(theirs) => Ok((negotiate(&ours, &theirs)?, theirs.hash_threads)),
             Err(refusal) => Err(ConnectionError::Refused(refusal.status().get())),
         })
     }

@@ -15,6 +15,7 @@ use framing::v2::Features;
 use pool::{AcquireError, ConfigError};
 use service::sparing;
 
+use crate::limits::IN_FLIGHT_MIN;
 use crate::metrics::Metrics;
 use crate::work::{Job, Outcome, Unanswered};
 use balance::{Balance, RoundRobin, Tried};
@@ -106,6 +107,12 @@ impl Upstreams {
     /// The servers, in their order.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.servers.iter().map(|server| server.address)
+    }
+
+    /// How many passwords all servers hash at a time, as far as they have told; [`IN_FLIGHT_MIN`] for one that has not.
+    #[must_use]
+    pub fn hash_threads(&self) -> usize {
+        self.servers.iter().map(|server| server.hash_threads().unwrap_or(IN_FLIGHT_MIN)).sum()
     }
 
     /// Whether the server at this place of [`addresses`](Self::addresses) is not passed over at present.

@@ -1,7 +1,8 @@
 //! One auth server: its pool of connections, and what is known of its health.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pool::{AcquireError, Config, ConfigError, Lent, Manager, Pool};
@@ -13,6 +14,7 @@ use crate::limits::{RETRY_AFTER_FAILURE, TRIAL_TIME_MAX};
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pool: Pool<Connector>,
+    hash_threads: Arc<AtomicU32>,
     pub(crate) health: Health,
     /// The log's share of them.
     pub(crate) failures: Sparing,
@@ -37,8 +39,16 @@ impl Server {
         let config = Config::new(connections)?
             .lifetime(LIFETIME, LIFETIME_JITTER)?
             .idle_timeout(IDLE_TIMEOUT)?;
-        let pool = Pool::new(Connector { address }, config);
-        Ok(Self { address, pool, health: Health::new(now), failures: Sparing::new() })
+        let hash_threads = Arc::default();
+        let pool =
+            Pool::new(Connector { address, hash_threads: Arc::clone(&hash_threads) }, config);
+        Ok(Self { address, pool, hash_threads, health: Health::new(now), failures: Sparing::new() })
+    }
+
+    /// How many passwords it hashes at a time, as it told when it was connected to last; `None` if it did not tell.
+    pub(crate) fn hash_threads(&self) -> Option<usize> {
+        let told = self.hash_threads.load(Ordering::Relaxed);
+        usize::try_from(told).ok().filter(|&threads| threads > 0)
     }
 
     /// A connection that is not known to be from before a restart. Blocks until `deadline` at the
@@ -60,6 +70,7 @@ impl Server {
 /// Opens connections for the pool.
 pub(crate) struct Connector {
     address: SocketAddr,
+    hash_threads: Arc<AtomicU32>,
 }
 
 impl Manager for Connector {
@@ -67,7 +78,9 @@ impl Manager for Connector {
     type Error = ConnectionError;
 
     fn connect(&self, deadline: Instant) -> Result<Box<Connection>, ConnectionError> {
-        Connection::open(self.address, deadline).map(Box::new)
+        let connection = Connection::open(self.address, deadline)?;
+        self.hash_threads.store(connection.hash_threads(), Ordering::Relaxed);
+        Ok(Box::new(connection))
     }
 
     fn is_alive(&self, connection: &mut Box<Connection>, _: Instant) -> bool {

@@ -65,8 +65,8 @@ impl<J> Backlog<J> {
         &mut self.turns
     }
 
-    /// Takes what waits into `batch` for as long as it goes with the first there, if it is no more than `max` and so needs
-    /// no turns; else sorts it. `told` hears of each.
+    /// Takes all that waits into `batch` if it is no more than `max` and goes with the first, so that turns do not matter;
+    /// else sorts it. `told` hears of each.
     pub(super) fn take_unsorted(
         &mut self,
         batch: &mut Vec<J>,
@@ -74,19 +74,14 @@ impl<J> Backlog<J> {
         goes_with: impl Fn(&J, &J) -> bool,
         mut told: impl FnMut(&Waiting<J>),
     ) {
-        if self.unsorted.len() > max {
-            self.in_turns();
-        }
         let Some(first) = self.unsorted.front() else { return };
-        let mut count = 0;
-        for next in &self.unsorted {
-            if count > 0 && !goes_with(&first.job, &next.job) {
-                break;
-            }
-            told(next);
-            count += 1;
+        let mut others = self.unsorted.iter().skip(1);
+        if self.unsorted.len() > max || !others.all(|other| goes_with(&first.job, &other.job)) {
+            self.in_turns();
+            return;
         }
-        batch.extend(self.unsorted.drain(..count).map(|waiting| waiting.job));
+        self.unsorted.iter().for_each(&mut told);
+        batch.extend(self.unsorted.drain(..).map(|waiting| waiting.job));
     }
 
     /// The job whose turn it is.
@@ -149,11 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_with_the_first_is_left() {
-        let mut backlog = backlog(8, &["a1", "a2", "bx", "a3"]);
-        assert_eq!(take(&mut backlog, 8), ["a1", "a2"]);
-        assert_eq!(take(&mut backlog, 8), ["bx"]);
-        assert_eq!(take(&mut backlog, 8), ["a3"]);
+    fn what_does_not_go_together_has_turns() {
+        let mut backlog = backlog(8, &["a1", "a2x", "a3", "b1"]);
+        assert_eq!(take(&mut backlog, 8), [""; 0]);
+        assert_eq!(backlog.parties(), 2);
+        let served: Vec<_> = std::iter::from_fn(|| backlog.pop()).map(|job| job.job).collect();
+        assert_eq!(served, ["a1", "b1", "a2x", "a3"]);
     }
 
     #[test]

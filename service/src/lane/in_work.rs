@@ -7,8 +7,8 @@ use super::turns::key;
 
 /// The flows of what was taken last, as many as are in work.
 ///
-/// Whoever is done says so without a name. What was taken first is mostly done first, so these are those that are in
-/// work, or nearly.
+/// Whoever is done says so without a name, and what was taken first is mostly done first. While a job takes much longer than
+/// those that were taken after it, one of these counts in its place.
 #[derive(Debug, Default)]
 pub(super) struct InWork {
     /// A key, and what the job costs.
@@ -32,8 +32,9 @@ impl InWork {
         self.units(|key| key.0 == class).into()
     }
 
-    pub(super) fn of_parent(&self, parent: (usize, u64)) -> u32 {
-        self.units(|key| (key.0, key.1) == parent)
+    /// Of both classes.
+    pub(super) fn of_parent(&self, parent: u64) -> u32 {
+        self.units(|key| key.1 == parent)
     }
 
     pub(super) fn of_flow(&self, flow: (usize, u64, u64)) -> u32 {

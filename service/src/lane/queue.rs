@@ -324,7 +324,7 @@ impl<J> Queue<J> {
         pace: Pace,
         now: Instant,
     ) -> Admitted<J> {
-        if state.backlog.is_empty() && state.in_work < self.admission.window() {
+        if state.backlog.len() + state.in_work < self.admission.window() {
             return Admitted::at_any_time(state.backlog.push(job, ask, now));
         }
         let in_work = state.in_work;

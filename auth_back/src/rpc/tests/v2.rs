@@ -24,7 +24,7 @@ const CHECK: CheckSession<'_> = CheckSession { token: TOKEN };
 const LOGOUT: Logout<'_> = Logout { token: TOKEN, all: false, client_address: None };
 
 fn ours() -> Hello<'static> {
-    Hello { features: FEATURES, ..Hello::current(SOFTWARE, IN_FLIGHT_MAX) }
+    Hello { features: FEATURES, hash_threads: 1, ..Hello::current(SOFTWARE, IN_FLIGHT_MAX) }
 }
 
 fn registered() -> Result<Done, AccountError> {

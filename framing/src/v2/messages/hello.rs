@@ -25,6 +25,9 @@ pub struct Hello<'a> {
     /// Name and version of the program, such as `http_front/0.1.0`; for logs only. At most
     /// [`SOFTWARE_BYTES_MAX`](limits::SOFTWARE_BYTES_MAX) bytes.
     pub software: &'a str,
+    /// How many passwords the responder hashes at a time, each on a thread: with as many requests that hash it has work
+    /// for all of them. 0 of the requester, and of a release before 2.2.
+    pub hash_threads: u32,
 }
 
 impl<'a> Hello<'a> {
@@ -40,6 +43,7 @@ impl<'a> Hello<'a> {
             frame_bytes_max: FRAME_BYTES_MAX,
             in_flight_max,
             software,
+            hash_threads: 0,
         }
     }
 }
@@ -49,7 +53,7 @@ impl<'a> ReplyMessage<'a> for Hello<'a> {}
 
 impl<'a> Message<'a> for Hello<'a> {
     const TYPE: MessageType = MessageType::Hello;
-    const FIELDS: &'static [registry::Field] = hello::FIELDS;
+    const FIELDS: &'static [registry::Field] = hello::RESPONSE;
 
     fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
         let hello = Self {
@@ -59,6 +63,7 @@ impl<'a> Message<'a> for Hello<'a> {
             frame_bytes_max: fields.number(&hello::FRAME_BYTES_MAX)?,
             in_flight_max: fields.number(&hello::IN_FLIGHT_MAX)?,
             software: fields.text(&hello::SOFTWARE)?,
+            hash_threads: fields.number(&hello::HASH_THREADS)?,
         };
         if hello.version_min > hello.version_max {
             return Err(DecodeError::FieldRange(hello::VERSION_MIN.number));
@@ -73,6 +78,8 @@ impl<'a> Message<'a> for Hello<'a> {
         out.number(&hello::FEATURES, self.features.bits());
         out.number(&hello::FRAME_BYTES_MAX, self.frame_bytes_max);
         out.number(&hello::IN_FLIGHT_MAX, self.in_flight_max);
-        out.text(&hello::SOFTWARE, self.software)
+        out.text(&hello::SOFTWARE, self.software)?;
+        out.number(&hello::HASH_THREADS, self.hash_threads);
+        Ok(())
     }
 }

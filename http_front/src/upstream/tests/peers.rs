@@ -4,6 +4,7 @@ use framing::v2::{Encoder, Features, HealthReply};
 use framing::{Status, v2::ReplyMessage};
 
 use super::*;
+use crate::limits::IN_FLIGHT_MIN;
 
 /// Serves with this HELLO, and checks how a session check ends.
 #[track_caller]
@@ -72,6 +73,26 @@ fn no_more_requests_are_in_flight_than_the_peer_takes() {
     let bench = Bench::new(&[server.address]);
     assert_eq!(seen(&bench.serve(check_sessions(6))), all_users(6));
     assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn servers_tell_how_many_they_hash_at_a_time() {
+    let answers = |hash_threads| {
+        AuthServer::start(move |peer| {
+            peer.greet(&framing::v2::Hello { hash_threads, ..HELLO });
+            while let Some(got) = peer.next() {
+                peer.answer(&got);
+            }
+        })
+    };
+    let (eight, silent) = (answers(8), answers(0));
+    let bench = Bench::new(&[eight.address, silent.address]);
+    assert_eq!(bench.upstreams.hash_threads(), 2 * IN_FLIGHT_MIN, "nothing is known");
+    for _ in 0..2 {
+        assert_eq!(seen(&bench.serve(check_sessions(1))), all_users(1));
+    }
+    assert_eq!((eight.accepted(), silent.accepted()), (1, 1), "each was asked");
+    assert_eq!(bench.upstreams.hash_threads(), 8 + IN_FLIGHT_MIN);
 }
 
 /// The frame of a reply as a later release could write it: a longer header, flags, and a field that

@@ -266,3 +266,15 @@ fn where_few_can_wait_what_is_in_work_counts() {
     stepped.queue(&["b4"], PATIENCE);
     assert_eq!(stepped.ends(3), [("b1", None), ("a4", None), ("b4", None)]);
 }
+
+#[test]
+fn free_places_are_for_as_many_as_come_together() {
+    let ms = Duration::from_millis;
+    let admission = Admission::new(ms(700), NonZeroUsize::new(4).expect("not zero"));
+    let stepped = Stepped::start(64, admission.clone());
+    admission.measured(ms(600), ms(600), clock::now());
+    stepped.queue(&["a1", "a2", "a3", "a4", "a5"], PATIENCE);
+    assert_eq!(stepped.ends(0), [("a5", Some(Why::TooLong))]);
+    let served = stepped.ends(4).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(served, ["a1", "a2", "a3", "a4"]);
+}

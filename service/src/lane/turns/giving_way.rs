@@ -27,41 +27,57 @@ impl<J> Turns<J> {
         (self.flows.get(longest).units > own_units + units).then_some(longest)
     }
 
-    /// The same for a newcomer that may have `most` units before it and has more: counted is what is in work, too,
-    /// and none goes whose going does not bring the newcomer in time.
+    /// The same for a newcomer that may have `most` units before it and has more. Counted is what a network has waiting
+    /// and in work, in both classes: else one that is in both would seem to have little in each. None goes whose going
+    /// does not bring the newcomer in time.
     pub(super) fn greediest_but(&mut self, ask: &Ask, most: u64, in_work: &InWork) -> Option<u32> {
-        let flow_id = self.greediest(ask, most, in_work)?;
-        let units = self.jobs.get(self.newest(flow_id)).waiting.units;
-        self.uncount(flow_id, units);
-        let is_in_time = self.units_before(ask, most) <= most;
-        self.count(flow_id, units);
-        is_in_time.then_some(flow_id)
+        let candidates = self.greedier(ask, most, in_work);
+        candidates.into_iter().flatten().find(|&flow_id| {
+            let units = self.jobs.get(self.newest(flow_id)).waiting.units;
+            self.uncount(flow_id, units);
+            let is_in_time = self.units_before(ask, most) <= most;
+            self.count(flow_id, units);
+            is_in_time
+        })
     }
 
-    fn greediest(&self, ask: &Ask, most: u64, in_work: &InWork) -> Option<u32> {
+    /// Flows that should rather go, the first of them first: of the other class, if it has more than half and the network
+    /// has no less than the newcomer's will have; of a network that has more; of the newcomer's own network.
+    fn greedier(&self, ask: &Ask, most: u64, in_work: &InWork) -> [Option<u32>; 4] {
         let (flow, units) = (&ask.flow, ask.units.get());
         let (class, other) = (flow.class as usize, 1 - flow.class as usize);
         let [ours, theirs] =
             [class, other].map(|class| self.classes[class].units + in_work.of_class(class));
-        if theirs > ours + u64::from(units) {
-            return self.greediest_flow(self.greediest_parent(other, u32::MAX, in_work)?, in_work);
-        }
-        let own = self.parent_ids.get(&(class, flow.parent)).copied();
-        let own_units = own.map_or(0, |id| self.parents.get(id).units)
-            + in_work.of_parent((class, flow.parent));
+        let own_units = self.network_units(flow.parent, in_work);
+        let of_network = |parent_id: Option<u32>, least: u32| {
+            let parent_id = parent_id?;
+            let has = self.network_units(self.parents.get(parent_id).key.1, in_work);
+            (has >= least).then(|| self.greediest_flow(parent_id, in_work))?
+        };
         // Who has more waiting than this has its last turn after the newcomer's.
         let turns = self.units_before_in_parent(ask, most) + u64::from(units);
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
-        let greediest = self.greediest_parent(class, turns, in_work);
-        if let Some(id) = greediest.filter(|&id| self.parent_units(id, in_work) > own_units + units)
-        {
-            return self.greediest_flow(id, in_work);
-        }
-        let own_flow = self.flow_ids.get(&key(flow)).copied();
-        let own_units =
-            own_flow.map_or(0, |id| self.flows.get(id).units) + in_work.of_flow(key(flow));
-        let greediest = self.greediest_flow(own?, in_work)?;
-        (self.flow_units(greediest, in_work) > own_units + units).then_some(greediest)
+        let of_ours = self.greediest_parent(class, turns, in_work);
+        let of_theirs = self.greediest_parent(other, u32::MAX, in_work);
+        let own = self.parent_ids.get(&(class, flow.parent));
+        let own_flow = self.flow_ids.get(&key(flow)).map_or(0, |&id| self.flows.get(id).units);
+        let own_flow = own_flow + in_work.of_flow(key(flow));
+        [
+            of_network(of_theirs, own_units + units).filter(|_| theirs > ours + u64::from(units)),
+            of_network(of_ours, own_units + units + 1),
+            of_network(of_theirs, own_units + units + 1).filter(|_| theirs >= ours),
+            own.and_then(|&id| self.greediest_flow(id, in_work))
+                .filter(|&id| self.flow_units(id, in_work) > own_flow + units),
+        ]
+    }
+
+    /// What a network has, waiting and in work, in both classes.
+    fn network_units(&self, parent: u64, in_work: &InWork) -> u32 {
+        let waiting = [0, 1].map(|class| {
+            let id = self.parent_ids.get(&(class, parent));
+            id.map_or(0, |&id| self.parents.get(id).units)
+        });
+        waiting.iter().sum::<u32>() + in_work.of_parent(parent)
     }
 
     /// Of those that have no more than `most` units waiting.
@@ -69,17 +85,12 @@ impl<J> Turns<J> {
         let parents = self.parents.iter(self.classes[class].parents);
         parents
             .filter(|&id| self.parents.get(id).units <= most)
-            .max_by_key(|&id| self.parent_units(id, in_work))
+            .max_by_key(|&id| self.network_units(self.parents.get(id).key.1, in_work))
     }
 
     fn greediest_flow(&self, parent_id: u32, in_work: &InWork) -> Option<u32> {
         let flows = self.parents.get(parent_id).flows;
         self.flows.iter(flows).max_by_key(|&id| self.flow_units(id, in_work))
-    }
-
-    fn parent_units(&self, id: u32, in_work: &InWork) -> u32 {
-        let parent = self.parents.get(id);
-        parent.units + in_work.of_parent(parent.key)
     }
 
     fn flow_units(&self, id: u32, in_work: &InWork) -> u32 {

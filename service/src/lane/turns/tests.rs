@@ -290,15 +290,22 @@ fn check_late(seed: u64) -> bool {
         Pushed::InsteadOf(gone) => waiting.remove(gone.job),
     };
     let has = |counted: &dyn Fn(&Flow) -> bool| waiting.units(counted) + begun.units(counted);
-    let same_class = |of: Flow| has(&|flow| flow.class == of.class);
-    let same_party = |of: Flow| has(&|flow| party(flow) == party(&of));
-    let same_flow = |of: Flow| has(&|flow| *flow == of);
-    let had_more = |of: &dyn Fn(Flow) -> u32| of(gone.flow) + gone.units > of(new.flow) + new.units;
-    assert!(match (gone.flow.class == new.flow.class, party(&gone.flow) == party(&new.flow)) {
-        (false, _) => had_more(&same_class),
-        (true, false) => had_more(&same_party),
-        (true, true) => had_more(&same_flow),
-    });
+    let network = |of: Flow| has(&|flow| flow.parent == of.parent);
+    let of_flow = |of: Flow| has(&|flow| *flow == of);
+    let of_class = |of: Flow| has(&|flow| flow.class == of.class);
+    if gone.flow.parent != new.flow.parent {
+        let least = network(new.flow) + new.units;
+        let had = network(gone.flow) + gone.units;
+        let class_had = of_class(gone.flow) + gone.units;
+        match gone.flow.class == new.flow.class {
+            true => assert!(had > least),
+            false if class_had > of_class(new.flow) + new.units => assert!(had >= least),
+            false => assert!(had > least && class_had >= of_class(new.flow)),
+        }
+    } else {
+        assert_eq!(gone.flow.class, new.flow.class);
+        assert!(of_flow(gone.flow) + gone.units > of_flow(new.flow) + new.units);
+    }
     let newest = waiting.0.iter().filter(|job| job.flow == gone.flow).map(|job| job.number).max();
     assert!(newest.is_none_or(|number| number < gone.number), "the newest of its flow");
     // The one who went comes again at once. It must not have the place back, whatever its wait may be.
@@ -313,6 +320,31 @@ fn check_late(seed: u64) -> bool {
         assert!(again.job != new.number, "they take it from each other");
     }
     true
+}
+
+/// A network that is known and a stranger at once has not two shares.
+#[test]
+fn a_network_in_both_classes_leaves_the_place_to_who_has_none() {
+    let check = |in_work: Class, waits: (Class, u64), new: (Class, u64), takes_it: bool| {
+        let mut turns = Turns::new(8);
+        let mut begun = InWork::default();
+        begun.taken(&flow(in_work, 1, 0), 1, 1);
+        turns.push("waits", &Ask::new(flow(waits.0, waits.1, 0)), clock::now());
+        let ask = Ask::new(flow(new.0, new.1, 0));
+        let pushed = turns.push_instead("new", &ask, clock::now(), 0, &begun);
+        assert_eq!(
+            matches!(pushed, Pushed::InsteadOf(_)),
+            takes_it,
+            "{in_work:?} {waits:?} {new:?}"
+        );
+    };
+    let (known, stranger) = (Class::Known, Class::Stranger);
+    check(known, (stranger, 1), (stranger, 2), true);
+    check(stranger, (known, 1), (stranger, 2), true);
+    check(stranger, (stranger, 2), (known, 1), false);
+    // Who is known and has none comes before a stranger who has one.
+    check(stranger, (stranger, 2), (known, 3), true);
+    check(stranger, (known, 2), (stranger, 3), false);
 }
 
 #[test]
