@@ -231,7 +231,7 @@ pub static PROGRAM: Program = Program::new(
         Setting::value(
             "queue-time-max",
             "DURATION",
-            "Longest wait for a hash, in turns of the networks that wait; what would wait longer is a 503 at once",
+            "Longest time for a hash and the wait for it, in turns of the networks that wait; what would take longer is a 503 at once",
         )
         .default("700ms")
         .group("Times"),

@@ -74,23 +74,23 @@ impl Window {
         let took = now.saturating_duration_since(sent_at);
         let least = (self.hash_threads)().clamp(1, self.most);
         let mut state = self.state.lock();
-        // A refusal tells nothing of the time that work takes.
-        if answer != Answered::Overloaded {
+        let is_late = took > ANSWER_TIME_MAX;
+        // A quick refusal tells nothing of the time that work takes, a late one how long a place is taken.
+        if answer == Answered::Hashed || is_late {
             let between = state.measure(took, in_flight.max(least));
             let together = u32::try_from(least).unwrap_or(u32::MAX);
             self.admission.measured(between, between.saturating_mul(together), now);
         }
         let size = match answer {
-            _ if took > ANSWER_TIME_MAX => {
+            _ if is_late => {
                 if state.shrunk_at.is_some_and(|at| sent_at < at) {
                     return;
                 }
                 state.shrunk_at = Some(now);
                 (state.size - state.size.div_ceil(4)).max(least)
             }
-            // A server that refuses is soon done, and has no use for more.
-            Answered::Overloaded => return,
-            Answered::Served => (state.size + 1).clamp(least, self.most),
+            Answered::Refused => return,
+            Answered::Hashed => (state.size + 1).clamp(least, self.most),
         };
         if size != state.size {
             state.size = size;
@@ -121,10 +121,10 @@ impl State {
 /// What an answer says of a server's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
-    /// It was served, or refused for what it asked.
-    Served,
-    /// It was refused for want of time.
-    Overloaded,
+    /// It was hashed: it was served, or refused for a wrong password.
+    Hashed,
+    /// It was refused for something else, or for want of time.
+    Refused,
 }
 
 /// A request's place in the window. Dropping it lets another have it.
@@ -176,23 +176,23 @@ mod tests {
         };
         assert_eq!(size(), 2);
         for size in 3..=32 {
-            answer(0, 1, Answered::Served, size);
+            answer(0, 1, Answered::Hashed, size);
         }
-        answer(0, 1, Answered::Served, 32);
-        answer(0, 300, Answered::Served, 24);
+        answer(0, 1, Answered::Hashed, 32);
+        answer(0, 300, Answered::Hashed, 24);
         // Sent before the window was smaller, at 300.
-        answer(10, 300, Answered::Served, 24);
-        answer(299, 300, Answered::Overloaded, 24);
-        answer(300, 300, Answered::Served, 18);
-        answer(600, 250, Answered::Served, 19);
-        answer(600, 1, Answered::Overloaded, 19);
+        answer(10, 300, Answered::Hashed, 24);
+        answer(299, 300, Answered::Refused, 24);
+        answer(300, 300, Answered::Hashed, 18);
+        answer(600, 250, Answered::Hashed, 19);
+        answer(600, 1, Answered::Refused, 19);
         for sent in 1..20 {
             let sent_at = start + sent * 1000 * MS;
-            window.answered(sent_at, 1, sent_at + 999 * MS, Answered::Served);
+            window.answered(sent_at, 1, sent_at + 999 * MS, Answered::Hashed);
         }
         assert_eq!(size(), 2, "never less");
         for _ in 0..100 {
-            window.answered(start, 1, start + MS, Answered::Served);
+            window.answered(start, 1, start + MS, Answered::Hashed);
         }
         assert_eq!(size(), 32, "never more");
     }
@@ -215,7 +215,7 @@ mod tests {
                 let (done, sent_at, beside) = sent.remove(next);
                 now = done;
                 window.in_flight.fetch_sub(1, Ordering::Relaxed);
-                window.answered(sent_at, beside, now, Answered::Served);
+                window.answered(sent_at, beside, now, Answered::Hashed);
                 window.admission.window()
             })
             .collect()
@@ -241,10 +241,10 @@ mod tests {
         let window = Window::new(admission, move || told.load(Ordering::Relaxed), 32);
         let start = clock::now();
         threads.store(8, Ordering::Relaxed);
-        window.answered(start, 1, start + 400 * MS, Answered::Served);
+        window.answered(start, 1, start + 400 * MS, Answered::Hashed);
         assert_eq!(window.admission.window(), 8);
         threads.store(100, Ordering::Relaxed);
-        window.answered(start + 400 * MS, 1, start + 401 * MS, Answered::Served);
+        window.answered(start + 400 * MS, 1, start + 401 * MS, Answered::Hashed);
         assert_eq!(window.admission.window(), 32, "no more than can be sent");
     }
 
@@ -265,7 +265,7 @@ mod tests {
         // Sixteen that are sent together come back one after the other.
         let sent: Vec<usize> = (0..16).map(|_| window.enter()).collect();
         for (number, beside) in (1..).zip(sent) {
-            window.answered(start, beside, start + number * 10 * MS, Answered::Served);
+            window.answered(start, beside, start + number * 10 * MS, Answered::Hashed);
         }
         assert_eq!(window.state.lock().between, Some(10 * MS));
     }

@@ -357,7 +357,7 @@ impl Waiting {
         for slot in &mut self.jobs {
             if let Some(job) = slot.take_if(|job| job.deadline <= now) {
                 // As late as an answer can be.
-                job.answered(sent_at, Answered::Served);
+                job.answered(sent_at, Answered::Refused);
                 job.answer(Outcome::Unanswered(Unanswered::TimedOut));
                 self.count -= 1;
             }

@@ -7,7 +7,7 @@ use framing::v2::{
     CheckSessionReply, Encoder, Frame, Logout, LogoutReply, Products, ProductsReply, Register,
     RegisterReply, ReplyMessage, RevokeSession, RevokeSessionReply, Sessions, SessionsReply,
 };
-use framing::{EncodeError, Secret, Status};
+use framing::{EncodeError, Secret};
 use reactor::Bundle;
 use service::sparing;
 
@@ -168,13 +168,17 @@ pub(super) fn answer(job: Job, reply: &Frame<'_>, sent_at: Instant, bundle: &mut
     }
 }
 
+/// Codes of requests that are refused for what their hash has shown.
+const REFUSED_AFTER_HASHING: [&str; 2] = ["credentials_wrong", "password_wrong"];
+
 /// What an outcome says of its server's load.
 fn load(outcome: &Outcome) -> Answered {
     match outcome {
-        Outcome::Refused(refusal) if refusal.status == Status::UNAVAILABLE.get() => {
-            Answered::Overloaded
+        Outcome::Refused(refusal) if !REFUSED_AFTER_HASHING.contains(&refusal.code.as_str()) => {
+            Answered::Refused
         }
-        _ => Answered::Served,
+        Outcome::Unanswered(_) => Answered::Refused,
+        _ => Answered::Hashed,
     }
 }
 

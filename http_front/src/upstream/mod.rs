@@ -15,7 +15,7 @@ use framing::v2::Features;
 use pool::{AcquireError, ConfigError};
 use service::sparing;
 
-use crate::limits::IN_FLIGHT_MIN;
+use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_MIN};
 use crate::metrics::Metrics;
 use crate::work::{Job, Outcome, Unanswered};
 use balance::{Balance, RoundRobin, Tried};
@@ -109,10 +109,12 @@ impl Upstreams {
         self.servers.iter().map(|server| server.address)
     }
 
-    /// How many passwords all servers hash at a time, as far as they have told; [`IN_FLIGHT_MIN`] for one that has not.
+    /// How many passwords the servers that are up hash at a time: of each what it told, [`IN_FLIGHT_MAX`] at the most,
+    /// or [`IN_FLIGHT_MIN`] if it did not tell.
     #[must_use]
     pub fn hash_threads(&self) -> usize {
-        self.servers.iter().map(|server| server.hash_threads().unwrap_or(IN_FLIGHT_MIN)).sum()
+        let up = self.servers.iter().filter(|server| server.health.is_well());
+        up.map(|server| server.hash_threads().unwrap_or(IN_FLIGHT_MIN).min(IN_FLIGHT_MAX)).sum()
     }
 
     /// Whether the server at this place of [`addresses`](Self::addresses) is not passed over at present.

@@ -32,8 +32,8 @@ struct Numbers {
 }
 
 impl Admission {
-    /// Refuses what would wait longer than `wait_max`; at most `window` jobs are in work at a time. A job that
-    /// would begin at once is refused only if its own deadline is too near.
+    /// Refuses what would not be done within `wait_max`, its wait and its own work together, or by its deadline; at most
+    /// `window` jobs are in work at a time. A job that would begin at once is let through.
     ///
     /// Until something is [measured](Self::measured), and when nothing was for [`LANE_PACE_KNOWN_FOR`], only
     /// what has no place is refused: nobody is kept out by what was once so.

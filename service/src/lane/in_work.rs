@@ -1,6 +1,8 @@
 //! Whose jobs are in work.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
 
 use super::flow::Flow;
 use super::turns::key;
@@ -13,36 +15,45 @@ use super::turns::key;
 pub(super) struct InWork {
     /// A key, and what the job costs.
     taken: VecDeque<((usize, u64, u64), u32)>,
+    /// What these cost together, by class and by parent, which is asked for each that waits.
+    classes: [u64; 2],
+    parents: HashMap<u64, u32, RandomState>,
 }
 
 impl InWork {
     /// A job was taken; with it, `in_work` are.
     pub(super) fn taken(&mut self, flow: &Flow, units: u32, in_work: usize) {
-        self.taken.push_back((key(flow), units));
+        let key = key(flow);
+        self.taken.push_back((key, units));
+        self.classes[key.0] += u64::from(units);
+        *self.parents.entry(key.1).or_default() += units;
         self.keep(in_work);
     }
 
     /// So many are in work.
     pub(super) fn keep(&mut self, in_work: usize) {
         let done = self.taken.len().saturating_sub(in_work);
-        self.taken.drain(..done);
+        for ((class, parent, _), units) in self.taken.drain(..done) {
+            self.classes[class] -= u64::from(units);
+            let of_parent = self.parents.get_mut(&parent).expect("it was counted in");
+            *of_parent -= units;
+            if *of_parent == 0 {
+                self.parents.remove(&parent);
+            }
+        }
     }
 
     pub(super) fn of_class(&self, class: usize) -> u64 {
-        self.units(|key| key.0 == class).into()
+        self.classes[class]
     }
 
     /// Of both classes.
     pub(super) fn of_parent(&self, parent: u64) -> u32 {
-        self.units(|key| key.1 == parent)
+        self.parents.get(&parent).copied().unwrap_or(0)
     }
 
+    /// Looks at all: they are as many as a window lets through.
     pub(super) fn of_flow(&self, flow: (usize, u64, u64)) -> u32 {
-        self.units(|key| *key == flow)
-    }
-
-    /// Looks at all: they are as many as a window lets through, some dozens.
-    fn units(&self, counts: impl Fn(&(usize, u64, u64)) -> bool) -> u32 {
-        self.taken.iter().filter(|(key, _)| counts(key)).map(|(_, units)| units).sum()
+        self.taken.iter().filter(|(key, _)| *key == flow).map(|(_, units)| units).sum()
     }
 }

@@ -27,11 +27,12 @@ struct Batch {
 }
 
 impl Held {
-    /// Holds a wake-up for something that was done at `now` and is to be answered by `deadline`.
+    /// Holds a wake-up for something that was done at `now` and is to be answered by `deadline`: what has less than
+    /// [`HELD_BACK_MAX`] left for the rest of its way does not wait.
     pub(super) fn add(&self, wakeup: Wakeup, now: Instant, deadline: Instant) {
         let mut batch = self.0.lock();
         batch.wakeups.push(wakeup);
-        let by = deadline.min(now + HELD_BACK_MAX);
+        let by = deadline.checked_sub(HELD_BACK_MAX).unwrap_or(now).min(now + HELD_BACK_MAX);
         batch.by = Some(batch.by.map_or(by, |others| others.min(by)));
     }
 
@@ -95,8 +96,9 @@ mod tests {
         let (late, ms) = (Duration::from_secs(60), Duration::from_millis);
         check(&[late], HELD_BACK_MAX, true);
         check(&[late], HELD_BACK_MAX + ms(1), false);
-        check(&[late, ms(3), late], ms(3), true);
-        check(&[late, ms(3), late], ms(4), false);
+        check(&[late, HELD_BACK_MAX + ms(3), late], ms(3), true);
+        check(&[late, HELD_BACK_MAX + ms(3), late], ms(4), false);
+        check(&[HELD_BACK_MAX / 2], ms(0), false);
         check(&[late; HASHES_TOGETHER_MAX - 1], ms(1), true);
         check(&[late; HASHES_TOGETHER_MAX], ms(1), false);
         check(&[], late, true);

@@ -83,8 +83,10 @@ impl Thread {
         let beside = if may_be_two { self.next_in_time(inbox) } else { None };
         let began = clock::now();
         let takes = self.pace.takes(began);
-        match takes.is_zero() || !task.job.is_usual() {
-            // It may take any time.
+        // Whoever is answered brings the next hash, so none is held while too few wait behind this one.
+        let are_few = inbox.queued() < self.threads as u64;
+        match are_few || takes.is_zero() || !task.job.is_usual() {
+            // Or it may take any time.
             true => self.held.fire(),
             false => self.held.fire_unless_it_can_wait(began + takes),
         }
