@@ -9,7 +9,7 @@ TITLE = "Overload, with slow hashes"
 FINDINGS = """
 Before, two requests in flight and the job itself took longer than `--queue-time-max`, so nothing waited in turn in the
 front, and who asked beside one address got 0.13 and 0.03 of its share. Now what is in work counts for its network, and
-only as many are sent as the server hashes at a time: 0.97 and 0.50 with 320 ms a hash.
+only as many are sent as the server hashes at a time.
 """
 
 # Thirteen times the work of the default.
