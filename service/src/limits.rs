@@ -41,8 +41,8 @@ pub const LANE_YIELDS: u32 = 5;
 /// whoever lets others run gives way to threads that hash for milliseconds.
 pub const LANE_BUSY_BATCH_MIN: usize = 8;
 
-/// Jobs that wait in the order in which they came, at the most: more than any worker takes at once, so that turns are kept
-/// only where they matter.
+/// Jobs that wait in the order in which they came, at the most: as many as a worker may take at once (`--light-batch`), so
+/// that turns are kept only where they matter.
 pub const LANE_UNSORTED_MAX: usize = 256;
 
 /// How long it is believed how fast a lane is, when nothing has been measured since. Ten seconds without a job that

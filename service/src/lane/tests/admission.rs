@@ -69,6 +69,11 @@ impl Stepped {
         ends
     }
 
+    /// The same, when nothing else is of interest.
+    fn names(&self, served: usize) -> Vec<&'static str> {
+        self.ends(served).into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Waits until the worker has a job in hand.
     fn wait_until_in_work(&self) {
         self.wait_until(|in_work| in_work > 0);
@@ -99,7 +104,7 @@ fn who_has_many_waiting_is_served_in_turn_with_others_and_gives_up_places() {
     let expected =
         [("a5", Why::Full), ("a4", Why::Evicted), ("a3", Why::Evicted), ("b3", Why::Full)];
     assert_eq!(told, expected.map(|(name, why)| (name, Some(why))));
-    let served = stepped.ends(5).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let served = stepped.names(5);
     assert_eq!(served, ["a0", "a1", "b1", "a2", "b2"]);
     assert_eq!(stepped.lane.stats().refused(Why::Evicted), 2);
     assert_eq!(stepped.lane.stats().waits(Class::Stranger).counts.iter().sum::<u64>(), 5);
@@ -146,7 +151,7 @@ fn what_would_wait_too_long_is_refused_at_once() {
     stepped.queue(&["c1"], ms(350));
     stepped.queue(&["d1"], ms(350));
     assert_eq!(stepped.ends(0), [("d1", Some(Why::TooLong))], "after b1 and c1");
-    let served = stepped.ends(3).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let served = stepped.names(3);
     assert_eq!(served, ["a1", "b1", "c1"]);
 }
 
@@ -275,6 +280,6 @@ fn free_places_are_for_as_many_as_come_together() {
     admission.measured(ms(600), ms(600), clock::now());
     stepped.queue(&["a1", "a2", "a3", "a4", "a5"], PATIENCE);
     assert_eq!(stepped.ends(0), [("a5", Some(Why::TooLong))]);
-    let served = stepped.ends(4).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let served = stepped.names(4);
     assert_eq!(served, ["a1", "a2", "a3", "a4"]);
 }

@@ -58,14 +58,17 @@ impl<J> Turns<J> {
         let turns = self.units_before_in_parent(ask, most) + u64::from(units);
         let turns = u32::try_from(turns).unwrap_or(u32::MAX);
         let of_ours = self.greediest_parent(class, turns, in_work);
-        let of_theirs = self.greediest_parent(other, u32::MAX, in_work);
+        let of_theirs = match theirs >= ours {
+            true => self.greediest_parent(other, u32::MAX, in_work),
+            false => None,
+        };
         let own = self.parent_ids.get(&(class, flow.parent));
         let own_flow = self.flow_ids.get(&key(flow)).map_or(0, |&id| self.flows.get(id).units);
         let own_flow = own_flow + in_work.of_flow(key(flow));
         [
             of_network(of_theirs, own_units + units).filter(|_| theirs > ours + u64::from(units)),
             of_network(of_ours, own_units + units + 1),
-            of_network(of_theirs, own_units + units + 1).filter(|_| theirs >= ours),
+            of_network(of_theirs, own_units + units + 1),
             own.and_then(|&id| self.greediest_flow(id, in_work))
                 .filter(|&id| self.flow_units(id, in_work) > own_flow + units),
         ]
