@@ -50,8 +50,15 @@ pub const LEASE_MARGIN: Duration = Duration::from_millis(10);
 /// How long a front may reuse the list of products.
 pub const PRODUCTS_FRESH_FOR: Duration = Duration::from_secs(1);
 
-/// How long the store may take at start before the server gives up and its supervisor decides.
+/// How long a command waits for the store to come up before it gives up: somebody sits in front of it. A server
+/// waits without a limit, and says so each [`START_WAIT_LINE_INTERVAL`].
 pub const STORE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a start that waits says in the log that it does.
+pub const START_WAIT_LINE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long the kernel may take to give a start the memory for its hashes: a second for a gigabyte on a slow machine.
+pub const ARENAS_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// How often the store is looked at, when the last look said yes.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);

@@ -6,45 +6,193 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use service::process::Exit;
 use service::rare;
 
 use crate::credentials::{
-    BreachedError, BreachedFile, OnMissing, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
+    BreachedError, BreachedFile, KeySource, OnMissing, PasswordRules, PepperKeyring, Purpose,
+    TokenKeyring,
 };
-use crate::keyrings::register;
+use crate::keyrings::register::{self, OpenError, PepperFault};
 use crate::limits::STORE_RETRY;
 use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
-use crate::store::{self, Cause, MigrationError, Store, StoreError};
+use crate::store::{
+    self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl,
+};
 
-/// Opens the store and brings it to this program's schema, waiting for it to come up: at a common
-/// start of all machines the database is often the slowest. `on_wait` is told why, each time it waits.
+/// What may be done to a store that lacks this program's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lacking {
+    /// Nothing: for commands, which find out in this way that they look at the wrong place.
+    Refuse,
+    /// An empty store gets its schema. An older one is its operator's to migrate.
+    MakeInEmpty,
+    /// An empty store gets its schema, and an older one what it lacks.
+    Migrate,
+}
+
+/// Why a store cannot be used as it is. Whoever started this program has to decide.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaFault {
+    /// There is none.
+    #[error(
+        "there is no store in {0}. If there should be one, name the server's place (--data, --store, \
+         --config); to make one, start a server or run `auth_back migrate`"
+    )]
+    None(StoreUrl),
+    /// It is of an older release.
+    #[error(
+        "{place} has schema version {found}, this program needs {needed}: run `auth_back migrate` as a \
+         user of the database who may alter tables, or start a server with --migrate; docs/upgrade.md says what waits \
+         meanwhile"
+    )]
+    Older {
+        /// The store.
+        place: StoreUrl,
+        /// Its version.
+        found: u32,
+        /// This program's.
+        needed: u32,
+    },
+}
+
+/// A store that fits this program.
+#[expect(missing_debug_implementations, reason = "a store is no text")]
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// What was done to its schema; none if it was as it should be.
+    pub migrated: Option<Migrated>,
+}
+
+/// Opens the store.
 ///
 /// # Errors
-/// [`StoreError`] when it cannot be opened, [`MigrationError`] when it cannot be migrated or is not
-/// there by the deadline.
+/// [`SchemaFault`] and [`MigrationError`] when it cannot be used, [`StoreError`] when it cannot be opened or is away.
 pub fn store(
     settings: &Settings,
+    lacking: Lacking,
     deadline: Instant,
-    mut on_wait: impl FnMut(&Cause),
-) -> Result<Arc<dyn Store>, Box<dyn Error>> {
-    make_private_directory(&settings.data)?;
-    let store = store::open(&settings.store, settings.store_connections)?;
+) -> Result<Opened, Box<dyn Error>> {
+    let absent = match lacking {
+        Lacking::Refuse => {
+            check_place(settings)?;
+            Absent::Refuse
+        }
+        Lacking::MakeInEmpty | Lacking::Migrate => {
+            make_private_directory(&settings.data)?;
+            Absent::Create
+        }
+    };
+    let store = store::open(&settings.store, settings.store_connections, absent)?;
+    let found = store.schema(deadline)?;
+    let migrated = bring(&*store, found, settings, lacking, deadline)?;
+    Ok(Opened { store, migrated })
+}
+
+/// Tries again and again while the store is away: at a common start of all machines the database is often the
+/// slowest. `goes_on` is told why, each time, and says whether to wait.
+///
+/// # Errors
+/// The last one of `open`.
+pub fn until_there<T>(
+    mut open: impl FnMut() -> Result<T, Box<dyn Error>>,
+    mut goes_on: impl FnMut(&Cause) -> bool,
+) -> Result<T, Box<dyn Error>> {
     loop {
-        match store.migrate(deadline) {
-            Ok(migrated) => {
-                rare!("once, at the start", INFO, ?migrated, "the store is ready");
-                return Ok(store);
-            }
-            Err(MigrationError::Store(StoreError::Unavailable(cause)))
-                if clock::now() + STORE_RETRY < deadline =>
-            {
-                on_wait(&cause);
+        match open() {
+            Err(error) if cause_that_may_pass(&*error).is_some_and(&mut goes_on) => {
                 thread::sleep(STORE_RETRY);
             }
-            Err(error) => return Err(error.into()),
+            outcome => return outcome,
         }
+    }
+}
+
+/// Whether a command looks at a place where a store may be.
+///
+/// # Errors
+/// [`SchemaFault::None`] when the SQLite file is not there.
+pub fn check_place(settings: &Settings) -> Result<(), SchemaFault> {
+    match &settings.store {
+        StoreUrl::Sqlite(path) if !path.exists() => Err(SchemaFault::None(settings.store.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// Does what is to be done to a store that has `found` of the schema.
+fn bring(
+    store: &dyn Store,
+    found: Schema,
+    settings: &Settings,
+    lacking: Lacking,
+    deadline: Instant,
+) -> Result<Option<Migrated>, Box<dyn Error>> {
+    let place = || settings.store.clone();
+    match (found, lacking) {
+        (Schema::Fits { .. }, _) => Ok(None),
+        (Schema::None, Lacking::Refuse) => Err(SchemaFault::None(place()).into()),
+        (Schema::None, _) => {
+            warn_of_older_keys(settings);
+            Ok(Some(store.migrate(deadline)?))
+        }
+        (Schema::Older { .. }, Lacking::Migrate) => Ok(Some(store.migrate(deadline)?)),
+        (Schema::Older { found, needed }, _) => {
+            Err(SchemaFault::Older { place: place(), found, needed }.into())
+        }
+    }
+}
+
+/// Of an error because the store is away, why it is.
+fn cause_that_may_pass<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Cause> {
+    match store_error(error)? {
+        StoreError::Unavailable(cause) if cause.may_pass() => Some(cause),
+        _ => None,
+    }
+}
+
+/// What the store said, whichever of its callers wrapped it.
+fn store_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e StoreError> {
+    if let Some(MigrationError::Store(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(OpenError::Fault(PepperFault::Store(error))) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(PepperFault::Store(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.downcast_ref()
+}
+
+/// How the process has to end after an error, as far as that is about the store: whether it may work later, or
+/// somebody has to change something first.
+#[must_use]
+pub fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
+    match store_error(error) {
+        Some(StoreError::Unavailable(cause)) if cause.may_pass() => Some(Exit::TryAgain),
+        Some(StoreError::Unavailable(_)) => Some(Exit::Refused),
+        Some(_) => None,
+        None if error.is::<SchemaFault>() || error.is::<MigrationError>() => Some(Exit::Refused),
+        None => None,
+    }
+}
+
+/// Keys without a store are what is left where a database was forgotten in a restore, or a path mistyped.
+fn warn_of_older_keys(settings: &Settings) {
+    if let KeySource::Directory(keys) = &settings.pepper_keys
+        && keys.has_any(Purpose::Pepper)
+    {
+        rare!(
+            "once in the life of a store",
+            WARN,
+            keys = %keys.path().display(),
+            store = %settings.store,
+            "the store is NEW and has no users, although its keys were here before: if there should be \
+             users, this is another place, or a backup that lacks the database or its -wal file"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Putting the server together, and taking it down in order.
 //!
-//! Start: keys, store and its migrations, arenas, lanes, then the loops, then the line that says
-//! where. Stop: the loop finishes what is in flight; with it the last submitters of the lanes go,
+//! Start: the ops listener, keys, store and its schema, arenas, lanes, then the loops, then the line that says
+//! where. What may pass is waited for without a limit, and the ops listener says for what. Stop: the loop finishes what is in flight; with it the last submitters of the lanes go,
 //! so the workers end; the ops listener goes last, so that an operator can watch.
 
 use std::error::Error;
@@ -15,37 +15,39 @@ use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::{Admission, FlowKeys};
 use service::metrics::Registry;
-use service::ops::{self, OpsServer, Probe};
+use service::ops::{self, OpsServer, Probe, Readiness};
 use service::pid_file::PidFile;
 use service::process::{self, bind};
+use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
 use service::signals::{Signal, Signals};
-use service::{rare, sparing};
 
 use crate::accounts::{
     Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrade, Upgrades, arenas_kib,
 };
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{Annex, Arena, ArenaManager, HashEngine, Params};
+use crate::credentials::{Annex, Arena, ArenaManager, HashEngine, Params, PepperKeyring};
 use crate::descriptors;
 use crate::guard::{Bucket, Guard};
 use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
-    AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, PROBE_INTERVAL,
-    PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, STORE_CALL_TIME_MAX, STORE_PATIENCE,
+    ARENAS_TIME_MAX, AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH,
+    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
+    STORE_CALL_TIME_MAX,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
-use crate::opening;
+use crate::opening::{self, Lacking, Opened};
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::NoteWriter;
 use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
+use crate::store::{Cause, Migrated, Store};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
 /// Serves until a signal says to stop.
@@ -65,8 +67,9 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
     let connections_max = descriptors::clients(settings, open_files_max())?;
     let per_thread = check_memory(settings)?;
-    let listener = bind(settings.listen, NonZeroUsize::MIN)?;
+    let readiness = Readiness::unknown();
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
+    let ops = OpsServer::start(ops_listener, registry, readiness.clone())?;
     let (bell, ear) = Bell::new();
     // Nothing is known of hashes yet, so there is one in flight for each thread.
     let admission = Admission::new(settings.queue_time_max, settings.hash_threads);
@@ -75,8 +78,10 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         admission.clone(),
         metrics.hash_seconds.clone(),
     ));
-    let accounts = Arc::new(open_accounts(settings, per_thread, pace, &bell)?);
+    let accounts = Arc::new(open_accounts(settings, per_thread, pace, &bell, &readiness)?);
     let (audit, opened_audit) = open_audit(settings)?;
+    // Not before: to fronts, a port that nobody serves is worse than none.
+    let listener = bind(settings.listen, NonZeroUsize::MIN)?;
 
     let heavy_size = LaneSize { threads: heavy_threads(settings), queue: settings.heavy_queue };
     let heavy = start_heavy(
@@ -89,6 +94,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     )?;
     let (light, light_workers) =
         start_lane("light", settings.light, Arc::clone(&accounts), metrics.clone(), audit.clone())?;
+    let mut registry = ops.registry();
     for lane in accounts.hashers.stats() {
         registry.observe_lane(&lane);
     }
@@ -101,6 +107,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_guard(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
     observe_notes(&mut registry, &accounts);
+    drop(registry);
 
     let limits = Limits {
         connections_max,
@@ -119,17 +126,16 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         hash_threads,
         metrics: metrics.clone(),
     })?;
-    ops::observe_reactor(&mut registry, "rpc", &rpc.counters());
+    ops::observe_reactor(&mut ops.registry(), "rpc", &rpc.counters());
 
     let notes = Arc::clone(accounts.sessions.notes());
     let note_writer = NoteWriter::start(Arc::clone(&accounts.store), notes)?;
     let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
-    let probe = Probe::start("probe", PROBE_INTERVAL, move || {
+    let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
     })?;
-    let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;
 
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;
@@ -177,8 +183,8 @@ fn open_accounts(
     per_thread: NonZeroUsize,
     pace: Arc<HashPace>,
     bell: &Bell,
+    readiness: &Readiness,
 ) -> Result<Accounts, Box<dyn Error>> {
-    let deadline = clock::now() + STORE_PATIENCE;
     let Rules { params, .. } = settings.rules;
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
@@ -188,10 +194,7 @@ fn open_accounts(
     let engine = thread::Builder::new()
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
-    let store = opening::store(settings, deadline, |cause| {
-        sparing!(WARN, %cause, "the store is not there yet");
-    })?;
-    let peppers = opening::peppers(settings, &*store, deadline)?;
+    let (store, peppers) = open_store(settings, readiness)?;
     let known = Arc::clone(&store);
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
         Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
@@ -221,6 +224,8 @@ fn open_accounts(
         ArenaManager::new(engine, params).with_made(made),
         pool::Config::new(count)?.without_liveness_check(),
     );
+    // Nobody else has any yet, so this waits for the kernel alone.
+    let deadline = clock::now() + ARENAS_TIME_MAX;
     prefill(&arenas, count, missing, deadline)?;
     let guard = match settings.redis.clone() {
         // Connections of its own: sessions must not wait for guesses.
@@ -257,6 +262,61 @@ fn open_accounts(
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     })
+}
+
+/// The store and the peppers that its records are sealed under. Waits without a limit while the store is away.
+fn open_store(
+    settings: &Settings,
+    readiness: &Readiness,
+) -> Result<(Arc<dyn Store>, PepperKeyring), Box<dyn Error>> {
+    let lacking = if settings.migrates() { Lacking::Migrate } else { Lacking::MakeInEmpty };
+    let place = &settings.store;
+    let mut waiting = Waiting::for_store(readiness);
+    let open = || {
+        let deadline = clock::now() + STORE_CALL_TIME_MAX;
+        let Opened { store, migrated } = opening::store(settings, lacking, deadline)?;
+        match migrated {
+            None => {}
+            Some(Migrated { from: 0, to }) => {
+                let schema = to;
+                rare!("once in the life of a store", WARN, %place, schema, "a NEW, EMPTY store was made");
+            }
+            Some(Migrated { from, to }) => {
+                rare!("once a release", INFO, %place, from, to, "the store's schema was brought up to date");
+            }
+        }
+        let peppers = opening::peppers(settings, &*store, clock::now() + STORE_CALL_TIME_MAX)?;
+        Ok((store, peppers))
+    };
+    opening::until_there(open, |cause| {
+        waiting.tell(cause);
+        true
+    })
+}
+
+/// A start that waits: tells the log when it begins to and once in a while, and whoever asks whether it is ready.
+struct Waiting<'r> {
+    readiness: &'r Readiness,
+    since: Instant,
+    told_at: Option<Instant>,
+}
+
+impl<'r> Waiting<'r> {
+    fn for_store(readiness: &'r Readiness) -> Self {
+        readiness.starting("it opens the store");
+        Self { readiness, since: clock::now(), told_at: None }
+    }
+
+    fn tell(&mut self, cause: &Cause) {
+        self.readiness.starting(&format!("it waits for the store: {cause}"));
+        let now = clock::now();
+        if self.told_at.is_some_and(|at| now < at + START_WAIT_LINE_INTERVAL) {
+            return;
+        }
+        self.told_at = Some(now);
+        let seconds = (now - self.since).as_secs();
+        rare!("once a minute of a start", WARN, %cause, seconds, "waits for the store, as long as it takes");
+    }
 }
 
 fn in_flight_max(settings: &Settings) -> NonZeroUsize {

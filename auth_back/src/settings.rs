@@ -79,6 +79,13 @@ pub static PROGRAM: Program = Program::new(
         Setting::value("store-connections", "COUNT", "Connections to the store")
             .default("8")
             .group("Storage"),
+        Setting::switch(
+            "migrate",
+            "Bring an older store to this program's schema at the start; by default true for SQLite and false for \
+             MySQL, where `auth_back migrate` does it. An empty store gets its schema in any case",
+        )
+        .without_default()
+        .group("Storage"),
         Setting::value(
             "argon2",
             "PARAMETERS",
@@ -295,6 +302,9 @@ pub struct Settings {
     pub token_keys: KeySource,
     /// Connections to the store.
     pub store_connections: usize,
+    /// Whether a start brings an older store to this program's schema, if that was said; see
+    /// [`Settings::migrates`].
+    pub migrate: Option<bool>,
     /// The Redis that has a copy of the sessions, if there is one.
     pub redis: Option<RedisUrl>,
     /// What accounts may be and how they are kept.
@@ -382,6 +392,7 @@ impl Settings {
             data: data,
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
+            migrate: values.if_given("migrate", |name| values.boolean(name)),
             redis: values.parse(
                 "sessions",
                 "store or redis://user:password@host:port/database",
@@ -428,6 +439,13 @@ impl Settings {
             log: LogSettings::read(values),
             core_dumps: CoreDumps::read(values),
         })
+    }
+
+    /// Whether a start brings an older store to this program's schema. A file has one server, and nobody's
+    /// account but its own; a database has several, and an operator who decides when large tables change.
+    #[must_use]
+    pub fn migrates(&self) -> bool {
+        self.migrate.unwrap_or(matches!(self.store, StoreUrl::Sqlite(_)))
     }
 }
 

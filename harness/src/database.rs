@@ -101,7 +101,9 @@ impl MariaDb {
         self.run(&format!("SET GLOBAL read_only = {}", u8::from(is_on)));
     }
 
-    fn run(&self, statement: &str) {
+    /// Runs a statement as its administrator.
+    #[track_caller]
+    pub fn run(&self, statement: &str) {
         let done = connect(&self.url()).and_then(|mut server| server.query_drop(statement));
         done.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }

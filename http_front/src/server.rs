@@ -1,6 +1,6 @@
 //! Putting the server together, and taking it down in order.
 //!
-//! Start: lanes, then the API's loops, then the ops listener, then the line that says where. Stop:
+//! Start: the ops listener, lanes, then the API's loops, then the line that says where. Stop:
 //! the API's loops finish what is in flight; with them the last submitters of the lanes go, so the
 //! workers end; the ops listener goes last, so that an operator can watch.
 
@@ -15,9 +15,9 @@ use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::FlowKeys;
 use service::metrics::Registry;
-use service::ops::{self, OpsServer, Probe};
+use service::ops::{self, OpsServer, Probe, Readiness};
 use service::pid_file::PidFile;
-use service::process::{self, bind};
+use service::process::{self, Failure, bind};
 use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
@@ -35,7 +35,9 @@ use crate::{descriptors, memory};
 /// Runs the program: reads settings, serves until a signal says to stop.
 #[must_use]
 pub fn main() -> ExitCode {
-    process::run(&PROGRAM, PROGRAM.command(), Settings::read, serve)
+    process::run(&PROGRAM, PROGRAM.command(), Settings::read, |raw, settings| {
+        serve(raw, settings).map_err(Failure::refused)
+    })
 }
 
 fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
@@ -54,7 +56,9 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     rare!("once, at the start", INFO, buffer_bytes, "memory for buffers");
 
     let listener = bind(settings.listen, settings.loops)?;
+    let readiness = Readiness::unknown();
     let ops_listener = bind(settings.ops_listen, NonZeroUsize::MIN)?;
+    let ops = OpsServer::start(ops_listener, registry, readiness.clone())?;
 
     let connections = settings.upstream_connections();
     let upstreams = Arc::new(Upstreams::new(&settings.auth, connections, metrics.clone())?);
@@ -79,11 +83,11 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
             .with_head_bytes_max(head_bytes_max)
             .with_idle_time(idle_timeout)
     })?;
+    let mut registry = ops.registry();
     for lane in &lane_stats {
         registry.observe_lane(lane);
     }
     ops::observe_reactor(&mut registry, "http", &api.counters());
-
     for (index, address) in upstreams.addresses().enumerate() {
         let upstreams = Arc::clone(&upstreams);
         let help = "Whether an auth server answered when it was last asked";
@@ -92,9 +96,11 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
             .observe_gauge("upstream_up", help, &labels, move || f64::from(upstreams.is_up(index)));
     }
 
-    let probe =
-        Probe::start("probe", PROBE_INTERVAL, move || upstreams.check_health(request_timeout))?;
-    let ops = OpsServer::start(ops_listener, registry, probe.readiness())?;
+    drop(registry);
+
+    let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
+        upstreams.check_health(request_timeout)
+    })?;
 
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
     Ready::new(PROGRAM.name(), places)?.announce()?;

@@ -10,6 +10,7 @@ import os
 import statistics
 import threading
 import time
+import typing
 
 from figures import common
 from figures.results import Row, Table
@@ -48,6 +49,13 @@ def measure(bench):
         return [*flood.rows(">= 0.90"), *flood.products(), *flood.fairness(), flood.table()]
 
 
+class Peak(typing.NamedTuple):
+    """The best ten seconds so far; compared by logins a second."""
+
+    per_second: float
+    cpu_us: float
+
+
 class Flood:
     """One system, its peak, and what a flood leaves of it."""
 
@@ -55,16 +63,16 @@ class Flood:
         self.bench, self.system, self.clients, self.name = bench, system, clients, name
         # The first seconds after a start know nothing of the machine yet, and may refuse some.
         system.wrk("authenticate", clients, bench.seconds(10), errors_allowed=True)
-        self.peak = self.closed_loop()
+        self.peak = self.closed_loop().per_second
         self.idle_ms = statistics.median(self.logins_in_a_row(20))
 
     def closed_loop(self):
-        """Logins a second of clients who wait for their answers. One that is refused asks again at once, so a peak with
-        many refusals would be none."""
+        """Logins a second of clients who wait for their answers, and what of auth_back's CPU each took. One that is
+        refused asks again at once, so a peak with many refusals would be none."""
         run = self.system.wrk("authenticate", self.clients, self.bench.seconds(10), errors_allowed=True)
         if run.errors > run.requests / 100:
             raise RuntimeError(f"{run.errors} of {run.requests} logins of the peak failed")
-        return run.served_per_second
+        return Peak(run.served_per_second, run.cpu_us["auth_back"] * run.requests / (run.requests - run.errors))
 
     def rows(self, bound):
         rows = []
@@ -87,12 +95,15 @@ class Flood:
             after = self.logins_in_a_row(20)
             # Before and after: within minutes, a machine that others use too is another one.
             peak = max(peak, self.closed_loop())
-            self._floods.append((whose, load, peak, more))
+            self._floods.append((whose, load, peak.per_second, more))
             served = self.served(load)
+            cpu_us = load.cpu_us["auth_back"] * sum(load.statuses.values()) / max(1, load.statuses.get("200", 0))
             what = f"{self.name}{FACTOR} times the capacity from {whose}"
             rows += [
-                Row(f"{what}: goodput of the peak", bound, served / peak,
-                    context=f"{served:.1f} of {peak:.1f} logins/s; "
+                Row(f"{what}: goodput of the peak", bound, served / peak.per_second,
+                    context=f"{served:.1f} of {peak.per_second:.1f} logins/s; a login took {cpu_us / 1000:.1f} ms of "
+                    f"auth_back's CPU, at the peak {peak.cpu_us / 1000:.1f}: by CPU "
+                    f"{served * cpu_us / peak.per_second / peak.cpu_us:.3f}; "
                     f"the generator used {self.generator(load):.2f} of the cores"),
                 Row(f"{what}: slowest answer", "< 1,000", load.sent_latency_us["max"] / 1000, unit="ms"),
                 Row(f"{what}: memory that grows after ten seconds", "<= 8", more, unit="MiB"),
@@ -132,7 +143,7 @@ class Flood:
         rows = []
         for whose, networks in (("one address", ONE), ("256 /64 of one /56", HOME)):
             for share, bound in ((0.25, ">= 0.95"), (1.0, ">= 0.45")):
-                peak = self.closed_loop()
+                peak = self.closed_loop().per_second
                 rate = peak * share
                 # In a trial, slow hashes would come to no login at all.
                 seconds = max(self.bench.seconds(20), 3 / rate)

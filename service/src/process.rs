@@ -14,7 +14,53 @@ use crate::log::LogGuard;
 use crate::metrics::Registry;
 use crate::rare;
 use crate::settings::values::Values;
-use crate::settings::{Program, Raw, SettingErrors, refuse};
+use crate::settings::{Program, Raw, SettingErrors, cannot_start, refuse};
+
+/// How a process ended that did not do what it was started for, by its exit code.
+///
+/// | code | meaning |
+/// |---|---|
+/// | 0 | done, or stopped as asked |
+/// | 1 | a command failed |
+/// | 2 | somebody has to change something first: a setting, a password, a right, a file, the release |
+/// | 75 | what is needed is away; the same command may work later (`EX_TEMPFAIL` of sysexits.h) |
+/// | 128 + N | ended by signal N |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// A command failed.
+    Failed = 1,
+    /// Somebody has to change something first.
+    Refused = 2,
+    /// It may work later.
+    TryAgain = 75,
+}
+
+impl Exit {
+    /// Every code, and what it means, for `--help` and pages.
+    pub const ALL: [Self; 3] = [Self::Failed, Self::Refused, Self::TryAgain];
+}
+
+/// Why a process did not do what it was started for.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: Box<dyn Error>,
+}
+
+impl Failure {
+    /// With the code that the process is to end with.
+    #[must_use]
+    pub fn new(exit: Exit, error: Box<dyn Error>) -> Self {
+        Self { exit, error }
+    }
+
+    /// Somebody has to change something first.
+    #[must_use]
+    pub fn refused(error: Box<dyn Error>) -> Self {
+        Self::new(Exit::Refused, error)
+    }
+}
 
 /// The `main` of a server: reads its settings, refuses bad ones, and serves until told to stop. The
 /// exit code says how it ended; why a server does not start is on standard error.
@@ -26,7 +72,7 @@ pub fn run<S>(
     program: &'static Program,
     command: clap::Command,
     check: impl FnOnce(&Values<'_>) -> Result<S, SettingErrors>,
-    serve: impl FnOnce(&Raw, &S) -> Result<(), Box<dyn Error>>,
+    serve: impl FnOnce(&Raw, &S) -> Result<(), Failure>,
 ) -> ExitCode {
     let raw = match program.enter(command) {
         Ok(raw) => raw,
@@ -38,17 +84,20 @@ pub fn run<S>(
     };
     match serve(&raw, &settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if raw.subcommand().is_none() => refuse(program, &error),
-        Err(error) => fail(program, &raw, &*error),
+        Err(Failure { exit, error }) => {
+            match raw.subcommand() {
+                None => cannot_start(program, &error),
+                Some((name, _)) => fail(program, name, &*error),
+            }
+            ExitCode::from(exit as u8)
+        }
     }
 }
 
 /// Says on standard error why a subcommand was not done.
-fn fail(program: &Program, raw: &Raw, error: &dyn Error) -> ExitCode {
-    let subcommand = raw.subcommand().map_or("", |(name, _)| name);
+fn fail(program: &Program, subcommand: &str, error: &dyn Error) {
     // Standard error may be closed; the exit code says it all the same.
     let _ = writeln!(io::stderr(), "{} {subcommand}: {error}", program.name());
-    ExitCode::FAILURE
 }
 
 /// Makes the process fit for secrets and for many connections, and logs what was done. A step that

@@ -23,10 +23,10 @@ use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
-    CacheEra, Cause, Imported, ImportedUser, Inserted, Kept, ListedSession, Migrated,
+    Absent, CacheEra, Cause, Imported, ImportedUser, Inserted, Kept, ListedSession, Migrated,
     MigrationError, NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product,
-    RecordChange, RecordRow, Refresh, SessionRow, Sessions, SqliteStore, Store, StoreError, Trial,
-    UserProfile, UserRow, Users,
+    RecordChange, RecordRow, Refresh, Schema, SessionRow, Sessions, SqliteStore, Store, StoreError,
+    Trial, UserProfile, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -82,7 +82,8 @@ impl Fixture {
 
     pub(crate) fn with(rules: Rules) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("users.sqlite"), 2, Absent::Create).unwrap();
         store.migrate(patient()).unwrap();
         Self::on(Arc::new(Spy::new(store)), directory, rules)
     }
@@ -315,6 +316,10 @@ impl Spy {
 }
 
 impl Store for Spy {
+    fn schema(&self, deadline: Instant) -> Result<Schema, MigrationError> {
+        self.store.schema(deadline)
+    }
+
     fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError> {
         self.store.migrate(deadline)
     }

@@ -1,21 +1,37 @@
 //! `auth_back migrate`: the schema alone.
 //!
-//! A server does the same at start. This is for those who let only an operator's account change the
-//! schema, and give servers one that cannot.
+//! For those who let only an operator's account change the schema, and give servers one that cannot; and the
+//! only command that makes a store where there is none.
 
 use clap::{ArgMatches, Command};
 
 use super::{Done, Subcommand, Telling, say};
+use crate::opening::{Lacking, Opened};
 use crate::settings::Settings;
+use crate::store::Migrated;
+
+pub(super) const NAME: &str = "migrate";
 
 pub(super) const COMMAND: Subcommand = Subcommand {
-    command: || Command::new("migrate").about("Bring the store to this program's schema, and exit"),
+    command: || {
+        Command::new(NAME)
+            .about("Bring the store to this program's schema, and make one where there is none")
+    },
     run,
     telling: |_| Telling::Before,
 };
 
 fn run(_: &ArgMatches, settings: &Settings) -> Done {
-    super::open_store(settings)?;
-    say("the store has this program's schema")?;
+    let Opened { migrated, .. } = super::open_store_that(settings, Lacking::Migrate)?;
+    let place = &settings.store;
+    say(&match migrated {
+        None => format!("{place} has this program's schema, or a newer one that it may run on"),
+        Some(Migrated { from: 0, to }) => {
+            format!("a NEW, EMPTY store was made in {place}, with schema version {to}")
+        }
+        Some(Migrated { from, to }) => {
+            format!("{place} was brought from schema version {from} to {to}")
+        }
+    })?;
     Ok(())
 }

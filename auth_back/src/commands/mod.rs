@@ -23,11 +23,11 @@ use std::thread;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
-use service::process;
+use service::process::{self, Exit, Failure};
 
 use crate::audit::{AuditTarget, OperatorsLog};
-use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE};
-use crate::opening;
+use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
+use crate::opening::{self, Lacking, Opened};
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
 use crate::store::{Store, StoreError};
@@ -80,8 +80,12 @@ pub fn main() -> ExitCode {
         PROGRAM.command().subcommands(commands),
         Settings::read,
         |raw, settings| match raw.subcommand() {
-            None => serve(raw, settings),
-            Some((name, arguments)) => run(name, arguments, settings),
+            None => serve(raw, settings).map_err(|error| {
+                Failure::new(opening::exit_of(&*error).unwrap_or(Exit::Refused), error)
+            }),
+            Some((name, arguments)) => run(name, arguments, settings).map_err(|error| {
+                Failure::new(opening::exit_of(&*error).unwrap_or(Exit::Failed), error)
+            }),
         },
     )
 }
@@ -94,7 +98,12 @@ fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     if telling == Telling::No {
         return (command.run)(arguments, settings);
     }
-    opening::make_private_directory(&settings.data)?;
+    // Before the audit log is opened, which would leave a file in a place that was mistyped.
+    if name == migrate::NAME {
+        opening::make_private_directory(&settings.data)?;
+    } else {
+        opening::check_place(settings)?;
+    }
     tell_around(&settings.audit, &words(name, arguments), telling, || {
         (command.run)(arguments, settings)
     })
@@ -177,17 +186,25 @@ fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Opens the store, and says so when it has to wait for it.
+/// Opens the store as it is, and says so when it has to wait for it.
 fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Box<dyn Error>> {
-    let mut told = String::new();
-    opening::store(settings, store_deadline(), |cause| {
-        let cause = cause.to_string();
-        if cause != told {
-            let seconds = STORE_PATIENCE.as_secs();
-            tell(&format!("the store is not there, trying again for {seconds} s: {cause}"));
-            told = cause;
-        }
-    })
+    open_store_that(settings, Lacking::Refuse).map(|opened| opened.store)
+}
+
+fn open_store_that(settings: &Settings, lacking: Lacking) -> Result<Opened, Box<dyn Error>> {
+    let (deadline, mut told) = (store_deadline(), String::new());
+    opening::until_there(
+        || opening::store(settings, lacking, deadline),
+        |cause| {
+            let cause = cause.to_string();
+            if cause != told {
+                let seconds = STORE_PATIENCE.as_secs();
+                tell(&format!("the store is not there, trying again for {seconds} s: {cause}"));
+                told = cause;
+            }
+            clock::now() + STORE_RETRY < deadline
+        },
+    )
 }
 
 /// When a command stops waiting for the store to come up.

@@ -56,6 +56,12 @@ pub enum Cause {
     /// The database, or its driver, said this.
     #[error("{0}")]
     Database(String),
+    /// The database does not let us in, or not as far as we have to, and only its operator can change that.
+    #[error(
+        "{0}. This stays so until somebody changes the account, its rights, the database or the file that \
+         --store (AUTH_BACK_STORE) names; docs/grants.md has the rights"
+    )]
+    Refused(String),
     /// The database file could not be made or may not be used.
     #[error("{path}: {text}", path = .path.display())]
     File {
@@ -72,14 +78,35 @@ pub enum Cause {
     Pool(#[from] pool::ConfigError),
 }
 
+impl Cause {
+    /// Whether waiting can help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Deadline
+            | Self::Busy
+            | Self::Contended
+            | Self::Migrating
+            | Self::Unsure
+            | Self::Database(_) => true,
+            Self::Closed
+            | Self::Refused(_)
+            | Self::File { .. }
+            | Self::OutOfRange(_)
+            | Self::Pool(_) => false,
+        }
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let blame = fault.blame();
-        let cause = Cause::Database(fault.into_text());
+        let text = fault.into_text();
         match blame {
-            Blame::Circumstances => Self::Unavailable(cause),
-            Blame::Data => Self::Corrupt(cause),
-            Blame::Program => Self::Internal(cause),
+            Blame::Circumstances => Self::Unavailable(Cause::Database(text)),
+            Blame::Operator => Self::Unavailable(Cause::Refused(text)),
+            Blame::Data => Self::Corrupt(Cause::Database(text)),
+            Blame::Program => Self::Internal(Cause::Database(text)),
         }
     }
 }

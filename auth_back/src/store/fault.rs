@@ -7,6 +7,8 @@ use std::fmt;
 pub(super) enum Blame {
     /// The database is away, busy, full or shutting down.
     Circumstances,
+    /// Who set up the database, its account or its file: waiting does not help.
+    Operator,
     /// What is stored cannot be read as what it should be.
     Data,
     /// A statement of ours is wrong, or what was bound to it.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Longest username, in bytes. The column is `VARCHAR(32)`.
-pub const USERNAME_BYTES_MAX: usize = 32;
+/// Longest username, in bytes. The column is `VARBINARY(254)`; what a name may be, `credentials::username` says.
+pub const USERNAME_BYTES_MAX: usize = 254;
 
 /// Longest password record, in bytes. The column is `VARCHAR(255)`, the longest whose length takes one
 /// byte of the row.
@@ -69,6 +69,13 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// how far a call may overrun its deadline when the server falls silent, since the driver fixes the
 /// timeout of a socket when it connects.
 pub const IO_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest that one statement of a migration may take. A copy of a table with a million users takes well under a
+/// minute; this is for a thousand times as many.
+pub const MIGRATION_STATEMENT_TIME_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// How soon the system asks whether a database that says nothing during a migration is still there.
+pub const MIGRATION_KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A statement that lost a deadlock was rolled back whole and is tried again, at most so often.
 pub const DEADLOCK_RETRIES_MAX: u32 = 2;

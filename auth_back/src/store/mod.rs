@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::error::{Cause, StoreError};
-pub use self::migrations::{Migrated, MigrationError};
+pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;
 pub use self::operators::{Operators, Trial};
 pub use self::peppers::Peppers;
@@ -59,13 +59,23 @@ pub use self::users::Users;
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
 pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
-    /// Brings the database to the schema that this program was built for. To be called before
-    /// anything else; any number of servers may call it at once, and again.
+    /// What the database has of the schema. To be called before anything else, and everything else only when it
+    /// [fits](Schema::Fits). Changes nothing, and needs no right to.
     ///
     /// # Errors
     ///
-    /// [`MigrationError`] if the database is newer than the program, if a migration was edited after it
-    /// was applied, or if the store failed.
+    /// [`MigrationError`] if the database is so new that this program may not run on it, if it is not
+    /// Gatehouse's, if a migration was edited after it was applied, or if the store failed: also while
+    /// another server migrates.
+    fn schema(&self, deadline: Instant) -> Result<Schema, MigrationError>;
+
+    /// Brings the database to the schema that this program was built for, if it has an older one or none. Any
+    /// number of servers may call it at once, and again. The deadline is for waiting for another that does so; the
+    /// migration itself takes as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::schema`].
     fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError>;
 
     /// All products, by id.
@@ -86,20 +96,33 @@ pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
     fn connections(&self) -> pool::Stats;
 }
 
-/// Makes the store that `url` names, with at most `connections` connections (MySQL) or readers
-/// (SQLite), `1..=`[`limits::CONNECTIONS_MAX`]. Creates the SQLite file if there is none; does not
-/// connect to MySQL, so a server may start before its database does.
+/// What to do where `--store` names a SQLite file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Make it.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+/// Opens the store that `url` names, with at most `connections` connections (MySQL) or readers
+/// (SQLite), `1..=`[`limits::CONNECTIONS_MAX`]. Does not connect to MySQL, so a server may start before its
+/// database does.
 ///
 /// # Errors
 ///
 /// [`StoreError::Unavailable`] if the file cannot be used, [`StoreError::Internal`] if `connections` is
 /// out of range.
-pub fn open(url: &StoreUrl, connections: usize) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open(
+    url: &StoreUrl,
+    connections: usize,
+    absent: Absent,
+) -> Result<Arc<dyn Store>, StoreError> {
     if !(1..=limits::CONNECTIONS_MAX).contains(&connections) {
         return Err(StoreError::Internal(Cause::OutOfRange("the number of connections")));
     }
     Ok(match url {
-        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, connections)?),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, connections, absent)?),
         StoreUrl::MySql(url) => Arc::new(MySqlStore::new(url.clone(), connections)?),
     })
 }

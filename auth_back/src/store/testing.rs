@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::mysql::Conn;
+use ::mysql::prelude::Queryable as _;
 use harness::{Database, MariaDb};
-use mysql::Conn;
-use mysql::prelude::Queryable as _;
 use tempfile::TempDir;
 
-use super::{MySqlStore, MySqlUrl, SqliteStore, Store};
+use super::migrations::{MYSQL, Migration, SQLITE};
+use super::{Absent, MySqlStore, MySqlUrl, SqliteStore, Store, mysql, sqlite};
 
 /// Connections of a store under test: few, so that threads compete for them.
 const CONNECTIONS: usize = 3;
@@ -22,8 +23,16 @@ pub(super) trait Fixture: Sync {
     /// A store on the database: as if another server were started. Does not migrate.
     fn open(&self) -> Arc<dyn Store>;
 
+    /// The statement that makes the record of migrations, and the migrations.
+    fn history(&self) -> (&'static str, &'static [Migration]);
+
     /// Runs a statement on the database, past any store.
-    fn execute(&self, sql: &str);
+    fn try_execute(&self, sql: &str) -> Result<(), String>;
+
+    /// Runs a statement that does not fail.
+    fn execute(&self, sql: &str) {
+        self.try_execute(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
 
     /// A store on the database, ready for use.
     fn store(&self) -> Arc<dyn Store> {
@@ -55,11 +64,16 @@ impl SqliteFixture {
 
 impl Fixture for SqliteFixture {
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(&self.path(), CONNECTIONS).unwrap())
+        Arc::new(SqliteStore::open(&self.path(), CONNECTIONS, Absent::Create).unwrap())
     }
 
-    fn execute(&self, sql: &str) {
-        rusqlite::Connection::open(self.path()).unwrap().execute_batch(sql).unwrap();
+    fn history(&self) -> (&'static str, &'static [Migration]) {
+        (sqlite::CREATE_RECORD, SQLITE)
+    }
+
+    fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection.execute_batch(sql).map_err(|error| error.to_string())
     }
 }
 
@@ -99,7 +113,11 @@ impl Fixture for MariaDbFixture {
         Arc::new(MySqlStore::new(self.url(), CONNECTIONS).unwrap())
     }
 
-    fn execute(&self, sql: &str) {
-        self.connect().query_drop(sql).unwrap();
+    fn history(&self) -> (&'static str, &'static [Migration]) {
+        (mysql::CREATE_RECORD, MYSQL)
+    }
+
+    fn try_execute(&self, sql: &str) -> Result<(), String> {
+        self.connect().query_drop(sql).map_err(|error| error.to_string())
     }
 }

@@ -167,7 +167,8 @@ fn first_password(number: u64) -> String {
 impl People {
     fn new(system: &System) -> Self {
         let url = system.store_url().to_owned();
-        let store = store::open(&url.parse().expect("a store"), 2).expect("it can be opened");
+        let store = store::open(&url.parse().expect("a store"), 2, store::Absent::Refuse)
+            .expect("it can be opened");
         Self {
             keys: KeySource::Directory(KeyDirectory::at(system.keys())),
             url,

@@ -33,7 +33,7 @@ fn an_operator_looks_after_a_user_with_sessions_in_redis() {
     an_operator_looks_after_a_user(&System::builder().fronts(2).auth_flags(&flags).start());
 }
 
-fn an_operator_looks_after_a_user(system: &System) {
+pub(crate) fn an_operator_looks_after_a_user(system: &System) {
     let operator = |words: &[&str]| system.operator(&[&["user"], words].concat());
     let (user, elsewhere) = (system.client(), system.client_of(1));
     let bearer = |token: &str| {

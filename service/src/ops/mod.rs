@@ -25,6 +25,7 @@ use http1::{
     Accepted, Answered, Connection, Exchange, Fault, Handler, Head, Method, PreparedResponse,
     Problem, Progress, Reply, Response, Shared, Status,
 };
+use parking_lot::{RwLock, RwLockWriteGuard};
 use reactor::{Counters, Limits, Listener, Reactor};
 
 pub use faults::Faults;
@@ -33,9 +34,11 @@ pub use probe::{Probe, Readiness};
 use crate::metrics::{CONTENT_TYPE, Registry};
 use limits::{OPS_BUFFER_BYTES_MAX, OPS_CONNECTIONS_MAX, OPS_GRACE, OPS_IDLE_TIME};
 
-/// A running ops listener.
+/// A running ops listener. It serves from the first moment of a start: whoever asks a server that waits for its
+/// database is told so.
 pub struct OpsServer {
     reactor: Reactor<Connection<Ops>>,
+    registry: Arc<RwLock<Registry>>,
 }
 
 impl OpsServer {
@@ -55,12 +58,18 @@ impl OpsServer {
             buffer_bytes_max: OPS_BUFFER_BYTES_MAX,
         };
         let faults = Faults::observe(&mut registry, "ops");
-        let registry = Arc::new(registry);
+        let registry = Arc::new(RwLock::new(registry));
+        let shown = Arc::clone(&registry);
         let reactor = reactor::start("ops", listener, limits, move |_, _| {
-            Shared::new(Ops::new(Arc::clone(&registry), readiness.clone(), faults.clone()))
+            Shared::new(Ops::new(Arc::clone(&shown), readiness.clone(), faults.clone()))
                 .with_idle_time(OPS_IDLE_TIME)
         })?;
-        Ok(Self { reactor })
+        Ok(Self { reactor, registry })
+    }
+
+    /// What it shows, to add to it. Whoever asks for the metrics waits meanwhile, so keep it for a moment only.
+    pub fn registry(&self) -> RwLockWriteGuard<'_, Registry> {
+        self.registry.write()
     }
 
     /// Where it listens.
@@ -114,7 +123,7 @@ pub fn observe_reactor(registry: &mut Registry, listener: &str, counters: &Arc<C
 
 /// The handler of the ops listener.
 pub struct Ops {
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     readiness: Readiness,
     faults: Faults,
     alive: PreparedResponse,
@@ -160,7 +169,7 @@ const METRICS: Response<'static> =
 impl Ops {
     /// The handler of one loop.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, readiness: Readiness, faults: Faults) -> Self {
+    pub fn new(registry: Arc<RwLock<Registry>>, readiness: Readiness, faults: Faults) -> Self {
         let alive = PreparedResponse::new(&PLAIN, br#"{"status":"ok"}"#);
         Self { registry, readiness, faults, alive }
     }
@@ -193,7 +202,7 @@ impl Handler for Ops {
                 Err(Some(reason)) => reply.problem(&NOT_READY.with_detail(reason)),
             },
             Page::Metrics => {
-                let text = self.registry.encode();
+                let text = self.registry.read().encode();
                 reply.send(&METRICS, text.as_bytes())
             }
         };

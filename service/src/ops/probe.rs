@@ -23,7 +23,8 @@ pub struct Probe {
     thread: JoinHandle<()>,
 }
 
-/// What the last check said. Clones see the same.
+/// Whether the server can serve: what a start says of itself, and then what the last check of a [`Probe`] said.
+/// Clones see the same.
 #[derive(Clone)]
 pub struct Readiness(Arc<Mutex<Verdict>>);
 
@@ -36,8 +37,8 @@ enum Verdict {
 
 impl Probe {
     /// Starts the thread `name`, which calls `check` at once, then every `interval` while it says
-    /// yes and every [`PROBE_RETRY`] while it says no. A change of mind is logged; when there are many, what it
-    /// has come to by the next line.
+    /// yes and every [`PROBE_RETRY`] while it says no, and keeps in `readiness` what it says. A change of mind is
+    /// logged; when there are many, what it has come to by the next line.
     ///
     /// # Errors
     ///
@@ -45,20 +46,14 @@ impl Probe {
     pub fn start(
         name: &str,
         interval: Duration,
+        readiness: Readiness,
         check: impl FnMut() -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
-        let readiness = Readiness::unknown();
         let (running, stopped) = bounded(0);
         let seen = readiness.clone();
         let thread = thread::Builder::new().name(name.to_owned());
         let thread = clock::spawn(thread, move || watch(&seen, interval, &stopped, check))?;
         Ok(Self { readiness, running, thread })
-    }
-
-    /// A handle on what the last check said.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.readiness.clone()
     }
 
     /// Says "not ready" from here on, and ends the thread; blocks while a check runs.
@@ -78,6 +73,11 @@ impl Readiness {
     #[must_use]
     pub fn unknown() -> Self {
         Self(Arc::new(Mutex::new(Verdict::Unknown)))
+    }
+
+    /// Says that the server cannot serve yet, and why.
+    pub fn starting(&self, reason: &str) {
+        self.set(Verdict::NotReady(format!("the server is starting: {reason}")));
     }
 
     /// Whether the server can serve; if not, why, or `None` when nobody knows yet. Does not wait
@@ -171,15 +171,18 @@ mod tests {
     fn readiness_follows_the_check() {
         let (verdicts, next) = channel();
         let (asked, was_asked) = channel();
-        let probe = Probe::start("probe", Duration::ZERO, move || {
+        let readiness = Readiness::unknown();
+        let probe = Probe::start("probe", Duration::ZERO, readiness.clone(), move || {
             // An error means that the test is over.
             let _ = asked.send(());
             next.recv().unwrap_or(Ok(()))
         });
         let probe = probe.unwrap();
-        let readiness = probe.readiness();
         was_asked.recv().unwrap();
         assert_eq!(readiness.now(), Err(None));
+        readiness.starting("it looks around");
+        let starting = "the server is starting: it looks around";
+        assert_eq!(readiness.now(), Err(Some(starting.to_owned())));
         for verdict in [Ok(()), Err("away".to_owned()), Ok(())] {
             verdicts.send(verdict.clone()).unwrap();
             // The next question means that the last answer has been taken in.

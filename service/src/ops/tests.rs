@@ -11,7 +11,7 @@ use crate::log::tests::written;
 
 struct Bench {
     wire: Harness<Connection<Ops>>,
-    registry: Arc<Registry>,
+    registry: Arc<RwLock<Registry>>,
     probe: Probe,
 }
 
@@ -19,15 +19,16 @@ struct Bench {
 fn bench() -> Bench {
     let mut registry = Registry::new("test");
     let faults = Faults::observe(&mut registry, "ops");
-    let registry = Arc::new(registry);
+    let registry = Arc::new(RwLock::new(registry));
     let (asked, was_asked) = std::sync::mpsc::channel();
-    let probe = Probe::start("probe", Duration::from_secs(3600), move || {
+    let readiness = Readiness::unknown();
+    let probe = Probe::start("probe", Duration::from_secs(3600), readiness.clone(), move || {
         let _ = asked.send(());
         Ok(())
     });
     let probe = probe.expect("a thread");
     was_asked.recv().expect("the check is made");
-    let ops = Ops::new(Arc::clone(&registry), probe.readiness(), faults);
+    let ops = Ops::new(Arc::clone(&registry), readiness, faults);
     Bench { wire: Harness::new(Shared::new(ops)), registry, probe }
 }
 
@@ -73,7 +74,7 @@ fn faults_are_counted_by_reason() {
         .wire
         .feed(b"LOCK / HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET");
     bench.wire.feed(b" / HTTP/1.1\r\n\r\n");
-    let text = bench.registry.encode();
+    let text = bench.registry.read().encode();
     for (reason, status, count) in
         [("method", 501, 1), ("host", 400, 1), ("tls", 400, 0), ("version", 505, 0)]
     {

@@ -8,10 +8,12 @@ use std::{
 
 use clap::Command;
 
+use crate::process::Exit;
+
 use super::{Invocation, Program, Raw, read::ReadError};
 
 /// Exit code of a process that refuses to start because of how it was called (as clap's and bash's).
-const REFUSED: u8 = 2;
+const REFUSED: u8 = Exit::Refused as u8;
 
 impl Program {
     /// Reads the settings of this process: [`Program::read`] over its arguments and environment.
@@ -38,13 +40,18 @@ impl Program {
 
 /// Says on standard error why `program` does not start, and returns the code to exit with.
 pub fn refuse(program: &Program, errors: &impl Display) -> ExitCode {
+    cannot_start(program, errors);
+    ExitCode::from(REFUSED)
+}
+
+/// Says on standard error why `program` does not start.
+pub fn cannot_start(program: &Program, errors: &impl Display) {
     let mut text = format!("{}: cannot start\n", program.name());
     for line in errors.to_string().lines() {
         text.push_str(&format!("  {line}\n"));
     }
     // Standard error may be closed; the exit code says it all the same.
     let _ = io::stderr().write_all(text.as_bytes());
-    ExitCode::from(REFUSED)
 }
 
 /// Prints to standard output. `println!` would panic when the reader (`| head -1`) has gone.

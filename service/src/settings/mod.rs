@@ -64,7 +64,7 @@ mod text;
 pub mod values;
 
 pub use document::{markdown, sample_toml};
-pub use enter::refuse;
+pub use enter::{cannot_start, refuse};
 pub use error::{SettingError, SettingErrors, UnknownKey};
 pub use raw::{Origin, Raw};
 pub use read::{Invocation, ReadError};

@@ -124,6 +124,12 @@ impl Setting {
         Self { default: Some(text), ..self }
     }
 
+    /// Takes the default away: what counts when nobody gives a text, the program decides, and the help says.
+    #[must_use]
+    pub const fn without_default(self) -> Self {
+        Self { default: None, ..self }
+    }
+
     /// The heading under which `--help` and the documentation show the setting.
     #[must_use]
     pub const fn group(self, heading: &'static str) -> Self {

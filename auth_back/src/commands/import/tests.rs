@@ -10,7 +10,7 @@ use crate::credentials::{
     WorkKind,
 };
 use crate::ids::NodeId;
-use crate::store::{Operators as _, SqliteStore, UserProfile, Users as _};
+use crate::store::{Absent, Operators as _, SqliteStore, UserProfile, Users as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("users.sqlite"), 2, Absent::Create).unwrap();
         store.migrate(patient()).unwrap();
         Self {
             store: Arc::new(store),

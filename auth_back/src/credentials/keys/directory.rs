@@ -144,6 +144,12 @@ impl KeyDirectory {
             .any(|ending| self.path_of(purpose, id, ending).try_exists().unwrap_or(true))
     }
 
+    /// Whether there is a key of that purpose, as far as the directory can be read.
+    #[must_use]
+    pub fn has_any(&self, purpose: Purpose) -> bool {
+        self.files(purpose).is_ok_and(|files| !files.is_empty())
+    }
+
     /// Every key of a purpose, and the file of one that had to be made.
     pub(super) fn read(
         &self,

@@ -11,7 +11,7 @@ use crate::credentials::{
 };
 use crate::ids::UserId;
 use crate::limits::STORE_CALL_TIME_MAX;
-use crate::store::{NewUser, SqliteStore, Store};
+use crate::store::{Absent, NewUser, SqliteStore, Store};
 
 /// A store and a directory of keys.
 pub(crate) struct Site {
@@ -37,7 +37,8 @@ pub(crate) fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
 impl Site {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("users.sqlite"), 2).unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("users.sqlite"), 2, Absent::Create).unwrap();
         store.migrate(soon()).unwrap();
         Self { directory, store: Arc::new(store) }
     }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use mysql::consts::CapabilityFlags;
@@ -14,10 +15,13 @@ use mysql::prelude::{FromRow, Queryable as _};
 use mysql::{Conn, LocalInfileHandler, OptsBuilder, Params, Row, Statement};
 use pool::Manager;
 
-use super::fault::{conversion, fault};
+use super::fault::{conversion, fault, panicked};
 use super::query::Query;
 use crate::store::fault::Fault;
-use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT, PACKET_BYTES_MAX, STATEMENT_TIMEOUT};
+use crate::store::limits::{
+    CONNECT_TIMEOUT, IO_TIMEOUT, MIGRATION_KEEPALIVE, MIGRATION_STATEMENT_TIME_MAX,
+    PACKET_BYTES_MAX, STATEMENT_TIMEOUT,
+};
 use crate::store::{MySqlUrl, Trial};
 
 /// A connection and what has been prepared on it. Prepared statements live as long as it does.
@@ -127,16 +131,22 @@ impl Connector {
         Self { url }
     }
 
-    /// A connection without time limits for statements, since DDL on a large table takes long. Reads and
-    /// writes are given up at the deadline.
+    /// A connection to look at the schema with, on which nothing is prepared.
+    pub(super) fn connect_to_look(&self, deadline: Instant) -> Result<Conn, Fault> {
+        let opts = self.options(deadline)?.init(vec![STRICT.to_owned(), time_limits()]);
+        open(opts)
+    }
+
+    /// A connection that waits long for its statements, since DDL copies a large table. The deadline is for
+    /// connecting. A database that has gone is noticed by the system's own probes.
     pub(super) fn connect_for_migration(&self, deadline: Instant) -> Result<Conn, Fault> {
-        let remaining = remaining(deadline)?;
         let opts = self
             .options(deadline)?
-            .read_timeout(Some(remaining))
-            .write_timeout(Some(remaining))
+            .read_timeout(Some(MIGRATION_STATEMENT_TIME_MAX))
+            .write_timeout(Some(MIGRATION_STATEMENT_TIME_MAX))
+            .tcp_keepalive_time_ms(u32::try_from(MIGRATION_KEEPALIVE.as_millis()).ok())
             .init(vec![STRICT]);
-        Conn::new(opts).map_err(|error| fault(&error))
+        open(opts)
     }
 
     fn options(&self, deadline: Instant) -> Result<OptsBuilder, Fault> {
@@ -163,6 +173,15 @@ impl Connector {
             .tcp_connect_timeout(Some(connect_timeout))
             .read_timeout(Some(IO_TIMEOUT))
             .write_timeout(Some(IO_TIMEOUT)))
+    }
+}
+
+/// Connects. What a server asks of a client before it lets it in is the server's to choose, or of whoever sits in its
+/// place, and the driver panics at some of it: nothing here is shared with what it leaves behind.
+fn open(opts: OptsBuilder) -> Result<Conn, Fault> {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| Conn::new(opts))) {
+        Ok(connected) => connected.map_err(|error| fault(&error)),
+        Err(_) => Err(panicked()),
     }
 }
 
@@ -195,7 +214,7 @@ impl Manager for Connector {
             READ_COMMITTED.to_owned(),
             time_limits(),
         ]);
-        let conn = Conn::new(opts).map_err(|error| fault(&error))?;
+        let conn = open(opts)?;
         Ok(Connection { conn, statements: [const { None }; Query::COUNT] })
     }
 

@@ -1,61 +1,12 @@
 //! What the driver's errors mean for a store.
-//!
-//! Numbers and names: MySQL 8.4 Reference Manual, "Server Error Message Reference"; MariaDB Server
-//! Documentation, "MariaDB Error Code Reference".
 
 use std::io;
 
 use mysql::{DriverError, Error, MySqlError};
 
+use super::errors::{Act, COLUMN_THERE_ALREADY, DEADLOCK, DUPLICATE, act, may_quote, name};
 use crate::store::fault::{Blame, Connection, Fault, Kind};
 use crate::store::limits::IO_TIMEOUT;
-
-/// `ER_DUP_ENTRY`.
-const DUPLICATE: u16 = 1062;
-/// `ER_DUP_FIELDNAME`.
-const COLUMN_THERE_ALREADY: u16 = 1060;
-/// `ER_LOCK_DEADLOCK`.
-const DEADLOCK: u16 = 1213;
-
-/// The server is there, but this statement cannot be served now. The connection stays.
-const NOT_NOW: &[u16] = &[
-    1021, // ER_DISK_FULL
-    1037, // ER_OUTOFMEMORY
-    1041, // ER_OUT_OF_RESOURCES
-    1114, // ER_RECORD_FILE_FULL
-    1205, // ER_LOCK_WAIT_TIMEOUT
-    1213, // ER_LOCK_DEADLOCK
-    1317, // ER_QUERY_INTERRUPTED
-    1461, // ER_MAX_PREPARED_STMT_COUNT_REACHED
-    1969, // ER_STATEMENT_TIMEOUT (MariaDB)
-    3024, // ER_QUERY_TIMEOUT (MySQL)
-];
-
-/// This connection will not serve again: refused, closed by the server, or left behind by a failover to
-/// another machine.
-const NOT_HERE: &[u16] = &[
-    1040, // ER_CON_COUNT_ERROR
-    1044, // ER_DBACCESS_DENIED_ERROR
-    1045, // ER_ACCESS_DENIED_ERROR
-    1049, // ER_BAD_DB_ERROR
-    1053, // ER_SERVER_SHUTDOWN
-    1077, // ER_NORMAL_SHUTDOWN
-    1079, // ER_SHUTDOWN_COMPLETE
-    1080, // ER_FORCING_CLOSE
-    1129, // ER_HOST_IS_BLOCKED
-    1152, // ER_ABORTING_CONNECTION
-    1184, // ER_NEW_ABORTING_CONNECTION
-    1203, // ER_TOO_MANY_USER_CONNECTIONS
-    1226, // ER_USER_LIMIT_REACHED
-    1243, // ER_UNKNOWN_STMT_HANDLER: a proxy changed the server behind us
-    1290, // ER_OPTION_PREVENTS_STATEMENT: the server became read-only
-    1615, // ER_NEED_REPREPARE
-    1792, // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-    1836, // ER_READ_ONLY_MODE
-    1927, // ER_CONNECTION_KILLED (MariaDB)
-    3169, // ER_SESSION_WAS_KILLED (MySQL)
-    4031, // ER_CLIENT_INTERACTION_TIMEOUT (MySQL)
-];
 
 /// Who is at fault, and whether the connection is still good.
 pub(super) fn fault(error: &Error) -> Fault {
@@ -116,30 +67,37 @@ pub(super) fn too_late() -> Fault {
     )
 }
 
+/// The driver panicked, which it does where a server asks for what it was not built for. The operator's, because only
+/// another account or server helps. The hook has logged the panic.
+pub(super) fn panicked() -> Fault {
+    let text = "the driver cannot connect in the way that the server wants; see the panic before"
+        .to_owned();
+    Fault::new(Blame::Operator, Kind::Other, Connection::Spoilt, text)
+}
+
 fn server_fault(error: &MySqlError) -> Fault {
-    let (blame, connection) = if NOT_NOW.contains(&error.code) {
-        (Blame::Circumstances, Connection::Sound)
-    } else if NOT_HERE.contains(&error.code) {
-        (Blame::Circumstances, Connection::Spoilt)
-    } else {
-        (Blame::Program, Connection::Sound)
+    let (blame, connection) = match act(error.code) {
+        Act::NotNow => (Blame::Circumstances, Connection::Sound),
+        Act::Away => (Blame::Circumstances, Connection::Spoilt),
+        Act::Operator => (Blame::Operator, Connection::Spoilt),
+        Act::Ours => (Blame::Program, Connection::Sound),
     };
     let kind = match error.code {
         DUPLICATE => Kind::Duplicate,
         DEADLOCK => Kind::Deadlock,
         _ => Kind::Other,
     };
-    Fault::new(blame, kind, connection, server_text(error, blame))
+    Fault::new(blame, kind, connection, server_text(error))
 }
 
-/// The server's message, but only where it cannot quote a value: "Duplicate entry '…'" and "Incorrect
-/// string value: '…'" do. Class 42 is about syntax and names, which are ours.
-fn server_text(error: &MySqlError, blame: Blame) -> String {
+/// The server's message, but only where it cannot quote a value.
+fn server_text(error: &MySqlError) -> String {
     let MySqlError { code, state, message } = error;
-    if blame == Blame::Circumstances || state.starts_with("42") {
-        format!("error {code} ({state}): {message}")
+    let name = name(*code).map_or_else(String::new, |name| format!(" {name}"));
+    if may_quote(*code, state) {
+        format!("error {code}{name} ({state})")
     } else {
-        format!("error {code} ({state})")
+        format!("error {code}{name} ({state}): {message}")
     }
 }
 
@@ -164,19 +122,39 @@ mod tests {
             &server(1205, "HY000", "Lock wait timeout exceeded"),
             Blame::Circumstances,
             false,
-            "error 1205 (HY000): Lock wait timeout exceeded",
+            "error 1205 ER_LOCK_WAIT_TIMEOUT (HY000): Lock wait timeout exceeded",
         );
         check(
             &server(1053, "08S01", "Server shutdown in progress"),
             Blame::Circumstances,
             true,
-            "error 1053 (08S01): Server shutdown in progress",
+            "error 1053 ER_SERVER_SHUTDOWN (08S01): Server shutdown in progress",
         );
         check(
-            &server(1146, "42S02", "Table 'g.user' doesn't exist"),
+            &server(1064, "42000", "You have an error in your SQL syntax"),
             Blame::Program,
             false,
-            "error 1146 (42S02): Table 'g.user' doesn't exist",
+            "error 1064 ER_PARSE_ERROR (42000): You have an error in your SQL syntax",
+        );
+        // Somebody is restoring a backup, or has named another database.
+        check(
+            &server(1146, "42S02", "Table 'g.user' doesn't exist"),
+            Blame::Operator,
+            true,
+            "error 1146 ER_NO_SUCH_TABLE (42S02): Table 'g.user' doesn't exist",
+        );
+        // A node of Galera that is none at the moment.
+        check(
+            &server(1047, "08S01", "WSREP has not yet prepared node for application use"),
+            Blame::Circumstances,
+            true,
+            "error 1047 ER_UNKNOWN_COM_ERROR (08S01): WSREP has not yet prepared node for application use",
+        );
+        check(
+            &server(9001, "HY000", "Max connect timeout reached while reaching hostgroup 0"),
+            Blame::Circumstances,
+            true,
+            "error 9001 (HY000)",
         );
         check(
             &Error::DriverError(DriverError::ConnectTimeout),
@@ -200,16 +178,18 @@ mod tests {
 
     #[test]
     fn a_message_that_may_quote_a_value_is_left_out() {
-        for (code, state, message) in [
-            (1062, "23000", "Duplicate entry 'hunter2' for key 'PRIMARY'"),
-            (1366, "HY000", "Incorrect string value: 'hunter2' for column `g`.`user`.`username`"),
-            (1366, "22007", "Incorrect string value: 'hunter2' for column `g`.`user`.`username`"),
+        let incorrect = "Incorrect string value: 'hunter2' for column `g`.`user`.`username`";
+        let name = "ER_TRUNCATED_WRONG_VALUE_FOR_FIELD";
+        for (code, name, state, message) in [
+            (1062, "ER_DUP_ENTRY", "23000", "Duplicate entry 'hunter2' for key 'PRIMARY'"),
+            (1366, name, "HY000", incorrect),
+            (1366, name, "22007", incorrect),
         ] {
             check(
                 &server(code, state, message),
                 Blame::Program,
                 false,
-                &format!("error {code} ({state})"),
+                &format!("error {code} {name} ({state})"),
             );
         }
     }

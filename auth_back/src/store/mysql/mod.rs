@@ -2,13 +2,14 @@
 //!
 //! Each statement commits by itself, at READ COMMITTED. Durability is the server's to give: with
 //! `innodb_flush_log_at_trx_commit = 1` (the default) a commit is on disk when it is acknowledged, and
-//! [`migrate`](Store::migrate) logs a warning if it is set to anything else.
+//! [`schema`](Store::schema) logs a warning if it is set to anything else.
 //!
 //! Connections come from our [`pool`]. One that idled for half a second is pinged before it is lent; one
 //! that failed is closed, so after a restart of the server at most the connections that were in use a
 //! moment ago give an error each. The driver's own pool is not used, see [`connection`].
 
 mod connection;
+mod errors;
 mod fault;
 mod migrate;
 mod operators;
@@ -24,12 +25,16 @@ use std::time::Instant;
 use pool::{Config, Lent, Pool};
 
 use self::connection::{Connection, Connector};
+#[cfg(test)]
+pub(super) use self::migrate::CREATE_RECORD;
 use self::query::Query;
 use super::fault::{Fault, Kind};
 use super::limits::{
     CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, DEADLOCK_RETRIES_MAX,
 };
-use super::{Migrated, MigrationError, MySqlUrl, Product, Store, StoreError, check_deadline};
+use super::{
+    Migrated, MigrationError, MySqlUrl, Product, Schema, Store, StoreError, check_deadline,
+};
 
 /// Users and sessions in a MySQL or MariaDB database.
 #[derive(Debug)]
@@ -83,6 +88,12 @@ impl MySqlStore {
 }
 
 impl Store for MySqlStore {
+    fn schema(&self, deadline: Instant) -> Result<Schema, MigrationError> {
+        check_deadline(deadline)?;
+        let conn = self.pool.manager().connect_to_look(deadline).map_err(StoreError::from)?;
+        migrate::look(conn)
+    }
+
     fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError> {
         check_deadline(deadline)?;
         let conn = self.pool.manager().connect_for_migration(deadline).map_err(StoreError::from)?;

@@ -11,6 +11,7 @@ use pool::Manager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use crate::store::Absent;
 use crate::store::error::{Cause, StoreError};
 use crate::store::fault::{Blame, Connection as Condition, Fault, Kind};
 use crate::store::limits::SQLITE_WAL_RETRY_PAUSE;
@@ -74,24 +75,23 @@ impl Manager for Opener {
     }
 }
 
-/// Makes the file if there is none, for the owner alone, and returns its absolute path. SQLite gives its
-/// companion files the same mode.
-pub(super) fn prepare_file(path: &Path) -> Result<PathBuf, StoreError> {
+/// Makes the file if there is none and it may, for the owner alone, and returns its absolute path. SQLite gives
+/// its companion files the same mode.
+pub(super) fn prepare_file(path: &Path, absent: Absent) -> Result<PathBuf, StoreError> {
     let refuse =
         |text: String| StoreError::Unavailable(Cause::File { path: path.to_owned(), text });
     let failed = |error: io::Error| refuse(error.to_string());
     // An absolute path is never mistaken for one of SQLite's special names (`:memory:`, `file:…`).
     let absolute = std::path::absolute(path).map_err(failed)?;
     let open = |options: &mut OpenOptions| options.read(true).write(true).open(&absolute);
-    let file = match open(OpenOptions::new().create_new(true).mode(0o600)) {
-        Ok(file) => {
+    let file = match open(&mut OpenOptions::new()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && absent == Absent::Create => {
+            // Another server may make it in the same moment; then it is the same file.
+            let file = open(OpenOptions::new().create(true).mode(0o600)).map_err(failed)?;
             sync_directory_of(&absolute).map_err(failed)?;
             file
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            open(&mut OpenOptions::new()).map_err(failed)?
-        }
-        Err(error) => return Err(failed(error)),
+        opened => opened.map_err(failed)?,
     };
     let mode = file.metadata().map_err(failed)?.permissions().mode();
     if mode & OTHERS != 0 {
@@ -156,14 +156,14 @@ pub(super) fn fault(error: &Error) -> Fault {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OperationInterrupted,
         ) => (Blame::Circumstances, Condition::Sound),
         Some(
-            ErrorCode::CannotOpen
-            | ErrorCode::DiskFull
+            ErrorCode::DiskFull
             | ErrorCode::FileLockingProtocolFailed
             | ErrorCode::OutOfMemory
-            | ErrorCode::PermissionDenied
-            | ErrorCode::ReadOnly
             | ErrorCode::SystemIoFailure,
         ) => (Blame::Circumstances, Condition::Spoilt),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            (Blame::Operator, Condition::Spoilt)
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             (Blame::Data, Condition::Spoilt)
         }

@@ -24,8 +24,16 @@ use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 
 use self::connection::{Access, Opener, fault, prepare_file};
 use super::limits::SQLITE_WRITERS;
-use super::migrations::{self, Applied, now_ms};
-use super::{Migrated, MigrationError, Product, Store, StoreError, check_deadline};
+use super::migrations::{self, Applied, Migration, RECORD, SAYS_OLDEST, now_ms};
+use super::{Absent, Migrated, MigrationError, Product, Schema, Store, StoreError, check_deadline};
+
+pub(super) const CREATE_RECORD: &str = "\
+CREATE TABLE IF NOT EXISTS schema_migration (
+    version       INTEGER PRIMARY KEY NOT NULL,
+    name          TEXT NOT NULL,
+    checksum      TEXT NOT NULL, -- SHA-256 of the file, hex
+    applied_at_ms INTEGER NOT NULL
+) STRICT";
 
 /// Users and sessions in one SQLite file. The file and its companions (`-wal`, `-shm`) are for the
 /// owner alone, mode 0600.
@@ -38,15 +46,14 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, creating it if there is none. Its directory must exist. At most `readers`
-    /// connections read at once; one writes.
+    /// Opens the file. Its directory must exist. At most `readers` connections read at once; one writes.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if the file cannot be made, or if others than its owner may read or
-    /// write it; [`StoreError::Internal`] if `readers` is out of range.
-    pub fn open(path: &Path, readers: usize) -> Result<Self, StoreError> {
-        let path = prepare_file(path)?;
+    /// [`StoreError::Unavailable`] if the file is not there or cannot be made, or if others than its owner may read
+    /// or write it; [`StoreError::Internal`] if `readers` is out of range.
+    pub fn open(path: &Path, readers: usize, absent: Absent) -> Result<Self, StoreError> {
+        let path = prepare_file(path, absent)?;
         // A file does not die of idling, and an open connection costs little memory.
         let config = |size| Config::new(size).map(Config::without_liveness_check);
         let pool = |size, access| {
@@ -99,6 +106,11 @@ fn run<T>(
 }
 
 impl Store for SqliteStore {
+    fn schema(&self, deadline: Instant) -> Result<Schema, MigrationError> {
+        let (tables, applied) = self.read(deadline, found)?;
+        migrations::assess(migrations::SQLITE, &tables, &applied)
+    }
+
     fn migrate(&self, deadline: Instant) -> Result<Migrated, MigrationError> {
         // SQLite's DDL is transactional: all of it happens, or none. Taking the write lock at the start
         // makes other servers wait before they look at what has been applied.
@@ -150,32 +162,61 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(column, value))
 }
 
+/// The names of all tables, and what the record of migrations has.
+fn found(connection: &Connection) -> rusqlite::Result<(Vec<String>, Vec<Applied>)> {
+    // SQLite's own have names that begin so.
+    let tables = connection
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    if !tables.iter().any(|table| table == RECORD) {
+        return Ok((tables, Vec::new()));
+    }
+    // All columns: which there are, depends on how far the database has come.
+    let mut statement = connection.prepare(&format!("SELECT * FROM {RECORD} ORDER BY version"))?;
+    let oldest = statement.column_index("oldest").ok();
+    let applied = statement
+        .query_map([], |row: &Row<'_>| {
+            Ok(Applied {
+                version: row.get("version")?,
+                checksum: row.get("checksum")?,
+                oldest: oldest.map_or(Ok(None), |column| row.get(column))?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok((tables, applied))
+}
+
 /// Applies what is missing, in the transaction that `connection` is in.
 fn migrate(connection: &Connection) -> rusqlite::Result<Result<Migrated, MigrationError>> {
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS schema_migration (
-            version       INTEGER PRIMARY KEY NOT NULL,
-            name          TEXT NOT NULL,
-            checksum      TEXT NOT NULL, -- SHA-256 of the file, hex
-            applied_at_ms INTEGER NOT NULL
-        ) STRICT",
-    )?;
-    let applied = connection
-        .prepare("SELECT version, checksum FROM schema_migration ORDER BY version")?
-        .query_map([], |row: &Row<'_>| Ok(Applied { version: row.get(0)?, checksum: row.get(1)? }))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let (tables, applied) = found(connection)?;
     let from = applied.last().map_or(0, |applied| applied.version);
-    let pending = match migrations::pending(migrations::SQLITE, &applied) {
+    let pending = match migrations::pending(migrations::SQLITE, &tables, &applied) {
         Ok(pending) => pending,
         Err(error) => return Ok(Err(error)),
     };
+    if !pending.is_empty() {
+        connection.execute_batch(CREATE_RECORD)?;
+    }
     for migration in pending {
         connection.execute_batch(migration.sql)?;
-        connection.execute(
-            "INSERT INTO schema_migration (version, name, checksum, applied_at_ms) \
-             VALUES (?, ?, ?, ?)",
-            params![migration.version, migration.name, migration.checksum(), now_ms()],
-        )?;
+        record(connection, migration)?;
     }
     Ok(Ok(Migrated { from, to: pending.last().map_or(from, |migration| migration.version) }))
+}
+
+fn record(connection: &Connection, migration: &Migration) -> rusqlite::Result<()> {
+    let Migration { version, name, oldest, .. } = *migration;
+    let columns = "version, name, checksum, applied_at_ms";
+    let (checksum, at) = (migration.checksum(), now_ms());
+    if version < SAYS_OLDEST {
+        let sql = format!("INSERT INTO {RECORD} ({columns}) VALUES (?, ?, ?, ?)");
+        connection.execute(&sql, params![version, name, checksum, at])?;
+    } else {
+        let sql = format!("INSERT INTO {RECORD} ({columns}, oldest) VALUES (?, ?, ?, ?, ?)");
+        connection.execute(&sql, params![version, name, checksum, at, oldest])?;
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::SqliteStore;
 use crate::store::testing::{Fixture as _, SqliteFixture, patient};
-use crate::store::{Inserted, NewSession, NewUser, Store as _, StoreError, Users as _};
+use crate::store::{Absent, Inserted, NewSession, NewUser, Store as _, StoreError, Users as _};
 
 fn user(user_id: u64, username: &str) -> NewUser<'_> {
     NewUser {
@@ -27,7 +27,7 @@ fn user(user_id: u64, username: &str) -> NewUser<'_> {
 }
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(path, 1)
+    SqliteStore::open(path, 1, Absent::Create)
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod semantics;
 use std::sync::Arc;
 
 use http1::Connection;
+use parking_lot::RwLock;
 use reactor::testing::Harness;
 use service::metrics::Registry;
 use service::ops::{Faults, Ops, Readiness};
@@ -71,7 +72,11 @@ fn ask_ops(input: &[u8], piece_bytes: usize, ends: bool) -> Heard {
 fn ops() -> Harness<Connection<Ops>> {
     let mut registry = Registry::new("test");
     let faults = Faults::observe(&mut registry, "ops");
-    Harness::new(Shared::new(Ops::new(Arc::new(registry), Readiness::unknown(), faults)))
+    Harness::new(Shared::new(Ops::new(
+        Arc::new(RwLock::new(registry)),
+        Readiness::unknown(),
+        faults,
+    )))
 }
 
 fn ask<H: http1::Handler>(
