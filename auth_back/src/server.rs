@@ -15,7 +15,7 @@ use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::{Admission, FlowKeys};
 use service::metrics::Registry;
-use service::ops::{self, OpsServer, Probe, Readiness};
+use service::ops::{self, OpsServer, Probe, Readiness, Serves};
 use service::pid_file::PidFile;
 use service::process::{self, bind};
 use service::rare;
@@ -134,7 +134,11 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
     let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
-        accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())
+        accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
+        Ok(match accounts.store.condition().takes_writes {
+            true => Serves::All,
+            false => Serves::Part("reads only: the store takes no writes"),
+        })
     })?;
 
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
@@ -416,6 +420,16 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     });
     registry.observe_gauge("pool_lent", help, &[("pool", "store")], move || {
         store.store.connections().lent as f64
+    });
+    let [writes, spared] = [0; 2].map(|_| Arc::clone(accounts));
+    let help = "Whether the store took the last write; 0 on a full disk, or where the database is read-only";
+    registry.observe_gauge("store_takes_writes", help, &[], move || {
+        f64::from(writes.store.condition().takes_writes)
+    });
+    let help =
+        "Calls of the store that were refused at once, because it did not answer others in time";
+    registry.observe_counter("store_calls_spared", help, &[], move || {
+        spared.store.condition().spared_calls
     });
     if accounts.sessions.redis().is_none() {
         return;

@@ -9,6 +9,7 @@ use std::{fs, io};
 use crate::daemon::{Daemon, Kind, is_root, server_command};
 use crate::error::Error;
 use crate::limits::PROBE_MAX;
+use crate::port::Port;
 use crate::scratch::Scratch;
 
 const PACKAGE: &str = "mariadb-server-core";
@@ -69,6 +70,38 @@ impl MariaDb {
         Ok(Self { daemon: Daemon::start(kind, directory)? })
     }
 
+    /// The same, with plugins of MariaDB's that its core package lacks.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, or `GATEHOUSE_TEST_MARIADB_PLUGINS` does not say where they are.
+    #[must_use]
+    pub fn start_with_plugins() -> Self {
+        let mut flags = SMALL.map(str::to_owned).to_vec();
+        flags.push(format!("--plugin-dir={}", library("GATEHOUSE_TEST_MARIADB_PLUGINS")));
+        Self::start_with(flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, as the only node of a Galera cluster.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, or `GATEHOUSE_TEST_GALERA` does not say where the cluster's library is.
+    #[must_use]
+    pub fn start_as_node() -> Self {
+        let mut flags = SMALL.map(str::to_owned).to_vec();
+        let replication = Port::free().expect("a port is free").address();
+        flags.extend([
+            "--wsrep-on=ON".to_owned(),
+            "--wsrep-cluster-address=gcomm://".to_owned(),
+            format!("--wsrep-provider={}", library("GATEHOUSE_TEST_GALERA")),
+            format!("--wsrep-provider-options=gmcast.listen_addr=tcp://{replication}"),
+            "--wsrep-node-address=127.0.0.1".to_owned(),
+            "--binlog-format=ROW".to_owned(),
+        ]);
+        Self::start_with(flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// The server, as `--store` names it, without a database.
     #[must_use]
     pub fn url(&self) -> String {
@@ -82,6 +115,13 @@ impl Deref for MariaDb {
     fn deref(&self) -> &Daemon {
         &self.daemon
     }
+}
+
+/// Where a library is that `./test` unpacks.
+fn library(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is to say where it is: ./test unpacks it (perf/packages.sh) and sets it")
+    })
 }
 
 fn make_data(directory: &Scratch) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::FlowKeys;
 use service::metrics::Registry;
-use service::ops::{self, OpsServer, Probe, Readiness};
+use service::ops::{self, OpsServer, Probe, Readiness, Serves};
 use service::pid_file::PidFile;
 use service::process::{self, Failure, bind};
 use service::rare;
@@ -99,7 +99,7 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     drop(registry);
 
     let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
-        upstreams.check_health(request_timeout)
+        upstreams.check_health(request_timeout).map(|()| Serves::All)
     })?;
 
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];

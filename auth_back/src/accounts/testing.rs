@@ -23,10 +23,10 @@ use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
-    Absent, CacheEra, Cause, Imported, ImportedUser, Inserted, Kept, ListedSession, Migrated,
-    MigrationError, NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers, Product,
-    RecordChange, RecordRow, Refresh, Schema, SessionRow, Sessions, SqliteStore, Store, StoreError,
-    Trial, UserProfile, UserRow, Users,
+    Absent, CacheEra, Cause, Condition, Imported, ImportedUser, Inserted, Kept, ListedSession,
+    Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers,
+    Product, RecordChange, RecordRow, Refresh, Schema, SessionRow, Sessions, SqliteStore, Store,
+    StoreError, Trial, UserProfile, UserRow, Users,
 };
 use crate::work::{Login, Origin, Registration};
 
@@ -330,6 +330,10 @@ impl Store for Spy {
 
     fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
         self.call("ping", deadline, |store| store.ping(deadline))
+    }
+
+    fn condition(&self) -> Condition {
+        self.store.condition()
     }
 
     fn connections(&self) -> pool::Stats {

@@ -15,7 +15,6 @@
 //! Left out on purpose: TLS (`rediss://`; a private network or a tunnel is needed), Redis Cluster and
 //! Sentinel's own protocol (an address that follows the master works).
 
-mod circuit;
 mod connection;
 pub mod limits;
 #[cfg(test)]
@@ -33,13 +32,14 @@ use service::limits::LOG_SPARING_INTERVAL;
 use service::rare;
 use service::token_bucket::TokenBucket;
 
-use self::circuit::Circuit;
 use self::connection::Connector;
 pub use self::connection::{ConnectError, Connection, Instance};
 use self::limits::{
-    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, LOG_LINES, WAIT_MAX,
+    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, LOG_LINES, REST,
+    WAIT_MAX,
 };
 pub use self::url::{RedisUrl, RedisUrlError};
+use crate::circuit::Circuit;
 
 /// Connections to one Redis. Shared by all threads.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl RedisPool {
             .liveness_after(Duration::ZERO)?;
         Ok(Self {
             pool: Pool::new(Connector::new(url), config),
-            circuit: Circuit::default(),
+            circuit: Circuit::new(REST, 1),
             failures: AtomicU64::new(0),
             log: Log {
                 away: AtomicBool::new(false),
@@ -169,7 +169,7 @@ impl RedisPool {
 
     fn failed(&self, error: &Away) {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        self.circuit.breaks(clock::now());
+        self.circuit.failed(clock::now());
         if self.log.learns(true) {
             rare!("the log's share", WARN, %error, "Redis is away; it is done without");
         }

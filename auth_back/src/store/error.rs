@@ -50,6 +50,13 @@ pub enum Cause {
     /// Whether a session has idled out depends on notes that the database does not take.
     #[error("the database takes no notes of sessions in use, so it may lack that this one was")]
     Unsure,
+    /// The database has not answered in time several times in a row, so nobody waits for it now.
+    #[error(
+        "the database has not answered in time {n} times in a row; one call each {rest:?} finds out when it does",
+        n = super::limits::HANGS_AFTER,
+        rest = super::limits::HANGING_REST
+    )]
+    Hangs,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -88,6 +95,7 @@ impl Cause {
             | Self::Contended
             | Self::Migrating
             | Self::Unsure
+            | Self::Hangs
             | Self::Database(_) => true,
             Self::Closed
             | Self::Refused(_)

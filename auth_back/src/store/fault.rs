@@ -32,6 +32,10 @@ pub(super) enum Kind {
     Duplicate,
     /// The statement was rolled back to break a deadlock, and may be sent again.
     Deadlock,
+    /// Nothing came back in time.
+    TimedOut,
+    /// The database takes no writes; it may still be read.
+    TakesNoWrites,
     /// Anything else.
     Other,
 }

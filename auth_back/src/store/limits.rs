@@ -77,6 +77,13 @@ pub const MIGRATION_STATEMENT_TIME_MAX: Duration = Duration::from_secs(6 * 60 * 
 /// How soon the system asks whether a database that says nothing during a migration is still there.
 pub const MIGRATION_KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Calls in a row to which MySQL gives no answer in time before others are refused at once: one may be an unlucky
+/// statement, and each costs a thread up to [`IO_TIMEOUT`].
+pub const HANGS_AFTER: u32 = 3;
+
+/// How often one call finds out whether a database that hangs answers again.
+pub const HANGING_REST: Duration = Duration::from_secs(1);
+
 /// A statement that lost a deadlock was rolled back whole and is tried again, at most so often.
 pub const DEADLOCK_RETRIES_MAX: u32 = 2;
 

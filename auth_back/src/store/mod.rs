@@ -24,6 +24,7 @@ mod sessions;
 mod sqlite;
 mod url;
 mod users;
+mod writes;
 
 #[cfg(test)]
 mod contract;
@@ -85,7 +86,8 @@ pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
     /// [`StoreError::Corrupt`] if a row cannot be read.
     fn products(&self, deadline: Instant) -> Result<Vec<Product>, StoreError>;
 
-    /// Whether the database answers: one round trip.
+    /// Whether the database answers: one round trip. Where it took no writes of late, also tries one that changes
+    /// nothing that anybody reads; [`Store::condition`] then has what came of it.
     ///
     /// # Errors
     ///
@@ -94,6 +96,18 @@ pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
 
     /// How many connections there are and what they are doing. Does not block.
     fn connections(&self) -> pool::Stats;
+
+    /// How it has fared of late. Does not block.
+    fn condition(&self) -> Condition;
+}
+
+/// How a store has fared of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Whether it takes writes, as far as the last one has shown.
+    pub takes_writes: bool,
+    /// Calls that were refused at once because it has not answered others in time, since the start.
+    pub spared_calls: u64,
 }
 
 /// What to do where `--store` names a SQLite file that is not there.

@@ -29,7 +29,7 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 use reactor::{Counters, Limits, Listener, Reactor};
 
 pub use faults::Faults;
-pub use probe::{Probe, Readiness};
+pub use probe::{Probe, Readiness, Serves};
 
 use crate::metrics::{CONTENT_TYPE, Registry};
 use limits::{OPS_BUFFER_BYTES_MAX, OPS_CONNECTIONS_MAX, OPS_GRACE, OPS_IDLE_TIME};
@@ -197,7 +197,11 @@ impl Handler for Ops {
         let answered = match page {
             Page::Health => reply.send_prepared(&self.alive),
             Page::Ready => match self.readiness.now() {
-                Ok(()) => reply.send(&PLAIN, br#"{"status":"ready"}"#),
+                Ok(Serves::All) => reply.send(&PLAIN, br#"{"status":"ready"}"#),
+                Ok(Serves::Part(part)) => {
+                    let text = format!(r#"{{"status":"ready","serves":"{part}"}}"#);
+                    reply.send(&PLAIN, text.as_bytes())
+                }
                 Err(None) => reply.problem(&NOT_READY),
                 Err(Some(reason)) => reply.problem(&NOT_READY.with_detail(reason)),
             },

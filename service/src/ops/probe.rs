@@ -31,8 +31,17 @@ pub struct Readiness(Arc<Mutex<Verdict>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     Unknown,
-    Ready,
+    Ready(Serves),
     NotReady(String),
+}
+
+/// What a server that is ready does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// All of it.
+    All,
+    /// A part, as this says, in words without quotation marks. It is ready all the same: to send its users elsewhere would take that part from them too.
+    Part(&'static str),
 }
 
 impl Probe {
@@ -47,7 +56,7 @@ impl Probe {
         name: &str,
         interval: Duration,
         readiness: Readiness,
-        check: impl FnMut() -> Result<(), String> + Send + 'static,
+        check: impl FnMut() -> Result<Serves, String> + Send + 'static,
     ) -> io::Result<Self> {
         let (running, stopped) = bounded(0);
         let seen = readiness.clone();
@@ -86,9 +95,9 @@ impl Readiness {
     /// # Errors
     ///
     /// The reason.
-    pub fn now(&self) -> Result<(), Option<String>> {
+    pub fn now(&self) -> Result<Serves, Option<String>> {
         match &*self.0.lock() {
-            Verdict::Ready => Ok(()),
+            Verdict::Ready(serves) => Ok(*serves),
             Verdict::Unknown => Err(None),
             Verdict::NotReady(reason) => Err(Some(reason.clone())),
         }
@@ -107,12 +116,12 @@ fn watch(
     readiness: &Readiness,
     interval: Duration,
     stopped: &Receiver<()>,
-    mut check: impl FnMut() -> Result<(), String>,
+    mut check: impl FnMut() -> Result<Serves, String>,
 ) {
     let mut log = Log::new();
     loop {
         let (verdict, patience) = match check() {
-            Ok(()) => (Verdict::Ready, interval),
+            Ok(serves) => (Verdict::Ready(serves), interval),
             Err(reason) => (Verdict::NotReady(reason), PROBE_RETRY),
         };
         let changed = readiness.set(verdict.clone());
@@ -147,7 +156,10 @@ impl Log {
             Verdict::NotReady(reason) => {
                 rare!("the bucket thins them out", WARN, reason, withheld, "not ready");
             }
-            Verdict::Ready | Verdict::Unknown => {
+            Verdict::Ready(Serves::Part(part)) => {
+                rare!("the bucket thins them out", WARN, part, withheld, "ready for a part");
+            }
+            Verdict::Ready(Serves::All) | Verdict::Unknown => {
                 rare!("the bucket thins them out", INFO, withheld, "ready");
             }
         }
@@ -175,7 +187,7 @@ mod tests {
         let probe = Probe::start("probe", Duration::ZERO, readiness.clone(), move || {
             // An error means that the test is over.
             let _ = asked.send(());
-            next.recv().unwrap_or(Ok(()))
+            next.recv().unwrap_or(Ok(Serves::All))
         });
         let probe = probe.unwrap();
         was_asked.recv().unwrap();
@@ -183,7 +195,8 @@ mod tests {
         readiness.starting("it looks around");
         let starting = "the server is starting: it looks around";
         assert_eq!(readiness.now(), Err(Some(starting.to_owned())));
-        for verdict in [Ok(()), Err("away".to_owned()), Ok(())] {
+        let part = Serves::Part("reads only");
+        for verdict in [Ok(Serves::All), Err("away".to_owned()), Ok(part), Ok(Serves::All)] {
             verdicts.send(verdict.clone()).unwrap();
             // The next question means that the last answer has been taken in.
             was_asked.recv().unwrap();
@@ -198,7 +211,7 @@ mod tests {
     fn the_log_is_told_of_changes_and_not_of_each_of_very_many() {
         let clock = clock::Movable::stopped();
         let mut log = Log::new();
-        let (well, away) = (Verdict::Ready, Verdict::NotReady("away".to_owned()));
+        let (well, away) = (Verdict::Ready(Serves::All), Verdict::NotReady("away".to_owned()));
         // A start, and days later an outage with an end: all of it is told at once.
         assert_eq!([log.tell(&well, true), log.tell(&well, false)], [Some(0), None]);
         clock.advance(LOG_SPARING_INTERVAL * 10_000);

@@ -24,7 +24,7 @@ fn bench() -> Bench {
     let readiness = Readiness::unknown();
     let probe = Probe::start("probe", Duration::from_secs(3600), readiness.clone(), move || {
         let _ = asked.send(());
-        Ok(())
+        Ok(Serves::All)
     });
     let probe = probe.expect("a thread");
     was_asked.recv().expect("the check is made");

@@ -36,6 +36,9 @@ pub(super) const COLUMN_THERE_ALREADY: u16 = 1060;
 /// `ER_LOCK_DEADLOCK`.
 pub(super) const DEADLOCK: u16 = 1213;
 
+/// What a database answers to writes that it would answer to reads: no room, read only, no primary.
+pub(super) const NO_WRITES: &[u16] = &[1021, 1114, 1290, 1792, 1836];
+
 /// By number.
 pub(super) const KNOWN: &[Known] = &[
     known(Act::NotNow, 1021, "ER_DISK_FULL"),

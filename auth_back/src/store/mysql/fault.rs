@@ -4,9 +4,11 @@ use std::io;
 
 use mysql::{DriverError, Error, MySqlError};
 
-use super::errors::{Act, COLUMN_THERE_ALREADY, DEADLOCK, DUPLICATE, act, may_quote, name};
+use super::errors::{
+    Act, COLUMN_THERE_ALREADY, DEADLOCK, DUPLICATE, NO_WRITES, act, may_quote, name,
+};
 use crate::store::fault::{Blame, Connection, Fault, Kind};
-use crate::store::limits::IO_TIMEOUT;
+use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT};
 
 /// Who is at fault, and whether the connection is still good.
 pub(super) fn fault(error: &Error) -> Fault {
@@ -15,12 +17,12 @@ pub(super) fn fault(error: &Error) -> Fault {
     };
     match error {
         Error::MySqlError(error) => server_fault(error),
+        Error::IoError(error) if is_timeout_kind(error.kind()) => timed_out(),
+        Error::DriverError(DriverError::ConnectTimeout) => timed_out(),
         Error::IoError(error) => lost(error),
         // The driver wraps the I/O errors of a running connection. An answer that makes no sense is treated
         // as a broken line too: a new connection may be better.
-        Error::CodecError(error) if is_timeout(error) => {
-            lost(&format_args!("no answer within {IO_TIMEOUT:?}"))
-        }
+        Error::CodecError(error) if is_timeout(error) => timed_out(),
         Error::CodecError(error) => lost(error),
         Error::DriverError(
             error @ (DriverError::MismatchedStmtParams(..)
@@ -36,10 +38,20 @@ pub(super) fn fault(error: &Error) -> Fault {
     }
 }
 
-/// Linux reports the timeout of a socket as `EAGAIN`.
 fn is_timeout(error: &dyn std::error::Error) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|source| source.kind() == io::ErrorKind::WouldBlock)
+    source.is_some_and(|source| is_timeout_kind(source.kind()))
+}
+
+/// Linux reports the timeout of a socket as `EAGAIN`.
+fn is_timeout_kind(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn timed_out() -> Fault {
+    let text =
+        format!("no connection within {CONNECT_TIMEOUT:?}, or no answer within {IO_TIMEOUT:?}");
+    Fault::new(Blame::Circumstances, Kind::TimedOut, Connection::Spoilt, text)
 }
 
 /// Whether a statement failed because it would add a column that the table has.
@@ -85,6 +97,7 @@ fn server_fault(error: &MySqlError) -> Fault {
     let kind = match error.code {
         DUPLICATE => Kind::Duplicate,
         DEADLOCK => Kind::Deadlock,
+        number if NO_WRITES.contains(&number) => Kind::TakesNoWrites,
         _ => Kind::Other,
     };
     Fault::new(blame, kind, connection, server_text(error))
@@ -160,7 +173,7 @@ mod tests {
             &Error::DriverError(DriverError::ConnectTimeout),
             Blame::Circumstances,
             true,
-            "Could not connect: connection timeout",
+            "no connection within 1s, or no answer within 2s",
         );
         check(
             &Error::IoError(io::ErrorKind::ConnectionReset.into()),

@@ -20,9 +20,11 @@ mod sessions;
 mod tests;
 mod users;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use pool::{Config, Lent, Pool};
+use pool::{AcquireError, Config, Lent, Pool};
+use service::sparing;
 
 use self::connection::{Connection, Connector};
 #[cfg(test)]
@@ -31,15 +33,23 @@ use self::query::Query;
 use super::fault::{Fault, Kind};
 use super::limits::{
     CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, DEADLOCK_RETRIES_MAX,
+    HANGING_REST, HANGS_AFTER,
 };
+use super::writes::Writes;
 use super::{
-    Migrated, MigrationError, MySqlUrl, Product, Schema, Store, StoreError, check_deadline,
+    Cause, Condition, Migrated, MigrationError, MySqlUrl, Product, Schema, Store, StoreError,
+    check_deadline,
 };
+use crate::circuit::Circuit;
 
 /// Users and sessions in a MySQL or MariaDB database.
 #[derive(Debug)]
 pub struct MySqlStore {
     pool: Pool<Connector>,
+    /// Broken while it hangs.
+    circuit: Circuit,
+    spared_calls: AtomicU64,
+    writes: Writes,
 }
 
 impl MySqlStore {
@@ -54,7 +64,12 @@ impl MySqlStore {
             .and_then(|config| config.lifetime(CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER))
             .and_then(|config| config.idle_timeout(CONNECTION_IDLE_TIMEOUT))
             .map_err(|error| StoreError::Internal(error.into()))?;
-        Ok(Self { pool: Pool::new(Connector::new(url), config) })
+        Ok(Self {
+            pool: Pool::new(Connector::new(url), config),
+            circuit: Circuit::new(HANGING_REST, HANGS_AFTER),
+            spared_calls: AtomicU64::new(0),
+            writes: Writes::default(),
+        })
     }
 
     /// Borrows a connection, works, and gives it back unless the work spoilt it.
@@ -67,7 +82,15 @@ impl MySqlStore {
         mut work: impl FnMut(&mut Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         check_deadline(deadline)?;
-        let mut connection = self.pool.acquire(deadline)?;
+        if !self.circuit.admits(clock::now()) {
+            self.spared_calls.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Unavailable(Cause::Hangs));
+        }
+        let mut connection = self.pool.acquire(deadline).inspect_err(|error| {
+            if let AcquireError::Connect(fault) = error {
+                self.note(fault);
+            }
+        })?;
         let mut retries_left = DEADLOCK_RETRIES_MAX;
         loop {
             check_deadline(deadline)?;
@@ -76,13 +99,33 @@ impl MySqlStore {
                     retries_left -= 1;
                 }
                 Err(fault) => {
+                    self.note(&fault);
                     if fault.spoils_connection() {
                         Lent::discard(connection);
                     }
                     return Err(fault.into());
                 }
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    self.answers();
+                    return Ok(done);
+                }
             }
+        }
+    }
+
+    fn note(&self, fault: &Fault) {
+        self.writes.note(fault);
+        if fault.kind() != Kind::TimedOut {
+            // Any other answer is one.
+            self.answers();
+        } else if self.circuit.failed(clock::now()) {
+            sparing!(ERROR, fault = %fault, "the database HANGS: requests are refused at once until it answers");
+        }
+    }
+
+    fn answers(&self) {
+        if self.circuit.mends() {
+            sparing!(INFO, "the database answers again");
         }
     }
 }
@@ -113,10 +156,23 @@ impl Store for MySqlStore {
     }
 
     fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
-        self.run(deadline, Connection::ping)
+        // A statement, and not the protocol's ping: a node that is no member of its cluster answers that one.
+        let _: Vec<(u64, String)> =
+            self.run(deadline, |connection| connection.all(Query::CacheEra, ()))?;
+        self.writes.try_again(|| {
+            self.run(deadline, |connection| connection.execute(Query::TryToWrite, ()))
+        });
+        Ok(())
     }
 
     fn connections(&self) -> pool::Stats {
         self.pool.stats()
+    }
+
+    fn condition(&self) -> Condition {
+        Condition {
+            takes_writes: self.writes.are_taken(),
+            spared_calls: self.spared_calls.load(Ordering::Relaxed),
+        }
     }
 }

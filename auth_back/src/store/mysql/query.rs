@@ -40,6 +40,7 @@ pub(super) enum Query {
     DeleteSupersededSessions,
     DeleteExpiredSessions,
     CacheEra,
+    TryToWrite,
     BeginCacheEra,
     EndCacheEra,
     Products,
@@ -246,6 +247,7 @@ impl Query {
                 "DELETE FROM session WHERE user_id = ? AND epoch < ? ORDER BY id LIMIT ?"
             }
             Self::CacheEra => "SELECT generation, instance FROM session_cache WHERE id = 1",
+            Self::TryToWrite => "UPDATE session_cache SET generation = generation WHERE id = 1",
             Self::BeginCacheEra => {
                 "UPDATE session_cache SET generation = generation + 1, instance = ? \
                  WHERE id = 1 AND generation = ?"

@@ -176,5 +176,11 @@ pub(super) fn fault(error: &Error) -> Fault {
             _ => (Blame::Program, Condition::Sound),
         },
     };
-    Fault::new(blame, Kind::Other, condition, error.to_string())
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) => {
+            Kind::TakesNoWrites
+        }
+        _ => Kind::Other,
+    };
+    Fault::new(blame, kind, condition, error.to_string())
 }

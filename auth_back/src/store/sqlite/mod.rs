@@ -25,7 +25,10 @@ use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 use self::connection::{Access, Opener, fault, prepare_file};
 use super::limits::SQLITE_WRITERS;
 use super::migrations::{self, Applied, Migration, RECORD, SAYS_OLDEST, now_ms};
-use super::{Absent, Migrated, MigrationError, Product, Schema, Store, StoreError, check_deadline};
+use super::writes::Writes;
+use super::{
+    Absent, Condition, Migrated, MigrationError, Product, Schema, Store, StoreError, check_deadline,
+};
 
 pub(super) const CREATE_RECORD: &str = "\
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -43,6 +46,7 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 pub struct SqliteStore {
     readers: Pool<Opener>,
     writer: Pool<Opener>,
+    writes: Writes,
 }
 
 impl SqliteStore {
@@ -64,6 +68,7 @@ impl SqliteStore {
         Ok(Self {
             readers: pool(readers, Access::Read)?,
             writer: pool(SQLITE_WRITERS, Access::Write)?,
+            writes: Writes::default(),
         })
     }
 
@@ -72,7 +77,7 @@ impl SqliteStore {
         deadline: Instant,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        run(&self.readers, deadline, |connection| work(connection))
+        run(&self.readers, &self.writes, deadline, |connection| work(connection))
     }
 
     fn write<T>(
@@ -80,13 +85,14 @@ impl SqliteStore {
         deadline: Instant,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        run(&self.writer, deadline, work)
+        run(&self.writer, &self.writes, deadline, work)
     }
 }
 
 /// Borrows a connection, works, and gives it back unless the work spoilt it.
 fn run<T>(
     pool: &Pool<Opener>,
+    writes: &Writes,
     deadline: Instant,
     work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
 ) -> Result<T, StoreError> {
@@ -98,6 +104,7 @@ fn run<T>(
         .and_then(|()| work(&mut connection));
     done.map_err(|error| {
         let fault = fault(&error);
+        writes.note(&fault);
         if fault.spoils_connection() {
             Lent::discard(connection);
         }
@@ -148,11 +155,17 @@ impl Store for SqliteStore {
         // Reads the file's first page; `SELECT 1` would not touch the file at all.
         self.read(deadline, |connection| {
             connection.prepare_cached("PRAGMA schema_version")?.query_row([], |_| Ok(()))
-        })
+        })?;
+        self.writes.try_again(|| self.write(deadline, |connection| try_to_write(connection)));
+        Ok(())
     }
 
     fn connections(&self) -> pool::Stats {
         self.readers.stats()
+    }
+
+    fn condition(&self) -> Condition {
+        Condition { takes_writes: self.writes.are_taken(), spared_calls: 0 }
     }
 }
 
@@ -160,6 +173,13 @@ impl Store for SqliteStore {
 fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
     u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(column, value))
+}
+
+/// Writes to the disk and changes nothing that anybody reads: a number in the file's head that SQLite leaves to
+/// applications. A row that is set to what it is already would not be written.
+fn try_to_write(connection: &Connection) -> rusqlite::Result<()> {
+    let number: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", number.wrapping_add(1))
 }
 
 /// The names of all tables, and what the record of migrations has.
