@@ -198,6 +198,10 @@ pub const KEY_COMMAND_INTERVAL: Duration = Duration::from_secs(30);
 /// or runs a command: anybody can send a token with any id.
 pub const KEY_LOOKUP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often the store is asked whether it lists a key that a token names and this server lacks: anybody can send a
+/// token with any id. Until then, nobody knows, and the answer is 503.
+pub const KEY_LIST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long a request waits for another that is reading the files of keys, which takes well under a
 /// millisecond.
 pub const KEY_LOOKUP_TIME_MAX: Duration = Duration::from_millis(100);

@@ -10,10 +10,9 @@ use service::process::Exit;
 use service::rare;
 
 use crate::credentials::{
-    BreachedError, BreachedFile, KeySource, OnMissing, PasswordRules, PepperKeyring, Purpose,
-    TokenKeyring,
+    BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
 };
-use crate::keyrings::register::{self, OpenError, PepperFault};
+use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
 use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
@@ -158,10 +157,10 @@ fn store_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e StoreError> {
     if let Some(MigrationError::Store(error)) = error.downcast_ref() {
         return Some(error);
     }
-    if let Some(OpenError::Fault(PepperFault::Store(error))) = error.downcast_ref() {
+    if let Some(OpenError::Fault(KeyFault::Store(error))) = error.downcast_ref() {
         return Some(error);
     }
-    if let Some(PepperFault::Store(error)) = error.downcast_ref() {
+    if let Some(KeyFault::Store(error)) = error.downcast_ref() {
         return Some(error);
     }
     error.downcast_ref()
@@ -224,15 +223,18 @@ pub fn peppers(
     Ok(peppers)
 }
 
-/// Reads the token keys.
+/// Reads the token keys and holds them against the store; see [`register::open_token_keys`].
 ///
 /// # Errors
-/// [`KeysError`](crate::credentials::KeysError).
-pub fn token_keys(settings: &Settings) -> Result<TokenKeyring, Box<dyn Error>> {
-    // A new token key ends sessions and loses nothing else.
-    let loaded = settings.token_keys.load(Purpose::Token, OnMissing::Create)?;
-    tell_of(loaded.created.as_deref());
-    Ok(loaded.keys.into())
+/// [`register::OpenError`].
+pub fn token_keys(
+    settings: &Settings,
+    store: &dyn Store,
+    deadline: Instant,
+) -> Result<TokenKeyring, Box<dyn Error>> {
+    let (keys, created) = register::open_token_keys(&settings.token_keys, store, deadline)?;
+    tell_of(created.as_deref());
+    Ok(keys)
 }
 
 fn tell_of(created: Option<&Path>) {

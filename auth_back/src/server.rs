@@ -28,7 +28,9 @@ use crate::accounts::{
 };
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{Annex, Arena, ArenaManager, HashEngine, Params, PepperKeyring};
+use crate::credentials::{
+    Annex, Arena, ArenaManager, HashEngine, Params, PepperKeyring, TokenKeyring,
+};
 use crate::descriptors;
 use crate::guard::{Bucket, Guard};
 use crate::ids::{Snowflakes, UserId};
@@ -36,8 +38,8 @@ use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     ARENAS_TIME_MAX, AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH,
-    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
-    STORE_CALL_TIME_MAX,
+    KEY_LOOKUP_TIME_MAX, PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX,
+    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -47,7 +49,7 @@ use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::NoteWriter;
 use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::store::{Cause, Migrated, Store};
+use crate::store::{Cause, KeyList, Migrated, Store};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
 /// Serves until a signal says to stop.
@@ -198,14 +200,19 @@ fn open_accounts(
     let engine = thread::Builder::new()
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
-    let (store, peppers) = open_store(settings, readiness)?;
-    let known = Arc::clone(&store);
+    let Kept { store, peppers, token_keys } = open_store(settings, readiness)?;
+    let [known, listing, lists] = [0; 3].map(|_| Arc::clone(&store));
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
         Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
     });
-    let token_keys = opening::token_keys(settings)?;
     let token_keys =
-        LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), |_| Ok(()));
+        LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), move |ring| {
+            Ok(register::admit(ring, &*listing, clock::now() + STORE_CALL_TIME_MAX)?)
+        })
+        .listed_by(move |id| {
+            let rows = lists.keys(KeyList::TokenKeys, clock::now() + KEY_LOOKUP_TIME_MAX).ok()?;
+            Some(rows.iter().any(|row| row.id == id.get()))
+        });
 
     let (engine, made) = engine.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     // Two at a time only where that is faster, also if the fast engine was found wrong.
@@ -268,11 +275,16 @@ fn open_accounts(
     })
 }
 
-/// The store and the peppers that its records are sealed under. Waits without a limit while the store is away.
-fn open_store(
-    settings: &Settings,
-    readiness: &Readiness,
-) -> Result<(Arc<dyn Store>, PepperKeyring), Box<dyn Error>> {
+/// A store and its keys.
+struct Kept {
+    store: Arc<dyn Store>,
+    peppers: PepperKeyring,
+    token_keys: TokenKeyring,
+}
+
+/// The store, the peppers that its records are sealed under, and the keys that its sessions are signed under. Waits
+/// without a limit while the store is away.
+fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dyn Error>> {
     let lacking = if settings.migrates() { Lacking::Migrate } else { Lacking::MakeInEmpty };
     let place = &settings.store;
     let mut waiting = Waiting::for_store(readiness);
@@ -289,8 +301,10 @@ fn open_store(
                 rare!("once a release", INFO, %place, from, to, "the store's schema was brought up to date");
             }
         }
-        let peppers = opening::peppers(settings, &*store, clock::now() + STORE_CALL_TIME_MAX)?;
-        Ok((store, peppers))
+        let soon = || clock::now() + STORE_CALL_TIME_MAX;
+        let peppers = opening::peppers(settings, &*store, soon())?;
+        let token_keys = opening::token_keys(settings, &*store, soon())?;
+        Ok(Kept { store, peppers, token_keys })
     };
     opening::until_there(open, |cause| {
         waiting.tell(cause);

@@ -23,8 +23,8 @@ use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{
-    Absent, CacheEra, Cause, Condition, Imported, ImportedUser, Inserted, Kept, ListedSession,
-    Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange, PepperRow, Peppers,
+    Absent, CacheEra, Cause, Condition, Imported, ImportedUser, Inserted, Kept, KeyList, KeyRow,
+    Keys, ListedSession, Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange,
     Product, RecordChange, RecordRow, Refresh, Schema, SessionRow, Sessions, SqliteStore, Store,
     StoreError, Trial, UserProfile, UserRow, Users,
 };
@@ -240,14 +240,15 @@ pub(crate) enum Fault {
 }
 
 /// Calls that write nothing.
-const READS: [&str; 13] = [
+const READS: [&str; 14] = [
     "products",
     "ping",
     "user_by_name",
     "user_by_id",
+    "has_sessions",
     "has_users",
     "password_records",
-    "peppers",
+    "keys",
     "user_profiles",
     "user_profile",
     "session",
@@ -412,17 +413,17 @@ impl Users for Spy {
     }
 }
 
-impl Peppers for Spy {
-    fn peppers(&self, deadline: Instant) -> Result<Vec<PepperRow>, StoreError> {
-        self.call("peppers", deadline, |store| store.peppers(deadline))
+impl Keys for Spy {
+    fn keys(&self, list: KeyList, deadline: Instant) -> Result<Vec<KeyRow>, StoreError> {
+        self.call("keys", deadline, |store| store.keys(list, deadline))
     }
 
-    fn insert_pepper(&self, pepper: &PepperRow, deadline: Instant) -> Result<(), StoreError> {
-        self.call("insert_pepper", deadline, |store| store.insert_pepper(pepper, deadline))
+    fn insert_key(&self, list: KeyList, key: &KeyRow, deadline: Instant) -> Result<(), StoreError> {
+        self.call("insert_key", deadline, |store| store.insert_key(list, key, deadline))
     }
 
-    fn delete_pepper(&self, id: u16, deadline: Instant) -> Result<bool, StoreError> {
-        self.call("delete_pepper", deadline, |store| store.delete_pepper(id, deadline))
+    fn delete_key(&self, list: KeyList, id: u16, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("delete_key", deadline, |store| store.delete_key(list, id, deadline))
     }
 }
 
@@ -479,6 +480,10 @@ impl Operators for Spy {
 }
 
 impl Sessions for Spy {
+    fn has_sessions(&self, now_ms: u64, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("has_sessions", deadline, |store| store.has_sessions(now_ms, deadline))
+    }
+
     fn keep_sessions(&self, new: &[NewSession<'_>], keep: u32, deadline: Instant) -> Vec<Kept> {
         let kept = self
             .call("keep_sessions", deadline, |store| Ok(store.keep_sessions(new, keep, deadline)));

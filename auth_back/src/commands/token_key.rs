@@ -4,14 +4,18 @@
 //! one ends every session whose token it signed.
 
 use std::cmp::Ordering;
+use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
 
 use super::{Done, Subcommand, before_unless, keys, say};
-use crate::credentials::{KeyId, Purpose};
+use crate::credentials::{KeyId, Purpose, Ring as _};
+use crate::limits::STORE_CALL_TIME_MAX;
+use crate::opening;
 use crate::settings::Settings;
+use crate::store::{KeyList, Store};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
@@ -37,26 +41,40 @@ fn command() -> Command {
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     match arguments.subcommand() {
-        Some(("rotate", arguments)) => rotate(settings, keys::wants_standby(arguments)),
+        Some(("rotate", arguments)) => {
+            let store = super::open_store(settings)?;
+            rotate(settings, &*store, keys::wants_standby(arguments))
+        }
         Some(("status", arguments)) => status(arguments, settings),
-        Some(("retire", arguments)) => retire(keys::id(arguments), settings),
+        Some(("retire", arguments)) => {
+            let store = super::open_store(settings)?;
+            retire(keys::id(arguments), settings, &*store)
+        }
         _ => unreachable!("the parser takes no others"),
     }
 }
 
-fn rotate(settings: &Settings, standby: bool) -> Done {
+fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     let source = &settings.token_keys;
-    // There may be none yet: then this makes the first.
-    let (ids, _) = keys::ids(source, Purpose::Token).unwrap_or((Vec::new(), KeyId::FIRST));
+    // Only keys that are those of the store are added to; a first start's key is made here too.
+    let ids = opening::token_keys(settings, store, soon())?.keys().ids();
     keys::check_room(ids.len())?;
-    let next = ids.last().and_then(|id| id.get().checked_add(1)).and_then(KeyId::new);
+    let listed = store.keys(KeyList::TokenKeys, soon())?.iter().map(|row| row.id).max();
+    let used = ids.last().map(|id| id.get()).max(listed).unwrap_or(0);
+    let next = used.checked_add(1).and_then(KeyId::new);
     let directory = keys::directory(source, || keys::make_it_there(next.unwrap_or(KeyId::FIRST)))?;
-    keys::rotate(directory, Purpose::Token, 0, standby)?;
+    keys::rotate(directory, Purpose::Token, used, standby)?;
     if !standby {
+        // Listed at once, so that a server without it says so when it starts.
+        opening::token_keys(settings, store, soon())?;
         let lifetime = format_duration(settings.rules.sessions.lifetime);
         say(&format!("no session needs an older key after {lifetime}"))?;
     }
     Ok(())
+}
+
+fn soon() -> Instant {
+    clock::now() + STORE_CALL_TIME_MAX
 }
 
 #[derive(Serialize)]
@@ -83,11 +101,17 @@ fn status(arguments: &ArgMatches, settings: &Settings) -> Done {
     Ok(())
 }
 
-fn retire(id: KeyId, settings: &Settings) -> Done {
+fn retire(id: KeyId, settings: &Settings, store: &dyn Store) -> Done {
     let source = &settings.token_keys;
-    let (_, active) = keys::ids(source, Purpose::Token)?;
+    let (ids, active) = keys::ids(source, Purpose::Token)?;
     if active == id {
         return Err(format!("token key {id} is the active one: rotate first").into());
+    }
+    // First the list and then the file: cut off in between, this can be done again.
+    let was_listed = store.delete_key(KeyList::TokenKeys, id.get(), soon())?;
+    if was_listed && !ids.contains(&id) {
+        say(&format!("token key {id} is off the list; it was not among the keys"))?;
+        return Ok(());
     }
     let directory = keys::directory(source, || format!("take the key {id} out there"))?;
     match directory.retire(Purpose::Token, id)? {

@@ -7,11 +7,14 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::keys::Purpose;
 use super::limits::KEYS_PER_RING_MAX;
 use super::secret::SecretKey;
+use crate::store::limits::KEY_CHECK_LEN;
 
 /// The number of a key: 1 to 65535, never given out twice for one purpose.
 ///
@@ -151,6 +154,24 @@ pub trait Ring: From<Keyring> + fmt::Debug + Send + Sync {
 
     /// Its keys.
     fn keys(&self) -> &Keyring;
+
+    /// For each key its id and a value that tells it from another key of that id: HMAC-SHA256 of
+    /// a fixed text under the key, cut to [`KEY_CHECK_LEN`] bytes. It may be stored beside what the key is used
+    /// for: a key of 256 random bits is not found by guessing.
+    fn check_values(&self) -> Vec<(KeyId, [u8; KEY_CHECK_LEN])> {
+        let text = match Self::PURPOSE {
+            Purpose::Pepper => b"gatehouse pepper check 1",
+            Purpose::Token => b"gatehouse token check 01",
+        };
+        let keys = self.keys();
+        let value = |id| {
+            // HMAC takes a key of any length.
+            let mac = Hmac::<Sha256>::new_from_slice(keys.key(id)?.expose()).ok()?;
+            let mac = mac.chain_update(text);
+            Some((id, mac.finalize().as_bytes()[..KEY_CHECK_LEN].try_into().ok()?))
+        };
+        keys.ids().into_iter().filter_map(value).collect()
+    }
 }
 
 impl Keyring {

@@ -12,8 +12,6 @@
 use std::fmt;
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
-use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
 
 use super::argon2id::Tag;
 use super::keyring::{KeyId, Keyring, Ring};
@@ -21,7 +19,6 @@ use super::keys::Purpose;
 use super::limits::FOREIGN_TAG_LEN_MAX;
 use super::random::{self, RandomError};
 use super::secret::SecretKey;
-use crate::store::limits::PEPPER_CHECK_LEN;
 
 /// Length of the nonce, in bytes.
 pub(super) const NONCE_LEN: usize = 24;
@@ -33,9 +30,6 @@ pub(super) const fn sealed_len(tag_len: usize) -> usize {
 }
 /// Length of the longest sealed tag, in bytes.
 const SEALED_LEN_MAX: usize = sealed_len(FOREIGN_TAG_LEN_MAX);
-
-/// What the check value of a pepper is computed over.
-const CHECK_TEXT: &[u8] = b"gatehouse pepper check 1";
 
 /// The peppers: one seals every new record, the others still open old ones.
 pub struct PepperKeyring(Keyring);
@@ -57,18 +51,6 @@ impl PepperKeyring {
     #[must_use]
     pub fn ids(&self) -> Vec<KeyId> {
         self.0.ids()
-    }
-
-    /// For each pepper its id and a value that tells it from another key of that id: HMAC-SHA256 of
-    /// a fixed text under the key, cut to [`PEPPER_CHECK_LEN`] bytes. It may be stored beside what is
-    /// sealed: a key of 256 random bits is not found by guessing.
-    pub fn check_values(&self) -> impl Iterator<Item = (KeyId, [u8; PEPPER_CHECK_LEN])> {
-        self.0.ids().into_iter().filter_map(|id| {
-            // HMAC takes a key of any length.
-            let mac = Hmac::<Sha256>::new_from_slice(self.0.key(id)?.expose()).ok()?;
-            let mac = mac.chain_update(CHECK_TEXT);
-            Some((id, mac.finalize().as_bytes()[..PEPPER_CHECK_LEN].try_into().ok()?))
-        })
     }
 
     /// The active pepper, to seal with.
@@ -264,14 +246,15 @@ mod tests {
 
     #[test]
     fn a_check_value_tells_keys_apart() {
-        let values = |byte| {
-            let ring = PepperKeyring::new(Keyring::single(KeyId::FIRST, key(byte)));
-            ring.check_values().collect::<Vec<_>>()
-        };
+        let values =
+            |byte| PepperKeyring::new(Keyring::single(KeyId::FIRST, key(byte))).check_values();
         // printf 'gatehouse pepper check 1' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0101…
         let expected = *b"\x2c\x0d\x05\xe0\xd4\xdb\x61\x8b\x54\x50\xb5\xc1\x72\xb3\x25\x28";
         assert_eq!(values(1), [(KeyId::FIRST, expected)]);
         assert_ne!(values(2), values(1));
+        // A key that somebody uses for both is told by two values.
+        let as_token_key = super::super::TokenKeyring::new(Keyring::single(KeyId::FIRST, key(1)));
+        assert_ne!(as_token_key.check_values(), values(1));
     }
 
     #[test]

@@ -9,15 +9,18 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use service::rare;
 
 use super::refresher::Bell;
-use super::register::PepperFault;
+use super::register::KeyFault;
 use crate::credentials::{KeyId, KeySource, Keyring, KeysError, OnMissing, Ring};
 use crate::limits::{
-    KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LOOKUP_INTERVAL,
-    KEY_LOOKUP_TIME_MAX, KEY_REREAD_INTERVAL,
+    KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LIST_INTERVAL,
+    KEY_LOOKUP_INTERVAL, KEY_LOOKUP_TIME_MAX, KEY_REREAD_INTERVAL,
 };
 
 /// Whether a ring may be used, beyond what can be told from its keys. Blocks.
 type Admit<R> = Box<dyn Fn(&R) -> Result<(), RingFault> + Send + Sync>;
+
+/// Whether the store lists a key; none when that is not known. Blocks.
+type Lists = Box<dyn Fn(KeyId) -> Option<bool> + Send + Sync>;
 
 /// A ring of keys and where it is read again.
 pub struct LiveRing<R> {
@@ -26,12 +29,16 @@ pub struct LiveRing<R> {
     /// `None` for a ring that never changes.
     origin: Option<Origin<R>>,
     reading: Mutex<Reading>,
+    /// When the store's list was last asked for a key that is not here.
+    list_asked: Mutex<Option<Instant>>,
     failures: AtomicU64,
 }
 
 struct Origin<R> {
     source: KeySource,
     admit: Admit<R>,
+    /// Other servers' keys, where all servers have the same.
+    lists: Option<Lists>,
     /// Has the ring read again soon, by a thread that may wait for a command.
     bell: Bell,
 }
@@ -75,7 +82,7 @@ pub enum RingFault {
     },
     /// The store knows better.
     #[error(transparent)]
-    Pepper(#[from] PepperFault),
+    Listed(#[from] KeyFault),
 }
 
 impl<R: Ring> LiveRing<R> {
@@ -87,7 +94,15 @@ impl<R: Ring> LiveRing<R> {
         bell: Bell,
         admit: impl Fn(&R) -> Result<(), RingFault> + Send + Sync + 'static,
     ) -> Self {
-        Self::with(ring, Some(Origin { source, admit: Box::new(admit), bell }))
+        Self::with(ring, Some(Origin { source, admit: Box::new(admit), lists: None, bell }))
+    }
+
+    /// The same, with the store's list: a key that is on it and not here is another server's, and what is under
+    /// it may be good.
+    #[must_use]
+    pub fn listed_by(self, lists: impl Fn(KeyId) -> Option<bool> + Send + Sync + 'static) -> Self {
+        let origin = self.origin.map(|origin| Origin { lists: Some(Box::new(lists)), ..origin });
+        Self { origin, ..self }
     }
 
     /// A ring that never changes.
@@ -102,6 +117,7 @@ impl<R: Ring> LiveRing<R> {
             current: RwLock::new(Arc::new(ring)),
             origin,
             reading: Mutex::new(Reading { began: now, succeeded: Some(now), logged: None }),
+            list_asked: Mutex::new(None),
             failures: AtomicU64::new(0),
         }
     }
@@ -131,7 +147,7 @@ impl<R: Ring> LiveRing<R> {
         }
         let Some(origin) = &self.origin else { return Lookup::Lacks(ring) };
         match origin.source.may_have(R::PURPOSE, id) {
-            Some(false) => Lookup::Lacks(ring),
+            Some(false) => self.not_here(id, origin, ring),
             Some(true) => self.look_again(id, origin),
             None => self.ask_for_it(id, origin),
         }
@@ -153,7 +169,7 @@ impl<R: Ring> LiveRing<R> {
         let ring = self.current();
         match (ring.keys().has(id), is_read) {
             (true, _) => Lookup::Has(ring),
-            (false, true) => Lookup::Lacks(ring),
+            (false, true) => self.not_here(id, origin, ring),
             (false, false) => Lookup::Unsure,
         }
     }
@@ -165,12 +181,33 @@ impl<R: Ring> LiveRing<R> {
             return Lookup::Has(ring);
         }
         if reading.succeeded.is_some_and(|at| clock::since(at) < KEY_ABSENT_FOR) {
-            return Lookup::Lacks(ring);
+            drop(reading);
+            return self.not_here(id, origin, ring);
         }
         if clock::since(reading.began) >= KEY_LOOKUP_INTERVAL {
             origin.bell.ring();
         }
         Lookup::Unsure
+    }
+
+    /// What is known of a key that the source has not. Numbers only grow: one below the active one was retired. Any
+    /// other may be another server's, which the list tells, read after somebody came with it.
+    fn not_here(&self, id: KeyId, origin: &Origin<R>, ring: Arc<R>) -> Lookup<R> {
+        let Some(lists) = &origin.lists else { return Lookup::Lacks(ring) };
+        if id < ring.keys().active_id() {
+            return Lookup::Lacks(ring);
+        }
+        {
+            let mut asked = self.list_asked.lock();
+            if asked.is_some_and(|at| clock::since(at) < KEY_LIST_INTERVAL) {
+                return Lookup::Unsure;
+            }
+            *asked = Some(clock::now());
+        }
+        match lists(id) {
+            Some(false) => Lookup::Lacks(ring),
+            Some(true) | None => Lookup::Unsure,
+        }
     }
 
     /// Reads the keys again, if it is time: a directory is read more often than a command is run.

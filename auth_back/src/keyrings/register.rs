@@ -1,8 +1,8 @@
-//! The store's list of peppers: which keys records may need, and a value that tells each from another.
+//! The store's lists of keys: which ones records and sessions may need, and a value that tells each from another.
 //!
-//! A server puts its active pepper on the list before it seals anything under it. So whoever starts with
-//! keys that are not those of the records, one missing or one exchanged, is told at once and by id; it
-//! does not take a look at every user.
+//! A server puts its active key on the list before it uses it. So whoever starts with keys that are not those of
+//! the records or of the sessions, one missing or one exchanged, is told at once and by id; it does not take a
+//! look at every user, and no session is called forged because another server signed it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,45 +12,63 @@ use service::rare;
 
 use crate::accounts::unix_ms;
 use crate::credentials::{
-    KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring as _,
+    KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring,
+    TokenKeyring,
 };
 use crate::ids::UserId;
 use crate::limits::{RECORD_PAGE, STORE_CALL_TIME_MAX};
-use crate::store::{PepperRow, RecordRow, Store, StoreError};
+use crate::store::{KeyList, KeyRow, RecordRow, Store, StoreError};
 
-/// Why keys are not the peppers of a store. Whoever placed the keys is at fault.
+/// Why keys are not those of a store. Whoever placed the keys is at fault.
 #[derive(Debug, thiserror::Error)]
-pub enum PepperFault {
-    /// Records may be sealed under a key that is not there.
-    #[error(
-        "password records may be sealed under pepper {0}, which is not among the keys: put it back; \
-         `auth_back pepper status` says how many records need it, and `auth_back pepper retire {0}` \
-         takes it off the list when none does"
-    )]
-    Missing(KeyId),
+pub enum KeyFault {
+    /// Something in the store may need a key that is not there.
+    #[error("{}", missing(*.0, *.1))]
+    Missing(Purpose, KeyId),
     /// A key is another one than the store knows by its id.
-    #[error(
-        "pepper {0} is another key than the one that password records are sealed under: it was \
-         overwritten, or this is another deployment's"
-    )]
-    Different(KeyId),
+    #[error("{}", different(*.0, *.1))]
+    Different(Purpose, KeyId),
     /// A row with a number that no key has.
-    #[error("the store lists a pepper 0, which cannot be")]
-    Zero,
+    #[error("the store lists a {} key 0, which cannot be", .0.name())]
+    Zero(Purpose),
     /// The list could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why peppers could not be had.
+fn missing(purpose: Purpose, id: KeyId) -> String {
+    match purpose {
+        Purpose::Pepper => format!(
+            "password records may be sealed under pepper {id}, which is not among the keys: put it back; \
+             `auth_back pepper status` says how many records need it, and `auth_back pepper retire {id}` \
+             takes it off the list when none does"
+        ),
+        Purpose::Token => format!(
+            "sessions may be signed under token key {id}, which is not among the keys: copy it from the \
+             server that has it; `auth_back token-key retire {id}` takes it off the list and ends its sessions"
+        ),
+    }
+}
+
+fn different(purpose: Purpose, id: KeyId) -> String {
+    let (key, used) = match purpose {
+        Purpose::Pepper => ("pepper", "password records are sealed under"),
+        Purpose::Token => ("token key", "sessions are signed under"),
+    };
+    format!(
+        "{key} {id} is another key than the one that {used}: it was overwritten, or this is another deployment's"
+    )
+}
+
+/// Why keys could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// They could not be read or made.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// They are not the peppers of the store.
+    /// They are not those of the store.
     #[error(transparent)]
-    Fault(#[from] PepperFault),
+    Fault(#[from] KeyFault),
 }
 
 impl From<StoreError> for OpenError {
@@ -72,7 +90,7 @@ pub fn open(
     store: &dyn Store,
     deadline: Instant,
 ) -> Result<(PepperKeyring, Option<PathBuf>), OpenError> {
-    let is_new = store.peppers(deadline)?.is_empty();
+    let is_new = store.keys(KeyList::Peppers, deadline)?.is_empty();
     let has_users = store.has_users(deadline)?;
     // A new key opens no old record: where there are users, a missing key is a mistake.
     let on_missing = if is_new && !has_users { OnMissing::Create } else { OnMissing::Refuse };
@@ -85,56 +103,93 @@ pub fn open(
     Ok((peppers, loaded.created))
 }
 
-/// Holds peppers against the store's list, and puts the active one on it. After that, records may be
-/// sealed under it.
+/// Reads the token keys and holds them against the store. Makes the first one where there is neither a live session
+/// nor a list. Returns the file of a key that was made.
 ///
 /// # Errors
-/// [`PepperFault`]; nothing may be sealed then.
-pub fn admit(
-    peppers: &PepperKeyring,
+/// [`OpenError`].
+pub fn open_token_keys(
+    source: &KeySource,
     store: &dyn Store,
     deadline: Instant,
-) -> Result<(), PepperFault> {
-    let rows = store.peppers(deadline)?;
-    check(peppers, &rows)?;
-    let active = peppers.active_id();
+) -> Result<(TokenKeyring, Option<PathBuf>), OpenError> {
+    let is_new = store.keys(KeyList::TokenKeys, deadline)?.is_empty();
+    let on_missing = if is_new && !store.has_sessions(unix_ms(clock::wall()), deadline)? {
+        OnMissing::Create
+    } else {
+        OnMissing::Refuse
+    };
+    let loaded = source.load(Purpose::Token, on_missing)?;
+    let keys = TokenKeyring::from(loaded.keys);
+    if is_new {
+        // Of an older version, which made no list: sessions may be signed under any that has been in use.
+        let ids = keys.keys().ids();
+        for id in ids.into_iter().filter(|id| *id < keys.keys().active_id()) {
+            insert(&keys, id, store, deadline)?;
+        }
+    }
+    admit(&keys, store, deadline)?;
+    Ok((keys, loaded.created))
+}
+
+/// Holds a ring against the store's list, and puts the active key on it. After that, the key may be used.
+///
+/// # Errors
+/// [`KeyFault`]; nothing new may be made under these keys then.
+pub fn admit<R: Ring>(ring: &R, store: &dyn Store, deadline: Instant) -> Result<(), KeyFault> {
+    let list = list_of(R::PURPOSE);
+    let rows = store.keys(list, deadline)?;
+    check(ring, &rows)?;
+    let active = ring.keys().active_id();
     if rows.iter().any(|row| row.id == active.get()) {
         return Ok(());
     }
-    insert(peppers, active, store, deadline)?;
+    insert(ring, active, store, deadline)?;
     // Another server may have listed another key of that id in the same moment.
-    check(peppers, &store.peppers(deadline)?)
+    check(ring, &store.keys(list, deadline)?)
 }
 
-fn check(peppers: &PepperKeyring, rows: &[PepperRow]) -> Result<(), PepperFault> {
-    let known: BTreeMap<KeyId, _> = peppers.check_values().collect();
+/// Where keys of that purpose are listed.
+#[must_use]
+pub const fn list_of(purpose: Purpose) -> KeyList {
+    match purpose {
+        Purpose::Pepper => KeyList::Peppers,
+        Purpose::Token => KeyList::TokenKeys,
+    }
+}
+
+fn check<R: Ring>(ring: &R, rows: &[KeyRow]) -> Result<(), KeyFault> {
+    let known: BTreeMap<KeyId, _> = ring.check_values().into_iter().collect();
     for row in rows {
-        let id = KeyId::new(row.id).ok_or(PepperFault::Zero)?;
+        let id = KeyId::new(row.id).ok_or(KeyFault::Zero(R::PURPOSE))?;
         match known.get(&id) {
-            None => return Err(PepperFault::Missing(id)),
+            None => return Err(KeyFault::Missing(R::PURPOSE, id)),
             // Not a secret, so it need not be compared in constant time.
-            Some(value) if *value != row.check_value => return Err(PepperFault::Different(id)),
+            Some(value) if *value != row.check_value => {
+                return Err(KeyFault::Different(R::PURPOSE, id));
+            }
             Some(_) => {}
         }
     }
     Ok(())
 }
 
-fn insert(
-    peppers: &PepperKeyring,
+fn insert<R: Ring>(
+    ring: &R,
     id: KeyId,
     store: &dyn Store,
     deadline: Instant,
 ) -> Result<(), StoreError> {
-    let Some((_, check_value)) = peppers.check_values().find(|(known, _)| *known == id) else {
+    let values = ring.check_values();
+    let Some((_, check_value)) = values.into_iter().find(|(known, _)| *known == id) else {
         return Ok(());
     };
     let since_ms = unix_ms(clock::wall());
-    store.insert_pepper(&PepperRow { id: id.get(), since_ms, check_value }, deadline)
+    store.insert_key(list_of(R::PURPOSE), &KeyRow { id: id.get(), since_ms, check_value }, deadline)
 }
 
 /// Looks through all records once and lists the peppers that they are sealed under.
-fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), PepperFault> {
+fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), KeyFault> {
     // Of each pepper, whether a record has opened under it.
     let mut found: BTreeMap<KeyId, bool> = BTreeMap::new();
     walk(store, |row| {
@@ -146,10 +201,10 @@ fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), PepperFault> {
     })?;
     for (id, opens) in &found {
         if !peppers.keys().has(*id) {
-            return Err(PepperFault::Missing(*id));
+            return Err(KeyFault::Missing(Purpose::Pepper, *id));
         }
         if !opens {
-            return Err(PepperFault::Different(*id));
+            return Err(KeyFault::Different(Purpose::Pepper, *id));
         }
     }
     for id in found.keys() {

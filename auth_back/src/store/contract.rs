@@ -12,7 +12,7 @@ use super::limits::{
 };
 use super::testing::{Fixture, MariaDbFixture, SqliteFixture, patient};
 use super::{
-    Cause, Inserted, Migrated, MigrationError, NewSession, NewUser, PepperRow, RecordChange,
+    Cause, Inserted, KeyList, KeyRow, Migrated, MigrationError, NewSession, NewUser, RecordChange,
     Schema, SessionRow, Store, StoreError, UserAgent, UserRow, migrations,
 };
 
@@ -39,7 +39,8 @@ contract! {
     one_of_many_concurrent_replacements_wins
     many_password_records_are_replaced_together
     password_records_are_walked_in_pages
-    peppers_are_kept_by_id
+    keys_are_kept_by_list_and_id
+    that_there_are_sessions_is_known
     a_session_is_live_until_it_expires
     a_deleted_session_is_gone
     a_session_needs_a_user_and_a_new_digest
@@ -292,22 +293,33 @@ fn password_records_are_walked_in_pages(fixture: &dyn Fixture) {
     const { assert!(RECORDS_PAGE_MAX < u32::MAX) };
 }
 
-fn peppers_are_kept_by_id(fixture: &dyn Fixture) {
+fn keys_are_kept_by_list_and_id(fixture: &dyn Fixture) {
     let store = fixture.store();
-    let peppers = || store.peppers(patient()).unwrap();
-    assert_eq!(peppers(), []);
-    let first = PepperRow { id: 1, since_ms: 5, check_value: [0xff; 16] };
-    let last = PepperRow { id: u16::MAX, since_ms: 7, check_value: [0; 16] };
-    store.insert_pepper(&last, patient()).unwrap();
-    store.insert_pepper(&first, patient()).unwrap();
-    assert_eq!(peppers(), [first, last]);
-    // The row that is there stays.
-    let other = PepperRow { since_ms: 9, check_value: [1; 16], ..first };
-    store.insert_pepper(&other, patient()).unwrap();
-    assert_eq!(fixture.open().peppers(patient()).unwrap(), [first, last]);
-    assert!(store.delete_pepper(1, patient()).unwrap());
-    assert!(!store.delete_pepper(1, patient()).unwrap());
-    assert_eq!(peppers(), [last]);
+    for list in [KeyList::Peppers, KeyList::TokenKeys] {
+        let keys = || store.keys(list, patient()).unwrap();
+        assert_eq!(keys(), []);
+        let first = KeyRow { id: 1, since_ms: 5, check_value: [0xff; 16] };
+        let last = KeyRow { id: u16::MAX, since_ms: 7, check_value: [0; 16] };
+        store.insert_key(list, &last, patient()).unwrap();
+        store.insert_key(list, &first, patient()).unwrap();
+        assert_eq!(keys(), [first, last]);
+        // The row that is there stays.
+        let other = KeyRow { since_ms: 9, check_value: [1; 16], ..first };
+        store.insert_key(list, &other, patient()).unwrap();
+        assert_eq!(fixture.open().keys(list, patient()).unwrap(), [first, last]);
+        assert!(store.delete_key(list, 1, patient()).unwrap());
+        assert!(!store.delete_key(list, 1, patient()).unwrap());
+        assert!(store.delete_key(list, u16::MAX, patient()).unwrap());
+    }
+}
+
+fn that_there_are_sessions_is_known(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    let has = |now_ms| store.has_sessions(now_ms, patient()).unwrap();
+    assert!(!has(0));
+    check_insert(&*store, &user(1, "ada"), Inserted::Created);
+    store.insert_session(&session(10, 1, 1, 5_000), patient()).unwrap();
+    assert!(has(4_999) && !has(5_000));
 }
 
 fn a_session_is_live_until_it_expires(fixture: &dyn Fixture) {
@@ -448,9 +460,13 @@ fn a_passed_deadline_is_unavailable_at_once(fixture: &dyn Fixture) {
         store.replace_password_record(1, RECORD, "new", passed).map(drop),
         store.replace_password_records(&[], passed).map(drop),
         store.password_records(0, 1, passed).map(drop),
-        store.peppers(passed).map(drop),
-        store.insert_pepper(&PepperRow { id: 1, since_ms: 0, check_value: [0; 16] }, passed),
-        store.delete_pepper(1, passed).map(drop),
+        store.keys(KeyList::Peppers, passed).map(drop),
+        store.insert_key(
+            KeyList::Peppers,
+            &KeyRow { id: 1, since_ms: 0, check_value: [0; 16] },
+            passed,
+        ),
+        store.delete_key(KeyList::Peppers, 1, passed).map(drop),
         store.insert_session(&session(1, 1, 1, 1), passed),
         store.session(&[1; 32], 0, passed).map(drop),
         store.delete_session(&[1; 32], passed).map(drop),

@@ -32,9 +32,9 @@ pub const PROFILES_PAGE_MAX: u32 = 500;
 /// Most password records that are replaced together: their rows are locked for a few milliseconds.
 pub const RECORD_CHANGES_MAX: usize = 200;
 
-/// Length of the value that tells a pepper from another of the same id, in bytes. The column is
+/// Length of the value that tells a key from another of the same id, in bytes. The column is
 /// `BINARY(16)`.
-pub const PEPPER_CHECK_LEN: usize = 16;
+pub const KEY_CHECK_LEN: usize = 16;
 
 /// Connections (MySQL) or readers (SQLite), unless told otherwise. A login needs one for well under a
 /// millisecond, so eight serve several thousand a second.

@@ -49,6 +49,7 @@ pub(super) const MYSQL: &[Migration] = migrations![
     3 "0003_session_control" runs 3,
     4 "0004_peppers" runs 4,
     5 "0005_wider_names" runs 4,
+    6 "0006_token_keys" runs 5,
 ];
 
 pub(super) const SQLITE: &[Migration] = migrations![
@@ -58,6 +59,7 @@ pub(super) const SQLITE: &[Migration] = migrations![
     3 "0003_session_control" runs 3,
     4 "0004_peppers" runs 4,
     5 "0005_wider_names" runs 4,
+    6 "0006_token_keys" runs 5,
 ];
 
 const _: () = assert!(are_numbered_without_gaps(MYSQL));

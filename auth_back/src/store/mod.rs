@@ -14,11 +14,11 @@
 
 mod error;
 mod fault;
+mod keys;
 pub mod limits;
 mod migrations;
 mod mysql;
 mod operators;
-mod peppers;
 mod rows;
 mod sessions;
 mod sqlite;
@@ -35,13 +35,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::error::{Cause, StoreError};
+pub use self::keys::{KeyList, Keys};
 pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;
 pub use self::operators::{Operators, Trial};
-pub use self::peppers::Peppers;
 pub use self::rows::{
-    CacheEra, Imported, ImportedUser, Inserted, ListedSession, NewSession, NewUser, PasswordChange,
-    PepperRow, Product, RecordChange, RecordRow, Refresh, SessionRow, UserAgent, UserProfile,
+    CacheEra, Imported, ImportedUser, Inserted, KeyRow, ListedSession, NewSession, NewUser,
+    PasswordChange, Product, RecordChange, RecordRow, Refresh, SessionRow, UserAgent, UserProfile,
     UserRow,
 };
 pub use self::sessions::{Kept, Sessions};
@@ -59,7 +59,7 @@ pub use self::users::Users;
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
-pub trait Store: Users + Operators + Sessions + Peppers + Send + Sync {
+pub trait Store: Users + Operators + Sessions + Keys + Send + Sync {
     /// What the database has of the schema. To be called before anything else, and everything else only when it
     /// [fits](Schema::Fits). Changes nothing, and needs no right to.
     ///

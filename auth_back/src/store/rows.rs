@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::error::{Cause, StoreError};
 use super::limits::{
-    NOTES_TOGETHER_MAX, PEPPER_CHECK_LEN, RECORD_CHANGES_MAX, SESSIONS_TOGETHER_MAX,
+    KEY_CHECK_LEN, NOTES_TOGETHER_MAX, RECORD_CHANGES_MAX, SESSIONS_TOGETHER_MAX,
     USER_AGENT_CHARS_MAX,
 };
 
@@ -201,15 +201,15 @@ impl fmt::Debug for RecordChange {
     }
 }
 
-/// A pepper that records may be sealed under. The key itself is nowhere in the store.
+/// A key that something in the store may need. The key itself is nowhere in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PepperRow {
-    /// The id that records carry.
+pub struct KeyRow {
+    /// The id that records or tokens carry.
     pub id: u16,
-    /// When a server first sealed under it, in milliseconds since 1970, UTC.
+    /// When a server first used it, in milliseconds since 1970, UTC.
     pub since_ms: u64,
     /// Tells this key from another of the same id.
-    pub check_value: [u8; PEPPER_CHECK_LEN],
+    pub check_value: [u8; KEY_CHECK_LEN],
 }
 
 /// A session to be inserted.

@@ -9,6 +9,13 @@ pub type Kept = Result<Vec<[u8; 32]>, StoreError>;
 
 /// The sessions of a [`Store`](super::Store), which says what holds for every call.
 pub trait Sessions {
+    /// Whether any session is there that has not expired by `now_ms`. Costs the same however many there are.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn has_sessions(&self, now_ms: u64, deadline: Instant) -> Result<bool, StoreError>;
+
     /// Inserts a session. When this returns, the row is durable.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use e2e::{Server, System, until};
+use e2e::{Program, Server, System, run_to_end, until};
 
 use crate::PASSWORD;
 
@@ -315,4 +315,76 @@ fn calibration_names_what_serves_most_logins() {
     assert!(measured.iter().all(|row| rate(row) > 0.0 && rate(row) <= rate(&measured[best])));
     let table = system.operator(&["calibrate"]).succeed();
     assert!(table.contains("most logins here: --argon2 m="), "{table}");
+}
+
+/// Each of two servers with a directory of its own makes its first token key, and calls the other's tokens forged.
+#[test]
+fn a_server_with_another_token_key_does_not_start() {
+    let database = e2e::Database::new();
+    let url = database.url().to_owned();
+    let mut system = System::builder().store(e2e::Store::MariaDb(database)).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    let other = tempfile::tempdir().expect("a directory");
+    let keys = other.path().join("keys");
+    fs::create_dir(&keys).expect("it can be made");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let copy = |name: &str| {
+        fs::copy(system.keys().join(name), keys.join(name)).expect("a key can be copied");
+    };
+    copy("pepper-1.key");
+    let start = || {
+        let data = format!("--data={}", other.path().display());
+        let flags = ["--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0", &data];
+        let output = run_to_end(Program::AuthBack, &flags, &[("AUTH_BACK_STORE", &url)]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    // None: it makes no other.
+    let errors = start();
+    assert!(errors.contains("there is no token key in"), "{errors}");
+    place(&keys.join("token-1.key"), &key('7'), 0o600);
+    let errors = start();
+    assert!(
+        errors.contains("token key 1 is another key than the one that sessions are signed under"),
+        "{errors}"
+    );
+    // The right one, and a newer one that only the running server has.
+    copy("token-1.key");
+    system.operator(&["token-key", "rotate"]).succeed();
+    let errors = start();
+    assert!(errors.contains("token key 2, which is not among the keys"), "{errors}");
+    user.session(&token).assert_status(200);
+    assert!(system.auth().stop().success());
+}
+
+/// A token under a key that is another server's may be good: nobody is told that it is dead.
+#[test]
+fn a_token_under_a_listed_key_that_is_not_here_is_not_called_dead() {
+    let mut system = System::start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    // As another server lists it, before it signs under it.
+    let list = "INSERT INTO token_key (id, since_ms, check_value) VALUES (9, 0, zeroblob(16))";
+    database(&system).execute(list, []).expect("it can be listed");
+    user.session(&under_key(&token, 9)).assert_status(503);
+    // One that nobody lists, once the list was read after it came.
+    let forged = under_key(&token, 8);
+    until("a definite no", || match user.session(&forged).status {
+        401 => Some(()),
+        503 => None,
+        other => panic!("{other}"),
+    });
+    user.session(&token).assert_status(200);
+    assert!(system.auth().stop().success());
+}
+
+/// The token as if that key had signed it.
+fn under_key(token: &str, id: u16) -> String {
+    let body = URL_SAFE_NO_PAD.decode(token.strip_prefix("gate_").expect("a token"));
+    let mut body = body.expect("base64");
+    body[1..3].copy_from_slice(&id.to_be_bytes());
+    format!("gate_{}", URL_SAFE_NO_PAD.encode(body))
 }

@@ -20,7 +20,7 @@ use crate::keyrings::register;
 use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
 use crate::opening;
 use crate::settings::Settings;
-use crate::store::{PepperRow, Store};
+use crate::store::{KeyList, KeyRow, Store};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
@@ -79,7 +79,7 @@ fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
     let peppers = opening::peppers(settings, &**store, soon())?;
     let ids = peppers.ids();
     keys::check_room(ids.len())?;
-    let listed = store.peppers(soon())?.iter().map(|row| row.id).max().unwrap_or(0);
+    let listed = store.keys(KeyList::Peppers, soon())?.iter().map(|row| row.id).max().unwrap_or(0);
     let used = ids.last().map_or(listed, |id| id.get().max(listed));
     let next = used.checked_add(1).and_then(KeyId::new);
     let directory = keys::directory(&settings.pepper_keys, || {
@@ -107,7 +107,7 @@ fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     if active == id {
         return Err(format!("pepper {id} is the active one: rotate and rewrap first").into());
     }
-    let rows = store.peppers(soon())?;
+    let rows = store.keys(KeyList::Peppers, soon())?;
     let row = rows.iter().find(|row| row.id == id.get());
     if row.is_none() && !ids.contains(&id) {
         return Err(format!("there is no pepper {id}").into());
@@ -115,10 +115,10 @@ fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     check_replaced(id, active, &rows)?;
     check_unused(store, id)?;
     // First the list and then the file: cut off in between, nothing is missed, and this can be done again.
-    store.delete_pepper(id.get(), soon())?;
+    store.delete_key(KeyList::Peppers, id.get(), soon())?;
     // Looked at again: a server that had not noticed the new key may have sealed under this one since.
     if let (Err(error), Some(row)) = (check_unused(store, id), row) {
-        store.insert_pepper(row, soon())?;
+        store.insert_key(KeyList::Peppers, row, soon())?;
         return Err(error);
     }
     if !ids.contains(&id) {
@@ -142,7 +142,7 @@ fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     Ok(())
 }
 
-fn check_replaced(id: KeyId, active: KeyId, rows: &[PepperRow]) -> Done {
+fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow]) -> Done {
     let by = rows.iter().find(|row| row.id == active.get());
     let Some(by) = by.filter(|by| by.id > id.get()) else {
         return Err(format!(

@@ -9,7 +9,7 @@ use crate::commands::{Done, tell};
 use crate::credentials::{KeyId, PasswordRecord, Purpose};
 use crate::keyrings::register;
 use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::store::{KeyList, Store, StoreError};
 
 /// Records by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
             (Vec::new(), None)
         }
     };
-    let rows = store.peppers(soon())?;
+    let rows = store.keys(KeyList::Peppers, soon())?;
     let counts = count(store, |_| {})?;
     let listed = rows.iter().filter_map(|row| KeyId::new(row.id));
     let all: BTreeSet<KeyId> =

@@ -10,8 +10,8 @@ fn id(id: u16) -> KeyId {
 #[test]
 fn a_pepper_is_retired_once_it_has_been_replaced_for_long_enough() {
     let now_ms = keys::ms_since(0);
-    let row = |id, since_ms| PepperRow { id, since_ms, check_value: [0; 16] };
-    let check = |active: u16, rows: &[PepperRow], expected: Result<(), &str>| match (
+    let row = |id, since_ms| KeyRow { id, since_ms, check_value: [0; 16] };
+    let check = |active: u16, rows: &[KeyRow], expected: Result<(), &str>| match (
         check_replaced(id(3), id(active), rows),
         expected,
     ) {

@@ -102,7 +102,7 @@ fn what_cannot_be_read_leaves_the_old_ring() {
 fn a_ring_that_is_not_admitted_is_not_used() {
     let directory = directory();
     let path = directory.path();
-    let fault = || RingFault::Pepper(PepperFault::Missing(id(9)));
+    let fault = || RingFault::Listed(KeyFault::Missing(Purpose::Pepper, id(9)));
     let admit = move |ring: &TokenKeyring| {
         if ring.keys().has(id(3)) || !ring.keys().has(id(2)) { Ok(()) } else { Err(fault()) }
     };

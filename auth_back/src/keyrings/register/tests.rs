@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::testing::{Site, ring, soon};
+use super::testing::{Site, id, ring, soon};
 use super::*;
+use crate::credentials::{Keyring, SecretKey};
+use crate::store::NewSession;
 
 impl Site {
     #[track_caller]
     fn check_listed(&self, expected: &[u16]) {
-        let rows = self.store.peppers(soon()).unwrap();
+        let rows = self.store.keys(KeyList::Peppers, soon()).unwrap();
         assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), expected);
     }
 
@@ -31,10 +33,10 @@ fn the_active_pepper_is_listed_before_it_is_used() {
     // One that is known and not active is nobody's yet.
     site.check_admit(&[(1, 7), (2, 8), (3, 9)], Ok(()));
     site.check_listed(&[1, 3]);
-    let since = |rows: Vec<PepperRow>| rows.iter().map(|row| row.since_ms).collect::<Vec<_>>();
-    let before = since(site.store.peppers(soon()).unwrap());
+    let since = |rows: Vec<KeyRow>| rows.iter().map(|row| row.since_ms).collect::<Vec<_>>();
+    let before = since(site.store.keys(KeyList::Peppers, soon()).unwrap());
     site.check_admit(&[(1, 7), (3, 9)], Ok(()));
-    assert_eq!(since(site.store.peppers(soon()).unwrap()), before);
+    assert_eq!(since(site.store.keys(KeyList::Peppers, soon()).unwrap()), before);
 }
 
 #[test]
@@ -105,4 +107,76 @@ fn a_walk_shows_everybody_once() {
     let mut seen = Vec::new();
     walk(&*site.store, |row| seen.push(row.user_id)).unwrap();
     assert_eq!(seen, (1..=count).collect::<Vec<_>>());
+}
+
+fn token_ring(keys: &[(u16, u8)]) -> TokenKeyring {
+    let keys: Vec<_> =
+        keys.iter().map(|(n, byte)| (id(*n), SecretKey::from([*byte; 32]))).collect();
+    let active = keys.iter().map(|(id, _)| *id).max().unwrap();
+    TokenKeyring::from(Keyring::new(active, keys).unwrap())
+}
+
+#[test]
+fn token_keys_are_listed_apart_from_peppers() {
+    let site = Site::new();
+    site.check_admit(&[(1, 7)], Ok(()));
+    let admit = |keys: &[(u16, u8)]| admit(&token_ring(keys), &*site.store, soon());
+    admit(&[(1, 9)]).unwrap();
+    admit(&[(1, 9), (2, 8)]).unwrap();
+    let rows = site.store.keys(KeyList::TokenKeys, soon()).unwrap();
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2]);
+    for (keys, words) in [
+        (&[(1, 9)][..], "signed under token key 2, which is not among the keys"),
+        (&[(1, 9), (2, 7)], "token key 2 is another key than the one that sessions"),
+        (&[(1, 7), (2, 8), (3, 1)], "token key 1 is another key"),
+    ] {
+        let error = admit(keys).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    site.check_listed(&[1]);
+}
+
+#[test]
+fn a_first_token_key_is_made_where_there_is_neither_a_list_nor_a_session() {
+    let site = Site::new();
+    let open = |site: &Site| open_token_keys(&site.source(), &*site.store, soon());
+    let (keys, created) = open(&site).unwrap();
+    assert_eq!((keys.keys().active_id(), created.is_some()), (KeyId::FIRST, true));
+    assert!(open(&site).unwrap().1.is_none());
+    // Lost: to make another would call everybody's session forged.
+    std::fs::remove_file(created.unwrap()).unwrap();
+    assert!(matches!(open(&site), Err(OpenError::Keys(KeysError::Missing { .. }))));
+
+    // An older version made no list.
+    let site = Site::new();
+    let keys = [(1, 7), (2, 8), (5, 9)];
+    let write = |(n, byte): (u16, u8)| {
+        let directory = site.directory.path().join("keys");
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join(format!("token-{n}.key"));
+        std::fs::write(&path, format!("0{}", byte.to_string().repeat(63))).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+    };
+    keys.into_iter().for_each(write);
+    open(&site).unwrap();
+    let rows = site.store.keys(KeyList::TokenKeys, soon()).unwrap();
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [1, 2, 5]);
+
+    // Sessions, and the keys are gone.
+    let site = Site::new();
+    site.damaged_user(1, "record");
+    let session = NewSession {
+        session_id: 1,
+        token_digest: [1; 32],
+        user_id: 1,
+        epoch: 0,
+        created_at_ms: 0,
+        expires_at_ms: i64::MAX as u64,
+        ends_at_ms: i64::MAX as u64,
+        client_address: None,
+        user_agent: None,
+    };
+    site.store.insert_session(&session, soon()).unwrap();
+    assert!(matches!(open(&site), Err(OpenError::Keys(KeysError::Missing { .. }))));
 }

@@ -11,9 +11,9 @@
 mod connection;
 mod errors;
 mod fault;
+mod keys;
 mod migrate;
 mod operators;
-mod peppers;
 mod query;
 mod sessions;
 #[cfg(test)]

@@ -21,6 +21,9 @@ pub(super) enum Query {
     Peppers,
     InsertPepper,
     DeletePepper,
+    TokenKeys,
+    InsertTokenKey,
+    DeleteTokenKey,
     ChangePasswordRecord,
     RaiseSessionEpoch,
     SessionEpoch,
@@ -35,6 +38,7 @@ pub(super) enum Query {
     SessionsOfUser,
     SessionAtPlace,
     SurplusSessions,
+    AnySession,
     DigestOfSession,
     DeleteSession,
     DeleteSupersededSessions,
@@ -164,6 +168,12 @@ impl Query {
                 "SELECT id, password_record FROM user WHERE id > ? ORDER BY id LIMIT ?"
             }
             Self::Peppers => "SELECT id, since_ms, check_value FROM pepper ORDER BY id",
+            Self::TokenKeys => "SELECT id, since_ms, check_value FROM token_key ORDER BY id",
+            Self::InsertTokenKey => {
+                "INSERT INTO token_key (id, since_ms, check_value) VALUES (?, ?, ?) \
+                 ON DUPLICATE KEY UPDATE id = token_key.id"
+            }
+            Self::DeleteTokenKey => "DELETE FROM token_key WHERE id = ?",
             Self::InsertPepper => {
                 "INSERT INTO pepper (id, since_ms, check_value) VALUES (?, ?, ?) \
                  ON DUPLICATE KEY UPDATE id = pepper.id"
@@ -240,6 +250,7 @@ impl Query {
                  WHERE user_id = ? AND epoch = ? AND expires_at_ms > ? \
                  ORDER BY token_digest = ? DESC, id DESC LIMIT ? OFFSET ?"
             }
+            Self::AnySession => "SELECT EXISTS (SELECT 1 FROM session WHERE expires_at_ms > ?)",
             Self::DigestOfSession => {
                 "SELECT token_digest FROM session WHERE user_id = ? AND id = ?"
             }

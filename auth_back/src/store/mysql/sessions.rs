@@ -26,6 +26,13 @@ type Found = (u64, u64, String, u32, u64, u64, u64, u64);
 type FoundTogether = (Vec<u8>, u64, u64, String, u32, u64, u64, u64, u64);
 
 impl Sessions for MySqlStore {
+    fn has_sessions(&self, now_ms: u64, deadline: Instant) -> Result<bool, StoreError> {
+        let now_ms = sql_integer(now_ms, "the time")?;
+        let found: Option<(bool,)> =
+            self.run(deadline, |connection| connection.first(Query::AnySession, (now_ms,)))?;
+        Ok(found == Some((true,)))
+    }
+
     fn insert_session(
         &self,
         session: &NewSession<'_>,

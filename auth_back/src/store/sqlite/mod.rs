@@ -9,8 +9,8 @@
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
 mod connection;
+mod keys;
 mod operators;
-mod peppers;
 mod sessions;
 #[cfg(test)]
 mod tests;

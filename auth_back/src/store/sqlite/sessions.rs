@@ -21,6 +21,15 @@ const LIVE_SESSION: &str = "SELECT session.id, user_id, username, epoch, session
        AND epoch = session_epoch AND disabled_at_ms IS NULL";
 
 impl Sessions for SqliteStore {
+    fn has_sessions(&self, now_ms: u64, deadline: Instant) -> Result<bool, StoreError> {
+        let now_ms = sql_integer(now_ms, "the time")?;
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM session WHERE expires_at_ms > ?)")?
+                .query_row([now_ms], |row| row.get(0))
+        })
+    }
+
     fn insert_session(
         &self,
         session: &NewSession<'_>,
