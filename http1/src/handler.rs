@@ -214,6 +214,8 @@ pub struct Shared<H> {
     pub(crate) dates: DateCache,
     pub(crate) head_bytes_max: usize,
     pub(crate) idle_time: Duration,
+    /// The server stops before long: each answer is the last of its connection.
+    pub(crate) draining: bool,
 }
 
 impl<H: Handler> Shared<H> {
@@ -226,7 +228,13 @@ impl<H: Handler> Shared<H> {
     /// Shared state with another clock, for tests that compare whole answers.
     #[must_use]
     pub fn with_dates(handler: H, dates: DateCache) -> Self {
-        Self { handler, dates, head_bytes_max: HEAD_BYTES_DEFAULT, idle_time: IDLE_TIME_DEFAULT }
+        Self {
+            handler,
+            dates,
+            head_bytes_max: HEAD_BYTES_DEFAULT,
+            idle_time: IDLE_TIME_DEFAULT,
+            draining: false,
+        }
     }
 
     /// Sets how many bytes a head may have; longer ones are refused with 431.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Shutdown};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::limits::{
@@ -24,6 +24,8 @@ pub(crate) struct Connection<P: Protocol> {
     writable: bool,
     /// The peer has sent its FIN, perhaps behind input that was not yet read.
     peer_closed: bool,
+    /// The server is stopping: how many bytes are to be read and offered before the protocol is told.
+    unread_at_stop: Option<u32>,
     /// The peer has sent something.
     heard: bool,
     /// Its party is counted (`Census`).
@@ -100,6 +102,7 @@ impl<P: Protocol> Connection<P> {
             readable: false,
             writable: true,
             peer_closed: false,
+            unread_at_stop: None,
             heard: false,
             counted,
             still_notes: 0,
@@ -214,6 +217,12 @@ impl<P: Protocol> Connection<P> {
             self.session.resume(around);
             return Ok(Verdict::Again);
         }
+        if self.unread_at_stop == Some(0) {
+            self.unread_at_stop = None;
+            self.session.shut_down(around);
+            // What came out of that is written then.
+            return Ok(Verdict::Again);
+        }
         Ok(if self.readable && self.session.wants_input() { Verdict::Again } else { Verdict::Wait })
     }
 
@@ -235,6 +244,16 @@ impl<P: Protocol> Connection<P> {
         }
     }
 
+    /// The server is stopping: the visits that follow read what has arrived by now, then tell the protocol. What
+    /// comes later can make it no longer.
+    pub(crate) fn read_last(&mut self) {
+        // A socket that does not say is broken, and its next read says so.
+        let unread = ioctl_fionread(&self.stream).unwrap_or(0);
+        self.unread_at_stop = Some(u32::try_from(unread).unwrap_or(u32::MAX));
+        // The edge of what has arrived may be past, or not seen yet.
+        self.readable = true;
+    }
+
     /// Wipes and gives back what the connection held, and tells the protocol.
     pub(crate) fn close(self, shared: &mut P::Shared, storage: &mut Storage) {
         self.session.close(shared, storage);
@@ -249,6 +268,7 @@ impl<P: Protocol> Connection<P> {
             match receive(&self.stream, &mut scratch[..want], RecvFlags::empty()) {
                 Ok(0) => {
                     self.readable = false;
+                    self.unread_at_stop = self.unread_at_stop.map(|_| 0);
                     self.session.receive_end(around);
                 }
                 Ok(count) => {
@@ -258,6 +278,9 @@ impl<P: Protocol> Connection<P> {
                     self.readable = count == want || self.peer_closed;
                     self.heard = true;
                     self.still_notes = 0;
+                    if let Some(unread) = &mut self.unread_at_stop {
+                        *unread = unread.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+                    }
                     // Never earlier than the bytes: see `Io::now`.
                     around.now = clock::now();
                     self.session.receive(&scratch[..count], around);

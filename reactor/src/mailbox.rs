@@ -40,6 +40,8 @@ pub(crate) enum Letter<C> {
     },
     /// Another loop had to reject a connection: evict an idle one.
     Evict,
+    /// The server stops before long.
+    Drain,
     ShutDown {
         by: Instant,
     },
@@ -71,6 +73,10 @@ impl<C> Mailbox<C> {
 
     pub(crate) fn evict(&self) {
         self.send(Letter::Evict);
+    }
+
+    pub(crate) fn drain(&self) {
+        self.send(Letter::Drain);
     }
 
     pub(crate) fn shut_down(&self, by: Instant) {

@@ -77,7 +77,12 @@ pub trait Protocol: Sized + 'static {
         None
     }
 
-    /// The server is stopping: finish at once when idle, otherwise after what is in flight.
+    /// The server stops before long, and serves on until then: what is sent from now on may say so. Called once or
+    /// twice, the last time before the first [`Protocol::on_shutdown`].
+    fn on_drain(_shared: &mut Self::Shared) {}
+
+    /// The server is stopping: finish at once when idle, otherwise after what is in flight. All input that had
+    /// arrived before was offered, as far as the protocol takes any.
     /// A connection that has not finished when the grace period ends is cut.
     fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>);
 
@@ -131,6 +136,8 @@ pub(crate) enum Fate {
 pub(crate) struct Control {
     pub(crate) fate: Fate,
     pub(crate) input_paused: bool,
+    /// No more is read from the peer.
+    pub(crate) input_ended: bool,
     /// Bytes that the protocol holds beside the buffers.
     pub(crate) held_bytes: u32,
     pub(crate) deadline: Option<Instant>,
@@ -191,6 +198,12 @@ impl Io<'_> {
     /// Takes [`Io::pause_input`] back; input that was held is offered after this call.
     pub fn resume_input(&mut self) {
         self.control.input_paused = false;
+    }
+
+    /// Reads no more from the peer, as if its FIN came after what has been received: that is still offered, then
+    /// [`Protocol::on_input_end`] is called. For a protocol that stops between two messages.
+    pub fn end_input(&mut self) {
+        self.control.input_ended = true;
     }
 
     /// Sets the one deadline of this connection, absolute; `None` removes it.

@@ -125,8 +125,15 @@ impl<P: Protocol> Reactor<P> {
         Arc::clone(&self.counters)
     }
 
-    /// Stops accepting, tells every connection, waits until what is in flight was answered or
-    /// `grace` has passed, closes what is left and joins the threads. Blocks that long.
+    /// Goes on serving, and has the protocol tell its peers that the server stops before long
+    /// ([`Protocol::on_drain`]). Does not block.
+    pub fn drain(&self) {
+        self.mailboxes.iter().for_each(Mailbox::drain);
+    }
+
+    /// Accepts the connections that the kernel has taken already, then stops listening. Reads every connection once more,
+    /// tells it ([`Protocol::on_shutdown`]), waits until what has come was answered or `grace` has passed, closes what is
+    /// left and joins the threads. Blocks that long.
     pub fn shut_down(self, grace: Duration) {
         let by = clock::now() + grace;
         for mailbox in &self.mailboxes {

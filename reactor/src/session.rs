@@ -31,13 +31,15 @@ pub(crate) struct Session<P: Protocol> {
     /// The protocol has seen all of `input` and waits for more.
     wants_more: bool,
     end: InputEnd,
+    /// The peer has sent its FIN.
+    peer_ended: bool,
 }
 
-/// How far the peer's FIN has come.
+/// How far the end of the input has come: the peer's FIN, or that the protocol wants no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InputEnd {
     NotSeen,
-    /// Received; the protocol hears of it once the input before it was offered.
+    /// There; the protocol hears of it once the input before it was offered.
     Seen,
     Told,
 }
@@ -45,8 +47,13 @@ enum InputEnd {
 impl<P: Protocol> Session<P> {
     pub(crate) fn open(peer: IpAddr, around: &mut Surroundings<'_, P>) -> Self {
         let mut output = Buffer::default();
-        let mut control =
-            Control { fate: Fate::Open, input_paused: false, held_bytes: 0, deadline: None };
+        let mut control = Control {
+            fate: Fate::Open,
+            input_paused: false,
+            input_ended: false,
+            held_bytes: 0,
+            deadline: None,
+        };
         output.lend_from(around.storage);
         let before = output.capacity();
         let mut io = Io {
@@ -67,6 +74,7 @@ impl<P: Protocol> Session<P> {
             control,
             wants_more: false,
             end: InputEnd::NotSeen,
+            peer_ended: false,
         }
     }
 
@@ -105,6 +113,7 @@ impl<P: Protocol> Session<P> {
 
     /// The peer has sent its FIN.
     pub(crate) fn receive_end(&mut self, around: &mut Surroundings<'_, P>) {
+        self.peer_ended = true;
         if self.end == InputEnd::NotSeen {
             self.end = InputEnd::Seen;
         }
@@ -193,7 +202,7 @@ impl<P: Protocol> Session<P> {
 
     /// Whether the peer will send nothing more.
     pub(crate) fn input_has_ended(&self) -> bool {
-        self.end != InputEnd::NotSeen
+        self.peer_ended
     }
 
     /// The last call: buffers are wiped and go back, the protocol settles its accounts.
@@ -271,6 +280,9 @@ impl<P: Protocol> Session<P> {
 
     /// Brings the state in order after calls into the protocol.
     fn settle(&mut self, around: &mut Surroundings<'_, P>) {
+        if self.control.input_ended && self.end == InputEnd::NotSeen {
+            self.end = InputEnd::Seen;
+        }
         // All input before the FIN was offered: either none is left, or the protocol wants more
         // than will ever come.
         let end_is_due = self.input.is_empty() || self.wants_more;

@@ -63,7 +63,12 @@ impl<P: Protocol> Harness<P> {
         self.call(Session::expire);
     }
 
-    /// The server is stopping.
+    /// The server stops before long.
+    pub fn drain(&mut self) {
+        P::on_drain(&mut self.shared);
+    }
+
+    /// The server is stopping, and all that had arrived was fed.
     pub fn shut_down(&mut self) {
         self.call(Session::shut_down);
     }
@@ -218,7 +223,7 @@ impl<C> Post<C> {
             Letter::CompletionAt { at, to, completion } => {
                 Some(Posted { to, not_before: Some(at), completion })
             }
-            Letter::Evict | Letter::ShutDown { .. } => None,
+            Letter::Evict | Letter::Drain | Letter::ShutDown { .. } => None,
         });
         posted.collect()
     }

@@ -183,7 +183,8 @@ impl Protocol for Conversation {
     }
 
     fn on_shutdown(&mut self, _: &mut Desk, io: &mut Io<'_>) {
-        self.stop(io);
+        // What has come is answered, also what waits because as many requests are in work as may be.
+        io.end_input();
     }
 
     fn on_turn_end(desk: &mut Desk) {

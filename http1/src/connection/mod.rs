@@ -49,8 +49,8 @@ const REJECTION: &str = "HTTP/1.1 503 Service Unavailable\r\n\
 /// One HTTP/1.1 connection, as a protocol of the reactor.
 pub struct Connection<H: Handler> {
     state: State<H::Call>,
-    /// The request that is in work, or arriving, is the last: the server is stopping, or the peer
-    /// has ended its side.
+    /// The request that is in work, or arriving, is the last: this connection was told that the server is stopping, or the
+    /// peer has ended its side. While the server drains, answers are the last of any connection ([`Shared`]).
     draining: bool,
 }
 
@@ -182,6 +182,10 @@ impl<H: Handler> Protocol for Connection<H> {
 
     fn on_turn_end(shared: &mut Self::Shared) {
         shared.handler.on_turn_end();
+    }
+
+    fn on_drain(shared: &mut Self::Shared) {
+        shared.draining = true;
     }
 
     fn on_shutdown(&mut self, shared: &mut Self::Shared, io: &mut Io<'_>) {

@@ -33,6 +33,7 @@ pub(super) struct Turn<'t, 'io, H: Handler> {
 
 impl<'t, 'io, H: Handler> Turn<'t, 'io, H> {
     pub(super) fn new(shared: &'t mut Shared<H>, io: &'t mut Io<'io>, draining: bool) -> Self {
+        let draining = draining || shared.draining;
         let exchange = Exchange { connection: io.id(), peer: io.peer(), now: io.now() };
         Self { shared, io, exchange, draining, taken: 0 }
     }

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use rustix::net::{SendFlags, send};
 use sparing::sparing;
 
+use super::stopping::Life;
 use super::timers::Timer;
 use super::{EventLoop, token_of};
 use crate::accept::Arrival;
@@ -45,8 +46,16 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     pub(super) fn accept(&mut self) {
+        self.accept_some();
+        self.close_gate_if_done();
+    }
+
+    fn accept_some(&mut self) {
         self.accepting = Accepting::CutOff;
         for _ in 0..ACCEPTS_PER_TURN {
+            if self.has_accepted_enough() {
+                return;
+            }
             match self.gate.accept() {
                 Arrival::Connection(stream, peer) => self.meet(stream, peer),
                 Arrival::Gone => {}
@@ -56,6 +65,7 @@ impl<P: Protocol> EventLoop<P> {
                 }
                 Arrival::Exhausted => return self.pause_accepting(),
             }
+            self.count_last_arrival();
         }
     }
 
@@ -148,6 +158,9 @@ impl<P: Protocol> EventLoop<P> {
         });
         eviction.accepted(id, connections);
         let connection = connections.get_mut(id).expect("inserted above");
+        if self.life != Life::Serving {
+            connection.read_last();
+        }
         let interest = Interest::READABLE | Interest::WRITABLE;
         match self.poll.registry().register(connection.stream(), token_of(id), interest) {
             Ok(()) => self.list(id),

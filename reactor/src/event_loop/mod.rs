@@ -2,6 +2,7 @@
 
 mod admission;
 mod relief;
+mod stopping;
 mod timers;
 
 use std::collections::VecDeque;
@@ -29,6 +30,7 @@ use crate::stack::wipe_stack;
 use crate::storage::Storage;
 use crate::wheel::Wheel;
 use admission::Accepting;
+use stopping::Life;
 use timers::Timer;
 
 /// A loop's descriptors, made where failing is still an ordinary error: before its thread starts.
@@ -71,7 +73,7 @@ pub(crate) struct EventLoop<P: Protocol> {
     /// The other loops are not asked before this time to evict a connection.
     ask_others_at: Option<Instant>,
     lingering: Lingering,
-    stopping: bool,
+    life: Life,
     /// The wheel has an entry for the protocol's own time, and that is when.
     wake_armed: Option<Instant>,
     /// The wheel has an entry for tidying the storage.
@@ -130,7 +132,7 @@ impl<P: Protocol> EventLoop<P> {
             eviction: Eviction::new(limits.connections_max),
             ask_others_at: None,
             lingering: Lingering::new(limits.connections_max / loops),
-            stopping: false,
+            life: Life::Serving,
             wake_armed: None,
             tidy_armed: false,
             completions_kept: 0,
@@ -146,7 +148,7 @@ impl<P: Protocol> EventLoop<P> {
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         let mut letters = 0;
-        while !(self.stopping && self.connections.is_empty()) {
+        while !(self.life == Life::Closing && self.connections.is_empty()) {
             let mut patience = self.patience();
             // Requests of the last turn are not to lie on the stack while nobody asks anything.
             wipe_stack();
@@ -226,6 +228,7 @@ impl<P: Protocol> EventLoop<P> {
                     self.wheel.insert(at, Timer::Completion { to, completion });
                 }
                 Letter::Evict => self.evict_for_another(),
+                Letter::Drain => P::on_drain(&mut self.shared),
                 Letter::ShutDown { by } => self.begin_shutdown(by),
             }
         }
@@ -238,32 +241,6 @@ impl<P: Protocol> EventLoop<P> {
         if let Some((connection, mut around)) = self.enter(to) {
             connection.session().complete(completion, &mut around);
             self.list(to);
-        }
-    }
-
-    fn begin_shutdown(&mut self, by: Instant) {
-        self.stopping = true;
-        self.gate.close();
-        self.wheel.insert(by, Timer::GraceOver);
-        let lingering_end = self.now + LINGER_STOPPING_MAX;
-        for id in self.connections.ids() {
-            let (connection, mut around) = self.enter(id).expect("listed just now");
-            connection.hurry(lingering_end);
-            connection.session().shut_down(&mut around);
-            self.list(id);
-        }
-    }
-
-    fn cut_all(&mut self) {
-        for (id, connection) in self.connections.iter_mut() {
-            // Those have had their answers.
-            if !connection.is_lingering() {
-                count(&self.common.counters.cut);
-            }
-            self.ready.push_back(id);
-        }
-        while let Some(id) = self.ready.pop_front() {
-            self.close(id);
         }
     }
 
@@ -296,7 +273,10 @@ impl<P: Protocol> EventLoop<P> {
     }
 
     fn let_linger(&mut self, id: ConnectionId) {
-        let max = if self.stopping { LINGER_STOPPING_MAX } else { LINGER_TIME_MAX };
+        let max = match self.life {
+            Life::Serving => LINGER_TIME_MAX,
+            Life::LastArrivals { .. } | Life::Closing => LINGER_STOPPING_MAX,
+        };
         let Self { connections, lingering, now, .. } = self;
         let Some(connection) = connections.get_mut(id) else { return };
         if connection.begin_to_linger(*now, max).is_err() {

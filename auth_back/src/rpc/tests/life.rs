@@ -190,18 +190,22 @@ fn what_is_in_work_is_answered_at_shutdown() {
 }
 
 #[test]
-fn everything_before_the_fin_is_answered() {
-    let mut bench = Bench::greeted();
-    let bound = u64::from(IN_FLIGHT_MAX);
-    bench.send(&health(0..bound + 1));
-    bench.harness.end_input();
-    for _ in 0..=bound {
-        assert!(!bench.harness.is_finished());
-        let job = bench.light_job();
-        bench.answer(job, healthy());
+fn everything_before_the_end_is_answered() {
+    let ends: [fn(&mut Bench); 2] =
+        [|bench| bench.harness.end_input(), |bench| bench.harness.shut_down()];
+    for end in ends {
+        let mut bench = Bench::greeted();
+        let bound = u64::from(IN_FLIGHT_MAX);
+        bench.send(&health(0..bound + 1));
+        end(&mut bench);
+        for _ in 0..=bound {
+            assert!(!bench.harness.is_finished());
+            let job = bench.light_job();
+            bench.answer(job, healthy());
+        }
+        assert_eq!(bench.answers().len(), IN_FLIGHT_MAX as usize + 1);
+        assert!(bench.harness.is_finished());
     }
-    assert_eq!(bench.answers().len(), IN_FLIGHT_MAX as usize + 1);
-    assert!(bench.harness.is_finished());
 }
 
 #[test]

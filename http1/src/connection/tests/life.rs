@@ -214,6 +214,26 @@ fn on_shutdown_idle_connections_close_and_others_after_their_answer() {
 }
 
 #[test]
+fn while_the_server_drains_each_answer_is_the_last() {
+    for arrived in [0, 1, LATER.len()] {
+        let mut wire = connect();
+        wire.feed(&LATER[..arrived]);
+        wire.drain();
+        assert!(!wire.is_finished());
+        wire.feed(&LATER[arrived..]);
+        wire.complete("done".to_owned());
+        assert_eq!(sent(&mut wire), ok_and_close("done"));
+        assert!(wire.is_finished());
+    }
+    // Whoever asks nothing is left alone.
+    let mut idle = connect();
+    idle.drain();
+    assert!(!idle.is_finished());
+    idle.shut_down();
+    assert!(idle.is_finished());
+}
+
+#[test]
 fn how_long_a_connection_may_idle_can_be_set() {
     let minute = Duration::from_secs(60);
     let mut wire = connect_to(|shared| shared.with_idle_time(minute));
