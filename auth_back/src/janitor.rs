@@ -3,12 +3,12 @@
 //! Nobody waits for it: an expired session is dead from its first expired millisecond, deleted or
 //! not. It even waits for others: a server that could not write may still have a note that the session was in use. Several servers on one store delete side by side without harm.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
-use std::{io, thread};
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use service::background::Background;
 use service::rare;
 
 use crate::accounts::{millis, unix_ms};
@@ -19,11 +19,7 @@ use crate::limits::{
 use crate::store::{Store, StoreError};
 
 /// The thread.
-pub struct Janitor {
-    /// Dropped to wake and end it.
-    running: Sender<()>,
-    thread: JoinHandle<()>,
-}
+pub struct Janitor(Background);
 
 impl Janitor {
     /// Starts it; its first round begins after one `interval`.
@@ -31,17 +27,18 @@ impl Janitor {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(store: Arc<dyn Store>, interval: Duration) -> io::Result<Self> {
-        let (running, stopped) = bounded(0);
-        let thread = thread::Builder::new().name("janitor".to_owned());
-        let thread = clock::spawn(thread, move || tidy(&*store, interval, &stopped))?;
-        Ok(Self { running, thread })
+        let work = move |stopped: &Receiver<()>| tidy(&*store, interval, stopped);
+        Ok(Self(Background::start("janitor", work)?))
     }
 
-    /// Ends it. Blocks while it is in a batch, about [`PURGE_TIME_MAX`] at the most.
-    pub fn stop(self) {
-        drop(self.running);
-        // A panic was logged by the hook; there is nothing to add.
-        let _ = self.thread.join();
+    /// Asks it to end. Does not block.
+    pub fn ask_to_end(&mut self) {
+        self.0.ask_to_end();
+    }
+
+    /// Ends it. Blocks while it is in a batch, but not longer than until `by`. Returns whether it has ended.
+    pub fn end_by(self, by: Instant) -> bool {
+        self.0.end_by(by)
     }
 }
 

@@ -185,9 +185,6 @@ pub const AUDIT_FILES_MIN: u32 = 2;
 /// Most files of the audit log. Each turn renames all of them.
 pub const AUDIT_FILES_MAX: u32 = 1_000;
 
-/// At shutdown, how long the last lines of the audit log may take.
-pub const AUDIT_STOP_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// How often a server reads keys in files again.
 pub const KEY_REREAD_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -371,9 +368,6 @@ pub const COMMAND_STORE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How soon it tries again.
 pub const COMMAND_STORE_RETRY: Duration = Duration::from_millis(500);
-
-/// Longest time for requests in flight at shutdown that can be set.
-pub const GRACE_MAX: Duration = Duration::from_secs(600);
 
 const _: () = assert!(RPC_BUFFER_BYTES_MAX as u64 <= MEMORY_HEADROOM / 3);
 // One connection alone does not use it up.

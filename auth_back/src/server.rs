@@ -1,27 +1,28 @@
 //! Putting the server together, and taking it down in order.
 //!
 //! Start: the ops listener, keys, store and its schema, arenas, lanes, then the loops, then the line that says
-//! where. What may pass is waited for without a limit, and the ops listener says for what. Stop: the loop finishes what is in flight; with it the last submitters of the lanes go,
-//! so the workers end; the ops listener goes last, so that an operator can watch.
+//! where. What may pass is waited for without a limit, and the ops listener says for what. Signals that ask to stop end a
+//! start at once. Stop: everything is served until fronts have noticed; then the loop finishes what has arrived; with it the
+//! last submitters of the lanes go, so the workers end; then what is written last; the ops listener goes last, so that an
+//! operator can watch. [`service::lifetime`] says by when.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pool::Pool;
 use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::{Admission, FlowKeys};
+use service::lifetime::Lifetime;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe, Readiness, Serves};
-use service::pid_file::PidFile;
 use service::process::{self, bind};
 use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
-use service::signals::{Signal, Signals};
 
 use crate::accounts::{
     Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrade, Upgrades, arenas_kib,
@@ -37,9 +38,9 @@ use crate::ids::{Snowflakes, UserId};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
-    ARENAS_TIME_MAX, AUDIT_STOP_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH,
-    KEY_LOOKUP_TIME_MAX, PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX,
-    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX,
+    ARENAS_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX,
+    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
+    STORE_CALL_TIME_MAX,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -47,7 +48,6 @@ use crate::opening::{self, Lacking, Opened};
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::NoteWriter;
-use crate::sessions::limits::NOTES_STOP_TIME_MAX;
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::store::{Cause, KeyList, Migrated, Store};
 use crate::worker::{LaneSize, start_heavy, start_lane};
@@ -60,11 +60,9 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
-    let mut signals = Signals::install()?;
-    // From here on a SIGHUP is obeyed.
-    let pid_file = settings.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
     let metrics = Metrics::new(&mut registry);
 
     let connections_max = descriptors::clients(settings, open_files_max())?;
@@ -132,10 +130,10 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
 
     let notes = Arc::clone(accounts.sessions.notes());
     let note_writer = NoteWriter::start(Arc::clone(&accounts.store), notes)?;
-    let janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
+    let mut janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
-    let refresher = Refresher::start(bell.clone(), ear, peppers, token_keys)?;
-    let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
+    let mut refresher = Refresher::start(ear, peppers, token_keys)?;
+    let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
         Ok(match accounts.store.condition().takes_writes {
             true => Serves::All,
@@ -144,32 +142,33 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     })?;
 
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
+    lifetime.listening();
     Ready::new(PROGRAM.name(), places)?.announce()?;
     let audit_writer = opened_audit.start()?;
     let (at, ops_at) = (rpc.local_addr(), ops.local_addr());
     rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, "listening");
 
-    while signals.wait() == Signal::Reload {
+    let reload = || {
         audit_writer.reopen();
         bell.ring();
-    }
+    };
+    let by = lifetime.serve(settings.stop_times, &readiness, reload, || rpc.drain());
     rare!("once, at the end", INFO, "stopping");
-    probe.stop();
-    let cut_at = clock::now() + settings.grace;
-    rpc.shut_down(settings.grace);
-    for workers in heavy.workers.into_iter().chain([light_workers]) {
-        let by = cut_at.max(clock::now() + Duration::from_millis(100));
-        if workers.join_by(by).is_err() {
-            rare!("at the end", WARN, "a worker still waits for the store and is left behind");
-        }
-    }
-    note_writer.stop(clock::now() + NOTES_STOP_TIME_MAX);
-    audit_writer.stop(clock::now() + AUDIT_STOP_TIME_MAX);
-    // Only now: a batch that waits for a store that hangs must not keep fronts waiting.
-    janitor.stop();
-    refresher.stop();
-    ops.shut_down();
-    drop(pid_file);
+    probe.ask_to_end();
+    janitor.ask_to_end();
+    refresher.ask_to_end();
+    rpc.shut_down(by.grace());
+    let [heavy_workers, finish_workers] = heavy.workers;
+    by.join("heavy", heavy_workers);
+    by.join("finish", finish_workers);
+    by.join("light", light_workers);
+    // Nothing is left that would add to them.
+    audit_writer.stop(by.end_by);
+    note_writer.stop(by.end_by);
+    probe.end_by(by.end_by);
+    janitor.end_by(by.end_by);
+    refresher.end_by(by.end_by);
+    ops.shut_down(by.end_by);
     rare!("once, at the end", INFO, "stopped");
     Ok(())
 }

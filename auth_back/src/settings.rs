@@ -9,6 +9,7 @@ use std::time::Duration;
 use service::descriptors::Wanted;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
+use service::lifetime::{self, StopTimes};
 use service::log::{self, LogSettings};
 use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
@@ -22,9 +23,8 @@ use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{
     AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
-    CONNECTIONS_MAX, GRACE_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX,
-    LIGHT_THREADS_MAX, QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX,
-    SESSION_LIFETIME_MIN,
+    CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX, LIGHT_THREADS_MAX,
+    QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
 use crate::redis_pool::RedisUrl;
 use crate::sessions::SessionRules;
@@ -269,13 +269,8 @@ pub static PROGRAM: Program = Program::new(
         )
         .default("16")
         .group("Logs"),
-        Setting::value(
-            "grace",
-            "DURATION",
-            "At shutdown, how long requests in flight may take before they are cut",
-        )
-        .default("5s")
-        .group("Times"),
+        lifetime::DRAIN,
+        lifetime::GRACE,
         log::LEVEL,
         log::FORMAT,
         pid_file::SETTING,
@@ -333,8 +328,8 @@ pub struct Settings {
     pub queue_time_max: Duration,
     /// The lane of requests that do not hash.
     pub light: LaneSize,
-    /// For requests in flight at shutdown.
-    pub grace: Duration,
+    /// How long a stop may take.
+    pub stop_times: StopTimes,
     /// Where the audit log goes.
     pub audit: AuditTarget,
     /// When a file of it is turned over.
@@ -435,7 +430,7 @@ impl Settings {
                 threads: count("light-threads", LIGHT_THREADS_MAX),
                 queue: count("light-queue", QUEUE_MAX),
             }),
-            grace: values.duration("grace", Duration::ZERO..=GRACE_MAX),
+            stop_times: StopTimes::read(values),
             log: LogSettings::read(values),
             core_dumps: CoreDumps::read(values),
         })

@@ -151,6 +151,11 @@ impl Recipe {
         if self.environment == Environment::WithoutSettings {
             without_settings(command);
         }
+        let drain = self.program.variable_prefix().to_owned() + "DRAIN";
+        if self.environment == Environment::WithoutSettings || env::var_os(&drain).is_none() {
+            // Whoever starts a server here also waits for its end, and no balancer is to notice anything.
+            command.env(drain, "0s");
+        }
         command.args(&self.flags).envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 }

@@ -1,27 +1,25 @@
 //! Putting the server together, and taking it down in order.
 //!
-//! Start: the ops listener, lanes, then the API's loops, then the line that says where. Stop:
-//! the API's loops finish what is in flight; with them the last submitters of the lanes go, so the
-//! workers end; the ops listener goes last, so that an operator can watch.
+//! Start: the ops listener, lanes, then the API's loops, then the line that says where. Stop: everything is served until
+//! balancers have noticed; then the API's loops finish what has arrived; with them the last submitters of the lanes go, so
+//! the workers end; the ops listener goes last, so that an operator can watch. [`service::lifetime`] says by when.
 
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http1::{Connection, Shared};
 use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
 use service::lane::FlowKeys;
+use service::lifetime::Lifetime;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe, Readiness, Serves};
-use service::pid_file::PidFile;
 use service::process::{self, Failure, bind};
 use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
-use service::signals::{Signal, Signals};
 
 use crate::api::{Api, Lanes};
 use crate::limits::PROBE_INTERVAL;
@@ -44,11 +42,9 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
-    let mut signals = Signals::install()?;
-    // From here on a SIGHUP is obeyed.
-    let pid_file = settings.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
     let metrics = Metrics::new(&mut registry);
 
     let connections_max = descriptors::clients(settings, open_files_max())?;
@@ -98,28 +94,25 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
 
     drop(registry);
 
-    let probe = Probe::start("probe", PROBE_INTERVAL, readiness, move || {
+    let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         upstreams.check_health(request_timeout).map(|()| Serves::All)
     })?;
 
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
+    lifetime.listening();
     Ready::new(PROGRAM.name(), places)?.announce()?;
     let (at, ops_at) = (api.local_addr(), ops.local_addr());
     rare!("once, at the start", INFO, http = %at, ops = %ops_at, "listening");
 
-    while signals.wait() != Signal::Stop {}
+    // There is nothing to read again.
+    let by = lifetime.serve(settings.stop_times, &readiness, || {}, || api.drain());
     rare!("once, at the end", INFO, "stopping");
-    probe.stop();
-    let cut_at = clock::now() + settings.grace;
-    api.shut_down(settings.grace);
-    for workers in [heavy_workers, light_workers] {
-        let by = cut_at.max(clock::now() + Duration::from_millis(100));
-        if workers.join_by(by).is_err() {
-            rare!("at the end", WARN, "a worker still waits for an auth server and is left behind");
-        }
-    }
-    ops.shut_down();
-    drop(pid_file);
+    probe.ask_to_end();
+    api.shut_down(by.grace());
+    by.join("heavy", heavy_workers);
+    by.join("light", light_workers);
+    probe.end_by(by.end_by);
+    ops.shut_down(by.end_by);
     rare!("once, at the end", INFO, "stopped");
     Ok(())
 }

@@ -10,6 +10,7 @@ use http1::limits::{HEAD_BYTES_MAX, HEAD_BYTES_MIN};
 use service::descriptors::Wanted;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
+use service::lifetime::{self, StopTimes};
 use service::log::{self, LogSettings};
 use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
@@ -136,13 +137,8 @@ pub static PROGRAM: Program = Program::new(
         )
         .default("75s")
         .group("Times"),
-        Setting::value(
-            "grace",
-            "DURATION",
-            "At shutdown, how long requests in flight may take before they are cut",
-        )
-        .default("5s")
-        .group("Times"),
+        lifetime::DRAIN,
+        lifetime::GRACE,
         log::LEVEL,
         log::FORMAT,
         pid_file::SETTING,
@@ -181,8 +177,8 @@ pub struct Settings {
     pub queue_time_max: Duration,
     /// How long a connection may wait for a request.
     pub idle_timeout: Duration,
-    /// For requests in flight at shutdown.
-    pub grace: Duration,
+    /// How long a stop may take.
+    pub stop_times: StopTimes,
     /// Logging.
     pub log: LogSettings,
     /// Where the number of the process is written.
@@ -236,7 +232,7 @@ impl Settings {
             queue_time_max: values
                 .duration("queue-time-max", Duration::from_millis(10)..=QUEUE_TIME_MAX),
             idle_timeout: values.duration("idle-timeout", IDLE_TIMEOUT_MIN..=IDLE_TIMEOUT_MAX),
-            grace: values.duration("grace", Duration::ZERO..=Duration::from_secs(600)),
+            stop_times: StopTimes::read(values),
             log: LogSettings::read(values),
             pid_file: PidFile::read(values),
             core_dumps: CoreDumps::read(values),

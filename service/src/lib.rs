@@ -6,9 +6,11 @@
 //!
 //! Left out on purpose: sockets, HTTP and frames. A server brings those together with this crate.
 
+pub mod background;
 pub mod descriptors;
 pub mod hardening;
 pub mod lane;
+pub mod lifetime;
 pub mod limits;
 pub mod log;
 pub mod metrics;

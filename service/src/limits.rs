@@ -70,3 +70,26 @@ const _: () = assert!(LANE_THREADS_MAX - 1 <= 1023);
 
 /// Most places that a ready line may name.
 pub const READY_PLACES_MAX: usize = 16;
+
+/// Longest drain that can be set. Balancers notice within seconds, and cloud balancers take up to five minutes to let
+/// connections go (AWS: deregistration delay, 300 s).
+pub const DRAIN_MAX: Duration = Duration::from_secs(600);
+
+/// Longest grace that can be set. The longest request takes a minute.
+pub const GRACE_MAX: Duration = Duration::from_secs(600);
+
+/// The divisor that gives the part of the grace that comes after the connections: for threads that end, and for what is
+/// written last.
+pub const STOP_LAST_WRITES_SHARE: u32 = 4;
+
+/// Most of the grace that is kept for them: a hundred times what a sync of a disk takes.
+pub const STOP_LAST_WRITES_MAX: Duration = Duration::from_millis(500);
+
+/// Least time for them, also beyond the grace: they take a few milliseconds, and a process that does not wait at all loses
+/// lines although nothing stands still.
+pub const STOP_LAST_WRITES_MIN: Duration = Duration::from_millis(100);
+
+const _: () = assert!(STOP_LAST_WRITES_MIN.as_millis() <= STOP_LAST_WRITES_MAX.as_millis());
+
+/// Signals that wait to be taken. One SIGHUP is as good as several, and those that ask to stop are taken at once.
+pub const SIGNALS_QUEUED_MAX: usize = 4;

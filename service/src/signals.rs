@@ -2,9 +2,14 @@
 //!
 //! | signal | meaning |
 //! |---|---|
-//! | SIGTERM, SIGINT | [`Signal::Stop`]: finish what is in flight, then exit |
+//! | SIGTERM | [`Signal::Drain`]: serve on until balancers have noticed, then stop |
+//! | SIGINT | [`Signal::Stop`]: finish what is in flight, then exit |
 //! | SIGINT again | exit at once with code 130, from within the handler, whatever the program is doing |
 //! | SIGHUP | [`Signal::Reload`]: read again what can be read again |
+//!
+//! Until the server listens ([`Signals::listening`]), SIGTERM and SIGINT end the process at once, with code 143 or 130:
+//! nothing is in flight, and a start may wait for a database without a limit. They are handled then too, because the
+//! first process of a container is not ended by signals that it does not handle.
 //!
 //! Only SIGINT is impatient. A terminal's Ctrl-C reaches every process of the foreground job, and a
 //! script that started a server then sends it a SIGTERM as well; that must not cut a clean stop short.
@@ -12,20 +17,32 @@
 use std::{
     fmt, io,
     sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Instant,
 };
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
     iterator::SignalsInfo,
+    low_level::exit,
 };
 
-/// Exit code after a second SIGINT: 128 and the number of the signal, as a shell reports it.
-pub const IMPATIENT_EXIT_CODE: i32 = 128 + SIGINT;
+use crate::limits::SIGNALS_QUEUED_MAX;
+
+/// Exit code after a SIGINT during the start, or a second SIGINT: 128 and the number of the signal, as a shell reports it.
+pub const INTERRUPTED_EXIT_CODE: i32 = 128 + SIGINT;
+
+/// Exit code after a SIGTERM during the start.
+pub const TERMINATED_EXIT_CODE: i32 = 128 + SIGTERM;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
+    /// Serve on until balancers have noticed, then stop.
+    Drain,
     /// Finish what is in flight, then exit.
     Stop,
     /// Read again what can be read again, such as keys.
@@ -34,35 +51,84 @@ pub enum Signal {
 
 /// The signals of this process, from [`Signals::install`] on.
 pub struct Signals {
-    inner: SignalsInfo,
+    received: Receiver<Signal>,
+    start: Arc<Mutex<Option<EndOfStart>>>,
 }
 
+/// What is to be done before the process ends in its start.
+type EndOfStart = Box<dyn FnOnce(&'static str) + Send>;
+
 impl Signals {
-    /// Installs the handlers. Call it once, before the server says that it listens: a signal that
-    /// arrives earlier ends the process.
+    /// Installs the handlers, and starts the thread that the signals come to. Call it once. Until
+    /// [`listening`](Self::listening), `end_of_start` is called with the name of a signal that asks to stop, on that
+    /// thread, and the process ends when it returns.
     ///
     /// # Errors
     ///
-    /// What the system says when it gives no file descriptors or refuses a handler.
-    pub fn install() -> io::Result<Self> {
+    /// What the system says when it gives no file descriptors or no thread, or refuses a handler.
+    pub fn install(end_of_start: impl FnOnce(&'static str) + Send + 'static) -> io::Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         // Handlers run in the order of their registration: the first SIGINT finds the flag down and
         // leaves it up for the second.
-        flag::register_conditional_shutdown(SIGINT, IMPATIENT_EXIT_CODE, Arc::clone(&interrupted))?;
+        flag::register_conditional_shutdown(
+            SIGINT,
+            INTERRUPTED_EXIT_CODE,
+            Arc::clone(&interrupted),
+        )?;
         flag::register(SIGINT, interrupted)?;
-        Ok(Self { inner: SignalsInfo::new([SIGINT, SIGTERM, SIGHUP])? })
+        let signals = SignalsInfo::new([SIGINT, SIGTERM, SIGHUP])?;
+        let start: Arc<Mutex<Option<EndOfStart>>> =
+            Arc::new(Mutex::new(Some(Box::new(end_of_start))));
+        let (sender, received) = bounded(SIGNALS_QUEUED_MAX);
+        let of_thread = Arc::clone(&start);
+        clock::spawn(thread::Builder::new().name("signals".to_owned()), move || {
+            pass_on(signals, &of_thread, &sender);
+        })?;
+        Ok(Self { received, start })
+    }
+
+    /// The server listens: from now on signals are left to [`wait`](Self::wait).
+    pub fn listening(&self) {
+        // Waits for a process that is just being ended.
+        *self.start.lock() = None;
     }
 
     /// The next signal. Blocks until there is one.
     ///
-    /// Signals of one number that arrive before this is called count as one (`signal(7)`).
-    pub fn wait(&mut self) -> Signal {
-        loop {
-            // What is pending and not taken from the iterator stays pending.
-            if let Some(number) = self.inner.wait().next() {
-                return if number == SIGHUP { Signal::Reload } else { Signal::Stop };
-            }
+    /// Signals of one number that arrive before this is called may count as one (`signal(7)`).
+    #[must_use]
+    pub fn wait(&self) -> Signal {
+        // The thread that sends them ends with the process.
+        self.received.recv().unwrap_or(Signal::Stop)
+    }
+
+    /// The next signal, or `None` when there was none until `until`. Blocks so long.
+    #[must_use]
+    pub fn wait_until(&self, until: Instant) -> Option<Signal> {
+        self.received.recv_deadline(until).ok()
+    }
+}
+
+/// Runs for as long as the process.
+fn pass_on(mut signals: SignalsInfo, start: &Mutex<Option<EndOfStart>>, sender: &Sender<Signal>) {
+    for number in &mut signals {
+        if number == SIGHUP {
+            // Full: there are some that were not taken yet, and mean the same.
+            let _ = sender.try_send(Signal::Reload);
+            continue;
         }
+        let (signal, name, exit_code) = match number {
+            SIGINT => (Signal::Stop, "SIGINT", INTERRUPTED_EXIT_CODE),
+            _ => (Signal::Drain, "SIGTERM", TERMINATED_EXIT_CODE),
+        };
+        let mut start = start.lock();
+        if let Some(end_of_start) = start.take() {
+            end_of_start(name);
+            exit(exit_code);
+        }
+        drop(start);
+        // Blocks while a stop takes no more of them.
+        let _ = sender.send(signal);
     }
 }
 
@@ -76,7 +142,7 @@ impl fmt::Debug for Signals {
 mod tests {
     use std::{
         env,
-        io::{BufRead as _, BufReader, Write as _},
+        io::{self, BufRead as _, BufReader, Write as _},
         process::{Child, ChildStdout, Command, Stdio},
     };
 
@@ -93,18 +159,25 @@ mod tests {
         // Whatever becomes of the test, its child does not outlive it.
         set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
             .expect("always allowed");
-        let mut signals = Signals::install().expect("a process of the test's own");
-        let say = |word: &str| {
-            let mut out = io::stdout().lock();
-            writeln!(out, "signal: {word}").and_then(|()| out.flush()).expect("the test listens");
-        };
+        let signals = Signals::install(|signal| say(&format!("{signal} at the start")));
+        let signals = signals.expect("a process of the test's own");
         say("installed");
+        let mut starts = String::new();
+        io::stdin().read_line(&mut starts).expect("text");
+        signals.listening();
+        say("listening");
         loop {
             match signals.wait() {
                 Signal::Reload => say("reload"),
+                Signal::Drain => say("drain"),
                 Signal::Stop => say("stop"),
             }
         }
+    }
+
+    fn say(word: &str) {
+        let mut out = io::stdout().lock();
+        writeln!(out, "signal: {word}").and_then(|()| out.flush()).expect("the test listens");
     }
 
     struct Obeying {
@@ -118,6 +191,7 @@ mod tests {
             let mut process = Command::new(test)
                 .args(["--exact", TEST, "--nocapture"])
                 .env(CHILD, "1")
+                .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
                 .expect("this test, once more");
@@ -125,6 +199,19 @@ mod tests {
             let mut obeying = Self { process, said };
             obeying.expect("installed");
             obeying
+        }
+
+        fn listen(&mut self) {
+            let input = self.process.stdin.as_mut().expect("a pipe");
+            writeln!(input).expect("the child reads");
+            self.expect("listening");
+        }
+
+        #[track_caller]
+        fn expect_end(mut self, exit_code: i32) {
+            assert_eq!(self.next_word(), None, "nothing more is left to the program");
+            let status = self.process.wait().expect("a child of the test");
+            assert_eq!(status.code(), Some(exit_code));
         }
 
         fn send(&self, signal: rustix::process::Signal) {
@@ -165,19 +252,37 @@ mod tests {
             return child();
         }
         let mut process = Obeying::start();
+        process.listen();
         process.send(rustix::process::Signal::HUP);
         process.expect("reload");
         process.send(rustix::process::Signal::TERM);
-        process.expect("stop");
+        process.expect("drain");
         process.send(rustix::process::Signal::TERM);
-        process.expect("stop");
+        process.expect("drain");
         process.send(rustix::process::Signal::INT);
         process.expect("stop");
         process.send(rustix::process::Signal::TERM);
-        process.expect("stop");
+        process.expect("drain");
         process.send(rustix::process::Signal::INT);
-        assert_eq!(process.next_word(), None, "the second SIGINT is not for the program");
-        let status = process.process.wait().expect("a child of the test");
-        assert_eq!(status.code(), Some(IMPATIENT_EXIT_CODE));
+        process.expect_end(INTERRUPTED_EXIT_CODE);
+    }
+
+    #[test]
+    fn a_start_is_ended_by_what_asks_to_stop() {
+        use rustix::process::Signal as Sent;
+        for (signal, name, exit_code) in [
+            (Sent::TERM, "SIGTERM", TERMINATED_EXIT_CODE),
+            (Sent::INT, "SIGINT", INTERRUPTED_EXIT_CODE),
+        ] {
+            let mut process = Obeying::start();
+            process.send(signal);
+            process.expect(&format!("{name} at the start"));
+            process.expect_end(exit_code);
+        }
+        // What asks for less waits until the server listens.
+        let mut process = Obeying::start();
+        process.send(Sent::HUP);
+        process.listen();
+        process.expect("reload");
     }
 }

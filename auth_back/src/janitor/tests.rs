@@ -1,6 +1,6 @@
 //! Batches, faults and the end.
 
-use std::sync::mpsc;
+use std::thread;
 
 use super::*;
 use crate::accounts::Rules;
@@ -81,7 +81,7 @@ fn a_full_batch_is_followed_by_the_next_and_a_fault_by_another_try() {
     // Those that met the fault do not count, however many there were. Two more take all.
     fixture.store.take_calls();
     wait_for_calls(&fixture, 3);
-    janitor.stop();
+    assert!(janitor.end_by(patient()));
     assert_eq!(purge_batch(&*fixture.store, 1).unwrap(), 0);
 }
 
@@ -90,12 +90,7 @@ fn stopping_does_not_wait_for_the_interval() {
     let fixture = Fixture::new();
     let hour = Duration::from_secs(3600);
     let janitor = Janitor::start(Arc::clone(&fixture.store) as _, hour).unwrap();
-    let (stopped, done) = mpsc::channel();
-    thread::spawn(move || {
-        janitor.stop();
-        stopped.send(()).expect("the test waits");
-    });
-    done.recv_timeout(Duration::from_secs(60)).expect("it stops");
+    assert!(janitor.end_by(patient()));
     assert_eq!(fixture.store.take_calls(), [""; 0]);
 }
 

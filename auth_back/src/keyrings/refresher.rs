@@ -1,10 +1,11 @@
 //! The thread that reads keys again.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::{io, thread};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use service::background::Background;
 
 use super::LiveRing;
 use crate::credentials::{PepperKeyring, TokenKeyring};
@@ -12,15 +13,10 @@ use crate::limits::KEY_REREAD_INTERVAL;
 
 /// Has the keys read again soon. Never blocks; rung twice before it is heard, it is heard once.
 #[derive(Clone, Debug)]
-pub struct Bell(Sender<Call>);
-
-enum Call {
-    Reread,
-    Stop,
-}
+pub struct Bell(Sender<()>);
 
 /// Hears a [`Bell`].
-pub struct Ear(Receiver<Call>);
+pub struct Ear(Receiver<()>);
 
 impl Bell {
     /// A bell and who hears it.
@@ -33,15 +29,12 @@ impl Bell {
     /// Rings it.
     pub fn ring(&self) {
         // Full: it was rung already. Disconnected: the server is at its end.
-        let _ = self.0.try_send(Call::Reread);
+        let _ = self.0.try_send(());
     }
 }
 
 /// The thread.
-pub struct Refresher {
-    bell: Bell,
-    thread: JoinHandle<()>,
-}
+pub struct Refresher(Background);
 
 impl Refresher {
     /// Starts it.
@@ -49,33 +42,39 @@ impl Refresher {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
-        bell: Bell,
         ear: Ear,
         peppers: Arc<LiveRing<PepperKeyring>>,
         token_keys: Arc<LiveRing<TokenKeyring>>,
     ) -> io::Result<Self> {
-        let thread = clock::spawn(thread::Builder::new().name("keys".to_owned()), move || {
-            loop {
-                match ear.0.recv_timeout(KEY_REREAD_INTERVAL) {
-                    Ok(Call::Reread) => {
+        let mut calls = ear.0;
+        let work = move |stopped: &Receiver<()>| loop {
+            select! {
+                recv(stopped) -> _ => break,
+                recv(calls) -> call => match call {
+                    Ok(()) => {
                         peppers.reread();
                         token_keys.reread();
                     }
-                    Err(RecvTimeoutError::Timeout) => {
-                        peppers.reread_if_due();
-                        token_keys.reread_if_due();
-                    }
-                    Ok(Call::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                    // Nobody is left who could ring.
+                    Err(_) => calls = never(),
+                },
+                default(KEY_REREAD_INTERVAL) => {
+                    peppers.reread_if_due();
+                    token_keys.reread_if_due();
                 }
             }
-        })?;
-        Ok(Self { bell, thread })
+        };
+        Ok(Self(Background::start("keys", work)?))
     }
 
-    /// Ends it. Blocks while it reads.
-    pub fn stop(self) {
-        // An error means that it has ended already. A panic was logged by the hook.
-        let _ = self.bell.0.send(Call::Stop);
-        let _ = self.thread.join();
+    /// Asks it to end. Does not block.
+    pub fn ask_to_end(&mut self) {
+        self.0.ask_to_end();
+    }
+
+    /// Ends it. Blocks while it reads, but not longer than until `by`: a command that prints keys may take long. Returns
+    /// whether it has ended.
+    pub fn end_by(self, by: Instant) -> bool {
+        self.0.end_by(by)
     }
 }

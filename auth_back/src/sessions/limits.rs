@@ -52,9 +52,6 @@ pub const NOTES_RETRY_MIN: Duration = Duration::from_millis(100);
 /// The same at the latest. A full disk is asked to take 64 notes once in this time.
 pub const NOTES_RETRY_MAX: Duration = Duration::from_secs(5);
 
-/// At shutdown, how long the notes that are left may take.
-pub const NOTES_STOP_TIME_MAX: Duration = Duration::from_secs(2);
-
 /// Places for notes whose sessions are. With as many sessions in use, looked at in random order, 1 - 1/e of the looks
 /// find the right note and save a round trip. Half a mebibyte.
 pub const OWNERS: usize = 1 << 16;

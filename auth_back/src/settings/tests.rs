@@ -113,6 +113,7 @@ fn the_ends_of_ranges_are_allowed() {
         "--heavy-queue=65536",
         "--light-threads=256",
         "--light-queue=65536",
+        "--drain=600s",
         "--grace=600s",
     ])
     .unwrap();
@@ -130,6 +131,7 @@ fn the_ends_of_ranges_are_allowed() {
         "--heavy-queue=1",
         "--light-threads=1",
         "--light-queue=1",
+        "--drain=0ms",
         "--grace=0ms",
     ])
     .unwrap();
@@ -162,6 +164,7 @@ fn bad_values_are_refused_with_what_is_allowed() {
     check_refused("--heavy-queue=65537", "a whole number from 1 to 65536");
     check_refused("--light-threads=0", "a whole number from 1 to 256");
     check_refused("--light-queue=-1", "a whole number from 1 to 65536");
+    check_refused("--drain=11m", "a duration from 0ms to 10m, such as 250ms");
     check_refused("--grace=11m", "a duration from 0ms to 10m, such as 250ms");
     check_refused("--throttle-free=0", "a whole number from 1 to 100");
     check_refused("--throttle-delay-max=59s", "a duration from 1m to 1d, such as 250ms");

@@ -32,7 +32,8 @@ fn the_defaults_are_valid() {
     assert_eq!(sizes(settings.heavy), (4, 64, 8));
     assert_eq!(sizes(settings.light), (4, 1024, 48));
     assert_eq!(settings.request_timeout, Duration::from_secs(2));
-    assert_eq!(settings.grace, Duration::from_secs(5));
+    assert_eq!(settings.stop_times.drain, Duration::from_secs(3));
+    assert_eq!(settings.stop_times.grace, Duration::from_secs(5));
 }
 
 #[test]
@@ -64,6 +65,8 @@ fn the_ends_of_each_range_are_allowed() {
         "--light-batch=1",
         "--request-timeout=10ms",
         "--request-timeout=60s",
+        "--drain=0s",
+        "--drain=10m",
         "--grace=0s",
         "--grace=10m",
         "--log-level=info,http_front=debug",
@@ -128,6 +131,7 @@ fn what_is_not_allowed_is_refused_by_name_with_what_is() {
     for value in ["9ms", "61s", "2"] {
         check_refused("request-timeout", value, timeout);
     }
+    check_refused("drain", "11m", "a duration from 0ms to 10m, such as 250ms");
     check_refused("grace", "11m", "a duration from 0ms to 10m, such as 250ms");
     check_refused("log-format", "xml", "json or text");
     check_refused("log-level", "loud", "levels such as info or info,reactor=debug");

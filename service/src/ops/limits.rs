@@ -12,9 +12,6 @@ pub const OPS_BUFFER_BYTES_MAX: usize = 4 << 20;
 /// How long such a connection may be idle: longer than scrapers usually wait.
 pub const OPS_IDLE_TIME: Duration = Duration::from_secs(75);
 
-/// How long answers in flight may take at shutdown. Each is written within one turn of the loop.
-pub const OPS_GRACE: Duration = Duration::from_millis(500);
-
 /// How soon a check that said no is made again: as fast as a person starting the server notices,
 /// and no load for what it asks.
 pub const PROBE_RETRY: Duration = Duration::from_millis(100);

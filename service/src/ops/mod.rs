@@ -20,6 +20,7 @@ mod tests;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http1::{
     Accepted, Answered, Connection, Exchange, Fault, Handler, Head, Method, PreparedResponse,
@@ -32,7 +33,7 @@ pub use faults::Faults;
 pub use probe::{Probe, Readiness, Serves};
 
 use crate::metrics::{CONTENT_TYPE, Registry};
-use limits::{OPS_BUFFER_BYTES_MAX, OPS_CONNECTIONS_MAX, OPS_GRACE, OPS_IDLE_TIME};
+use limits::{OPS_BUFFER_BYTES_MAX, OPS_CONNECTIONS_MAX, OPS_IDLE_TIME};
 
 /// A running ops listener. It serves from the first moment of a start: whoever asks a server that waits for its
 /// database is told so.
@@ -78,9 +79,9 @@ impl OpsServer {
         self.reactor.local_addr()
     }
 
-    /// Stops. Blocks for [`OPS_GRACE`] at the most.
-    pub fn shut_down(self) {
-        self.reactor.shut_down(OPS_GRACE);
+    /// Stops. Blocks until answers in flight were taken, or until `by`.
+    pub fn shut_down(self, by: Instant) {
+        self.reactor.shut_down(by.saturating_duration_since(clock::now()));
     }
 }
 

@@ -1,14 +1,14 @@
 //! Finding out, on a thread of its own, whether the server can serve.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
-use std::{fmt, io, thread};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use super::limits::{PROBE_LINES, PROBE_RETRY};
+use crate::background::Background;
 use crate::limits::LOG_SPARING_INTERVAL;
 use crate::rare;
 use crate::token_bucket::TokenBucket;
@@ -16,12 +16,8 @@ use crate::token_bucket::TokenBucket;
 /// Calls a check over and over, and keeps what it said last.
 ///
 /// The check may block: it runs on the probe's thread, so the loop that answers `/readyz` does not.
-pub struct Probe {
-    readiness: Readiness,
-    /// Dropped to wake and end the thread.
-    running: Sender<()>,
-    thread: JoinHandle<()>,
-}
+#[derive(Debug)]
+pub struct Probe(Background);
 
 /// Whether the server can serve: what a start says of itself, and then what the last check of a [`Probe`] said.
 /// Clones see the same.
@@ -33,6 +29,8 @@ enum Verdict {
     Unknown,
     Ready(Serves),
     NotReady(String),
+    /// The last word.
+    Stopping,
 }
 
 /// What a server that is ready does.
@@ -53,27 +51,24 @@ impl Probe {
     ///
     /// When the system gives no thread.
     pub fn start(
-        name: &str,
+        name: &'static str,
         interval: Duration,
         readiness: Readiness,
         check: impl FnMut() -> Result<Serves, String> + Send + 'static,
     ) -> io::Result<Self> {
-        let (running, stopped) = bounded(0);
-        let seen = readiness.clone();
-        let thread = thread::Builder::new().name(name.to_owned());
-        let thread = clock::spawn(thread, move || watch(&seen, interval, &stopped, check))?;
-        Ok(Self { readiness, running, thread })
+        let work = move |stopped: &Receiver<()>| watch(&readiness, interval, stopped, check);
+        Ok(Self(Background::start(name, work)?))
     }
 
-    /// Says "not ready" from here on, and ends the thread; blocks while a check runs.
-    pub fn stop(self) {
-        let stopping = Verdict::NotReady("the server is stopping".to_owned());
-        self.readiness.set(stopping.clone());
-        drop(self.running);
-        // A panic of the check was logged by the hook; there is nothing to add.
-        let _ = self.thread.join();
-        // A check that was running has had the last word until now.
-        self.readiness.set(stopping);
+    /// Asks the thread to end. Does not block.
+    pub fn ask_to_end(&mut self) {
+        self.0.ask_to_end();
+    }
+
+    /// Ends the thread. Blocks while a check runs, but not longer than until `by`: it is left behind then. Returns whether
+    /// it has ended.
+    pub fn end_by(self, by: Instant) -> bool {
+        self.0.end_by(by)
     }
 }
 
@@ -89,6 +84,11 @@ impl Readiness {
         self.set(Verdict::NotReady(format!("the server is starting: {reason}")));
     }
 
+    /// Says that the server cannot serve for much longer. No check changes that.
+    pub fn stopping(&self) {
+        self.set(Verdict::Stopping);
+    }
+
     /// Whether the server can serve; if not, why, or `None` when nobody knows yet. Does not wait
     /// for a check.
     ///
@@ -100,12 +100,16 @@ impl Readiness {
             Verdict::Ready(serves) => Ok(*serves),
             Verdict::Unknown => Err(None),
             Verdict::NotReady(reason) => Err(Some(reason.clone())),
+            Verdict::Stopping => Err(Some("the server is stopping".to_owned())),
         }
     }
 
     /// Sets the verdict; whether it is another one than before.
     fn set(&self, verdict: Verdict) -> bool {
         let mut current = self.0.lock();
+        if *current == Verdict::Stopping {
+            return false;
+        }
         let changed = *current != verdict;
         *current = verdict;
         changed
@@ -159,7 +163,7 @@ impl Log {
             Verdict::Ready(Serves::Part(part)) => {
                 rare!("the bucket thins them out", WARN, part, withheld, "ready for a part");
             }
-            Verdict::Ready(Serves::All) | Verdict::Unknown => {
+            Verdict::Ready(Serves::All) | Verdict::Unknown | Verdict::Stopping => {
                 rare!("the bucket thins them out", INFO, withheld, "ready");
             }
         }
@@ -202,9 +206,17 @@ mod tests {
             was_asked.recv().unwrap();
             assert_eq!(readiness.now(), verdict.map_err(Some));
         }
+        // While the server stops, checks go on: what it serves until then may need them.
+        readiness.stopping();
+        let stopping = Err(Some("the server is stopping".to_owned()));
+        assert_eq!(readiness.now(), stopping);
+        verdicts.send(Ok(Serves::All)).unwrap();
+        was_asked.recv().unwrap();
+        assert_eq!(readiness.now(), stopping);
+        // A check that does not end keeps nobody waiting.
+        assert!(!probe.end_by(clock::now()));
+        assert_eq!(readiness.now(), stopping);
         drop((verdicts, was_asked));
-        probe.stop();
-        assert_eq!(readiness.now(), Err(Some("the server is stopping".to_owned())));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::log::tests::written;
 struct Bench {
     wire: Harness<Connection<Ops>>,
     registry: Arc<RwLock<Registry>>,
-    probe: Probe,
+    _probe: Probe,
 }
 
 /// A server that is ready.
@@ -29,7 +29,7 @@ fn bench() -> Bench {
     let probe = probe.expect("a thread");
     was_asked.recv().expect("the check is made");
     let ops = Ops::new(Arc::clone(&registry), readiness, faults);
-    Bench { wire: Harness::new(Shared::new(ops)), registry, probe }
+    Bench { wire: Harness::new(Shared::new(ops)), registry, _probe: probe }
 }
 
 #[track_caller]
@@ -39,7 +39,6 @@ fn check(request: &str, expected: &str) -> String {
     let answer = String::from_utf8(bench.wire.take_output()).expect("text");
     assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{request}: {answer}");
     assert!(answer.contains("X-Content-Type-Options: nosniff\r\n"), "{answer}");
-    bench.probe.stop();
     answer
 }
 
@@ -83,7 +82,6 @@ fn faults_are_counted_by_reason() {
         );
         assert!(text.lines().any(|it| it == line), "{line} in {text}");
     }
-    bench.probe.stop();
 }
 
 #[test]
