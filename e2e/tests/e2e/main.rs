@@ -35,6 +35,7 @@ mod secrets;
 mod settings;
 mod shutdown;
 mod smuggling;
+mod start_signals;
 mod starting;
 mod uniform;
 mod upgrades;

@@ -176,14 +176,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// A peer that has not said HELLO.
+    pub(crate) fn silent(connection: RawConnection, style: Style) -> Self {
+        Self { connection, style, next_correlation: 1 << 40 }
+    }
+
     /// Exchanges HELLO over a connection to auth_back.
-    pub(crate) fn greet(mut connection: RawConnection, style: Style, hello: &Body) -> Self {
-        connection.send(&style.request(HELLO, 7, hello));
-        let answer = connection.read_with(Message::split).expect("HELLO is answered");
+    pub(crate) fn greet(connection: RawConnection, style: Style, hello: &Body) -> Self {
+        let mut peer = Self::silent(connection, style);
+        peer.send(&style.request(HELLO, 7, hello));
+        let answer = peer.receive().expect("HELLO is answered");
         assert_eq!((answer.kind, answer.message_type, answer.correlation), (RESPONSE, HELLO, 7));
         assert_eq!(answer.status(), 200, "{answer:?}");
         assert!(answer.number(&hello::VERSION_MIN) <= 2 && 2 <= answer.number(&hello::VERSION_MAX));
-        Self { connection, style, next_correlation: 1 << 40 }
+        peer
     }
 
     /// One request and its answer.

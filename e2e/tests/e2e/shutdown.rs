@@ -1,8 +1,15 @@
-//! A server that is told to stop finishes what it has begun, then ends with exit code 0.
+//! A server that is told to stop serves on until balancers have noticed, answers what has arrived, then ends with exit
+//! code 0.
 
-use e2e::{Client, RawConnection, System, until};
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+
+use e2e::{Client, Program, RawConnection, Recipe, Scratch, Server, System, until};
+use framing::registry::session::TOKEN;
 
 use crate::PASSWORD;
+use crate::peer::{Body, CHECK_SESSION, HELLO, Peer, Style};
 
 /// A logout is held until every lease that may be out has run: a request that is surely in flight
 /// for this long, whatever the machine does.
@@ -24,7 +31,7 @@ fn auth_back_answers_what_is_in_flight() {
 
 fn stops_cleanly_with_a_request_in_flight(
     signal: &str,
-    server: impl Fn(&mut System) -> &mut e2e::Server,
+    server: impl Fn(&mut System) -> &mut Server,
 ) {
     let mut system = System::builder().auth_flags(&HOLD).fronts(2).start();
     let mut in_flight = hold_a_logout(&system);
@@ -96,4 +103,246 @@ fn a_stopped_front_leaves_no_trace_and_a_new_one_takes_its_place() {
     system.front().start_again();
     system.until_ready();
     system.client().session(&token).assert_status(200);
+}
+
+/// Longer than a test waits for anything: a drain that ends only because it was told to.
+const LONG_DRAIN: [&str; 2] = ["--drain", "10m"];
+
+#[test]
+fn http_front_serves_on_while_it_drains() {
+    for second in ["TERM", "INT"] {
+        let mut system = System::builder().front_flags(&LONG_DRAIN).start();
+        let user = system.client();
+        user.register("ada", PASSWORD).assert_status(200);
+        let token = user.log_in("ada", PASSWORD);
+        let request = format!(
+            "GET /open_api/v1/session HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let mut used = system.raw_http();
+        used.send(request.as_bytes());
+        assert_eq!(used.answer().assert_status(200).field("connection"), None);
+
+        system.front().signal("TERM");
+        until_stopping(system.front());
+        // Whoever asks is served, and told to go elsewhere, whether the answer is given on the loop or by auth_back.
+        let mut fresh = system.raw_http();
+        for connection in [&mut used, &mut fresh] {
+            connection.send(request.as_bytes());
+            let answer = connection.answer().assert_status(200);
+            assert_eq!(answer.field("connection"), Some("close"), "{answer:?}");
+            connection.assert_closed();
+        }
+        system.client().authenticate("ada", PASSWORD).assert_status(200);
+        system.front().signal(second);
+        assert!(system.front().wait().success());
+    }
+}
+
+#[test]
+fn auth_back_serves_on_while_it_drains() {
+    for second in ["TERM", "INT"] {
+        let mut system = System::builder().auth_flags(&LONG_DRAIN).start();
+        let user = system.client();
+        user.register("ada", PASSWORD).assert_status(200);
+        let (style, hello) = (Style::default(), Body::hello(2));
+        let mut used = Peer::greet(system.raw_auth(), style, &hello);
+        used.assert_served();
+
+        system.auth().signal("TERM");
+        until_stopping(system.auth());
+        used.assert_served();
+        Peer::greet(system.raw_auth(), style, &hello).assert_served();
+        user.authenticate("ada", PASSWORD).assert_status(200);
+        // What is read again at SIGHUP is read again still.
+        system.auth().signal("HUP");
+        used.assert_served();
+        system.auth().signal(second);
+        assert!(system.auth().wait().success());
+        assert!(used.receive().is_none());
+    }
+}
+
+/// Waits until `/readyz` says that the server stops; it lives all the same.
+fn until_stopping(server: &Server) {
+    let ops = Client::new(server.ops_address());
+    until("readiness to say so", || {
+        let answer = ops.get("/readyz", None);
+        (answer.status == 503 && answer.text().contains("the server is stopping")).then_some(())
+    });
+    ops.get("/healthz", None).assert_status(200);
+}
+
+#[test]
+fn sigint_does_not_drain() {
+    let mut system = System::builder().front_flags(&LONG_DRAIN).auth_flags(&LONG_DRAIN).start();
+    system.front().signal("INT");
+    assert!(system.front().wait().success());
+    system.auth().signal("INT");
+    assert!(system.auth().wait().success());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_auth_servers_that_say_nothing() {
+    // The kernel takes connections to it, and nobody ever answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = silent.local_addr().expect("a bound socket has an address").to_string();
+    let log = Scratch::new("front").expect("a scratch directory can be made");
+    let flags = ["--auth", &address, "--request-timeout", "60s", "--grace", "400ms"];
+    let recipe = Recipe {
+        flags: flags.map(str::to_owned).to_vec(),
+        ..Recipe::for_test(Program::HttpFront, log.path().join("log"))
+    };
+    let mut front = Server::start(recipe).expect("a front starts without auth servers");
+    let _asked = silent.accept().expect("the front asks how it is");
+    front.signal("TERM");
+    // Two minutes go by until the check has an outcome.
+    assert!(front.wait().success());
+    let log = front.log();
+    let left = log.lines().find(|line| line.contains("left behind")).expect("a line says so");
+    assert!(left.contains("\"thread\":\"probe\""), "{left}");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_key_command() {
+    let scripts = Scratch::new("scripts").expect("a scratch directory can be made");
+    let [script, hangs, runs] = ["vault", "hangs", "runs"].map(|name| in_directory(&scripts, name));
+    // For as long as somebody waits for it.
+    let lines = format!(
+        "#!/bin/sh\n[ -e {hangs} ] && touch {runs} && while kill -0 $PPID; do sleep 0.1; done\n\
+         echo 1 {}\n",
+        "0123456789abcdef".repeat(4)
+    );
+    fs::write(&script, lines).expect("a file can be written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let source = format!("command:{script}");
+    let flags = ["--pepper-keys", &source, "--token-keys", &source, "--grace", "400ms"];
+    let mut system = System::builder().auth_flags(&flags).start();
+    fs::write(&hangs, "").expect("a file can be written");
+    system.auth().signal("HUP");
+    until("the command to run", || fs::exists(&runs).ok().filter(|runs| *runs));
+    assert!(system.auth().stop().success());
+    let log = system.auth().log();
+    let left = log.lines().find(|line| line.contains("left behind")).expect("a line says so");
+    assert!(left.contains("\"thread\":\"keys\""), "{left}");
+}
+
+pub(crate) fn in_directory(scratch: &Scratch, name: &str) -> String {
+    scratch.path().join(name).display().to_string()
+}
+
+/// Requests that have arrived at a server when it is told to stop: half of them over connections that nobody has
+/// accepted, half over connections that were used before.
+const ARRIVED: usize = 1_000;
+
+/// How often it is told to. What is lost by a race is lost now and then.
+const STOPS: usize = 10;
+
+/// Longer than any machine takes for them.
+const PATIENT: [&str; 4] = ["--grace", "60s", "--light-queue", "4096"];
+
+#[test]
+fn http_front_answers_all_that_had_arrived() {
+    let patient = [&PATIENT[..], &["--request-timeout", "60s"]].concat();
+    let mut system = System::builder().front_flags(&patient).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    let request = format!(
+        "GET /open_api/v1/session HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    for stop in 0..STOPS {
+        let mut used: Vec<_> = (0..ARRIVED / 2).map(|_| system.raw_http()).collect();
+        for connection in &mut used {
+            connection.send(request.as_bytes());
+            connection.answer().assert_status(200);
+        }
+        let address = system.front().address();
+        let answered = answered_of_arrived(
+            system.front(),
+            used,
+            || RawConnection::open(address),
+            |connection, _| connection.send(request.as_bytes()),
+            |connection| {
+                let Some(answer) = connection.answer_or_close() else { return false };
+                answer.assert_status(200);
+                true
+            },
+        );
+        assert_eq!(answered, ARRIVED, "stop {stop}");
+        system.until_ready();
+    }
+}
+
+#[test]
+fn auth_back_answers_all_that_had_arrived() {
+    let mut system = System::builder().auth_flags(&PATIENT).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    let style = Style::default();
+    let [hello, check] = [Body::hello(2), Body::default().bytes(&TOKEN, token)];
+    for stop in 0..STOPS {
+        let greet = |_| Peer::greet(system.raw_auth(), style, &hello);
+        let mut used: Vec<_> = (0..ARRIVED / 2).map(greet).collect();
+        for peer in &mut used {
+            assert_eq!(peer.ask(CHECK_SESSION, &check).status(), 200);
+        }
+        let address = system.auth().address();
+        let answered = answered_of_arrived(
+            system.auth(),
+            used,
+            || Peer::silent(RawConnection::open(address), style),
+            |peer, arrival| {
+                if arrival == Arrival::Fresh {
+                    peer.send(&style.request(HELLO, 7, &hello));
+                }
+                peer.send(&style.request(CHECK_SESSION, 8, &check));
+            },
+            |peer| {
+                let mut answer = peer.receive();
+                if answer.as_ref().is_some_and(|answer| answer.message_type == HELLO) {
+                    answer = peer.receive();
+                }
+                let Some(answer) = answer else { return false };
+                assert_eq!(answer.status(), 200, "{answer:?}");
+                true
+            },
+        );
+        assert_eq!(answered, ARRIVED, "stop {stop}");
+    }
+}
+
+/// How a request arrives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// Over a connection that nobody has accepted.
+    Fresh,
+    /// Over one that was used before.
+    Used,
+}
+
+/// Has one request arrive over each connection in `used` and over as many new ones while the server stands
+/// still, tells it to stop, lets it go on and counts the answers. Starts it again in the end.
+fn answered_of_arrived<C>(
+    server: &mut Server,
+    mut used: Vec<C>,
+    open: impl Fn() -> C,
+    send: impl Fn(&mut C, Arrival),
+    is_answered: impl Fn(&mut C) -> bool,
+) -> usize {
+    server.pause();
+    let mut fresh: Vec<C> = (0..ARRIVED - used.len()).map(|_| open()).collect();
+    used.iter_mut().for_each(|connection| send(connection, Arrival::Used));
+    fresh.iter_mut().for_each(|connection| send(connection, Arrival::Fresh));
+    server.signal("TERM");
+    server.resume();
+    let answered = used
+        .iter_mut()
+        .chain(&mut fresh)
+        .filter_map(|connection| is_answered(connection).then_some(()));
+    let answered = answered.count();
+    drop((used, fresh));
+    assert!(server.wait().success());
+    server.start_again();
+    answered
 }
