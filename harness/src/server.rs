@@ -196,6 +196,9 @@ impl Server {
             FirstLine::Line(line) => line,
             FirstLine::Closed => {
                 let status = process.wait(None).unwrap_or_default();
+                if was_stopped_while_it_started(status) {
+                    return Err(Error::Interrupted { program: program() });
+                }
                 let log = self.log().split_off(logged_before);
                 return Err(Error::DoesNotStart { program: program(), status, log });
             }
@@ -279,6 +282,13 @@ fn named(name: &str) -> Signal {
         "USR2" => Signal::USR2,
         _ => panic!("no such signal is sent: {name}"),
     }
+}
+
+/// Whether a server ended because it was asked to before it listened, by whoever: a supervisor may signal all processes of
+/// a service at once.
+fn was_stopped_while_it_started(status: ExitStatus) -> bool {
+    let asking = [Signal::TERM, Signal::INT].map(|signal| 128 + signal.as_raw());
+    status.code().is_some_and(|code| asking.contains(&code))
 }
 
 /// The address of `place` in `listening NAME PLACE=ADDRESS ...`.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use e2e::{Binaries, Client, Process, Scratch, Signal, limits::HANG_GUARD, until};
+use e2e::{Binaries, Client, Port, Process, Scratch, Signal, limits::HANG_GUARD, until};
 use rustix::process::{Pid, kill_process_group};
 
 use crate::PASSWORD;
@@ -19,6 +19,18 @@ struct Run {
 impl Run {
     /// Starts it and waits for the line that says that it is ready.
     fn start(data: &Path) -> (Self, Client) {
+        let mut run = Self::begin(data, &[]);
+        let line = until("./run to be ready", || {
+            assert_eq!(run.process.has_ended(), None, "{}", run.log());
+            run.output().split_once('\n').map(|(line, _)| line.to_owned())
+        });
+        let address = line.strip_prefix("ready http://").expect("the line says where");
+        let address: SocketAddr = address.parse().expect("an address");
+        (run, Client::new(address))
+    }
+
+    /// Starts it with these variables.
+    fn begin(data: &Path, variables: &[(&str, &str)]) -> Self {
         let scratch = Scratch::new("run").expect("a scratch directory can be made");
         let file = |name| File::create(scratch.path().join(name)).expect("a file can be made");
         let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../run"));
@@ -27,6 +39,7 @@ impl Run {
             .env("GATEHOUSE_DATA_DIR", data)
             .env("AUTH_BACK_ARGON2", "m=8,t=1,p=1")
             .env("AUTH_BACK_ALLOW_WEAK_ARGON2", "true")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file("output"))
             .stderr(file("log"));
@@ -34,14 +47,7 @@ impl Run {
             command.env(format!("GATEHOUSE_{place}"), "127.0.0.1:0");
         }
         let process = Process::start(&mut command).expect("./run starts");
-        let mut run = Self { process, scratch };
-        let line = until("./run to be ready", || {
-            assert_eq!(run.process.has_ended(), None, "{}", run.log());
-            run.output().split_once('\n').map(|(line, _)| line.to_owned())
-        });
-        let address = line.strip_prefix("ready http://").expect("the line says where");
-        let address: SocketAddr = address.parse().expect("an address");
-        (run, Client::new(address))
+        Self { process, scratch }
     }
 
     fn output(&self) -> String {
@@ -109,6 +115,34 @@ fn ctrl_c_stops_it_cleanly_and_the_next_run_knows_the_users() {
     run.process.signal(Signal::TERM);
     run.process.signal(Signal::HUP);
     assert_eq!(run.ended(&servers), Some(0), "{}", run.log());
+}
+
+#[test]
+fn it_is_stopped_cleanly_while_it_waits_for_a_store() {
+    let data = Scratch::new("run-data").expect("a scratch directory can be made");
+    // Nobody else gets this port, and nobody listens there.
+    let port = Port::free().expect("there is a free port");
+    let store = format!("mysql://root@{}/gatehouse", port.address());
+    let send = |pid: &str, signal: &str| {
+        let sent = Command::new("kill").args(["-s", signal, pid]).status();
+        assert!(sent.expect("kill runs").success());
+    };
+    let stops: [&dyn Fn(&Run); 3] = [
+        &|run| send(&run.process.pid().to_string(), "TERM"),
+        &|run| send(&run.process.pid().to_string(), "INT"),
+        // As a supervisor does that signals every process of a service, and that reaches this one first.
+        &|run| send(&run.server("auth_back"), "TERM"),
+    ];
+    for stop in stops {
+        let mut run = Run::begin(data.path(), &[("AUTH_BACK_STORE", &store)]);
+        until("auth_back to wait for its store", || {
+            assert_eq!(run.process.has_ended(), None, "{}", run.log());
+            run.log().contains("waits for the store").then_some(())
+        });
+        stop(&run);
+        let status = run.process.wait(Some(HANG_GUARD)).expect("./run ends");
+        assert_eq!(status.code(), Some(0), "{}", run.log());
+    }
 }
 
 #[test]
