@@ -63,7 +63,9 @@ impl Metrics {
             Ok(_) => "done",
             Err(AccountError::TimedOut) => "timed_out",
             Err(AccountError::StoreUnavailable(_)) => "store_unavailable",
-            Err(AccountError::KeysUnavailable) => "keys_unavailable",
+            Err(AccountError::KeysUnavailable | AccountError::KeysUnreadable(_)) => {
+                "keys_unavailable"
+            }
             Err(AccountError::Internal(_)) => "failed",
             Err(_) => "refused",
         };

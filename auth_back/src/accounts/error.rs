@@ -68,6 +68,9 @@ pub enum AccountError {
     /// The operator's fault, for now: the keys that say whether this is right cannot be read.
     #[error("the keys cannot be read")]
     KeysUnavailable,
+    /// The operator's fault: requests go on with the keys that were read before, and a restart would fail.
+    #[error("the keys cannot be read again: {0}")]
+    KeysUnreadable(String),
     /// Our own fault, or that of the machine.
     #[error(transparent)]
     Internal(#[from] InternalError),

@@ -84,12 +84,15 @@ pub struct Rules {
 type Answer<T> = Result<T, AccountError>;
 
 impl Accounts {
-    /// Whether users can be served: one round trip to the store.
+    /// Whether users can be served, and could be after a restart: one round trip to the store, and what the last
+    /// reading of the keys has shown.
     ///
     /// # Errors
-    /// [`AccountError::StoreUnavailable`].
+    /// [`AccountError::StoreUnavailable`], [`AccountError::KeysUnreadable`].
     pub fn health(&self, deadline: Instant) -> Answer<()> {
-        Ok(self.store.ping(deadline)?)
+        self.store.ping(deadline)?;
+        let keys = self.peppers.check().and_then(|()| self.token_keys.check());
+        keys.map_err(AccountError::KeysUnreadable)
     }
 
     fn hash(

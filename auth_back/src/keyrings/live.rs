@@ -32,6 +32,8 @@ pub struct LiveRing<R> {
     /// When the store's list was last asked for a key that is not here.
     list_asked: Mutex<Option<Instant>>,
     failures: AtomicU64,
+    /// Why this server could not be started again with its keys, as of the last reading.
+    fault: Mutex<Option<String>>,
 }
 
 struct Origin<R> {
@@ -119,7 +121,16 @@ impl<R: Ring> LiveRing<R> {
             reading: Mutex::new(Reading { began: now, succeeded: Some(now), logged: None }),
             list_asked: Mutex::new(None),
             failures: AtomicU64::new(0),
+            fault: Mutex::new(None),
         }
+    }
+
+    /// Whether this server, started again, would have its keys, as far as the last reading has shown.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), String> {
+        self.fault.lock().as_ref().map_or(Ok(()), |fault| Err(fault.clone()))
     }
 
     /// The ring of this moment. Never waits for a reading.
@@ -241,11 +252,13 @@ impl<R: Ring> LiveRing<R> {
                     rare!("after a failure below", INFO, purpose, "the keys can be read again");
                 }
                 reading.succeeded = Some(began);
+                *self.fault.lock() = None;
                 true
             }
             Err(fault) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 reading.succeeded = None;
+                self.judge(&fault, origin);
                 let text = fault.to_string();
                 let known = reading.logged.as_ref().is_some_and(|(logged, at)| {
                     *logged == text && clock::since(*at) < KEY_FAULT_LOG_INTERVAL
@@ -264,6 +277,27 @@ impl<R: Ring> LiveRing<R> {
                 false
             }
         }
+    }
+
+    /// Notes what a failed reading says of this server. Files that cannot be read, another key under a known number
+    /// and a pepper that is missing stay until somebody mends them. A command that fails, such as a vault that is
+    /// away, says nothing of the keys: with the store's list they are as good as they were.
+    fn judge(&self, fault: &RingFault, origin: &Origin<R>) {
+        let is_away = |fault: &RingFault| matches!(fault, RingFault::Pepper(PepperFault::Store(_)));
+        let fault = match (fault, &origin.source) {
+            (RingFault::Keys(_), KeySource::Command(_)) => match (origin.admit)(&self.current()) {
+                Ok(()) => {
+                    *self.fault.lock() = None;
+                    return;
+                }
+                Err(lacking) if is_away(&lacking) => return,
+                Err(lacking) => lacking.to_string(),
+            },
+            // What was known before still holds; that the store is away is told by its own check.
+            (fault, _) if is_away(fault) => return,
+            (fault, _) => fault.to_string(),
+        };
+        *self.fault.lock() = Some(fault);
     }
 
     fn try_read(&self, origin: &Origin<R>) -> Result<(), RingFault> {

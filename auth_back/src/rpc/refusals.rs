@@ -76,7 +76,7 @@ pub(crate) fn code_of(error: &AccountError) -> Code {
         AccountError::TimedOut => Code::TimedOut,
         AccountError::Overloaded { .. } => Code::Overloaded,
         AccountError::StoreUnavailable(_) => Code::StoreUnavailable,
-        AccountError::KeysUnavailable => Code::KeysUnavailable,
+        AccountError::KeysUnavailable | AccountError::KeysUnreadable(_) => Code::KeysUnavailable,
         AccountError::Internal(_) => Code::Internal,
     }
 }
@@ -94,6 +94,9 @@ pub(super) fn retry_after(error: &AccountError) -> Option<Duration> {
 pub(super) fn detail(error: &AccountError) -> String {
     match error {
         AccountError::StoreUnavailable(_) => "the store is not available".to_owned(),
+        AccountError::KeysUnreadable(_) => {
+            "the keys cannot be read again; its log says more".to_owned()
+        }
         AccountError::Internal(_) => "the server failed; its log says more".to_owned(),
         error => error.to_string(),
     }

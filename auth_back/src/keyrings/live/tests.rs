@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::credentials::{KeyDirectory, Purpose, TokenKeyring};
+use crate::store::{Cause, StoreError};
 
 fn id(id: u16) -> KeyId {
     KeyId::new(id).unwrap()
@@ -139,6 +140,45 @@ fn a_command_is_run_by_whoever_hears_the_bell() {
     // Not due again.
     ring.reread_if_due();
     assert_eq!(runs(), 2);
+}
+
+#[test]
+fn a_server_whose_keys_a_restart_would_not_find_says_so() {
+    let directory = directory();
+    let path = directory.path();
+    let ring = live(&KeySource::Directory(KeyDirectory::at(path)));
+    assert_eq!(ring.check(), Ok(()));
+    place(path, "token-2.key", "not a key", 0o600);
+    ring.reread();
+    let why = ring.check().unwrap_err();
+    assert!(why.contains("token-2.key"), "{why}");
+    place(path, "token-2.key", &key('2'), 0o600);
+    ring.reread();
+    assert_eq!(ring.check(), Ok(()));
+}
+
+/// A vault that is away takes no server out of use; a key that the others use already does.
+#[test]
+fn a_command_that_fails_says_nothing_of_keys_that_the_store_knows() {
+    let directory = directory();
+    let path = directory.path();
+    let script = |line: &str| place(path, "keys", &format!("#!/bin/sh\n{line}\n"), 0o700);
+    script(&format!("echo 1 {}", key('1')));
+    let source: KeySource = format!("command:{}", path.join("keys").display()).parse().unwrap();
+    let answers = [
+        Ok(()),
+        Err(RingFault::Pepper(PepperFault::Missing(id(2)))),
+        Err(RingFault::Pepper(PepperFault::Store(StoreError::Unavailable(Cause::Closed)))),
+        Ok(()),
+    ];
+    let answers = Mutex::new(answers.into_iter());
+    let ring = live_if(&source, move |_| answers.lock().next().unwrap_or(Ok(())));
+    script("exit 1");
+    // Missing stays so while the store cannot be asked.
+    for is_well in [true, false, false, true] {
+        assert!(!ring.reread());
+        assert_eq!(ring.check().is_ok(), is_well);
+    }
 }
 
 #[test]
