@@ -20,6 +20,7 @@
 //! | [`janitor`] | deletes expired sessions |
 //! | [`server`], [`opening`] | start and stop |
 //! | [`commands`] | what operators do beside it |
+//! | [`ownership`] | whose files are that are made for a server |
 //! | [`audit`] | who did what, one line each |
 //! | [`memory`], [`descriptors`] | whether what is set fits the machine |
 //! | [`settings`], [`limits`], [`metrics`] | what can be set, bounded, counted |
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod memory;
 pub mod metrics;
 pub mod opening;
+pub mod ownership;
 pub mod pace;
 pub mod redis_pool;
 mod rfc3339;

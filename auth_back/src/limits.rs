@@ -223,6 +223,13 @@ pub const REWRAP_BATCH: usize = 100;
 /// before, so more than a few mean that a server does not see the new pepper.
 pub const REWRAP_PASSES_MAX: u32 = 20;
 
+/// How long a pepper in files must have been in use before records are sealed under it all at once: until then, a
+/// server may not have read it, or not yet said that it cannot. It reads files again after two intervals at the latest.
+pub const REWRAP_AFTER: Duration = Duration::from_secs(12);
+
+/// The same of a pepper that a command prints or variables have.
+pub const REWRAP_AFTER_COMMAND: Duration = Duration::from_secs(60);
+
 /// Most records a second that sealing anew can be held to.
 pub const REWRAP_RATE_MAX: u32 = 1_000_000;
 
@@ -413,5 +420,12 @@ const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
 const _: () = assert!(
     PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
         && PEPPER_RETIRE_AFTER.as_secs() > KEY_REREAD_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
+);
+const _: () = assert!(REWRAP_AFTER.as_secs() > 2 * KEY_REREAD_INTERVAL.as_secs());
+const _: () = assert!(
+    REWRAP_AFTER_COMMAND.as_secs()
+        > KEY_COMMAND_INTERVAL.as_secs()
+            + KEY_REREAD_INTERVAL.as_secs()
+            + crate::credentials::limits::KEY_COMMAND_TIME_MAX.as_secs()
 );
 const _: () = assert!(IMPORT_PEPPERS_FRESH_FOR.as_secs() * 2 <= PEPPER_RETIRE_AFTER.as_secs());

@@ -6,6 +6,7 @@
 //! last submitters of the lanes go, so the workers end; then what is written last; the ops listener goes last, so that an
 //! operator can watch. [`service::lifetime`] says by when.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::accounts::{
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{
-    Annex, Arena, ArenaManager, HashEngine, Params, PepperKeyring, TokenKeyring,
+    Annex, Arena, ArenaManager, HashEngine, KeySource, Params, PepperKeyring, TokenKeyring,
 };
 use crate::descriptors;
 use crate::guard::{Bucket, Guard};
@@ -45,6 +46,7 @@ use crate::limits::{
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening::{self, Lacking, Opened};
+use crate::ownership;
 use crate::redis_pool::RedisPool;
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::NoteWriter;
@@ -60,6 +62,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
+    warn_of_owners(settings);
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
     let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
@@ -171,6 +174,22 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     ops.shut_down(by.end_by);
     rare!("once, at the end", INFO, "stopped");
     Ok(())
+}
+
+/// Says whose files and directories look as if somebody else could read or exchange the server's keys.
+fn warn_of_owners(settings: &Settings) {
+    let mut paths = vec![settings.data.clone()];
+    for source in [&settings.pepper_keys, &settings.token_keys] {
+        if let KeySource::Directory(directory) = source {
+            paths.push(directory.path().to_owned());
+            paths.extend(directory.key_files());
+        }
+    }
+    // One directory above all of them is one doubt.
+    let doubts: BTreeSet<_> = paths.iter().flat_map(|path| ownership::doubts(path)).collect();
+    for doubt in doubts {
+        rare!("once, at the start", WARN, doubt, "another user may get at the keys");
+    }
 }
 
 fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {

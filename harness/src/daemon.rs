@@ -188,7 +188,8 @@ pub(crate) fn server_command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Whether this process is root's. Some servers refuse to run as root unless they are told to.
-pub(crate) fn is_root() -> bool {
+#[must_use]
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 

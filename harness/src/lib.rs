@@ -66,7 +66,7 @@ mod wait;
 pub use answer::Answer;
 #[cfg(feature = "client")]
 pub use client::Client;
-pub use daemon::Daemon;
+pub use daemon::{Daemon, is_root};
 #[cfg(feature = "database")]
 pub use database::Database;
 pub use error::Error;

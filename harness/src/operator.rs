@@ -45,10 +45,16 @@ impl Operator {
     /// Has it run where no file may grow: what it writes to one fails, as on a full disk.
     #[must_use]
     pub fn without_room(self) -> Self {
+        self.behind(&["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+    }
+
+    /// Puts these words before the command line.
+    #[must_use]
+    pub fn behind(self, words: &[&str]) -> Self {
         let given = &self.command;
-        let mut command = Command::new("sh");
-        command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""]);
-        command.arg(given.get_program()).args(given.get_args());
+        let mut words = words.iter();
+        let mut command = Command::new(words.next().expect("at least a program"));
+        command.args(words).arg(given.get_program()).args(given.get_args());
         for (name, value) in given.get_envs() {
             match value {
                 Some(value) => command.env(name, value),

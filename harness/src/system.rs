@@ -295,6 +295,13 @@ impl Builder {
         self
     }
 
+    /// Has every auth_back keep its keys and its SQLite file under `data`, which outlives the system.
+    #[must_use]
+    pub fn data(self, data: PathBuf) -> Self {
+        let store = Store::At(format!("sqlite:{}", data.join("users.sqlite").display()));
+        Self { store, data: Some(data), ..self }
+    }
+
     /// Puts these words before every server's command line.
     #[must_use]
     pub fn wrapper(mut self, words: &[String]) -> Self {

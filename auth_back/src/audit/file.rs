@@ -17,6 +17,7 @@ use service::sparing;
 
 use super::AuditError;
 use crate::limits::AUDIT_TURN_RETRY;
+use crate::ownership::Heir;
 
 /// When a file is full, and how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ impl<W: Write> Lines<W> {
 pub(super) struct LogFile {
     /// As the operator said.
     path: PathBuf,
+    /// Another log that lies there, of the same owner.
+    neighbour: PathBuf,
     /// Where it is, if the path is a link to it: this is what is turned over.
     place: PathBuf,
     lines: Lines<File>,
@@ -81,18 +84,22 @@ impl Identity {
 
 impl LogFile {
     /// Opens the file, and makes it when it is not there, readable to its owner alone. One whose last line was not
-    /// written whole gets the end of that line.
+    /// written whole gets the end of that line. One that root makes belongs to whoever owns the `neighbour`, if that
+    /// is there, or else the directory.
     ///
     /// # Errors
     /// [`AuditError`].
-    pub(super) fn open(path: &Path, turning: Option<Turning>) -> Result<Self, AuditError> {
+    pub(super) fn open(
+        path: &Path,
+        neighbour: &Path,
+        turning: Option<Turning>,
+    ) -> Result<Self, AuditError> {
         // Opening a pipe would wait for its reader.
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(AuditError::NotAFile(path.to_owned()));
         }
         let cannot = |source| AuditError::Open { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path);
-        let file = file.map_err(cannot)?;
+        let file = open_or_make(path, neighbour).map_err(cannot)?;
         let found = file.metadata().map_err(cannot)?;
         let place = path.canonicalize().map_err(cannot)?;
         let torn = ends_torn(&file, found.len()).map_err(cannot)?;
@@ -102,7 +109,8 @@ impl LogFile {
             let _ = lines.write(b"");
         }
         let identity = Identity::of(&found);
-        Ok(Self { path: path.to_owned(), place, lines, identity, turning, turn_at: None })
+        let (path, neighbour) = (path.to_owned(), neighbour.to_owned());
+        Ok(Self { path, neighbour, place, lines, identity, turning, turn_at: None })
     }
 
     /// Appends whole lines, to the file that has the name now. One that they would make too long is turned over
@@ -126,7 +134,7 @@ impl LogFile {
 
     /// Opens what has the name now.
     pub(super) fn reopen(&mut self) {
-        match Self::open(&self.path, self.turning) {
+        match Self::open(&self.path, &self.neighbour, self.turning) {
             Ok(anew) => *self = Self { turn_at: self.turn_at, ..anew },
             // The old file still takes lines, wherever it is by now.
             Err(error) => sparing!(ERROR, %error, "the audit log goes on in its old file"),
@@ -188,6 +196,27 @@ fn shift(path: &Path, files: u32) -> io::Result<()> {
         fs::rename(numbered(number), numbered(number + 1))?;
     }
     fs::rename(path, numbered(1))
+}
+
+/// What root makes belongs to whoever owns the neighbour, or else the directory.
+fn open_or_make(path: &Path, neighbour: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            Heir::of(path, [neighbour.to_owned()])?.give(&file)?;
+            Ok(file)
+        }
+        // Another process was first, or the name is a link to nothing: then what it names is made for oneself.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn ends_torn(file: &File, bytes: u64) -> io::Result<bool> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::{Lines, LogFile};
 use super::line::render_command;
 use super::{AuditError, AuditTarget};
+use crate::ownership::{NotTheOwner, check_works_on};
 
 /// The name of the file. It lies beside the audit log of the server.
 pub const OPERATORS_FILE: &str = "audit-operators.log";
@@ -32,12 +33,23 @@ impl OperatorsLog {
             AuditTarget::Off => Target::Off,
             AuditTarget::StandardOutput => Target::StandardError(Lines::new(io::stderr())),
             AuditTarget::File(path) => {
-                let path = path.with_file_name(OPERATORS_FILE);
+                let operators = operators_file(path);
                 // It grows by what operators do, and is theirs to turn over.
-                let file = LogFile::open(&path, None)?;
-                Target::File(path, file)
+                let file = LogFile::open(&operators, path, None)?;
+                Target::File(operators, file)
             }
         }))
+    }
+
+    /// Refuses whoever would make it, or cannot write to it because it is another user's.
+    ///
+    /// # Errors
+    /// [`NotTheOwner`].
+    pub fn check_owner(target: &AuditTarget) -> Result<(), NotTheOwner> {
+        match target {
+            AuditTarget::Off | AuditTarget::StandardOutput => Ok(()),
+            AuditTarget::File(path) => check_works_on(&operators_file(path), path),
+        }
     }
 
     /// Tells what came of a command: its words, without any secret, and the operator's user id in the system.
@@ -58,6 +70,11 @@ impl OperatorsLog {
                 .map_err(|source| AuditError::Write { path: path.clone(), source }),
         }
     }
+}
+
+/// The operators' log that belongs to an audit log.
+pub(super) fn operators_file(audit: &Path) -> PathBuf {
+    audit.with_file_name(OPERATORS_FILE)
 }
 
 /// Whether the lines of strangers would go to the file of operators.

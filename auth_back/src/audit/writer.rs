@@ -14,6 +14,7 @@ use super::entry::{Cost, Entry};
 use super::failures::{Failures, Suppressed};
 use super::file::{Lines, LogFile, Turning};
 use super::line::{render, render_gap, render_suppressed};
+use super::operators::operators_file;
 use super::repeats::{Repeats, Success, Told};
 use super::{Audit, AuditTarget};
 use crate::limits::{
@@ -121,7 +122,9 @@ impl Audit {
         let sink = match target {
             AuditTarget::Off => return Ok((Self::off(), OpenedAudit { pen: None })),
             AuditTarget::StandardOutput => Sink::StandardOutput(Lines::new(io::stdout())),
-            AuditTarget::File(path) => Sink::File(LogFile::open(path, Some(turning))?),
+            AuditTarget::File(path) => {
+                Sink::File(LogFile::open(path, &operators_file(path), Some(turning))?)
+            }
         };
         Ok(Self::over(sink))
     }

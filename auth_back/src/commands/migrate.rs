@@ -7,8 +7,9 @@ use clap::{ArgMatches, Command};
 
 use super::{Done, Subcommand, Telling, say};
 use crate::opening::{Lacking, Opened};
+use crate::ownership;
 use crate::settings::Settings;
-use crate::store::Migrated;
+use crate::store::{Migrated, StoreUrl};
 
 pub(super) const NAME: &str = "migrate";
 
@@ -24,6 +25,11 @@ pub(super) const COMMAND: Subcommand = Subcommand {
 fn run(_: &ArgMatches, settings: &Settings) -> Done {
     let Opened { migrated, .. } = super::open_store_that(settings, Lacking::Migrate)?;
     let place = &settings.store;
+    if let (StoreUrl::Sqlite(path), Some(Migrated { from: 0, .. })) = (place, &migrated) {
+        // Made by root, it would be of no use to the server of another user.
+        ownership::give_database(path)
+            .map_err(|error| format!("cannot change the owner of {}: {error}", path.display()))?;
+    }
     say(&match migrated {
         None => format!("{place} has this program's schema, or a newer one that it may run on"),
         Some(Migrated { from: 0, to }) => {

@@ -26,11 +26,13 @@ use clap::{ArgMatches, Command};
 use service::process::{self, Exit, Failure};
 
 use crate::audit::{AuditTarget, OperatorsLog};
+use crate::credentials::KeysError;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
 use crate::opening::{self, Lacking, Opened};
+use crate::ownership::{self, MixedOwners, NotTheOwner};
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreUrl};
 
 /// A subcommand.
 struct Subcommand {
@@ -84,7 +86,8 @@ pub fn main() -> ExitCode {
                 Failure::new(opening::exit_of(&*error).unwrap_or(Exit::Refused), error)
             }),
             Some((name, arguments)) => run(name, arguments, settings).map_err(|error| {
-                Failure::new(opening::exit_of(&*error).unwrap_or(Exit::Failed), error)
+                let exit = opening::exit_of(&*error).or_else(|| exit_of_owner(&*error));
+                Failure::new(exit.unwrap_or(Exit::Failed), error)
             }),
         },
     )
@@ -98,6 +101,7 @@ fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     if telling == Telling::No {
         return (command.run)(arguments, settings);
     }
+    check_owners(settings)?;
     // Before the audit log is opened, which would leave a file in a place that was mistyped.
     if name == migrate::NAME {
         opening::make_private_directory(&settings.data)?;
@@ -107,6 +111,21 @@ fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     tell_around(&settings.audit, &words(name, arguments), telling, || {
         (command.run)(arguments, settings)
     })
+}
+
+/// Refuses whoever would leave files behind that the server cannot read.
+fn check_owners(settings: &Settings) -> Result<(), NotTheOwner> {
+    if let StoreUrl::Sqlite(path) = &settings.store {
+        ownership::check_works_on(path, &settings.data)?;
+    }
+    OperatorsLog::check_owner(&settings.audit)
+}
+
+/// Of an error because another user has to run the command, how the process ends.
+fn exit_of_owner(error: &(dyn Error + 'static)) -> Option<Exit> {
+    let keys = matches!(error.downcast_ref(), Some(KeysError::Owner(_)));
+    let is_owner = keys || error.is::<NotTheOwner>() || error.is::<MixedOwners>();
+    is_owner.then_some(Exit::Refused)
 }
 
 /// Does what a command does, and tells the audit log of it as `telling` says.

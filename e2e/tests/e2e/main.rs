@@ -22,6 +22,7 @@ mod lingering;
 mod network;
 mod nginx;
 mod notes;
+mod owners;
 mod pages;
 mod peer;
 mod peppers;

@@ -12,6 +12,7 @@ use auth_back::credentials::{
     PasswordRecord, PepperKeyring, Purpose, Verdict,
 };
 use auth_back::ids::UserId;
+use auth_back::limits::REWRAP_AFTER;
 use auth_back::store;
 use e2e::{Client, Database, StopOnDrop, Store, System, until};
 use mysql::prelude::Queryable as _;
@@ -93,6 +94,11 @@ fn replace_a_pepper(store: Store) {
             (people.count_under(2) > 0).then_some(())
         });
 
+        // For all that is known, another server has not read the new pepper yet.
+        let refused = system.operator(&["pepper", "rewrap"]).run();
+        assert!(refused.errors.contains("came into use less than 12s ago"), "{refused:?}");
+        people.backdate_pepper(2, REWRAP_AFTER);
+
         // Cut off twice in the middle, once at a time of its own choosing.
         for _ in 0..2 {
             let before = people.count_under(1);
@@ -119,7 +125,7 @@ fn replace_a_pepper(store: Store) {
     assert_eq!(status["peppers"][0]["records"], 0, "{status}");
     assert_eq!(status["peppers"][1]["records"], people.count(), "{status}");
 
-    people.backdate_pepper(2);
+    people.backdate_pepper(2, Duration::from_secs(3_600));
     system.operator(&["pepper", "retire", "1"]).succeed();
     assert!(!system.keys().join("pepper-1.key").exists());
     assert!(system.keys().join("pepper-1.key.retired").exists());
@@ -234,9 +240,10 @@ impl People {
         ))
     }
 
-    /// Makes it look as if that pepper had come into use an hour ago.
-    fn backdate_pepper(&self, id: u16) {
-        self.execute(&[format!("UPDATE pepper SET since_ms = since_ms - 3600000 WHERE id = {id}")]);
+    /// Makes it look as if that pepper had come into use so much earlier.
+    fn backdate_pepper(&self, id: u16, by: Duration) {
+        let ms = by.as_millis();
+        self.execute(&[format!("UPDATE pepper SET since_ms = since_ms - {ms} WHERE id = {id}")]);
     }
 
     /// Inserts everybody, as if they had registered before.

@@ -45,7 +45,7 @@ fn check(path: &Path, expected: &[(&str, std::ops::Range<u32>)]) {
 #[test]
 fn a_file_is_turned_over_and_the_oldest_goes() {
     let (_directory, path) = scratch();
-    let mut file = LogFile::open(&path, Some(SMALL)).unwrap();
+    let mut file = LogFile::open(&path, &path, Some(SMALL)).unwrap();
     let mut write = |lines: std::ops::Range<u32>| {
         lines.for_each(|number| file.write(line(number).as_bytes()).unwrap());
     };
@@ -75,7 +75,7 @@ fn a_turn_that_was_cut_off_is_made_up_for() {
             fs::rename(from, to).unwrap();
         }
         let turning = Some(Turning { files: 4, ..SMALL });
-        let mut file = LogFile::open(&path, turning).unwrap();
+        let mut file = LogFile::open(&path, &path, turning).unwrap();
         file.write(line(20).as_bytes()).unwrap();
         let expected = [(".1", 15..20), (".2", 10..15), (".3", 5..10), ("", 20..21)];
         check(&path, &expected);
@@ -93,7 +93,7 @@ fn several_that_write_one_file_lose_nothing_and_keep_lines_whole() {
             let path = &path;
             scope.spawn(move || {
                 // Each has opened it for itself, as a process has.
-                let mut file = LogFile::open(path, turning).unwrap();
+                let mut file = LogFile::open(path, path, turning).unwrap();
                 for number in 0..EACH {
                     file.write(line(writer * EACH + number).as_bytes()).unwrap();
                 }
@@ -112,8 +112,8 @@ fn several_that_write_one_file_lose_nothing_and_keep_lines_whole() {
 fn what_another_has_turned_over_or_moved_away_is_left() {
     let (_directory, path) = scratch();
     let moved = path.with_extension("moved");
-    let mut ours = LogFile::open(&path, Some(SMALL)).unwrap();
-    let mut theirs = LogFile::open(&path, Some(SMALL)).unwrap();
+    let mut ours = LogFile::open(&path, &path, Some(SMALL)).unwrap();
+    let mut theirs = LogFile::open(&path, &path, Some(SMALL)).unwrap();
     (0..5).for_each(|number| theirs.write(line(number).as_bytes()).unwrap());
     theirs.write(line(5).as_bytes()).unwrap();
     ours.write(line(6).as_bytes()).unwrap();
@@ -132,7 +132,7 @@ fn a_link_stays_and_what_it_leads_to_is_turned_over() {
     fs::create_dir(&there).unwrap();
     let place = there.join("audit.log");
     symlink(&place, &link).unwrap();
-    let mut file = LogFile::open(&link, Some(SMALL)).unwrap();
+    let mut file = LogFile::open(&link, &link, Some(SMALL)).unwrap();
     (0..6).for_each(|number| file.write(line(number).as_bytes()).unwrap());
     check(&place, &[("", 5..6), (".1", 0..5)]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -146,7 +146,7 @@ fn where_it_cannot_be_turned_over_no_line_is_lost() {
     for name in &in_the_way {
         fs::create_dir_all(Path::new(name).join("not empty")).unwrap();
     }
-    let mut file = LogFile::open(&path, Some(SMALL)).unwrap();
+    let mut file = LogFile::open(&path, &path, Some(SMALL)).unwrap();
     (0..8).for_each(|number| file.write(line(number).as_bytes()).unwrap());
     check(&path, &[("", 0..8)]);
     in_the_way.iter().for_each(|name| fs::remove_dir_all(name).unwrap());
@@ -165,7 +165,7 @@ fn half_a_line_is_ended_before_the_next() {
         if let Some(found) = found {
             fs::write(&path, found).unwrap();
         }
-        let mut file = LogFile::open(&path, None).unwrap();
+        let mut file = LogFile::open(&path, &path, None).unwrap();
         file.write(b"next\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         // Also for who looks before anything is written.

@@ -5,12 +5,18 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{say, status};
+use service::settings::format_duration;
+
+use super::{keys, say, status};
 use crate::commands::Done;
+use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
-use crate::limits::{PROGRESS_LINE_INTERVAL, REWRAP_PASSES_MAX};
+use crate::limits::{
+    PROGRESS_LINE_INTERVAL, REWRAP_AFTER, REWRAP_AFTER_COMMAND, REWRAP_PASSES_MAX,
+};
+use crate::ownership::{self, MixedOwners};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{PepperRow, Store};
 
 /// Most users that are named when their records cannot be sealed anew.
 const NAMED_MAX: usize = 10;
@@ -18,6 +24,8 @@ const NAMED_MAX: usize = 10;
 pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> Done {
     let peppers = super::peppers(settings, store)?;
     let active = peppers.active_id();
+    check_owners(&settings.pepper_keys)?;
+    check_read_by_all(&settings.pepper_keys, active, &store.peppers(super::soon())?)?;
     let counts = status::count(store, |_| {})?;
     let due = counts.by_pepper.iter().filter(|(id, _)| **id < active).map(|(_, count)| count).sum();
     let mut progress = Progress::new(due);
@@ -35,6 +43,35 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> 
     Err(format!(
         "{resealed} records were sealed under pepper {active}, and new ones keep appearing under older \
          peppers: a server does not see the key {active}"
+    )
+    .into())
+}
+
+/// A server reads keys of its own user or, as root, of anybody: keys of two users are not all read by one of them.
+fn check_owners(source: &KeySource) -> Result<(), MixedOwners> {
+    match source {
+        KeySource::Directory(directory) => ownership::check_same(&directory.key_files()),
+        KeySource::Environment(_) | KeySource::Command(_) => Ok(()),
+    }
+}
+
+/// Refuses while a server may not have read the active key since it came into use.
+fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[PepperRow]) -> Done {
+    let after = match source {
+        KeySource::Directory(_) => REWRAP_AFTER,
+        KeySource::Environment(_) | KeySource::Command(_) => REWRAP_AFTER_COMMAND,
+    };
+    let since_ms = rows.iter().find(|row| row.id == active.get()).map(|row| row.since_ms);
+    let used_ms = since_ms.map_or(0, keys::ms_since);
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    if used_ms >= after_ms {
+        return Ok(());
+    }
+    let wait_s = (after_ms - used_ms).div_ceil(1_000);
+    Err(format!(
+        "pepper {active} came into use less than {} ago, and a server may not have read it yet: try again in \
+         {wait_s} s, if all servers are ready then",
+        format_duration(after)
     )
     .into())
 }

@@ -5,8 +5,9 @@
 //! they end in `.key`: that is a misspelt name, and passing over it would look like a lost key.
 //!
 //! Only the owner may read a key file (mode 0600 or 0400), and only the owner may write to the
-//! directory; anything more is refused. Whose they are is not asked. Symbolic links are followed, as
-//! volumes of secrets have them.
+//! directory; anything more is refused. Whose they are decides nothing, and is doubted at the start of a server
+//! ([`doubts`](crate::ownership::doubts)). What root makes gets owner and group of the keys that are there, or else
+//! of the directory. Symbolic links are followed, as volumes of secrets have them.
 //!
 //! A first start makes the keys it needs. Several servers may start at once on one directory: a key
 //! is written to a temporary file, synced, and then given its name by link(2), which fails where the
@@ -17,9 +18,9 @@
 //! A retired key becomes `pepper-1.key.retired`: nothing reads it, its number is not given out again,
 //! and whoever retired it by mistake has it still.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -29,6 +30,7 @@ use crate::credentials::keyring::KeyId;
 use crate::credentials::limits::KEY_FILE_LEN_MAX;
 use crate::credentials::random;
 use crate::credentials::secret::SecretKey;
+use crate::ownership::{self, Heir};
 
 /// What a key file's name goes on with once the key is retired.
 const RETIRED: &str = ".retired";
@@ -79,6 +81,7 @@ impl KeyDirectory {
     ///
     /// [`KeysError::Io`].
     pub fn activate(&self, purpose: Purpose) -> Result<Option<(KeyId, PathBuf)>, KeysError> {
+        self.heir()?.check()?;
         self.open()?;
         let files = self.files(purpose)?.into_iter();
         let Some(id) = files.filter(|(_, stands_by)| *stands_by).map(|(id, _)| id).max() else {
@@ -98,6 +101,7 @@ impl KeyDirectory {
         used: u16,
         ending: &str,
     ) -> Result<(KeyId, PathBuf), KeysError> {
+        self.heir()?.check()?;
         self.open()?;
         let taken = self.files(purpose)?.into_iter().map(|(id, _)| id);
         let highest = taken.chain(self.retired(purpose)?).map(KeyId::get).max();
@@ -174,8 +178,7 @@ impl KeyDirectory {
     /// Makes the directory with mode 0700 if it is not there, and refuses one that others may write to.
     fn open(&self) -> Result<(), KeysError> {
         let path = &self.0;
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        made.map_err(io_error("make the directory", path))?;
+        ownership::make_directories(path).map_err(io_error("make the directory", path))?;
         let metadata = fs::metadata(path).map_err(io_error("look at", path))?;
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & 0o022 != 0 {
@@ -220,7 +223,8 @@ impl KeyDirectory {
 
     /// Makes a key file, unless one of that name is there. Returns its path if it was made.
     pub(super) fn create(&self, path: PathBuf) -> Result<Option<PathBuf>, KeysError> {
-        let temporary = TemporaryFile::write(&self.0, &text::print(&SecretKey::random()?))?;
+        let heir = self.heir()?;
+        let temporary = TemporaryFile::write(&self.0, &heir, &text::print(&SecretKey::random()?))?;
         let made = match fs::hard_link(&temporary.0, &path) {
             Ok(()) => Some(path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
@@ -228,6 +232,23 @@ impl KeyDirectory {
         };
         self.sync()?;
         Ok(made)
+    }
+
+    /// Who is to own a key that is made here: whoever owns the oldest, or else the directory.
+    fn heir(&self) -> Result<Heir, KeysError> {
+        let place = self.0.join(ACTIVE);
+        Heir::of(&place, self.key_files()).map_err(io_error("look at", &self.0))
+    }
+
+    /// The files of keys of every purpose, the oldest first, as far as the directory can be read.
+    #[must_use]
+    pub fn key_files(&self) -> Vec<PathBuf> {
+        let names = self.names(ACTIVE).unwrap_or_default().into_iter();
+        let mut keys: Vec<_> = names
+            .filter_map(|name| key_file(&name).map(|(purpose, id, _)| (id, purpose.name(), name)))
+            .collect();
+        keys.sort();
+        keys.into_iter().map(|(.., name)| self.0.join(name)).collect()
     }
 
     /// A name is on disk before anything depends on it.
@@ -284,13 +305,14 @@ pub(super) fn read_key(path: &Path) -> Result<SecretKey, KeysError> {
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
-    /// Writes and syncs a file that only the owner can read.
-    fn write(directory: &Path, content: &[u8]) -> Result<Self, KeysError> {
+    /// Writes and syncs a file that only `heir` can read.
+    fn write(directory: &Path, heir: &Heir, content: &[u8]) -> Result<Self, KeysError> {
         let number = u64::from_ne_bytes(random::bytes()?);
         let path = directory.join(format!(".new-{number:016x}"));
         let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         let mut file = open.map_err(io_error("make", &path))?;
         let temporary = Self(path);
+        heir.give(&file).map_err(io_error("change the owner of", &temporary.0))?;
         file.write_all(content)
             .and_then(|()| file.sync_all())
             .map_err(io_error("write", &temporary.0))?;

@@ -35,6 +35,7 @@ use super::keyring::{KeyId, Keyring, KeyringError};
 use super::limits::KEY_LEN;
 use super::random::RandomError;
 use super::secret::SecretKey;
+use crate::ownership::NotTheOwner;
 
 /// What a ring of keys is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +258,9 @@ pub enum KeysError {
     /// A file that was retired stands where this one would go.
     #[error("{} exists already", .0.display())]
     RetiredBefore(PathBuf),
+    /// Whoever runs this program cannot make a key that the server could read.
+    #[error(transparent)]
+    Owner(#[from] NotTheOwner),
     /// No random bytes to make a key of.
     #[error(transparent)]
     Random(#[from] RandomError),

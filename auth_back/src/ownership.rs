@@ -1,0 +1,340 @@
+//! Whose files are that are made where a server keeps its own.
+//!
+//! A server often runs as a user of its own, and its operator is root. What root makes where another user's server
+//! looks for it belongs to that user ([`Heir::give`]), or the server could not read it. Somebody who is neither
+//! root nor that user cannot give files away: they are refused before they make any ([`Heir::check`]).
+//!
+//! Whose the files are that are there already is nobody's fault to refuse for; a server says at its start what
+//! looks wrong ([`doubts`]), because then somebody else may read or exchange its keys.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, chown, fchown};
+use std::path::{Path, PathBuf};
+
+const ROOT: u32 = 0;
+
+/// Where names of users stand. Of a user who stands elsewhere, the number does as well.
+const PASSWD: &str = "/etc/passwd";
+
+/// A user and a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+/// Who is to own a file that is about to be made.
+#[derive(Clone, Debug)]
+pub struct Heir {
+    owner: Owner,
+    /// Where that is seen.
+    seen_at: PathBuf,
+}
+
+/// A file would be made that the server cannot read. Whoever runs this program is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} is of the user {}, whose server could not read what another user makes: use: \
+     sudo -u {} auth_back ...",
+    seen_at.display(), user_name(*uid), sudo_name(*uid)
+)]
+pub struct NotTheOwner {
+    seen_at: PathBuf,
+    uid: u32,
+}
+
+impl Owner {
+    fn of(found: &Metadata) -> Self {
+        Self { uid: found.uid(), gid: found.gid() }
+    }
+}
+
+impl Heir {
+    /// Owner and group of the first of `examples` that is there, else of the directory that `place` is in or would
+    /// be in.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn of(place: &Path, examples: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        let example = examples.into_iter().find_map(|path| {
+            let found = fs::metadata(&path).ok()?;
+            Some(Self { owner: Owner::of(&found), seen_at: path })
+        });
+        match example {
+            Some(heir) => Ok(heir),
+            None => Self::of_directory(place),
+        }
+    }
+
+    fn of_directory(place: &Path) -> io::Result<Self> {
+        let place = std::path::absolute(place)?;
+        for directory in place.ancestors().skip(1) {
+            match fs::metadata(directory) {
+                Ok(found) => {
+                    return Ok(Self { owner: Owner::of(&found), seen_at: directory.to_owned() });
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Refuses whoever would make a file that the heir cannot read. Root can read everything.
+    ///
+    /// # Errors
+    /// [`NotTheOwner`].
+    pub fn check(&self) -> Result<(), NotTheOwner> {
+        check(self.owner.uid, my_uid(), &self.seen_at)
+    }
+
+    /// Gives the heir a file that this process has just made, if this process is root's.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn give(&self, file: &File) -> io::Result<()> {
+        if my_uid() != ROOT || Owner::of(&file.metadata()?) == self.owner {
+            return Ok(());
+        }
+        fchown(file, Some(self.owner.uid), Some(self.owner.gid))
+    }
+
+    /// The same of a file or directory by its path, which nobody else can exchange.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn give_path(&self, path: &Path) -> io::Result<()> {
+        if my_uid() != ROOT || Owner::of(&fs::metadata(path)?) == self.owner {
+            return Ok(());
+        }
+        chown(path, Some(self.owner.uid), Some(self.owner.gid))
+    }
+}
+
+/// Refuses whoever is neither root nor the owner of `path`; where that is not there, of `neighbour` or of the
+/// directory. Whoever works on such a file makes it, or leaves companions of it behind.
+///
+/// # Errors
+/// [`NotTheOwner`].
+pub fn check_works_on(path: &Path, neighbour: &Path) -> Result<(), NotTheOwner> {
+    match Heir::of(path, [path.to_owned(), neighbour.to_owned()]) {
+        Ok(heir) => heir.check(),
+        // What cannot be looked at cannot be worked on either, which its reader says.
+        Err(_) => Ok(()),
+    }
+}
+
+fn check(owner: u32, me: u32, seen_at: &Path) -> Result<(), NotTheOwner> {
+    if me == ROOT || owner == ROOT || owner == me {
+        return Ok(());
+    }
+    Err(NotTheOwner { seen_at: seen_at.to_owned(), uid: owner })
+}
+
+/// Gives a database that root has made, and what SQLite has made beside it, to the owner of its directory.
+///
+/// # Errors
+/// What the system says.
+pub fn give_database(path: &Path) -> io::Result<()> {
+    let heir = Heir::of(path, [])?;
+    for companion in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(companion);
+        match heir.give_path(Path::new(&file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            given => given?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes directories with mode 0700 that are not there. What root makes belongs to the owner of what was there.
+///
+/// # Errors
+/// What the system says.
+pub fn make_directories(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let absolute = std::path::absolute(path)?;
+    let heir = Heir::of_directory(&absolute)?;
+    let missing: Vec<&Path> = absolute.ancestors().take_while(|it| **it != heir.seen_at).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&absolute)?;
+    // The outermost first: until it is given away, nobody else can reach those within.
+    missing.iter().rev().try_for_each(|made| heir.give_path(made))
+}
+
+/// What is wrong with a file or directory of the server's, or those that it is in: whose they are, or who may write
+/// to them. For an operator to read.
+#[must_use]
+pub fn doubts(path: &Path) -> Vec<String> {
+    doubts_of(path, my_uid())
+}
+
+fn doubts_of(path: &Path, me: u32) -> Vec<String> {
+    let Ok(path) = path.canonicalize() else { return Vec::new() };
+    let Ok(found) = fs::metadata(&path) else { return Vec::new() };
+    let mut doubts = Vec::new();
+    if found.uid() != ROOT && found.uid() != me {
+        let name = user_name(found.uid());
+        doubts.push(format!("{} is of the user {name}, who may change it", path.display()));
+    }
+    for directory in path.ancestors().skip(1) {
+        let Ok(found) = fs::metadata(directory) else { continue };
+        let mode = found.mode() & 0o7777;
+        // In a sticky directory nobody renames what is another's.
+        if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+            doubts.push(format!(
+                "{} has mode {mode:04o}: others may put another {} in its place",
+                directory.display(),
+                path.display()
+            ));
+        }
+    }
+    doubts
+}
+
+/// A file of keys that belongs to another user than the others there, so that one of them may be of no use to the
+/// server.
+///
+/// # Errors
+/// [`MixedOwners`].
+pub fn check_same(files: &[PathBuf]) -> Result<(), MixedOwners> {
+    let owner = |path: &PathBuf| Some((path.clone(), fs::metadata(path).ok()?.uid()));
+    let mut files = files.iter().filter_map(owner);
+    let Some((first, uid)) = files.next() else { return Ok(()) };
+    match files.find(|(_, other)| *other != uid) {
+        None => Ok(()),
+        Some((other, other_uid)) => {
+            Err(MixedOwners { first, uid: UserName(uid), other, other_uid: UserName(other_uid) })
+        }
+    }
+}
+
+/// Two keys of one directory are not of one user. Whoever placed them is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} is of the user {uid} and {} of {other_uid}: a server that runs as one of them cannot read both; use: \
+     chown --reference={} {}",
+    first.display(), other.display(), first.display(), other.display()
+)]
+pub struct MixedOwners {
+    first: PathBuf,
+    uid: UserName,
+    other: PathBuf,
+    other_uid: UserName,
+}
+
+/// A user for messages: the name, or the number of one who has none.
+#[derive(Clone, Copy, Debug)]
+struct UserName(u32);
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&user_name(self.0))
+    }
+}
+
+fn my_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn user_name(uid: u32) -> String {
+    name_in(&fs::read_to_string(PASSWD).unwrap_or_default(), uid)
+        .map_or_else(|| uid.to_string(), ToOwned::to_owned)
+}
+
+/// The user as `sudo -u` takes them.
+fn sudo_name(uid: u32) -> String {
+    name_in(&fs::read_to_string(PASSWD).unwrap_or_default(), uid)
+        .map_or_else(|| format!("'#{uid}'"), ToOwned::to_owned)
+}
+
+/// The name of a user in the text of passwd(5), if it is one that a shell takes as it is.
+fn name_in(passwd: &str, uid: u32) -> Option<&str> {
+    let is_plain = |name: &&str| {
+        !name.is_empty()
+            && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-.".contains(&it))
+    };
+    let mut users = passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then_some(name)
+    });
+    users.next().filter(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn whoever_is_neither_root_nor_the_owner_is_refused() {
+        let check = |owner, me, expected: bool| {
+            assert_eq!(check(owner, me, Path::new("/x")).is_ok(), expected, "{owner} {me}");
+        };
+        check(ROOT, ROOT, true);
+        check(7, ROOT, true);
+        check(7, 7, true);
+        // A server of root's reads what anybody makes.
+        check(ROOT, 7, true);
+        check(8, 7, false);
+        let error = super::check(4_294_967_290, 7, Path::new("/x")).unwrap_err().to_string();
+        assert!(error.contains("sudo -u '#4294967290' auth_back"), "{error}");
+    }
+
+    #[test]
+    fn names_of_users() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\n\nbroken\ngate:x:7:8::/:/bin/sh\n$(x):x:9:9::/:\n";
+        assert_eq!(name_in(passwd, 0), Some("root"));
+        assert_eq!(name_in(passwd, 7), Some("gate"));
+        assert_eq!(name_in(passwd, 8), None);
+        assert_eq!(name_in(passwd, 9), None, "no shell is to run it");
+    }
+
+    #[test]
+    fn an_heir_is_who_owns_an_example_or_else_the_next_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("a/b/file");
+        let heir = Heir::of(&place, []).unwrap();
+        assert_eq!(heir.seen_at, directory.path());
+        assert_eq!(heir.owner, Owner::of(&fs::metadata(directory.path()).unwrap()));
+        let example = directory.path().join("example");
+        File::create(&example).unwrap();
+        let missing = directory.path().join("missing");
+        let heir = Heir::of(&place, [missing, example.clone()]).unwrap();
+        assert_eq!(heir.seen_at, example);
+        make_directories(place.parent().unwrap()).unwrap();
+        let mode = fs::metadata(directory.path().join("a")).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_others_own_or_may_exchange_is_doubtful() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        File::create(&file).unwrap();
+        let me = fs::metadata(&file).unwrap().uid();
+        #[track_caller]
+        fn check(file: &Path, me: u32, words: &[&str]) {
+            let doubts = doubts_of(file, me);
+            assert_eq!(doubts.len(), words.len(), "{doubts:?}");
+            for (doubt, words) in doubts.iter().zip(words) {
+                assert!(doubt.contains(words), "{doubt}");
+            }
+        }
+        let set = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode));
+        check(&file, me, &[]);
+        for (mode, writable) in [(0o777, true), (0o1777, false), (0o770, true), (0o755, false)] {
+            set(mode).unwrap();
+            check(&file, me, if writable { &["in its place"] } else { &[] });
+        }
+        if me != ROOT {
+            check(&file, me + 1, &["who may change it"]);
+        }
+        check(&directory.path().join("missing"), me, &[]);
+    }
+}
