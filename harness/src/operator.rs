@@ -48,6 +48,22 @@ impl Operator {
         self.behind(&["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
     }
 
+    /// Has it run on a terminal of its own, on which what it is given as input is typed. What it says on either output
+    /// comes out of the terminal, as [`Told::output`].
+    #[must_use]
+    pub fn on_terminal(self) -> Self {
+        // The words go by variables of the shell that script(1) runs, so that none has to be quoted.
+        let run = "exec script --quiet --return --echo never --command 'exec $WORDS' /dev/null";
+        let given = &self.command;
+        let words: Vec<_> = std::iter::once(given.get_program()).chain(given.get_args()).collect();
+        let words: Vec<_> = words.iter().map(|word| word.to_str().expect("UTF-8")).collect();
+        assert!(words.iter().all(|word| !word.contains([' ', '*', '?', '\n'])), "{words:?}");
+        let words = words.join(" ");
+        let mut operator = self.behind(&["sh", "-c", run]);
+        operator.command.env("WORDS", words);
+        operator
+    }
+
     /// Puts these words before the command line.
     #[must_use]
     pub fn behind(self, words: &[&str]) -> Self {

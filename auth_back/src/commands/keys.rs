@@ -1,13 +1,15 @@
 //! What the commands about peppers and about token keys have in common.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches};
 
 use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
 use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
+use crate::store::KeyRow;
 
 const ID: &str = "id";
 const JSON: &str = "json";
@@ -103,6 +105,28 @@ pub(super) fn rotate(
     say(&format!("{name} key {id} was made: {}", path.display()))?;
     say("servers on this directory use it within seconds; for others, see rotate --help")?;
     Ok(())
+}
+
+/// When a key came into use, and when the next one did, as the store's list has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dates {
+    pub(super) since: SystemTime,
+    pub(super) replaced: Option<SystemTime>,
+}
+
+/// The dates of the keys of a list, which is in the order of their ids.
+pub(super) fn dates(rows: &[KeyRow]) -> BTreeMap<KeyId, Dates> {
+    let at = |row: &KeyRow| UNIX_EPOCH + Duration::from_millis(row.since_ms);
+    let replaced = rows.iter().skip(1).map(|row| Some(at(row))).chain([None]);
+    let dated = rows.iter().zip(replaced).filter_map(|(row, replaced)| {
+        Some((KeyId::new(row.id)?, Dates { since: at(row), replaced }))
+    });
+    dated.collect()
+}
+
+/// The time in milliseconds since 1970.
+pub(super) fn unix_ms(time: SystemTime) -> u64 {
+    crate::accounts::unix_ms(time)
 }
 
 /// The time as RFC 3339 has it, in UTC.

@@ -6,6 +6,7 @@
 
 mod breached;
 mod calibrate;
+mod confirm;
 mod export;
 mod import;
 mod keys;
@@ -25,6 +26,7 @@ use std::time::Instant;
 use clap::{ArgMatches, Command};
 use service::process::{self, Exit, Failure};
 
+use self::confirm::Unconfirmed;
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
@@ -86,7 +88,7 @@ pub fn main() -> ExitCode {
                 Failure::new(opening::exit_of(&*error).unwrap_or(Exit::Refused), error)
             }),
             Some((name, arguments)) => run(name, arguments, settings).map_err(|error| {
-                let exit = opening::exit_of(&*error).or_else(|| exit_of_owner(&*error));
+                let exit = opening::exit_of(&*error).or_else(|| exit_of(&*error));
                 Failure::new(exit.unwrap_or(Exit::Failed), error)
             }),
         },
@@ -121,11 +123,13 @@ fn check_owners(settings: &Settings) -> Result<(), NotTheOwner> {
     OperatorsLog::check_owner(&settings.audit)
 }
 
-/// Of an error because another user has to run the command, how the process ends.
-fn exit_of_owner(error: &(dyn Error + 'static)) -> Option<Exit> {
-    let keys = matches!(error.downcast_ref(), Some(KeysError::Owner(_)));
-    let is_owner = keys || error.is::<NotTheOwner>() || error.is::<MixedOwners>();
-    is_owner.then_some(Exit::Refused)
+/// Of an error because the command was given by the wrong user or without an answer, how the process ends.
+fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
+    let is_refused = matches!(error.downcast_ref(), Some(KeysError::Owner(_)))
+        || matches!(error.downcast_ref(), Some(Unconfirmed::NobodyToAsk))
+        || error.is::<NotTheOwner>()
+        || error.is::<MixedOwners>();
+    is_refused.then_some(Exit::Refused)
 }
 
 /// Does what a command does, and tells the audit log of it as `telling` says.

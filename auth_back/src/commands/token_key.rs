@@ -1,21 +1,25 @@
 //! `auth_back token-key`: the keys that session tokens are signed with.
 //!
 //! A new key logs nobody out: tokens under older ones stay good for as long as those are there. Retiring
-//! one ends every session whose token it signed.
+//! one ends every session whose token it signed, so it is refused until the last of them has ended by itself,
+//! unless that is asked for.
 
 use std::cmp::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
 
+use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say};
 use crate::credentials::{KeyId, Purpose, Ring as _};
-use crate::limits::STORE_CALL_TIME_MAX;
+use crate::limits::{STORE_CALL_TIME_MAX, TOKEN_KEY_READ_AFTER};
 use crate::opening;
 use crate::settings::Settings;
 use crate::store::{KeyList, Store};
+
+const END_SESSIONS: &str = "end-sessions";
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
@@ -35,21 +39,23 @@ fn command() -> Command {
         .subcommand(
             Command::new("retire")
                 .about("Take a key out of use, and end every session whose token it signed")
-                .arg(keys::id_argument()),
+                .arg(keys::id_argument())
+                .arg(
+                    Arg::new(END_SESSIONS)
+                        .long(END_SESSIONS)
+                        .action(ArgAction::SetTrue)
+                        .help("Also while sessions need the key, which ends them"),
+                )
+                .arg(confirm::switch()),
         )
 }
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
+    let store = super::open_store(settings)?;
     match arguments.subcommand() {
-        Some(("rotate", arguments)) => {
-            let store = super::open_store(settings)?;
-            rotate(settings, &*store, keys::wants_standby(arguments))
-        }
-        Some(("status", arguments)) => status(arguments, settings),
-        Some(("retire", arguments)) => {
-            let store = super::open_store(settings)?;
-            retire(keys::id(arguments), settings, &*store)
-        }
+        Some(("rotate", arguments)) => rotate(settings, &*store, keys::wants_standby(arguments)),
+        Some(("status", arguments)) => status(arguments, settings, &*store),
+        Some(("retire", arguments)) => retire(arguments, settings, &*store),
         _ => unreachable!("the parser takes no others"),
     }
 }
@@ -81,47 +87,168 @@ fn soon() -> Instant {
 struct Status {
     active: u16,
     ids: Vec<u16>,
+    keys: Vec<Key>,
 }
 
-fn status(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let (ids, active) = keys::ids(&settings.token_keys, Purpose::Token)?;
+/// A key and its dates, where they are known.
+#[derive(Serialize)]
+struct Key {
+    id: u16,
+    since_ms: Option<u64>,
+    replaced_ms: Option<u64>,
+    /// When the last session ends that it can have signed.
+    needed_until_ms: Option<u64>,
+}
+
+fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Done {
+    let source = &settings.token_keys;
+    let (ids, active) = keys::ids(source, Purpose::Token)?;
+    let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
+    let lifetime = settings.rules.sessions.lifetime;
+    let keys = ids.iter().map(|id| {
+        let dates = dates.get(id);
+        let replaced = dates.and_then(|dates| dates.replaced);
+        Key {
+            id: id.get(),
+            since_ms: dates.map(|dates| keys::unix_ms(dates.since)),
+            replaced_ms: replaced.map(keys::unix_ms),
+            needed_until_ms: replaced.map(|at| keys::unix_ms(needed_until(at, lifetime))),
+        }
+    });
+    let keys: Vec<Key> = keys.collect();
     if keys::wants_json(arguments) {
         let ids = ids.iter().map(|id| id.get()).collect();
-        say(&serde_json::to_string(&Status { active: active.get(), ids })?)?;
+        say(&serde_json::to_string(&Status { active: active.get(), ids, keys })?)?;
         return Ok(());
     }
-    for id in ids {
-        let role = match id.cmp(&active) {
+    for (id, key) in ids.iter().zip(keys) {
+        let mut line = format!("token key {id}");
+        line += match id.cmp(&active) {
             Ordering::Less => "",
             Ordering::Equal => " active",
             Ordering::Greater => " stands by",
         };
-        say(&format!("token key {id}{role}"))?;
+        let dated = [
+            ("in use since", key.since_ms),
+            ("replaced", key.replaced_ms),
+            ("sessions may need it until", key.needed_until_ms),
+        ];
+        for (what, at_ms) in dated {
+            if let Some(at_ms) = at_ms {
+                line += &format!(", {what} {}", keys::rfc3339(at_ms));
+            }
+        }
+        say(&line)?;
     }
     Ok(())
 }
 
-fn retire(id: KeyId, settings: &Settings, store: &dyn Store) -> Done {
+/// When the last session ends that a key can have signed which was replaced then.
+fn needed_until(replaced: SystemTime, lifetime: Duration) -> SystemTime {
+    // A server goes on to sign until it has read the new key.
+    replaced + lifetime + TOKEN_KEY_READ_AFTER
+}
+
+/// Refuses while a session may need the key, unless that is to end. Then it goes from the store's list, and its file
+/// gets a name that is passed over.
+fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Done {
+    let id = keys::id(arguments);
     let source = &settings.token_keys;
     let (ids, active) = keys::ids(source, Purpose::Token)?;
     if active == id {
         return Err(format!("token key {id} is the active one: rotate first").into());
     }
-    // First the list and then the file: cut off in between, this can be done again.
-    let was_listed = store.delete_key(KeyList::TokenKeys, id.get(), soon())?;
-    if was_listed && !ids.contains(&id) {
+    let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
+    let Some(dates) = dates.get(&id) else {
+        return Err(if ids.contains(&id) {
+            format!("token key {id} has signed nothing: remove its file")
+        } else {
+            format!("there is no token key {id}")
+        }
+        .into());
+    };
+    let Some(replaced) = dates.replaced else {
+        return Err(format!(
+            "token key {id} was not replaced: no server has signed under a newer one"
+        )
+        .into());
+    };
+    let lifetime = settings.rules.sessions.lifetime;
+    let end_sessions = arguments.get_flag(END_SESSIONS);
+    confirm(&what_ends(id, replaced, lifetime, clock::wall(), end_sessions)?, arguments)?;
+    // First the list and then the file: cut off in between, the file can be removed by hand.
+    store.delete_key(KeyList::TokenKeys, id.get(), soon())?;
+    if !ids.contains(&id) {
         say(&format!("token key {id} is off the list; it was not among the keys"))?;
         return Ok(());
     }
-    let directory = keys::directory(source, || format!("take the key {id} out there"))?;
-    match directory.retire(Purpose::Token, id)? {
-        None => Err(format!("there is no token key {id}").into()),
-        Some(path) => {
-            say(&format!("token key {id} is retired: {}", path.display()))?;
-            say(
-                "its sessions end within seconds on this directory; remove it from every other one",
-            )?;
-            Ok(())
+    let what_to_do = || format!("take the key {id} out there");
+    let retired = match keys::directory(source, what_to_do) {
+        Ok(directory) => directory.retire(Purpose::Token, id)?,
+        Err(what_to_do) => {
+            say(&format!("token key {id} is off the list; {what_to_do}"))?;
+            return Ok(());
+        }
+    };
+    match retired {
+        Some(path) => say(&format!("token key {id} is retired: {}", path.display()))?,
+        None => say(&format!("token key {id} is retired"))?,
+    }
+    say("its sessions end within seconds on this directory; remove it from every other one")?;
+    Ok(())
+}
+
+/// Says what ends with a key, for the operator to read. Refuses while a session may need it, unless that is to end.
+fn what_ends(
+    id: KeyId,
+    replaced: SystemTime,
+    lifetime: Duration,
+    now: SystemTime,
+    end_sessions: bool,
+) -> Result<String, String> {
+    let until = needed_until(replaced, lifetime);
+    let [since, until_text] = [replaced, until].map(|at| keys::rfc3339(keys::unix_ms(at)));
+    let devices = "devices that it vouches for are strangers again until their next login";
+    if now >= until {
+        return Ok(format!("no session needs token key {id} since {until_text}; {devices}"));
+    }
+    if end_sessions {
+        return Ok(format!(
+            "this logs out everybody who logged in before {since}: every session that token key {id} signed ends; \
+             {devices}"
+        ));
+    }
+    Err(format!(
+        "token key {id} was replaced at {since}, and sessions live for {} (--session-lifetime): wait until \
+         {until_text}, or give --end-sessions to log out everybody who logged in before it was replaced",
+        format_duration(lifetime)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_ended_only_if_that_is_said() {
+        let (replaced, lifetime) = (SystemTime::UNIX_EPOCH, Duration::from_secs(3_600));
+        let check = |after: Duration, end_sessions, expected: Result<&str, &str>| {
+            let said = what_ends(KeyId::FIRST, replaced, lifetime, replaced + after, end_sessions);
+            match (&said, expected) {
+                (Ok(said), Ok(words)) | (Err(said), Err(words)) => {
+                    assert!(said.contains(words), "{said}");
+                }
+                (said, expected) => panic!("{said:?} instead of {expected:?}"),
+            }
+        };
+        let needed = lifetime + TOKEN_KEY_READ_AFTER;
+        let just_before = needed - Duration::from_millis(1);
+        for after in [Duration::ZERO, lifetime, just_before] {
+            check(after, false, Err("wait until 1970-01-01T01:00:12.000Z"));
+            check(after, true, Ok("logged in before 1970-01-01T00:00:00.000Z"));
+        }
+        for end_sessions in [false, true] {
+            check(needed, end_sessions, Ok("no session needs token key 1 since"));
         }
     }
 }

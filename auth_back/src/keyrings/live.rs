@@ -283,7 +283,7 @@ impl<R: Ring> LiveRing<R> {
     /// and a pepper that is missing stay until somebody mends them. A command that fails, such as a vault that is
     /// away, says nothing of the keys: with the store's list they are as good as they were.
     fn judge(&self, fault: &RingFault, origin: &Origin<R>) {
-        let is_away = |fault: &RingFault| matches!(fault, RingFault::Pepper(PepperFault::Store(_)));
+        let is_away = |fault: &RingFault| matches!(fault, RingFault::Listed(KeyFault::Store(_)));
         let fault = match (fault, &origin.source) {
             (RingFault::Keys(_), KeySource::Command(_)) => match (origin.admit)(&self.current()) {
                 Ok(()) => {

@@ -139,7 +139,19 @@ fn a_new_token_key_logs_nobody_out_and_a_retired_one_does() {
 
     let refused = system.operator(&["token-key", "retire", "2"]).run();
     assert!(refused.errors.contains("is the active one"), "{refused:?}");
-    system.operator(&["token-key", "retire", "1"]).succeed();
+    // Its sessions live for hours yet.
+    let retire = ["token-key", "retire", "1", "--end-sessions", "--yes"];
+    let refused = system.operator(&[&retire[..3], &retire[4..]].concat()).run();
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("--session-lifetime"), "{refused:?}");
+    let refused = system.operator(&retire[..4]).run();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.errors.contains("this logs out everybody who logged in before 2"),
+        "{refused:?}"
+    );
+    user.session(&old).assert_status(200);
+    system.operator(&retire).succeed();
     for auth in system.auths() {
         auth.signal("HUP");
     }
@@ -148,6 +160,41 @@ fn a_new_token_key_logs_nobody_out_and_a_retired_one_does() {
         statuses.iter().all(|status| *status == 401).then_some(())
     });
     user.session(&new).assert_status(200);
+}
+
+#[test]
+fn on_a_terminal_an_operator_is_asked_before_sessions_end() {
+    let mut system = System::builder().auth_flags(&["--lease", "0ms"]).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let old = user.log_in("ada", PASSWORD);
+    system.operator(&["token-key", "rotate"]).succeed();
+    let status = system.operator(&["token-key", "status", "--json"]).succeed();
+    let status: serde_json::Value = serde_json::from_str(&status).expect("it is JSON");
+    let date = |key: usize, what: &str| status["keys"][key][what].as_u64();
+    assert!(date(0, "since_ms") <= date(0, "replaced_ms") && date(0, "since_ms").is_some());
+    assert_eq!(date(0, "replaced_ms"), date(1, "since_ms"));
+    let until = date(0, "replaced_ms").map(|at| at + 12 * 3_600_000 + 12_000);
+    assert_eq!((date(0, "needed_until_ms"), date(1, "needed_until_ms")), (until, None));
+
+    let retire = || system.operator(&["token-key", "retire", "1", "--end-sessions"]).on_terminal();
+    for answer in ["n\n", "\n", "what\n", "\u{4}"] {
+        let told = retire().input(answer).run();
+        assert_eq!(told.code, Some(1), "{told:?}");
+        assert!(told.output.contains("this logs out everybody who logged in before"), "{told:?}");
+        assert!(told.output.contains("Do it? [y/N]"), "{told:?}");
+        assert!(told.output.contains("nothing was done"), "{told:?}");
+    }
+    assert!(system.keys().join("token-1.key").exists());
+    let told = retire().input("y\n").run();
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(system.keys().join("token-1.key.retired").exists(), "{told:?}");
+    system.auth().signal("HUP");
+    until_ended(&user, &old);
+}
+
+fn until_ended(user: &e2e::Client, token: &str) {
+    until("the session to end", || (user.session(token).status == 401).then_some(()));
 }
 
 #[test]

@@ -126,7 +126,10 @@ fn replace_a_pepper(store: Store) {
     assert_eq!(status["peppers"][1]["records"], people.count(), "{status}");
 
     people.backdate_pepper(2, Duration::from_secs(3_600));
-    system.operator(&["pepper", "retire", "1"]).succeed();
+    let refused = system.operator(&["pepper", "retire", "1"]).run();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.errors.contains("--yes"), "{refused:?}");
+    system.operator(&["pepper", "retire", "1", "--yes"]).succeed();
     assert!(!system.keys().join("pepper-1.key").exists());
     assert!(system.keys().join("pepper-1.key.retired").exists());
     system.auth().kill_and_start_again();

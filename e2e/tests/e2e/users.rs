@@ -66,13 +66,15 @@ pub(crate) fn an_operator_looks_after_a_user(system: &System) {
     let again = operator(&["revoke", "ada", newest]).run();
     assert_eq!(again.code, Some(1));
     assert!(again.errors.contains("has no session"), "{again:?}");
-    operator(&["revoke", "ada", "--all"]).succeed();
+    let told = json(&operator(&["revoke", "ada", "--all", "--json"]).succeed());
+    assert_eq!(told["ended_sessions"], 2, "{told}");
     assert_eq!(tokens.iter().map(|token| bearer(token)).collect::<Vec<_>>(), [401; 3]);
 
     // A new password: sessions end, the old one does not let in.
     let token = user.log_in("ada", PASSWORD);
     assert_eq!(bearer(&token), 200);
-    operator(&["set-password", "ada", "--password-stdin"]).input(OTHER).succeed();
+    let told = operator(&["set-password", "ada", "--password-stdin"]).input(OTHER).succeed();
+    assert!(told.contains("has the new password; 1 session ended, on every front"), "{told}");
     assert_eq!(bearer(&token), 401);
     user.authenticate("ada", PASSWORD).assert_status(401);
 
@@ -81,7 +83,7 @@ pub(crate) fn an_operator_looks_after_a_user(system: &System) {
     assert_eq!(bearer(&token), 200);
     let began = Instant::now();
     let told = operator(&["disable", "ada"]).succeed();
-    assert!(told.contains("on every front"), "{told}");
+    assert!(told.contains("is kept out; 1 session ended, on every front"), "{told}");
     assert!(began.elapsed() >= Duration::from_millis(250), "leases were not waited for");
     assert_eq!(bearer(&token), 401);
     user.authenticate("ada", OTHER).assert_status(403);

@@ -14,6 +14,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use service::rare;
 use service::settings::format_duration;
 
+use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say};
 use crate::credentials::{KeyId, Purpose};
 use crate::keyrings::register;
@@ -53,7 +54,8 @@ fn command() -> Command {
         .subcommand(
             Command::new("retire")
                 .about("Take a key out of use that no record needs any more")
-                .arg(keys::id_argument()),
+                .arg(keys::id_argument())
+                .arg(confirm::switch()),
         )
 }
 
@@ -65,7 +67,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
             rewrap::run(settings, &*store, arguments.get_one::<u32>(RATE).copied())
         }
         Some(("status", arguments)) => status::run(settings, &*store, keys::wants_json(arguments)),
-        Some(("retire", arguments)) => retire(settings, &*store, keys::id(arguments)),
+        Some(("retire", arguments)) => retire(settings, &*store, arguments),
         _ => unreachable!("the parser takes no others"),
     }
 }
@@ -101,7 +103,8 @@ fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
 /// Refuses while anything might need the key: it is the active one; a record is sealed under it; or it
 /// was replaced so lately that a server may still seal under it. Then it goes from the store's list, and
 /// its file gets a name that is passed over.
-fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
+fn retire(settings: &Settings, store: &dyn Store, arguments: &ArgMatches) -> Done {
+    let id = keys::id(arguments);
     let source = &settings.pepper_keys;
     let (ids, active) = keys::ids(source, Purpose::Pepper)?;
     if active == id {
@@ -114,6 +117,13 @@ fn retire(settings: &Settings, store: &dyn Store, id: KeyId) -> Done {
     }
     check_replaced(id, active, &rows)?;
     check_unused(store, id)?;
+    confirm(
+        &format!(
+            "no record needs pepper {id}, and this takes it out of use: without its file, nobody can log in on a \
+             backup from before it was replaced"
+        ),
+        arguments,
+    )?;
     // First the list and then the file: cut off in between, nothing is missed, and this can be done again.
     store.delete_key(KeyList::Peppers, id.get(), soon())?;
     // Looked at again: a server that had not noticed the new key may have sealed under this one since.

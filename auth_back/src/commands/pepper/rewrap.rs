@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::ownership::{self, MixedOwners};
 use crate::settings::Settings;
-use crate::store::{PepperRow, Store};
+use crate::store::{KeyList, KeyRow, Store};
 
 /// Most users that are named when their records cannot be sealed anew.
 const NAMED_MAX: usize = 10;
@@ -25,7 +25,11 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> 
     let peppers = super::peppers(settings, store)?;
     let active = peppers.active_id();
     check_owners(&settings.pepper_keys)?;
-    check_read_by_all(&settings.pepper_keys, active, &store.peppers(super::soon())?)?;
+    check_read_by_all(
+        &settings.pepper_keys,
+        active,
+        &store.keys(KeyList::Peppers, super::soon())?,
+    )?;
     let counts = status::count(store, |_| {})?;
     let due = counts.by_pepper.iter().filter(|(id, _)| **id < active).map(|(_, count)| count).sum();
     let mut progress = Progress::new(due);
@@ -56,7 +60,7 @@ fn check_owners(source: &KeySource) -> Result<(), MixedOwners> {
 }
 
 /// Refuses while a server may not have read the active key since it came into use.
-fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[PepperRow]) -> Done {
+fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[KeyRow]) -> Done {
     let after = match source {
         KeySource::Directory(_) => REWRAP_AFTER,
         KeySource::Environment(_) | KeySource::Command(_) => REWRAP_AFTER_COMMAND,

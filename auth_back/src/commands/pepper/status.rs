@@ -49,6 +49,8 @@ struct Pepper {
     present: bool,
     /// When a server first sealed under it.
     since_ms: Option<u64>,
+    /// When a server first sealed under the next one.
+    replaced_ms: Option<u64>,
 }
 
 pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
@@ -66,11 +68,13 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
     let listed = rows.iter().filter_map(|row| KeyId::new(row.id));
     let all: BTreeSet<KeyId> =
         ids.iter().copied().chain(listed).chain(counts.by_pepper.keys().copied()).collect();
+    let dates = keys::dates(&rows);
     let pepper = |id: KeyId| Pepper {
         id: id.get(),
         records: counts.by_pepper.get(&id).copied().unwrap_or(0),
         present: ids.contains(&id),
-        since_ms: rows.iter().find(|row| row.id == id.get()).map(|row| row.since_ms),
+        since_ms: dates.get(&id).map(|dates| keys::unix_ms(dates.since)),
+        replaced_ms: dates.get(&id).and_then(|dates| dates.replaced).map(keys::unix_ms),
     };
     let status = Status {
         active: active.map(KeyId::get),
@@ -81,13 +85,17 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
         say(&serde_json::to_string(&status)?)?;
         return Ok(());
     }
-    say("pepper     records  in use since")?;
+    say(&format!("pepper     records  {:24}  replaced", "in use since"))?;
     for pepper in &status.peppers {
-        let since = pepper.since_ms.map_or_else(|| "-".to_owned(), keys::rfc3339);
+        let date = |at_ms: Option<u64>| at_ms.map_or_else(|| "-".to_owned(), keys::rfc3339);
+        let (since, replaced) = (date(pepper.since_ms), date(pepper.replaced_ms));
         let is_active = Some(pepper.id) == status.active;
         let active = if is_active { "  active" } else { "" };
         let missing = if pepper.present { "" } else { "  THE KEY IS MISSING" };
-        say(&format!("{:>6} {:>11}  {since}{active}{missing}", pepper.id, pepper.records))?;
+        say(&format!(
+            "{:>6} {:>11}  {since:24}  {replaced}{active}{missing}",
+            pepper.id, pepper.records
+        ))?;
     }
     if status.unreadable > 0 {
         say(&format!("{} records cannot be read", status.unreadable))?;

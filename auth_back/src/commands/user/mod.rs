@@ -121,6 +121,13 @@ struct Operator<'a> {
     json: bool,
 }
 
+/// What a command has ended.
+struct Ended {
+    sessions: usize,
+    /// How long it took until no front answered for them any more.
+    settled_in: Duration,
+}
+
 impl Operator<'_> {
     fn add(&self, arguments: &ArgMatches) -> Done {
         let name = profile::name(arguments.get_one::<String>("name").map(String::as_str))?;
@@ -156,8 +163,9 @@ impl Operator<'_> {
     fn disable(&self) -> Done {
         let user_id = self.profile()?.user_id;
         let now_ms = unix_ms(clock::wall());
+        let live = self.count_live(user_id)?;
         self.change(patiently(|deadline| self.store.disable_user(user_id, now_ms, deadline))?)?;
-        self.settle(user_id, "is kept out, and every session has ended")
+        self.settle(user_id, "is kept out", live)
     }
 
     fn enable(&self) -> Done {
@@ -171,9 +179,10 @@ impl Operator<'_> {
         let password = self.new_password(from_stdin)?;
         let record = self.hash(user_id, &password)?;
         let user_id = user_id.get();
+        let live = self.count_live(user_id)?;
         let set = |deadline| self.store.set_password_record(user_id, &record, deadline);
         self.change(patiently(set)?)?;
-        self.settle(user_id, "has the new password, and every session has ended")
+        self.settle(user_id, "has the new password", live)
     }
 
     fn sessions(&self) -> Done {
@@ -196,13 +205,14 @@ impl Operator<'_> {
     fn revoke(&self, session: Option<u64>) -> Done {
         let user_id = self.profile()?.user_id;
         let Some(session_id) = session else {
+            let live = self.count_live(user_id)?;
             let ended = patiently(|deadline| self.sessions.end_all(user_id, deadline))?;
             let settles_in = ended.ok_or_else(|| self.gone())?;
-            return self.wait(user_id, "has no session any more", settles_in);
+            return self.wait(user_id, "has no session any more", live, settles_in);
         };
         let ended = patiently(|deadline| self.sessions.end_by_id(user_id, session_id, deadline))?;
         match ended {
-            Some(settles_in) => self.wait(user_id, "has one session less", settles_in),
+            Some(settles_in) => self.wait(user_id, "has one session less", 1, settles_in),
             None => Err(format!("{} has no session {session_id}", self.username).into()),
         }
     }
@@ -238,7 +248,7 @@ impl Operator<'_> {
     }
 
     /// Follows up on an epoch that was raised in the store.
-    fn settle(&self, user_id: u64, done: &str) -> Done {
+    fn settle(&self, user_id: u64, done: &str, ended: usize) -> Done {
         let settle = |_| -> Result<Duration, StoreError> {
             // At least as high as what it was raised to: all before it are ended.
             let profile = self.store.user_profile(self.username.as_str(), store_deadline())?;
@@ -248,32 +258,44 @@ impl Operator<'_> {
         let settles_in = patiently(settle).map_err(|error| {
             format!("it is done, but sessions may go on for a while; run this again: {error}")
         })?;
-        self.wait(user_id, done, settles_in)
+        self.wait(user_id, done, ended, settles_in)
+    }
+
+    /// How many sessions somebody has. One that begins before they are ended is ended, and not counted.
+    fn count_live(&self, user_id: u64) -> Result<usize, Failure> {
+        let now_ms = unix_ms(clock::wall());
+        let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
+        Ok(patiently(list)?.len())
     }
 
     /// Waits until no front answers for what has ended, and only then says that it has.
-    fn wait(&self, user_id: u64, done: &str, settles_in: Duration) -> Done {
+    fn wait(&self, user_id: u64, done: &str, ended: usize, settles_in: Duration) -> Done {
         thread::sleep(settles_in);
-        self.done(user_id, done, Some(settles_in))
+        self.done(user_id, done, Some(Ended { sessions: ended, settled_in: settles_in }))
     }
 
-    fn done(&self, user_id: u64, done: &str, settled_in: Option<Duration>) -> Done {
+    fn done(&self, user_id: u64, done: &str, ended: Option<Ended>) -> Done {
         let username = &self.username;
         if self.json {
             let mut told = json!({
                 "user_id": user_id.to_string(), "username": username.as_str(), "done": done,
             });
-            if let Some(settled_in) = settled_in {
+            if let Some(Ended { sessions, settled_in }) = ended {
+                told["ended_sessions"] = sessions.into();
                 told["settled_ms"] = crate::accounts::millis(settled_in).into();
             }
             say(&ascii_json(&told))?;
             return Ok(());
         }
-        let everywhere = settled_in.map_or(String::new(), |settled_in| {
+        let ended = ended.map_or(String::new(), |Ended { sessions, settled_in }| {
             let settled_in_ms = settled_in.as_millis();
-            format!(", on every front: {settled_in_ms} ms after the store had it")
+            let sessions = match sessions {
+                1 => "1 session".to_owned(),
+                count => format!("{count} sessions"),
+            };
+            format!("; {sessions} ended, on every front: {settled_in_ms} ms after the store had it")
         });
-        say(&format!("{username} {done}{everywhere}"))?;
+        say(&format!("{username} {done}{ended}"))?;
         Ok(())
     }
 }

@@ -167,8 +167,8 @@ fn a_command_that_fails_says_nothing_of_keys_that_the_store_knows() {
     let source: KeySource = format!("command:{}", path.join("keys").display()).parse().unwrap();
     let answers = [
         Ok(()),
-        Err(RingFault::Pepper(PepperFault::Missing(id(2)))),
-        Err(RingFault::Pepper(PepperFault::Store(StoreError::Unavailable(Cause::Closed)))),
+        Err(RingFault::Listed(KeyFault::Missing(Purpose::Pepper, id(2)))),
+        Err(RingFault::Listed(KeyFault::Store(StoreError::Unavailable(Cause::Closed)))),
         Ok(()),
     ];
     let answers = Mutex::new(answers.into_iter());
