@@ -26,7 +26,7 @@ use crate::limits::{
     CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX, LIGHT_THREADS_MAX,
     QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
-use crate::redis_pool::RedisUrl;
+use crate::redis_pool::{RedisUrl, RedisUrlError};
 use crate::sessions::SessionRules;
 use crate::sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, PER_USER_MAX};
 use crate::store::{self, StoreUrl};
@@ -388,7 +388,7 @@ impl Settings {
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
             migrate: values.if_given("migrate", |name| values.boolean(name)),
-            redis: values.parse(
+            redis: values.parse_or_say(
                 "sessions",
                 "store or redis://user:password@host:port/database",
                 sessions_place
@@ -447,8 +447,7 @@ impl Settings {
 /// `data` is there unless it was refused, which is one error and not two.
 fn store_url(values: &Values<'_>, data: Option<&PathBuf>) -> Result<StoreUrl, SettingError> {
     let want = "sqlite:PATH or mysql://user:password@host:port/database";
-    let given =
-        values.if_given("store", |name| values.parse(name, want, |text| text.parse().ok()))?;
+    let given = values.if_given("store", |name| values.parse_or_say(name, want, str::parse))?;
     Ok(given.unwrap_or_else(|| {
         StoreUrl::Sqlite(data.cloned().unwrap_or_default().join("users.sqlite"))
     }))
@@ -465,8 +464,8 @@ fn session_rules(values: &Values<'_>) -> Result<SessionRules, SettingErrors> {
     })
 }
 
-fn sessions_place(text: &str) -> Option<Option<RedisUrl>> {
-    if text == "store" { Some(None) } else { text.parse().ok().map(Some) }
+fn sessions_place(text: &str) -> Result<Option<RedisUrl>, RedisUrlError> {
+    if text == "store" { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// On unless somebody says otherwise: what happened before it was asked for cannot be had later.

@@ -12,7 +12,7 @@ use crate::limits::SHOWN_VALUE_CHARS_MAX;
 #[non_exhaustive]
 pub enum SettingError {
     /// The text is not one of those that the setting allows.
-    #[error("--{setting} (from {origin}): {shown} is not allowed: want {want}")]
+    #[error("--{setting} (from {origin}): {shown} is not allowed: {why}")]
     NotAllowed {
         /// The setting's name.
         setting: &'static str,
@@ -20,8 +20,8 @@ pub enum SettingError {
         origin: Origin,
         /// The text in quotes; `***` for a secret; a description of what is not text.
         shown: String,
-        /// What is allowed.
-        want: String,
+        /// What is wrong with it, or what is allowed.
+        why: String,
     },
     /// A setting without a default was not given.
     #[error("--{setting} (or {variable}) is missing: want {want}")]

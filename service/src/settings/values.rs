@@ -45,19 +45,34 @@ impl<'r> Values<'r> {
         want: &str,
         parser: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, SettingError> {
+        self.parse_or_say(name, want, |text| parser(text).ok_or_else(|| format!("want {want}")))
+    }
+
+    /// The same with a parser that says itself what is wrong with a text. What it says is shown to whoever gave the
+    /// text, so it must quote nothing of a secret.
+    ///
+    /// # Errors
+    ///
+    /// As described at [`Values`].
+    pub fn parse_or_say<T, E: Display>(
+        &self,
+        name: &str,
+        want: &str,
+        parser: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, SettingError> {
         let (setting, given) = self.look_up(name);
         let Some(given) = given else {
             return Err(SettingError::missing(self.raw.program, setting, want));
         };
         let parsed = match &given.content {
-            Content::Text(text) => parser(text),
-            Content::Other(_) => None,
+            Content::Text(text) => parser(text).map_err(|error| error.to_string()),
+            Content::Other(_) => Err(format!("want {want}")),
         };
-        parsed.ok_or_else(|| SettingError::NotAllowed {
+        parsed.map_err(|why| SettingError::NotAllowed {
             setting: setting.name,
             origin: given.origin.clone(),
             shown: given.shown(setting),
-            want: want.to_owned(),
+            why,
         })
     }
 

@@ -268,7 +268,9 @@ impl Query {
             }
             Self::DeleteSession => "DELETE FROM session WHERE token_digest = ?",
             Self::DeleteExpiredSessions => {
-                "DELETE FROM session WHERE expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?"
+                // By the earlier of two clocks: one server whose own is ahead would end everybody's sessions.
+                "DELETE FROM session WHERE expires_at_ms <= LEAST(?, UNIX_TIMESTAMP() * 1000) \
+                 ORDER BY expires_at_ms LIMIT ?"
             }
             Self::Products => {
                 "SELECT id, name, description, price_minor, currency FROM product ORDER BY id"

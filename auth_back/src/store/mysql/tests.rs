@@ -331,3 +331,21 @@ fn a_server_that_migrates_too_long_is_not_waited_for_beyond_the_deadline() {
     drop(other);
     store.migrate(patient()).unwrap();
 }
+
+/// What is deleted is gone for good, so the clock of one server does not decide.
+#[test]
+fn a_clock_that_is_ahead_deletes_no_live_session() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    let now: u64 =
+        fixture.connect().query_first("SELECT UNIX_TIMESTAMP() * 1000").unwrap().unwrap();
+    let (hour, day) = (3_600_000, 24 * 3_600_000);
+    store.insert_session(&session(1, now - hour), patient()).unwrap();
+    store.insert_session(&session(2, now + hour), patient()).unwrap();
+    assert_eq!(store.delete_expired_sessions(now + day, 10, patient()).unwrap(), 1);
+    assert!(store.session(&[2; 32], now, patient()).unwrap().is_some());
+    // One that is behind deletes less.
+    store.insert_session(&session(3, now - hour), patient()).unwrap();
+    assert_eq!(store.delete_expired_sessions(now - 2 * hour, 10, patient()).unwrap(), 0);
+}
