@@ -128,6 +128,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         accept_v1,
         hash_threads,
         metrics: metrics.clone(),
+        draining: false,
     })?;
     ops::observe_reactor(&mut ops.registry(), "rpc", &rpc.counters());
 

@@ -388,8 +388,10 @@ pub mod health {
     /// Why it is not ready.
     pub const REASON: Field =
         default_zero(11, "reason", Shape::Text { bytes_max: REASON_BYTES_MAX });
+    /// 1 when the server stops before long. It serves until then; whoever has another server sends it nothing new.
+    pub const DRAINING: Field = default_zero(12, "draining", FLAG).since(V2_2);
     /// Fields of the response.
-    pub const RESPONSE: &[Field] = &[READY, REASON];
+    pub const RESPONSE: &[Field] = &[READY, REASON, DRAINING];
 }
 
 /// SESSIONS; its request is that of `CHECK_SESSION`.

@@ -53,6 +53,8 @@ pub struct Desk {
     pub hash_threads: NonZeroUsize,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether the server stops before long. Whoever asks how it is is told.
+    pub draining: bool,
 }
 
 /// The two lanes of workers. A flood in one leaves the other free.
@@ -145,7 +147,7 @@ impl Protocol for Conversation {
             }
             Stage::Talking { encoder, in_flight } => {
                 *in_flight -= 1;
-                v2::answer(*encoder, io.output(), &reply);
+                v2::answer(*encoder, io.output(), &reply, desk.draining);
             }
             Stage::Fresh | Stage::Greeting => {
                 unreachable!("an answer without a request: requests come after the greeting");
@@ -180,6 +182,10 @@ impl Protocol for Conversation {
 
     fn on_input_end(&mut self, _: &mut Desk, io: &mut Io<'_>) {
         self.stop(io);
+    }
+
+    fn on_drain(desk: &mut Desk) {
+        desk.draining = true;
     }
 
     fn on_shutdown(&mut self, _: &mut Desk, io: &mut Io<'_>) {
@@ -331,7 +337,10 @@ fn take_frame(
     let deadline = v2::deadline(frame, io.now());
     match desk.submit(request, call, http_request_id, deadline, io) {
         Ok(()) => *in_flight += 1,
-        Err(error) => v2::answer(encoder, io.output(), &Reply { call, outcome: Err(error) }),
+        Err(error) => {
+            let reply = Reply { call, outcome: Err(error) };
+            v2::answer(encoder, io.output(), &reply, desk.draining);
+        }
     }
     Ok(())
 }

@@ -116,6 +116,7 @@ impl Bench {
             accept_v1,
             hash_threads: HASH_THREADS,
             metrics,
+            draining: false,
         };
         Self { harness: Harness::new(desk), post, heavy, light }
     }

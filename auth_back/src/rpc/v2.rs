@@ -97,8 +97,8 @@ pub(super) fn deadline(frame: &Frame<'_>, now: Instant) -> Instant {
 }
 
 /// Appends the answer to a request.
-pub(super) fn answer(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) {
-    let encoded = encode(encoder, out, reply);
+pub(super) fn answer(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply, draining: bool) {
+    let encoded = encode(encoder, out, reply, draining);
     if let Err(error) = encoded {
         // A list of products that no frame holds: the operator's to shorten.
         let request = reply.call.message_type.name();
@@ -111,7 +111,12 @@ pub(super) fn answer(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) {
     }
 }
 
-fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), EncodeError> {
+fn encode(
+    encoder: Encoder,
+    out: &mut Vec<u8>,
+    reply: &Reply,
+    draining: bool,
+) -> Result<(), EncodeError> {
     let correlation = reply.call.correlation;
     match &reply.outcome {
         Ok(Done::Registered(user_id)) => {
@@ -162,7 +167,7 @@ fn encode(encoder: Encoder, out: &mut Vec<u8>, reply: &Reply) -> Result<(), Enco
         }
         Ok(Done::Health(health)) => {
             let reason = health.as_ref().err().map(refusals::detail).unwrap_or_default();
-            let message = HealthReply { ready: health.is_ok(), reason: &reason };
+            let message = HealthReply { ready: health.is_ok(), reason: &reason, draining };
             encoder.answer(out, correlation, &Ok(message))
         }
         Err(error) => {

@@ -2,14 +2,16 @@
 //! code 0.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::mpsc;
+use std::thread;
 
 use e2e::{Client, Program, RawConnection, Recipe, Scratch, Server, System, until};
+use framing::registry::response;
 use framing::registry::session::TOKEN;
 
 use crate::PASSWORD;
-use crate::peer::{Body, CHECK_SESSION, HELLO, Peer, Style};
+use crate::peer::{self, Body, CHECK_SESSION, HEALTH, HELLO, Peer, Style};
 
 /// A logout is held until every lease that may be out has run: a request that is surely in flight
 /// for this long, whatever the machine does.
@@ -182,10 +184,49 @@ fn sigint_does_not_drain() {
 }
 
 #[test]
+fn fronts_turn_away_from_an_auth_back_that_drains() {
+    let mut system = System::builder().auths(2).auth_flags(&LONG_DRAIN).start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    // Either of them has its turn until one says that it stops.
+    let all_go_to_the_second = |system: &mut System| {
+        let before = logins(&system.auths()[0]);
+        (0..4).for_each(|_| drop(user.log_in("ada", PASSWORD)));
+        logins(&system.auths()[0]) == before
+    };
+    assert!(!all_go_to_the_second(&mut system));
+    system.auths()[0].signal("TERM");
+    until("the front to turn away", || all_go_to_the_second(&mut system).then_some(()));
+    // The last one that is left serves, also while it drains.
+    system.auths()[1].signal("TERM");
+    until_stopping(&system.auths()[1]);
+    system.auths()[0].signal("TERM");
+    assert!(system.auths()[0].wait().success());
+    user.authenticate("ada", PASSWORD).assert_status(200);
+}
+
+/// How many logins a server has served.
+fn logins(server: &Server) -> u64 {
+    let metrics = server.ops().get("/metrics", None).assert_status(200);
+    let lines = metrics.text().lines().filter(|line| {
+        line.starts_with("auth_back_requests_total{") && line.contains("\"AUTHENTICATE\"")
+    });
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
+#[test]
 fn a_stop_does_not_wait_for_auth_servers_that_say_nothing() {
-    // The kernel takes connections to it, and nobody ever answers.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = silent.local_addr().expect("a bound socket has an address").to_string();
+    let (asked, was_asked) = mpsc::channel();
+    let silent = peer::serve(Style::default(), move |request| {
+        if request.message_type == HEALTH {
+            asked.send(()).expect("the test waits");
+            loop {
+                thread::park();
+            }
+        }
+        Body::hello(2).number(&response::STATUS, 200)
+    });
+    let address = silent.to_string();
     let log = Scratch::new("front").expect("a scratch directory can be made");
     let flags = ["--auth", &address, "--request-timeout", "60s", "--grace", "400ms"];
     let recipe = Recipe {
@@ -193,9 +234,9 @@ fn a_stop_does_not_wait_for_auth_servers_that_say_nothing() {
         ..Recipe::for_test(Program::HttpFront, log.path().join("log"))
     };
     let mut front = Server::start(recipe).expect("a front starts without auth servers");
-    let _asked = silent.accept().expect("the front asks how it is");
+    was_asked.recv().expect("the front asks how it is");
     front.signal("TERM");
-    // Two minutes go by until the check has an outcome.
+    // A minute goes by until the check has an outcome.
     assert!(front.wait().success());
     let log = front.log();
     let left = log.lines().find(|line| line.contains("left behind")).expect("a line says so");

@@ -23,7 +23,7 @@ use crate::{
 /// use framing::v2::{Encoder, HealthReply, Inbox};
 ///
 /// let mut wire = Vec::new();
-/// Encoder::default().answer(&mut wire, 7, &Ok(HealthReply { ready: true, reason: "" }))?;
+/// Encoder::default().answer(&mut wire, 7, &Ok(HealthReply { ready: true, reason: "", draining: false }))?;
 /// let mut socket = wire.as_slice();
 ///
 /// let mut inbox = Inbox::new();
@@ -192,7 +192,7 @@ mod tests {
         let mut wire = Vec::new();
         for (id, bytes) in description_bytes.iter().enumerate() {
             let reason = "x".repeat(*bytes);
-            let reply = HealthReply { ready: false, reason: &reason };
+            let reply = HealthReply { ready: false, reason: &reason, draining: false };
             Encoder::default().answer(&mut wire, id as u64, &Ok(reply)).expect("within limits");
         }
         wire

@@ -358,8 +358,14 @@ fn v2_0_products() {
 #[test]
 fn v2_0_health() {
     check_request(&golden!("v2.0/health_request"), (7, 100), &Health);
-    let away = HealthReply { ready: false, reason: "store away" };
+    let away = HealthReply { ready: false, reason: "store away", draining: false };
     check_answer(&golden!("v2.0/health_response"), 7, &Ok(away));
+}
+
+#[test]
+fn v2_2_health() {
+    let stops = HealthReply { ready: true, reason: "", draining: true };
+    check_answer(&golden!("v2.2/health_response"), 7, &Ok(stops));
 }
 
 #[test]

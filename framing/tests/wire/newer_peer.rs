@@ -187,7 +187,9 @@ fn a_reader_of_2_0_refuses_to_end_all_sessions_and_skips_the_address() {
 fn an_answer_to_another_question_is_an_error() {
     let mut wire = Vec::new();
     let encoder = Encoder::default();
-    encoder.answer(&mut wire, 1, &Ok(HealthReply { ready: true, reason: "" })).expect("short");
+    encoder
+        .answer(&mut wire, 1, &Ok(HealthReply { ready: true, reason: "", draining: false }))
+        .expect("short");
     let mut inbox = Inbox::new();
     inbox.space()[..wire.len()].copy_from_slice(&wire);
     inbox.filled(wire.len());

@@ -28,7 +28,8 @@ pub(crate) trait Balance: Send + Sync {
 }
 
 /// Each server in its turn. One that failed lately is passed over as long as another is left: it
-/// gets a request again after a while, and all of them once it has answered that.
+/// gets a request again after a while, and all of them once it has answered that. One that stops before long is passed
+/// over as long as another is well.
 #[derive(Debug, Default)]
 pub(crate) struct RoundRobin {
     next: AtomicUsize,
@@ -43,7 +44,10 @@ impl Balance for RoundRobin {
                 .filter(|&index| !tried.contains(index))
         };
         // When none is known to be well, trying one costs less than refusing a client.
-        turn().find(|&index| servers[index].health.admits(now)).or_else(|| turn().next())
+        let is_staying = |&index: &usize| !servers[index].health.is_draining();
+        let is_admitted = |&index: &usize| servers[index].health.admits(now);
+        let staying = turn().filter(is_staying).find(is_admitted);
+        staying.or_else(|| turn().find(is_admitted)).or_else(|| turn().next())
     }
 }
 
@@ -81,6 +85,20 @@ mod tests {
         assert_eq!(picks(&balance, &servers, 4, later), [0, 1, 1, 1]);
         servers[0].health.answered();
         assert_eq!(picks(&balance, &servers, 4, later), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_server_that_stops_gets_nothing_new_while_another_is_well() {
+        let now = clock::now();
+        let servers = servers(3, now);
+        let balance = RoundRobin::default();
+        servers[1].health.set_draining(true);
+        assert_eq!(picks(&balance, &servers, 4, now), [0, 2, 2, 0]);
+        servers[0].health.failed(now);
+        servers[2].health.set_draining(true);
+        assert_eq!(picks(&balance, &servers, 3, now), [1, 2, 1]);
+        servers[1].health.set_draining(false);
+        assert_eq!(picks(&balance, &servers, 3, now), [1, 1, 1]);
     }
 
     #[test]

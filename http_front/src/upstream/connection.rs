@@ -13,6 +13,7 @@ use reactor::Bundle;
 use service::sparing;
 use zeroize::Zeroize;
 
+use super::Serving;
 use super::messages;
 use crate::in_flight::Answered;
 use crate::limits::{CONNECT_TIME_MAX, READ_TICK, SILENCE_MIN};
@@ -155,11 +156,11 @@ impl Connection {
     pub(crate) fn health(
         &mut self,
         deadline: Instant,
-    ) -> Result<Result<(), String>, ConnectionError> {
+    ) -> Result<Result<Serving, String>, ConnectionError> {
         self.used = true;
         let correlation = self.send(&Health)?;
         self.receive(correlation, deadline, |frame| match frame.answer::<HealthReply<'_>>()? {
-            Ok(HealthReply { ready: true, .. }) => Ok(Ok(())),
+            Ok(HealthReply { ready: true, draining, .. }) => Ok(Ok(Serving { draining })),
             Ok(HealthReply { reason, .. }) => Ok(Err(reason.to_owned())),
             Err(refusal) => Err(ConnectionError::Refused(refusal.status().get())),
         })

@@ -142,8 +142,9 @@ impl Upstreams {
                     note_shortage(&error);
                     describe(&error)
                 }
-                Ok(()) => {
+                Ok(Serving { draining }) => {
                     server.health.answered();
+                    server.health.set_draining(draining);
                     continue;
                 }
                 Err(Unwell::NotReady(reason)) => reason,
@@ -206,7 +207,7 @@ impl Upstreams {
         );
     }
 
-    fn ask_health(&self, server: &Server, deadline: Instant) -> Result<(), Unwell> {
+    fn ask_health(&self, server: &Server, deadline: Instant) -> Result<Serving, Unwell> {
         let mut connection = server.borrow(deadline).map_err(|error| match error {
             AcquireError::Connect(error) => Unwell::Failed(error),
             AcquireError::TimedOut | AcquireError::Closed => Unwell::NoConnection,
@@ -228,6 +229,12 @@ impl Upstreams {
             }
         }
     }
+}
+
+/// A server can serve.
+struct Serving {
+    /// For as long as it does: it stops before long.
+    draining: bool,
 }
 
 /// Why a health check did not come to a yes.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pool::{AcquireError, Config, ConfigError, Lent, Manager, Pool};
@@ -101,11 +101,18 @@ pub(crate) struct Health {
     retry_at: AtomicU64,
     /// Connections opened before it belong to a life of the server that has ended.
     broke_at: AtomicU64,
+    /// The server stops before long, as it said when it was last asked.
+    draining: AtomicBool,
 }
 
 impl Health {
     fn new(epoch: Instant) -> Self {
-        Self { epoch, retry_at: AtomicU64::new(0), broke_at: AtomicU64::new(0) }
+        Self {
+            epoch,
+            retry_at: AtomicU64::new(0),
+            broke_at: AtomicU64::new(0),
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// Whether a request may go there. After a failure one request at a time is let through, to
@@ -139,6 +146,16 @@ impl Health {
         if self.retry_at.load(Ordering::Relaxed) != 0 {
             self.retry_at.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// The server has said whether it stops before long.
+    pub(crate) fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+    }
+
+    /// Whether the server stops before long: it serves still, and should get nothing new if there is another.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// A connection broke, so those that are as old are most likely broken too.

@@ -289,7 +289,7 @@ fn outcomes_as_answers() {
         settles(0)
     );
 
-    let well = HealthReply { ready: true, reason: "" };
+    let well = HealthReply { ready: true, reason: "", draining: false };
     check_answer!(Health, light_job, Ok(Done::Health(Ok(()))), HealthReply<'_>, Ok(well));
 }
 
@@ -297,7 +297,7 @@ fn outcomes_as_answers() {
 fn a_store_that_is_away_is_not_ready_and_keeps_its_details() {
     let secret = Cause::Database("10.0.0.7: ".to_owned() + &"x".repeat(2_000));
     let away = AccountError::StoreUnavailable(StoreError::Unavailable(secret));
-    let ill = HealthReply { ready: false, reason: "the store is not available" };
+    let ill = HealthReply { ready: false, reason: "the store is not available", draining: false };
     check_answer!(Health, light_job, Ok(Done::Health(Err(away))), HealthReply<'_>, Ok(ill));
 }
 

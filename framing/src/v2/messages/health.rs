@@ -18,6 +18,8 @@ pub struct HealthReply<'a> {
     /// Why it cannot, or empty. At most [`REASON_BYTES_MAX`](crate::limits::REASON_BYTES_MAX)
     /// bytes.
     pub reason: &'a str,
+    /// Whether it stops before long. It serves until then; whoever has another server sends it nothing new.
+    pub draining: bool,
 }
 
 impl RequestMessage<'_> for Health {}
@@ -41,11 +43,17 @@ impl<'a> Message<'a> for HealthReply<'a> {
     const FIELDS: &'static [registry::Field] = health::RESPONSE;
 
     fn read(fields: &Fields<'a>) -> Result<Self, DecodeError> {
-        Ok(Self { ready: fields.flag(&health::READY)?, reason: fields.text(&health::REASON)? })
+        Ok(Self {
+            ready: fields.flag(&health::READY)?,
+            reason: fields.text(&health::REASON)?,
+            draining: fields.flag(&health::DRAINING)?,
+        })
     }
 
     fn write(&self, out: &mut FieldWriter<'_>) -> Result<(), EncodeError> {
         out.number(&health::READY, u8::from(self.ready));
-        out.text(&health::REASON, self.reason)
+        out.text(&health::REASON, self.reason)?;
+        out.number(&health::DRAINING, u8::from(self.draining));
+        Ok(())
     }
 }

@@ -37,7 +37,8 @@ fn one_server_that_can_serve_is_enough() {
     check(&[nobody(), not.address, ready.address], &[]);
 }
 
-const NOT_READY: HealthReply<'static> = HealthReply { ready: false, reason: "no store" };
+const NOT_READY: HealthReply<'static> =
+    HealthReply { ready: false, reason: "no store", draining: false };
 
 #[test]
 fn when_none_can_serve_each_says_why() {

@@ -119,7 +119,10 @@ fn a_newer_server_is_understood() {
         peer.write(&from_the_future(hello.correlation, &HELLO));
         while let Some(got) = peer.next() {
             // An answer of a type that this release does not know, to a question it did not ask.
-            let mut unknown = from_the_future(u64::MAX, &HealthReply { ready: true, reason: "" });
+            let mut unknown = from_the_future(
+                u64::MAX,
+                &HealthReply { ready: true, reason: "", draining: false },
+            );
             unknown[5] = 200;
             peer.write(&unknown);
             peer.write(&from_the_future(got.correlation, &session(1, "ada")));

@@ -135,7 +135,10 @@ impl Peer {
             MessageType::CheckSession => self.reply(got, &session(user_id, &got.who)),
             MessageType::Logout => self.reply(got, &LogoutReply { settled_in_ms: 5000 }),
             MessageType::Health => {
-                self.reply(got, &framing::v2::HealthReply { ready: true, reason: "" });
+                self.reply(
+                    got,
+                    &framing::v2::HealthReply { ready: true, reason: "", draining: false },
+                );
             }
             MessageType::Sessions => {
                 self.reply(got, &SessionsReply { sessions: SessionList::new(&[]) });
