@@ -40,8 +40,8 @@ fn breached(c: &mut Criterion) {
     let entry = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
     let list: String = (0..1_000_000).map(|n| format!("{:012x}\n", entry(n))).collect();
     let mut builder = Builder::new(&path, 1).expect("a file can be made");
-    builder.read(list.as_bytes(), |_| ()).expect("a list");
-    builder.finish(|_| ()).expect("a file can be written");
+    builder.read(list.as_bytes(), |_| std::ops::ControlFlow::Continue(())).expect("a list");
+    builder.finish(|_| std::ops::ControlFlow::Continue(())).expect("a file can be written");
     let file = BreachedFile::open(&path).expect("made just now");
     let password = Password::for_login("zwölf Boxkämpfer").expect("a password");
     c.bench_function("look up a breached password", |b| {

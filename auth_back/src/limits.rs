@@ -237,6 +237,9 @@ pub const TOKEN_KEY_READ_AFTER: Duration = REWRAP_AFTER;
 /// Most records a second that sealing anew can be held to.
 pub const REWRAP_RATE_MAX: u32 = 1_000_000;
 
+/// How often a command that waits looks whether it is to stop.
+pub const INTERRUPT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How often a command that takes long says how far it is where there is no terminal.
 pub const PROGRESS_LINE_INTERVAL: Duration = Duration::from_secs(10);
 

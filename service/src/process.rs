@@ -34,11 +34,16 @@ pub enum Exit {
     Refused = 2,
     /// It may work later.
     TryAgain = 75,
+    /// A command was stopped by SIGINT.
+    Interrupted = 130,
+    /// A command was stopped by SIGTERM.
+    Terminated = 143,
 }
 
 impl Exit {
     /// Every code, and what it means, for `--help` and pages.
-    pub const ALL: [Self; 3] = [Self::Failed, Self::Refused, Self::TryAgain];
+    pub const ALL: [Self; 5] =
+        [Self::Failed, Self::Refused, Self::TryAgain, Self::Interrupted, Self::Terminated];
 }
 
 /// Why a process did not do what it was started for.

@@ -16,7 +16,10 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     thread,
     time::Instant,
 };
@@ -129,6 +132,59 @@ fn pass_on(mut signals: SignalsInfo, start: &Mutex<Option<EndOfStart>>, sender: 
         drop(start);
         // Blocks while a stop takes no more of them.
         let _ = sender.send(signal);
+    }
+}
+
+/// A signal that asks a command to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopSignal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "interrupted by SIGINT",
+            Self::Terminate => "ended by SIGTERM",
+        })
+    }
+}
+
+/// Notes that a command is to stop, for its own thread to find. The second signal ends the process at once, with 128
+/// and its number.
+#[derive(Debug)]
+pub struct Interrupt(Arc<AtomicUsize>);
+
+impl Interrupt {
+    /// Installs the handlers.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it refuses a handler.
+    pub fn watch() -> io::Result<Self> {
+        let came = Arc::new(AtomicBool::new(false));
+        let which = Arc::new(AtomicUsize::new(0));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order, so that the first signal finds the flag down.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
+            flag::register(signal, Arc::clone(&came))?;
+            flag::register_usize(signal, Arc::clone(&which), signal.unsigned_abs() as usize)?;
+        }
+        Ok(Self(which))
+    }
+
+    /// The signal that has come, if one has. Never blocks.
+    #[must_use]
+    pub fn signal(&self) -> Option<StopSignal> {
+        const INT: usize = SIGINT.unsigned_abs() as usize;
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            INT => Some(StopSignal::Interrupt),
+            _ => Some(StopSignal::Terminate),
+        }
     }
 }
 

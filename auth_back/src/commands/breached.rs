@@ -3,16 +3,19 @@
 //! For `--breached-passwords`. The list is that of Have I Been Pwned (a line `SHA1:COUNT` for each
 //! password) or any other of SHA-1 digests or their beginnings. Works on nothing that a server uses.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::BinaryBytes;
 
-use super::{Done, Subcommand, Telling, say};
+use super::interrupt::Interruptible;
+use super::progress::{Progress, Unit};
+use super::{Done, Subcommand, Telling, interrupt, say};
 use crate::credentials::BreachedFile;
-use crate::credentials::breached::{Builder, PARTS};
+use crate::credentials::breached::{BuildError, Builder, PARTS};
 use crate::credentials::limits::BREACHED_READ_BYTES;
 use crate::settings::Settings;
 
@@ -57,12 +60,29 @@ fn run(arguments: &ArgMatches, _: &Settings) -> Done {
 
     let (list, bytes) = open(from)?;
     let mut builder = Builder::new(to, min_count)?;
-    let bar = bar(bytes, "reading {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left");
-    builder.read(list, |bytes| bar.set_position(bytes))?;
-    bar.finish_and_clear();
-    let bar = self::bar(Some(PARTS as u64), "sorting and writing, {percent} %");
-    let built = builder.finish(|parts| bar.set_position(parts as u64))?;
-    bar.finish_and_clear();
+    interrupt::watch()?;
+    let stopped = |error: BuildError, done: &str| -> Box<dyn Error> {
+        let interrupted = interrupt::check(|| format!("{done}, and no file was made"));
+        interrupted.map_or_else(Into::into, |()| error.into())
+    };
+    let reading = Progress::new(Unit::Bytes, bytes);
+    let mut seen = 0;
+    let watch = |bytes| {
+        seen = bytes;
+        reading.set(bytes);
+        interrupt::flow()
+    };
+    let read = builder.read(list, watch);
+    reading.finish();
+    read.map_err(|error| stopped(error, &format!("{} of the list were read", BinaryBytes(seen))))?;
+    let sorting = Progress::new(Unit::Things("parts sorted and written"), Some(PARTS as u64));
+    let watch = |parts| {
+        sorting.set(parts as u64);
+        interrupt::flow()
+    };
+    let built = builder.finish(watch);
+    sorting.finish();
+    let built = built.map_err(|error| stopped(error, "the list was read and not sorted"))?;
 
     // Read back as a server will read it: what is said here holds there.
     let file = BreachedFile::open(to)?;
@@ -82,19 +102,12 @@ fn run(arguments: &ArgMatches, _: &Settings) -> Done {
 /// The list and, where that is known, its length.
 fn open(path: &PathBuf) -> io::Result<(Box<dyn BufRead>, Option<u64>)> {
     if path.as_os_str() == "-" {
-        return Ok((Box::new(io::stdin().lock()), None));
+        let stdin = Interruptible::stdin()?;
+        return Ok((Box::new(BufReader::with_capacity(BREACHED_READ_BYTES, stdin)), None));
     }
     let named = |error| io::Error::other(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(named)?;
     let about = file.metadata().map_err(named)?;
     let len = about.is_file().then_some(about.len());
-    Ok((Box::new(BufReader::with_capacity(BREACHED_READ_BYTES, file)), len))
-}
-
-/// A bar on standard error, where that is a terminal.
-fn bar(length: Option<u64>, template: &'static str) -> ProgressBar {
-    let Some(length) = length else { return ProgressBar::new_spinner() };
-    let template = format!("{{wide_bar}} {template}");
-    let style = ProgressStyle::with_template(&template).expect("a template of ours");
-    ProgressBar::new(length).with_style(style)
+    Ok((Box::new(BufReader::with_capacity(BREACHED_READ_BYTES, Interruptible(file))), len))
 }

@@ -16,7 +16,8 @@ use serde::Serialize;
 use service::hardening::usable_memory;
 use service::settings::format_bytes;
 
-use super::{Done, Subcommand, Telling, keys, say, tell};
+use super::progress::{Progress, Unit};
+use super::{Done, Subcommand, Telling, interrupt, keys, say};
 use crate::credentials::{Arena, HashEngine, HashError, Params, Password, Salt};
 use crate::limits::{CALIBRATE_HASHES_ALONE, CALIBRATE_TIME};
 use crate::memory::Needs;
@@ -59,10 +60,19 @@ struct Measured {
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let threads = settings.hash_threads.get();
     let memory = usable_memory();
-    let mut measured = Vec::new();
+    let mut measured: Vec<Measured> = Vec::new();
+    interrupt::watch()?;
+    let due = Params::owasp_sets().into_iter().count() * HashEngine::ALL.len();
+    let progress = Progress::new(Unit::Things("sets and engines"), Some(due as u64));
     for params in Params::owasp_sets() {
         let per_thread = Needs::per_thread(settings, params, memory);
         for engine in HashEngine::ALL {
+            interrupt::check(|| {
+                format!(
+                    "{} of {due} sets and engines were measured, so there is no best",
+                    measured.len()
+                )
+            })?;
             let per_thread = if engine.gains_from_two() { per_thread } else { NonZeroUsize::MIN };
             let in_twos = per_thread > NonZeroUsize::MIN;
             let needs = Needs::of(settings, params, per_thread);
@@ -70,7 +80,8 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
             if engine == HashEngine::Simd
                 && let Err(fault) = HashEngine::fastest_correct(params, 0, in_twos)
             {
-                tell(&format!("{params}: the simd engine is left out: {fault}"));
+                progress.tell(&format!("{params}: the simd engine is left out: {fault}"));
+                progress.add(1);
                 continue;
             }
             measured.push(Measured {
@@ -81,8 +92,10 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
                 memory_bytes: needs.arenas_bytes,
                 fits,
             });
+            progress.add(1);
         }
     }
+    progress.finish();
     let best = best(&measured);
     let memory_bytes = memory.map(|memory| memory.bytes);
     let report = Report { hash_threads: threads, memory_bytes, measured, best };

@@ -11,18 +11,18 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::progress::{Progress, Unit};
 use super::users_file::{Column, Format, disarm};
-use super::{Done, Subcommand, Telling, ascii_json, patiently};
+use super::{Done, Subcommand, Telling, ascii_json, interrupt, patiently};
 use crate::credentials::{PasswordRecord, PepperKeyring, random};
 use crate::ids::UserId;
 use crate::opening;
@@ -65,7 +65,10 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
              their machines allow",
         );
     }
-    let export = Export { store: &*store, format, peppers: peppers.as_ref() };
+    let left_behind =
+        if path == "-" { "and the others were not" } else { "and no file is left of them" };
+    let export = Export { store: &*store, format, peppers: peppers.as_ref(), left_behind };
+    interrupt::watch()?;
     if path == "-" {
         let mut output = BufWriter::new(io::stdout().lock());
         export.write(&mut output)?;
@@ -87,6 +90,8 @@ pub(super) struct Export<'a> {
     pub(super) format: Format,
     /// What hashes are unsealed with, if they are to be.
     pub(super) peppers: Option<&'a PepperKeyring>,
+    /// What becomes of what was written, if this is interrupted.
+    pub(super) left_behind: &'static str,
 }
 
 impl Export<'_> {
@@ -99,11 +104,7 @@ impl Export<'_> {
             let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
             writeln!(output, "{}", names.join(","))?;
         }
-        let bar = if io::stderr().is_terminal() {
-            ProgressBar::new_spinner()
-        } else {
-            ProgressBar::hidden()
-        };
+        let progress = Progress::new(Unit::Things("users"), None);
         let (mut users, mut after) = (0, 0);
         loop {
             let page =
@@ -114,10 +115,9 @@ impl Export<'_> {
                 self.line(profile, &columns, output)?;
             }
             users += page.len() as u64;
-            bar.set_message(format!("{users} users"));
-            bar.tick();
+            progress.set(users);
+            interrupt::check(|| format!("{users} users were written, {}", self.left_behind))?;
         }
-        bar.finish_and_clear();
         Ok(users)
     }
 

@@ -9,9 +9,11 @@ mod calibrate;
 mod confirm;
 mod export;
 mod import;
+mod interrupt;
 mod keys;
 mod migrate;
 mod pepper;
+mod progress;
 mod token_key;
 mod user;
 mod users_file;
@@ -20,13 +22,13 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use service::process::{self, Exit, Failure};
 
 use self::confirm::Unconfirmed;
+use self::interrupt::Interrupted;
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
@@ -123,8 +125,12 @@ fn check_owners(settings: &Settings) -> Result<(), NotTheOwner> {
     OperatorsLog::check_owner(&settings.audit)
 }
 
-/// Of an error because the command was given by the wrong user or without an answer, how the process ends.
+/// Of an error because the command was given by the wrong user or without an answer, or was stopped, how the process
+/// ends.
 fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return Some(interrupted.exit());
+    }
     let is_refused = matches!(error.downcast_ref(), Some(KeysError::Owner(_)))
         || matches!(error.downcast_ref(), Some(Unconfirmed::NobodyToAsk))
         || error.is::<NotTheOwner>()
@@ -157,7 +163,11 @@ fn tell_around(
         }
     };
     let done = run();
-    let outcome = if done.is_ok() { "ok" } else { "failed" };
+    let outcome = match &done {
+        Ok(()) => "ok",
+        Err(error) if error.is::<Interrupted>() => "interrupted",
+        Err(_) => "failed",
+    };
     match log.map_or(Ok(()), |mut log| log.tell(words, uid, outcome)) {
         Err(why) if done.is_ok() && telling == Telling::Before => {
             Err(format!("it is done, but its end is not told: {why}").into())
@@ -241,10 +251,11 @@ fn patiently<T>(mut call: impl FnMut(Instant) -> Result<T, StoreError>) -> Resul
     loop {
         match call(deadline) {
             Err(StoreError::Unavailable(cause))
-                if clock::now() + COMMAND_STORE_RETRY < deadline =>
+                if clock::now() + COMMAND_STORE_RETRY < deadline
+                    && interrupt::signal().is_none() =>
             {
                 tell(&format!("the store is away, trying again: {cause}"));
-                thread::sleep(COMMAND_STORE_RETRY);
+                interrupt::sleep(COMMAND_STORE_RETRY);
             }
             outcome => return outcome,
         }

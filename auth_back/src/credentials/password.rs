@@ -368,8 +368,12 @@ mod tests {
         let path = directory.path().join("breached");
         let mut builder = Builder::new(&path, 1).unwrap();
         // SHA-1 of "zwölf Boxkämpfer".
-        builder.read(&b"fdfd48f1f2dc40f12083543794f6dd0870624ea1"[..], |_| ()).unwrap();
-        builder.finish(|_| ()).unwrap();
+        builder
+            .read(&b"fdfd48f1f2dc40f12083543794f6dd0870624ea1"[..], |_| {
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        builder.finish(|_| std::ops::ControlFlow::Continue(())).unwrap();
         let breached = Some(Arc::new(BreachedFile::open(&path).unwrap()));
         let rules = PasswordRules { breached, ..PasswordRules::default() };
         // Typed with combining marks: it is the normalised password that is looked up.

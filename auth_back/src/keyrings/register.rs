@@ -5,6 +5,7 @@
 //! look at every user, and no session is called forged because another server signed it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -220,13 +221,29 @@ fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), KeyFault> {
 /// # Errors
 /// [`StoreError`] when a page could not be read.
 pub fn walk(store: &dyn Store, mut visit: impl FnMut(&RecordRow)) -> Result<(), StoreError> {
+    walk_while(store, |row| {
+        visit(row);
+        ControlFlow::Continue(())
+    })
+}
+
+/// The same until `visit` has seen enough.
+///
+/// # Errors
+/// [`StoreError`] when a page could not be read.
+pub fn walk_while(
+    store: &dyn Store,
+    mut visit: impl FnMut(&RecordRow) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
         let page =
             store.password_records(after, RECORD_PAGE, clock::now() + STORE_CALL_TIME_MAX)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.user_id;
-        page.iter().for_each(&mut visit);
+        if page.iter().try_for_each(&mut visit).is_break() {
+            return Ok(());
+        }
     }
 }
 

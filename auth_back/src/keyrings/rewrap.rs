@@ -7,7 +7,7 @@
 //!
 //! Nothing is remembered: a pass skips what is done, so one that was killed is resumed by another.
 
-use std::thread;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::register;
@@ -28,7 +28,7 @@ pub struct Pass {
 }
 
 /// Makes one pass. `rate` bounds how many records are replaced a second; `watch` is told how many were
-/// dealt with, in order. Blocks until it is done.
+/// dealt with, in order, and says whether to go on; `rest` waits. Blocks until it is done.
 ///
 /// # Errors
 ///
@@ -37,11 +37,12 @@ pub fn pass(
     store: &dyn Store,
     peppers: &PepperKeyring,
     rate: Option<u32>,
-    mut watch: impl FnMut(usize),
+    mut watch: impl FnMut(usize) -> ControlFlow<()>,
+    rest: impl Fn(Duration),
 ) -> Result<Pass, StoreError> {
     let mut pass = Pass::default();
     let mut waiting = Vec::new();
-    let mut fault = None;
+    let mut end = Ok(ControlFlow::Continue(()));
     let mut flush = |waiting: &mut Vec<RecordChange>, pass: &mut Pass| {
         let began = clock::now();
         let changed = store.replace_password_records(waiting, began + STORE_CALL_TIME_MAX)?;
@@ -49,28 +50,26 @@ pub fn pass(
         pass.resealed += u64::from(changed);
         pass.overtaken += u64::try_from(count).unwrap_or(u64::MAX) - u64::from(changed);
         waiting.clear();
-        watch(count);
-        thread::sleep(pause(count, clock::since(began), rate));
-        Ok::<_, StoreError>(())
+        rest(pause(count, clock::since(began), rate));
+        Ok::<_, StoreError>(watch(count))
     };
-    register::walk(store, |row| {
-        if fault.is_some() {
-            return;
-        }
+    register::walk_while(store, |row| {
         match change(row, peppers) {
             Ok(None) => {}
             Ok(Some(change)) => waiting.push(change),
             Err(Unreadable) => pass.unreadable.push(row.user_id),
         }
         if waiting.len() == REWRAP_BATCH {
-            fault = flush(&mut waiting, &mut pass).err();
+            end = flush(&mut waiting, &mut pass);
+        }
+        if matches!(end, Ok(ControlFlow::Continue(()))) {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
     })?;
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
-    if !waiting.is_empty() {
-        flush(&mut waiting, &mut pass)?;
+    if end?.is_continue() && !waiting.is_empty() {
+        let _ = flush(&mut waiting, &mut pass)?;
     }
     Ok(pass)
 }

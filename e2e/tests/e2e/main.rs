@@ -15,6 +15,7 @@ mod frames;
 mod grants;
 mod guessing;
 mod import;
+mod interrupts;
 mod keys;
 mod leases;
 mod limits;

@@ -12,17 +12,18 @@ mod tests;
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read};
+use std::io::Read;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use self::cost::Costs;
 use self::report::Report;
 use self::row::{Prepared, Row};
+use super::interrupt::Interruptible;
+use super::progress::{Progress, Unit};
 use super::users_file::{Column, Columns, Format, Line, Lines};
-use super::{Done, Subcommand, Telling, patiently, say};
+use super::{Done, Subcommand, Telling, interrupt, patiently, say};
 use crate::accounts::unix_ms;
 use crate::credentials::{HashEngine, PepperKeyring, Username};
 use crate::ids::{Snowflakes, UserId};
@@ -98,12 +99,12 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let path = text("file").expect("the parser insists").as_str();
     let format = Format::of(text("format").map(String::as_str), path)?;
     let (input, size): (Box<dyn Read>, _) = if path == "-" {
-        (Box::new(io::stdin()), None)
+        (Box::new(Interruptible::stdin()?), None)
     } else {
         let file = File::open(path).map_err(|error| format!("cannot read {path}: {error}"))?;
         // A pipe has no size to compare with.
         let size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
-        (Box::new(file), size)
+        (Box::new(Interruptible(file)), size)
     };
     let report = Report::open(text("report"))
         .map_err(|error| format!("cannot write the report: {error}"))?;
@@ -116,12 +117,20 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         trial: if arguments.get_flag("dry-run") { Trial::Rehearsal } else { Trial::Real },
     };
     let ids = Snowflakes::beside_a_server(settings.node);
-    let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, bar: bar(size) };
+    let progress = Progress::new(Unit::Bytes, size);
+    let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, progress };
     let (engine, params) = (fast_engine(settings), settings.rules.params);
     let measure = |kind| cost::measure(kind, engine, params);
     let mut costs = Costs::new(params, &measure)?;
-    let summary = import.run(input, report, &mut costs)?;
-    say(&summary.to_text(options.trial))?;
+    interrupt::watch()?;
+    let mut summary = Summary::default();
+    let done = import.run(input, report, &mut costs, &mut summary);
+    // What is done stays done, also where the rest of it failed. A file that is none has no lines.
+    if done.is_ok() || summary.lines > 0 {
+        say(&summary.to_text(options.trial))?;
+    }
+    interrupt::check(|| "the lines after these were not read; run it again to go on".to_owned())?;
+    done?;
     costs.to_text().iter().try_for_each(|line| say(line))?;
     match summary.refused {
         0 => Ok(()),
@@ -135,20 +144,6 @@ fn fast_engine(settings: &Settings) -> HashEngine {
         EngineChoice::Auto => HashEngine::Simd,
         EngineChoice::Reference => HashEngine::Reference,
     }
-}
-
-/// How far it is, on a terminal.
-fn bar(size: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let template = match size {
-        Some(_) => "{bar:30} {bytes}/{total_bytes}, {eta} left; {msg}",
-        None => "{spinner} {bytes}; {msg}",
-    };
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-    let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    bar.with_style(style)
 }
 
 #[derive(Clone, Copy)]
@@ -175,26 +170,45 @@ struct Import<'a> {
     peppers: &'a dyn Fn() -> Result<PepperKeyring, Box<dyn Error>>,
     ids: &'a Snowflakes,
     options: Options,
-    bar: ProgressBar,
+    progress: Progress,
 }
 
 impl Import<'_> {
+    /// Brings in every line, and counts in `summary` what became of them, also if it fails in the middle.
     fn run(
         &self,
         input: impl Read,
         mut report: Report,
         costs: &mut Costs<'_>,
-    ) -> Result<Summary, Box<dyn Error>> {
+        summary: &mut Summary,
+    ) -> Done {
+        let done = self.bring_in(input, &mut report, costs, summary);
+        self.progress.finish();
+        summary.refused = report.refused();
+        report.finish()?;
+        done
+    }
+
+    fn bring_in(
+        &self,
+        input: impl Read,
+        report: &mut Report,
+        costs: &mut Costs<'_>,
+        summary: &mut Summary,
+    ) -> Done {
         let mut lines = Lines::new(input);
         let columns = match self.options.format {
             Format::Csv => self.header(&mut lines)?,
             Format::JsonLines => Columns::JsonLines { ignore_others: self.options.ignore_columns },
         };
-        let mut summary = Summary::default();
         let mut batch: Vec<(u64, Row)> = Vec::with_capacity(IMPORT_BATCH_MAX);
         let (mut peppers, mut read_at) = ((self.peppers)()?, clock::now());
         loop {
-            let line = lines.next()?;
+            let line = match lines.next() {
+                // What was read so far is brought in, so that the count of lines says where this stopped.
+                Err(_) if interrupt::signal().is_some() => None,
+                line => line?,
+            };
             if let Some(Line::Text("")) = line {
                 continue;
             }
@@ -206,7 +220,7 @@ impl Import<'_> {
                 match row {
                     Ok(row) => batch.push((number, row)),
                     Err((username, why)) => {
-                        report.refuse(number, username.as_ref(), &why, &self.bar)?;
+                        report.refuse(number, username.as_ref(), &why, &self.progress)?;
                     }
                 }
             }
@@ -216,22 +230,21 @@ impl Import<'_> {
                     (peppers, read_at) = ((self.peppers)()?, clock::now());
                 }
                 let batch = std::mem::take(&mut batch);
-                self.store(batch, &peppers, &mut summary, &mut report, costs)?;
-                self.bar.set_position(lines.bytes());
-                let Summary { created, already_there, .. } = summary;
+                self.store(batch, &peppers, summary, report, costs)?;
+                let Summary { created, already_there, .. } = *summary;
                 let refused = report.refused();
-                self.bar.set_message(format!(
-                    "{created} imported, {already_there} there already, {refused} refused"
-                ));
+                let message =
+                    format!("{created} imported, {already_there} there already, {refused} refused");
+                self.progress.set_with(lines.bytes(), message);
+                if interrupt::signal().is_some() {
+                    break;
+                }
             }
             if at_end {
                 break;
             }
         }
-        self.bar.finish_and_clear();
-        summary.refused = report.refused();
-        report.finish()?;
-        Ok(summary)
+        Ok(())
     }
 
     fn header(&self, lines: &mut Lines<impl Read>) -> Result<Columns, Box<dyn Error>> {
@@ -291,10 +304,10 @@ impl Import<'_> {
                 if matches!(outcome, Imported::Created | Imported::AlreadyThere)
                     && let Some(warning) = costs.count(user.cost())?
                 {
-                    report.warn(line, user.username(), &warning, &self.bar)?;
+                    report.warn(line, user.username(), &warning, &self.progress)?;
                 }
                 let mut refuse =
-                    |why: &str| report.refuse(line, Some(user.username()), &why, &self.bar);
+                    |why: &str| report.refuse(line, Some(user.username()), &why, &self.progress);
                 match outcome {
                     Imported::Created => summary.created += 1,
                     Imported::AlreadyThere => summary.already_there += 1,
@@ -304,7 +317,7 @@ impl Import<'_> {
                         let row = user.into_row();
                         if row.has_id() || try_number == ID_TRIES_MAX {
                             let why = "the user_id is another user's";
-                            report.refuse(line, Some(&row.username), &why, &self.bar)?;
+                            report.refuse(line, Some(&row.username), &why, &self.progress)?;
                         } else {
                             rows.push((line, row));
                         }

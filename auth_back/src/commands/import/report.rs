@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use crate::commands::{ascii_json, tell};
+use crate::commands::ascii_json;
+use crate::commands::progress::Progress;
 use crate::credentials::Username;
 use crate::limits::IMPORT_ERRORS_SHOWN_MAX;
 
@@ -38,12 +38,12 @@ impl Report {
         line: u64,
         username: Option<&Username>,
         why: &dyn Display,
-        bar: &ProgressBar,
+        progress: &Progress,
     ) -> io::Result<()> {
         self.refused += 1;
         let username = username.map(Username::as_str);
         self.write(&json!({ "line": line, "username": username, "error": why.to_string() }))?;
-        show(self.refused, "refused", &format_args!("line {line}: {why}"), bar);
+        show(self.refused, "refused", &format_args!("line {line}: {why}"), progress);
         Ok(())
     }
 
@@ -53,11 +53,11 @@ impl Report {
         line: u64,
         username: &Username,
         warning: &str,
-        bar: &ProgressBar,
+        progress: &Progress,
     ) -> io::Result<()> {
         self.warned += 1;
         self.write(&json!({ "line": line, "username": username.as_str(), "warning": warning }))?;
-        show(self.warned, "warned of", &format_args!("line {line}: warning: {warning}"), bar);
+        show(self.warned, "warned of", &format_args!("line {line}: warning: {warning}"), progress);
         Ok(())
     }
 
@@ -75,7 +75,7 @@ impl Report {
 }
 
 /// Shows the first few of each kind.
-fn show(number: u64, what: &str, said: &dyn Display, bar: &ProgressBar) {
+fn show(number: u64, what: &str, said: &dyn Display, progress: &Progress) {
     let said = match number {
         ..=IMPORT_ERRORS_SHOWN_MAX => said.to_string(),
         n if n == IMPORT_ERRORS_SHOWN_MAX + 1 => {
@@ -83,5 +83,5 @@ fn show(number: u64, what: &str, said: &dyn Display, bar: &ProgressBar) {
         }
         _ => return,
     };
-    bar.suspend(|| tell(&said));
+    progress.tell(&said);
 }

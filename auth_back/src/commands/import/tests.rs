@@ -64,10 +64,11 @@ impl Place {
             peppers: &|| Ok(self.ring()),
             ids: &self.ids,
             options,
-            bar: ProgressBar::hidden(),
+            progress: Progress::new(Unit::Bytes, None),
         };
         let mut costs = Costs::new(PARAMS, &measured).unwrap();
-        let summary = import.run(text.as_bytes(), report, &mut costs).unwrap();
+        let mut summary = Summary::default();
+        import.run(text.as_bytes(), report, &mut costs, &mut summary).unwrap();
         let report = std::fs::read_to_string(&path).unwrap();
         (summary, report.lines().map(ToOwned::to_owned).collect(), costs.to_text())
     }
@@ -76,7 +77,8 @@ impl Place {
         let ring = self.ring();
         let peppers = unsealed.then_some(&ring);
         let mut output = Vec::new();
-        let users = Export { store: &*self.store, format, peppers }.write(&mut output).unwrap();
+        let users = Export { store: &*self.store, format, peppers, left_behind: "" };
+        let users = users.write(&mut output).unwrap();
         assert_eq!(users, self.profiles().len() as u64);
         String::from_utf8(output).unwrap()
     }
@@ -243,11 +245,12 @@ fn a_file_that_is_none_is_refused_whole() {
             peppers: &|| Ok(place.ring()),
             ids: &place.ids,
             options: options(format),
-            bar: ProgressBar::hidden(),
+            progress: Progress::new(Unit::Bytes, None),
         };
         let mut costs = Costs::new(PARAMS, &measured).unwrap();
         let report = Report::open(None).unwrap();
-        let error = import.run(text.as_bytes(), report, &mut costs).unwrap_err();
+        let mut summary = Summary::default();
+        let error = import.run(text.as_bytes(), report, &mut costs, &mut summary).unwrap_err();
         assert!(error.to_string().contains(expected), "{text}: {error}");
     };
     check(Format::Csv, "", "empty");

@@ -174,7 +174,7 @@ fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow]) -> Done {
 }
 
 fn check_unused(store: &dyn Store, id: KeyId) -> Done {
-    let counts = status::count(store, |_| {})?;
+    let counts = status::count(store)?;
     let count = counts.by_pepper.get(&id).copied().unwrap_or(0);
     if count > 0 {
         return Err(format!(

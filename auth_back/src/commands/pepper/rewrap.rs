@@ -1,19 +1,13 @@
 //! `auth_back pepper rewrap`: sealing every record under the active key.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::time::Instant;
-
-use indicatif::{ProgressBar, ProgressStyle};
-
 use service::settings::format_duration;
 
 use super::{keys, say, status};
-use crate::commands::Done;
+use crate::commands::progress::{Progress, Unit};
+use crate::commands::{Done, interrupt};
 use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
-use crate::limits::{
-    PROGRESS_LINE_INTERVAL, REWRAP_AFTER, REWRAP_AFTER_COMMAND, REWRAP_PASSES_MAX,
-};
+use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND, REWRAP_PASSES_MAX};
 use crate::ownership::{self, MixedOwners};
 use crate::settings::Settings;
 use crate::store::{KeyList, KeyRow, Store};
@@ -30,13 +24,25 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> 
         active,
         &store.keys(KeyList::Peppers, super::soon())?,
     )?;
-    let counts = status::count(store, |_| {})?;
-    let due = counts.by_pepper.iter().filter(|(id, _)| **id < active).map(|(_, count)| count).sum();
-    let mut progress = Progress::new(due);
-    let mut resealed = 0;
+    interrupt::watch()?;
+    let counts = status::count(store)?;
+    let due: u64 =
+        counts.by_pepper.iter().filter(|(id, _)| **id < active).map(|(_, count)| count).sum();
+    let progress = Progress::new(Unit::Things("records"), Some(due));
+    let mut resealed: u64 = 0;
+    let watch = |done: usize| {
+        progress.add(u64::try_from(done).unwrap_or(u64::MAX));
+        interrupt::flow()
+    };
     for _ in 0..REWRAP_PASSES_MAX {
-        let pass = rewrap::pass(store, &peppers, rate, |done| progress.add(done))?;
+        let pass = rewrap::pass(store, &peppers, rate, watch, interrupt::sleep)?;
         resealed += pass.resealed;
+        interrupt::check(|| {
+            let left = due.saturating_sub(resealed);
+            format!(
+                "{resealed} records were sealed under pepper {active}, and about {left} were not; run it again to go on"
+            )
+        })?;
         if pass.resealed == 0 && pass.overtaken == 0 {
             progress.finish();
             say(&format!("{resealed} records were sealed under pepper {active}"))?;
@@ -92,38 +98,4 @@ fn check_readable(unreadable: &[u64]) -> Done {
         named.join(", ")
     )
     .into())
-}
-
-/// How far it is: a bar on a terminal, otherwise a line now and then.
-struct Progress {
-    bar: ProgressBar,
-    due: u64,
-    done: u64,
-    told: Instant,
-}
-
-impl Progress {
-    fn new(due: u64) -> Self {
-        let bar =
-            if io::stderr().is_terminal() { ProgressBar::new(due) } else { ProgressBar::hidden() };
-        let style = "{bar:40} {pos}/{len} records, {per_sec}, {eta} left";
-        bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
-        Self { bar, due, done: 0, told: clock::now() }
-    }
-
-    fn add(&mut self, count: usize) {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.done = self.done.saturating_add(count);
-        if !self.bar.is_hidden() {
-            self.bar.inc(count);
-        } else if clock::since(self.told) >= PROGRESS_LINE_INTERVAL {
-            self.told = clock::now();
-            // Standard error may be closed.
-            let _ = writeln!(io::stderr(), "{} of {} records", self.done, self.due);
-        }
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{keys, say, soon};
-use crate::commands::{Done, tell};
+use crate::commands::progress::{Progress, Unit};
+use crate::commands::{Done, interrupt, tell};
 use crate::credentials::{KeyId, PasswordRecord, Purpose};
 use crate::keyrings::register;
 use crate::settings::Settings;
@@ -19,17 +20,17 @@ pub(super) struct Counts {
     pub(super) unreadable: u64,
 }
 
-/// Counts all records. `watch` is told how many were seen, now and then.
-pub(super) fn count(store: &dyn Store, mut watch: impl FnMut(u64)) -> Result<Counts, StoreError> {
+/// Counts all records; those until then, if a signal comes.
+pub(super) fn count(store: &dyn Store) -> Result<Counts, StoreError> {
     let mut counts = Counts::default();
-    let mut seen = 0;
-    register::walk(store, |row| {
-        seen += 1;
-        watch(seen);
+    let progress = Progress::new(Unit::Things("records looked at"), None);
+    register::walk_while(store, |row| {
+        progress.add(1);
         match row.password_record.parse::<PasswordRecord>() {
             Ok(record) => *counts.by_pepper.entry(record.pepper_id()).or_default() += 1,
             Err(_) => counts.unreadable += 1,
         }
+        interrupt::flow()
     })?;
     Ok(counts)
 }
@@ -64,7 +65,7 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
         }
     };
     let rows = store.keys(KeyList::Peppers, soon())?;
-    let counts = count(store, |_| {})?;
+    let counts = count(store)?;
     let listed = rows.iter().filter_map(|row| KeyId::new(row.id));
     let all: BTreeSet<KeyId> =
         ids.iter().copied().chain(listed).chain(counts.by_pepper.keys().copied()).collect();

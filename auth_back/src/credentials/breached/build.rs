@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,9 @@ pub struct Built {
 /// Why no file was made. What was there before still is.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Whoever was told of the progress did not want more.
+    #[error("it was stopped, and no file was made")]
+    Stopped,
     /// A disk, or whoever chose the paths.
     #[error("{what}: {source}")]
     Io {
@@ -69,6 +73,10 @@ pub enum BuildError {
     Uneven,
 }
 
+fn go_on(flow: ControlFlow<()>) -> Result<(), BuildError> {
+    if flow.is_break() { Err(BuildError::Stopped) } else { Ok(()) }
+}
+
 impl Builder {
     /// A builder of the file `to`, which leaves out what the list counts fewer than `min_count` times;
     /// what it does not count is kept. Temporary files are made beside it, 6 bytes for each line.
@@ -87,7 +95,7 @@ impl Builder {
     pub fn read(
         &mut self,
         mut list: impl BufRead,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<(), BuildError> {
         const LINES_BETWEEN: u64 = 1 << 16;
         let mut line = Vec::with_capacity(BREACHED_LINE_LEN_MAX + 1);
@@ -106,11 +114,10 @@ impl Builder {
             }
             self.take(&line)?;
             if self.lines.is_multiple_of(LINES_BETWEEN) {
-                progress(bytes);
+                go_on(progress(bytes))?;
             }
         }
-        progress(bytes);
-        Ok(())
+        go_on(progress(bytes))
     }
 
     fn take(&mut self, line: &[u8]) -> Result<(), BuildError> {
@@ -126,7 +133,10 @@ impl Builder {
     ///
     /// # Errors
     /// [`BuildError`].
-    pub fn finish(mut self, mut progress: impl FnMut(usize)) -> Result<Built, BuildError> {
+    pub fn finish(
+        mut self,
+        mut progress: impl FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Built, BuildError> {
         let building = Unfinished::create(beside(&self.to, "building"))?;
         let entries = self.parts.finish()?;
         let mut layout = Layout { bucket_len: bucket_len(entries), count: 0 };
@@ -145,7 +155,7 @@ impl Builder {
             let at = layout.index_at(part as u64 * (layout.buckets() / PARTS as u64));
             building.file.write_all_at(&index, at).map_err(io_error(cannot))?;
             layout.count += fingerprints.len() as u64;
-            progress(part + 1);
+            go_on(progress(part + 1))?;
         }
         out.flush().map_err(io_error(cannot))?;
         drop(out);

@@ -24,8 +24,8 @@ impl Scene {
 
     fn build(&self, list: &str, min_count: u64) -> Result<Built, BuildError> {
         let mut builder = Builder::new(&self.path(), min_count)?;
-        builder.read(Cursor::new(list), |_| ())?;
-        builder.finish(|_| ())
+        builder.read(Cursor::new(list), |_| std::ops::ControlFlow::Continue(()))?;
+        builder.finish(|_| std::ops::ControlFlow::Continue(()))
     }
 
     fn open(&self) -> BreachedFile {

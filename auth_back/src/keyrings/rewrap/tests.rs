@@ -23,18 +23,44 @@ fn all_that_is_under_an_older_pepper_is_sealed_anew() {
 
     let peppers = ring(&[(1, 7), (2, 8)]);
     let mut watched = Vec::new();
-    let first = pass(&*site.store, &peppers, None, |done| watched.push(done)).unwrap();
+    let first = pass(
+        &*site.store,
+        &peppers,
+        None,
+        |done| {
+            watched.push(done);
+            ControlFlow::Continue(())
+        },
+        |_| {},
+    )
+    .unwrap();
     let unreadable = vec![count + 3, count + 4];
     assert_eq!(first, Pass { resealed: count, overtaken: 0, unreadable: unreadable.clone() });
     assert_eq!(watched, [REWRAP_BATCH, REWRAP_BATCH, 1]);
     assert!((1..=count).all(|user_id| id_of(&site, user_id) == Some(2)));
     assert_eq!((1..=4).map(|more| site.record(count + more)).collect::<Vec<_>>(), kept);
     // What was sealed opens, so the password is still the password.
-    let again = pass(&*site.store, &ring(&[(2, 8), (3, 5)]), None, |_| {}).unwrap();
+    let again =
+        pass(&*site.store, &ring(&[(2, 8), (3, 5)]), None, |_| ControlFlow::Continue(()), |_| {})
+            .unwrap();
     assert_eq!(again.resealed, count + 1);
 
-    let nothing = pass(&*site.store, &ring(&[(2, 8), (3, 5)]), None, |_| {}).unwrap();
+    let nothing =
+        pass(&*site.store, &ring(&[(2, 8), (3, 5)]), None, |_| ControlFlow::Continue(()), |_| {})
+            .unwrap();
     assert_eq!((nothing.resealed, nothing.overtaken), (0, 0));
+}
+
+#[test]
+fn a_pass_that_is_stopped_leaves_the_rest() {
+    let site = Site::new();
+    let count = u64::try_from(REWRAP_BATCH).unwrap() * 2 + 1;
+    (1..=count).for_each(|user_id| site.user(user_id, &ring(&[(1, 7)])));
+    let peppers = ring(&[(1, 7), (2, 8)]);
+    let stopped = pass(&*site.store, &peppers, None, |_| ControlFlow::Break(()), |_| {}).unwrap();
+    assert_eq!(stopped.resealed, REWRAP_BATCH as u64);
+    let rest = pass(&*site.store, &peppers, None, |_| ControlFlow::Continue(()), |_| {}).unwrap();
+    assert_eq!(rest.resealed, count - REWRAP_BATCH as u64);
 }
 
 #[test]
