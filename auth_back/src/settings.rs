@@ -388,11 +388,7 @@ impl Settings {
             store_connections: values
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
             migrate: values.if_given("migrate", |name| values.boolean(name)),
-            redis: values.parse_or_say(
-                "sessions",
-                "store or redis://user:password@host:port/database",
-                sessions_place
-            ),
+            redis: values.parse_or_say("sessions", SESSIONS_WANT, sessions_place),
             rules: gather!(Rules { params: params(values), sessions: session_rules(values) }),
             passwords: gather!(PasswordSettings {
                 policy: password_policy(values),
@@ -464,8 +460,14 @@ fn session_rules(values: &Values<'_>) -> Result<SessionRules, SettingErrors> {
     })
 }
 
-fn sessions_place(text: &str) -> Result<Option<RedisUrl>, RedisUrlError> {
-    if text == "store" { Ok(None) } else { text.parse().map(Some) }
+const SESSIONS_WANT: &str = "store or redis://user:password@host:port/database";
+
+fn sessions_place(text: &str) -> Result<Option<RedisUrl>, String> {
+    match text.parse() {
+        _ if text == "store" => Ok(None),
+        Err(RedisUrlError::Scheme) => Err(format!("want {SESSIONS_WANT}")),
+        parsed => parsed.map(Some).map_err(|error| error.to_string()),
+    }
 }
 
 /// On unless somebody says otherwise: what happened before it was asked for cannot be had later.

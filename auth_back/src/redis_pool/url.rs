@@ -43,7 +43,9 @@ pub enum RedisUrlError {
     #[error("not a valid URL; characters such as @ / : in the password must be percent-encoded")]
     Syntax,
     /// `?` or `#`: the driver would take options from there.
-    #[error("the URL may not have a query or a fragment")]
+    #[error(
+        "the URL may not have a query or a fragment; ? and # in the password must be percent-encoded"
+    )]
     Options,
     /// No number, or one that no Redis has.
     #[error("the database is a number from 0 to {DATABASE_MAX}")]

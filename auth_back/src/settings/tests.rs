@@ -226,11 +226,11 @@ fn the_password_of_the_store_is_never_shown() {
         "--store (from the command line): *** is not allowed: the URL names no database"
     );
     for (flag, why) in [
-        ("--store=mysql://gate:s3#cret@db/gate", "must be percent-encoded"),
+        ("--store=mysql://gate:s3#cret@db/gate", "# in the password must be percent-encoded"),
         ("--store=mysql://gate:s3cret@db/gate?ssl=1", "may not have a query or a fragment"),
         ("--store=postgres://gate:s3cret@db/gate", "want sqlite:PATH or mysql://"),
         ("--sessions=redis://:s3/cret@db:6379/0", "must be percent-encoded"),
-        ("--sessions=redis://:s3cret@db:6379/77", "the database is a number from 0 to"),
+        ("--sessions=redis://:s3cret@db:6379/77777", "the database is a number from 0 to"),
     ] {
         let error = read(&[flag]).unwrap_err();
         assert!(error.contains(why) && !error.contains("s3"), "{error}");

@@ -63,7 +63,9 @@ pub enum StoreUrlError {
     #[error("the URL names no database")]
     MySqlDatabase,
     /// `?` or `#`: the driver would take options from there that the store depends on.
-    #[error("the URL may not have a query or a fragment")]
+    #[error(
+        "the URL may not have a query or a fragment; ? and # in the password must be percent-encoded"
+    )]
     MySqlOptions,
 }
 
