@@ -250,6 +250,7 @@ const READS: [&str; 14] = [
     "password_records",
     "keys",
     "user_profiles",
+    "user_profiles_by_name",
     "user_profile",
     "session",
     "sessions",
@@ -444,6 +445,18 @@ impl Operators for Spy {
         deadline: Instant,
     ) -> Result<Vec<UserProfile>, StoreError> {
         self.call("user_profiles", deadline, |store| store.user_profiles(after, limit, deadline))
+    }
+
+    fn user_profiles_by_name(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError> {
+        self.call("user_profiles_by_name", deadline, |store| {
+            store.user_profiles_by_name(prefix, after, limit, deadline)
+        })
     }
 
     fn user_profile(

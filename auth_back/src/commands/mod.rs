@@ -317,6 +317,8 @@ mod tests {
             check(line, Telling::No);
         }
         for line in [
+            "user list",
+            "user list ad --state disabled",
             "user show ada",
             "user sessions ada",
             "pepper status",

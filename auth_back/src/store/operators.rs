@@ -13,6 +13,11 @@ pub enum Trial {
     Rehearsal,
 }
 
+/// What stands behind every name that begins with `prefix`: no name has this character.
+pub(super) fn end_of_prefix(prefix: &str) -> String {
+    format!("{prefix}\u{7f}")
+}
+
 /// What commands of an operator need of a [`Store`](super::Store), which says what holds for every call.
 pub trait Operators {
     /// Inserts users in one transaction: all that can be are there when this returns, durable, and
@@ -39,6 +44,21 @@ pub trait Operators {
     fn user_profiles(
         &self,
         after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError>;
+
+    /// The users whose names begin with `prefix` and stand behind `after`, in the order of their names' bytes, at most
+    /// `limit` and at most [`PROFILES_PAGE_MAX`](super::limits::PROFILES_PAGE_MAX). By the index on names: a page costs
+    /// the same wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if a row cannot be read.
+    fn user_profiles_by_name(
+        &self,
+        prefix: &str,
+        after: &str,
         limit: u32,
         deadline: Instant,
     ) -> Result<Vec<UserProfile>, StoreError>;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use auth_back::store::limits::PROFILES_PAGE_MAX;
 use e2e::{Database, Redis, Store, System};
 use serde_json::Value;
 
@@ -94,6 +95,45 @@ pub(crate) fn an_operator_looks_after_a_user(system: &System) {
     operator(&["enable", "ada"]).succeed();
     assert_eq!(bearer(&token), 401);
     user.authenticate("ada", OTHER).assert_status(200);
+}
+
+#[test]
+fn users_are_listed_on_sqlite() {
+    users_are_listed(&System::start());
+}
+
+#[test]
+fn users_are_listed_on_mariadb() {
+    users_are_listed(&System::builder().store(Store::MariaDb(Database::new())).start());
+}
+
+fn users_are_listed(system: &System) {
+    // More than two pages of one prefix, one user before and one behind.
+    let many = 2 * usize::try_from(PROFILES_PAGE_MAX).expect("not so many") + 1;
+    let mut names: Vec<_> = (0..many).map(|number| format!("user{number:05}")).collect();
+    names.extend(["ada", "zoe"].map(ToOwned::to_owned));
+    let hash = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";
+    let lines: String = names.iter().rev().map(|name| format!("{name},{hash}\n")).collect();
+    let csv = format!("username,password_hash\n{lines}");
+    system.operator(&["import", "-", "--format", "csv"]).input(&csv).succeed();
+    for name in ["user00007", "zoe"] {
+        system.operator(&["user", "disable", name]).succeed();
+    }
+    let list = |words: &[&str]| -> Vec<String> {
+        let words = [&["user", "list", "--json"], words].concat();
+        let text = system.operator(&words).succeed();
+        let name = |line| json(line)["username"].as_str().expect("a text").to_owned();
+        text.lines().map(name).collect()
+    };
+    names.sort();
+    assert_eq!(list(&[]), names);
+    assert_eq!(list(&["USER"]), names[1..=many]);
+    assert_eq!(list(&["user0000", "--state", "enabled"]).len(), 9);
+    assert_eq!(list(&["--state", "disabled"]), ["user00007", "zoe"]);
+    assert_eq!(list(&["nobody"]), [""; 0]);
+    let shown = system.operator(&["user", "list", "zoe"]).succeed();
+    assert!(shown.starts_with("zoe  ") && shown.contains(", disabled since 2"), "{shown}");
+    assert!(!shown.contains("cP11"), "{shown}");
 }
 
 #[test]

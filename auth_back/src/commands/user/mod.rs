@@ -1,9 +1,10 @@
-//! `auth_back user`: what operators do with single users, on the database directly, while servers run.
+//! `auth_back user`: what operators do with single users, and how they find them, on the database directly, while servers run.
 //!
 //! What ends sessions goes the way that a server's own revocations go ([`SessionKeeper`]), and is told as
 //! done when no front answers for them any more: a front may do so for as long as `--lease` says, which has
 //! to be the servers' here too.
 
+mod list;
 mod password;
 mod shown;
 
@@ -32,7 +33,7 @@ use crate::store::{Inserted, NewUser, Store, StoreError, UserProfile};
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
     run,
-    telling: |arguments| before_unless(arguments, &["show", "sessions"]),
+    telling: |arguments| before_unless(arguments, &["list", "show", "sessions"]),
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -65,6 +66,7 @@ fn command() -> Command {
                 )
                 .arg(password()),
         )
+        .subcommand(list::command())
         .subcommand(one("show", "Print what is kept of somebody; never a hash"))
         .subcommand(one("disable", "Keep somebody out, and end their sessions"))
         .subcommand(one("enable", "Let somebody in again"))
@@ -94,6 +96,9 @@ fn command() -> Command {
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let (what, arguments) = arguments.subcommand().expect("the parser insists");
+    if what == list::NAME {
+        return list::run(arguments, settings);
+    }
     let text = arguments.get_one::<String>(USERNAME).expect("the parser insists");
     let username = Username::new(text)?;
     let store = open_store(settings)?;

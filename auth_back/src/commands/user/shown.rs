@@ -41,6 +41,20 @@ pub(super) fn text(profile: &UserProfile) -> String {
     )
 }
 
+/// A user, for eyes, on one line.
+pub(super) fn line(profile: &UserProfile) -> String {
+    let state = profile
+        .disabled_at_ms
+        .map_or_else(|| "enabled".to_owned(), |at_ms| format!("disabled since {}", time(at_ms)));
+    let name = profile.name.as_deref().map_or_else(|| "-".to_owned(), escaped);
+    let username = escaped(&profile.username);
+    format!(
+        "{username}  {}  created {}, {state}, {name}",
+        profile.user_id,
+        time(profile.created_at_ms)
+    )
+}
+
 /// A session, for programs.
 pub(super) fn session_json(session: &ListedSession) -> Value {
     json!({
@@ -112,6 +126,11 @@ mod tests {
         for shown in [text(&ada), shown.to_string()] {
             assert!(!shown.contains("AAECAw") && !shown.contains("o2gbY4"), "{shown}");
         }
+        assert_eq!(
+            line(&ada),
+            "ada  7  created 1970-01-01T00:00:00.000Z, disabled since 1970-01-01T00:00:00.001Z, \
+             Ada \\u{202e}\\u{1b}[2J"
+        );
         let broken = profile(None, "no record");
         assert!(text(&broken).contains("password  cannot be read\npepper    -"));
         assert_eq!(json(&broken)["password_function"], Value::Null);

@@ -11,6 +11,7 @@ contract! {
     no_user_is_imported_when_one_does_not_fit
     of_many_imports_each_name_is_taken_once
     profiles_are_walked_in_pages
+    profiles_are_listed_by_name
     a_disabled_user_has_no_live_session
     an_operator_sets_a_password_whatever_it_was
 }
@@ -145,6 +146,31 @@ fn profiles_are_walked_in_pages(fixture: &impl Fixture) {
     assert_eq!(walk(30, 2), [0; 0]);
     assert_eq!(walk(0, u32::MAX), [10, 20, 30]);
     assert_eq!(walk(9, PROFILES_PAGE_MAX), [10, 20, 30]);
+}
+
+fn profiles_are_listed_by_name(fixture: &impl Fixture) {
+    let store = &*fixture.store();
+    // Not in their order by id, and with every character next to a prefix.
+    for (id, name) in (1..).zip(["adz", "bob", "ada", "ad", "ad.a", "ad-a", "ad_z", "ae", "ad9"]) {
+        check_insert(store, &user(id, name), Inserted::Created);
+    }
+    let list = |prefix, after, limit| -> Vec<String> {
+        let page = store.user_profiles_by_name(prefix, after, limit, patient()).unwrap();
+        page.into_iter().map(|profile| profile.username).collect()
+    };
+    let sorted = ["ad", "ad-a", "ad.a", "ad9", "ad_z", "ada", "adz", "ae", "bob"];
+    assert_eq!(list("", "", u32::MAX), sorted);
+    assert_eq!(list("ad", "", 100), sorted[..7]);
+    // In pages, each after the last of the one before.
+    assert_eq!(list("ad", "", 3), sorted[..3]);
+    assert_eq!(list("ad", "ad.a", 3), sorted[3..6]);
+    assert_eq!(list("ad", "ada", 3), sorted[6..7]);
+    assert_eq!(list("ad", "adz", 3), [""; 0]);
+    assert_eq!(list("bob", "", 3), ["bob"]);
+    // A character of a pattern is only itself, and what no name has finds none.
+    for nobody in ["bobb", "c", "%", "ad%", "b_b", "AD", "\u{7f}", "ád", "'"] {
+        assert_eq!(list(nobody, "", 100), [""; 0], "{nobody}");
+    }
 }
 
 fn a_disabled_user_has_no_live_session(fixture: &impl Fixture) {

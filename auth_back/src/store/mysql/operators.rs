@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::query::Query;
 use crate::store::fault::{Fault, Kind};
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
+use crate::store::operators::end_of_prefix;
 use crate::store::rows::sql_integer;
 use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
 
@@ -42,6 +43,23 @@ impl Operators for MySqlStore {
     ) -> Result<Vec<UserProfile>, StoreError> {
         let page = (sql_integer(after, "the user id")?, limit.min(PROFILES_PAGE_MAX));
         let rows = self.run(deadline, |connection| connection.all(Query::UserProfiles, page))?;
+        Ok(rows.into_iter().map(profile).collect())
+    }
+
+    fn user_profiles_by_name(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError> {
+        // Nobody's, and MySQL would refuse to compare it with an ASCII column.
+        if !prefix.is_ascii() || !after.is_ascii() {
+            return Ok(Vec::new());
+        }
+        let page = (prefix, after, end_of_prefix(prefix), limit.min(PROFILES_PAGE_MAX));
+        let rows =
+            self.run(deadline, |connection| connection.all(Query::UserProfilesByName, &page))?;
         Ok(rows.into_iter().map(profile).collect())
     }
 

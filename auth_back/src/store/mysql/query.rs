@@ -15,6 +15,7 @@ pub(super) enum Query {
     ImportUser,
     UserProfile,
     UserProfiles,
+    UserProfilesByName,
     DisableUser,
     EnableUser,
     PasswordRecords,
@@ -206,6 +207,12 @@ impl Query {
                 "SELECT id, username, password_record, name, age, created_at_ms, disabled_at_ms, \
                         session_epoch \
                  FROM user WHERE id > ? ORDER BY id LIMIT ?"
+            }
+            Self::UserProfilesByName => {
+                "SELECT id, username, password_record, name, age, created_at_ms, disabled_at_ms, \
+                        session_epoch \
+                 FROM user WHERE username >= ? AND username > ? AND username < ? \
+                 ORDER BY username LIMIT ?"
             }
             Self::DisableUser => {
                 "UPDATE user SET disabled_at_ms = coalesce(disabled_at_ms, ?), \

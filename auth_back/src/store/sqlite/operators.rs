@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
+use crate::store::operators::end_of_prefix;
 use crate::store::rows::sql_integer;
 use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
 
@@ -54,6 +55,26 @@ impl Operators for SqliteStore {
             connection
                 .prepare_cached(concat!(select_profile!(), " WHERE id > ? ORDER BY id LIMIT ?"))?
                 .query_map(params![after, limit.min(PROFILES_PAGE_MAX)], profile)?
+                .collect()
+        })
+    }
+
+    fn user_profiles_by_name(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<Vec<UserProfile>, StoreError> {
+        let end = end_of_prefix(prefix);
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(concat!(
+                    select_profile!(),
+                    " WHERE username >= ? AND username > ? AND username < ? \
+                      ORDER BY username LIMIT ?"
+                ))?
+                .query_map(params![prefix, after, end, limit.min(PROFILES_PAGE_MAX)], profile)?
                 .collect()
         })
     }
