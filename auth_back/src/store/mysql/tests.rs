@@ -102,6 +102,8 @@ fn lookups_use_their_index() {
     };
     check(&mut conn, Query::UserByName, vec!["user7".into()], ("const", "user_username"));
     check(&mut conn, Query::OwnerOfName, vec!["user7".into()], ("const", "user_username"));
+    let page = vec!["user4".into(), "user47".into(), "user4\u{7f}".into(), 500.into()];
+    check(&mut conn, Query::UserProfilesByName, page, ("range", "user_username"));
     for digest in 0..3 {
         fixture.open().insert_session(&session(digest, 9), patient()).unwrap();
     }

@@ -66,15 +66,17 @@ impl Operators for SqliteStore {
         limit: u32,
         deadline: Instant,
     ) -> Result<Vec<UserProfile>, StoreError> {
-        let end = end_of_prefix(prefix);
+        // One bound, which is where the index is entered: with two, SQLite might walk there from the prefix. The next
+        // text after a name is the name and a zero.
+        let (first, end) = (format!("{after}\0"), end_of_prefix(prefix));
+        let first = if first.as_str() < prefix { prefix } else { &first };
         self.read(deadline, |connection| {
             connection
                 .prepare_cached(concat!(
                     select_profile!(),
-                    " WHERE username >= ? AND username > ? AND username < ? \
-                      ORDER BY username LIMIT ?"
+                    " WHERE username >= ? AND username < ? ORDER BY username LIMIT ?"
                 ))?
-                .query_map(params![prefix, after, end, limit.min(PROFILES_PAGE_MAX)], profile)?
+                .query_map(params![first, end, limit.min(PROFILES_PAGE_MAX)], profile)?
                 .collect()
         })
     }

@@ -112,6 +112,10 @@ fn lookups_use_their_index() {
         "SEARCH user USING INDEX user_username (username=?)",
     );
     check(
+        "SELECT id FROM user WHERE username >= 'a' AND username < 'b' ORDER BY username LIMIT 9",
+        "SEARCH user USING COVERING INDEX user_username (username>? AND username<?)",
+    );
+    check(
         "SELECT user_id FROM session WHERE token_digest = x'00'",
         "SEARCH session USING PRIMARY KEY (token_digest=?)",
     );
