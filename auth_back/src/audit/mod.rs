@@ -4,7 +4,7 @@
 //! ```text
 //! worker: Request + outcome -> Entry -> line --bounded queue--> thread: file or standard output
 //!                                `-> counted, if it is a failure too many
-//! command: begun, ok, failed --> a file of its own
+//! command: begun, ok, failed, interrupted --> a file of its own
 //! ```
 //!
 //! | key | what |

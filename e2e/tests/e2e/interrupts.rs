@@ -55,6 +55,14 @@ impl Long {
         self.stdin.write_all(text.as_bytes()).expect("it reads");
     }
 
+    /// Returns when it has taken all that was written, and waits for more.
+    fn until_read(&self) {
+        until("what was written to be read", || {
+            let left = rustix::io::ioctl_fionread(&self.stdin).expect("it is a pipe");
+            (left == 0).then_some(())
+        });
+    }
+
     fn send(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it has not ended");
     }
@@ -113,9 +121,11 @@ fn an_import_that_is_stopped_says_what_is_in_and_goes_on_later() {
         until("a part to be stored", || (count(&system, "%") > stored).then_some(()));
         // A line that is not whole is no line.
         import.write("half,$2b$04$cP11");
+        import.until_read();
         import.send(signal);
         let ended = import.end();
         let imported = count(&system, "%") - stored;
+        assert_eq!(imported, USERS, "also what did not fill a transaction");
         let summary =
             format!("{imported} lines: {imported} imported, 0 there already, 0 skipped, 0 refused");
         ended.check(code, &[&summary, "run it again to go on"]);
