@@ -146,8 +146,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     })?;
 
     let places = [("rpc", rpc.local_addr()), ("ops", ops.local_addr())];
-    lifetime.listening();
-    Ready::new(PROGRAM.name(), places)?.announce()?;
+    lifetime.listening(&Ready::new(PROGRAM.name(), places)?, Box::new(rpc.heartbeat()))?;
     let audit_writer = opened_audit.start()?;
     let (at, ops_at) = (rpc.local_addr(), ops.local_addr());
     rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, "listening");

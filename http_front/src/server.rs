@@ -99,8 +99,7 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     })?;
 
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
-    lifetime.listening();
-    Ready::new(PROGRAM.name(), places)?.announce()?;
+    lifetime.listening(&Ready::new(PROGRAM.name(), places)?, Box::new(api.heartbeat()))?;
     let (at, ops_at) = (api.local_addr(), ops.local_addr());
     rare!("once, at the start", INFO, http = %at, ops = %ops_at, "listening");
 

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -40,6 +40,8 @@ pub(crate) enum Letter<C> {
     },
     /// Another loop had to reject a connection: evict an idle one.
     Evict,
+    /// Are you alive? Add one.
+    Ask(Arc<AtomicUsize>),
     /// The server stops before long.
     Drain,
     ShutDown {
@@ -73,6 +75,10 @@ impl<C> Mailbox<C> {
 
     pub(crate) fn evict(&self) {
         self.send(Letter::Evict);
+    }
+
+    pub(crate) fn ask(&self, answers: Arc<AtomicUsize>) {
+        self.send(Letter::Ask(answers));
     }
 
     pub(crate) fn drain(&self) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -123,6 +124,22 @@ impl<P: Protocol> Reactor<P> {
     /// What the loops have counted.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
+    }
+
+    /// Whether every loop has answered since the last call, which asks them again. The first call says yes, and a loop
+    /// that has ended answers nothing. Calling it does not block.
+    pub fn heartbeat(&self) -> impl FnMut() -> bool + Send + use<P> {
+        let mailboxes = self.mailboxes.clone();
+        let answers = Arc::new(AtomicUsize::new(mailboxes.len()));
+        move || {
+            let all = answers.load(Ordering::Acquire) == mailboxes.len();
+            // One question at a time: letters to a loop that takes none would add up.
+            if all {
+                answers.store(0, Ordering::Release);
+                mailboxes.iter().for_each(|mailbox| mailbox.ask(Arc::clone(&answers)));
+            }
+            all
+        }
     }
 
     /// Goes on serving, and has the protocol tell its peers that the server stops before long

@@ -223,7 +223,7 @@ impl<C> Post<C> {
             Letter::CompletionAt { at, to, completion } => {
                 Some(Posted { to, not_before: Some(at), completion })
             }
-            Letter::Evict | Letter::Drain | Letter::ShutDown { .. } => None,
+            Letter::Evict | Letter::Ask(_) | Letter::Drain | Letter::ShutDown { .. } => None,
         });
         posted.collect()
     }

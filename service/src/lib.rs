@@ -20,5 +20,6 @@ pub mod process;
 pub mod ready;
 pub mod settings;
 pub mod signals;
+pub mod supervisor;
 
 pub use ::sparing::{rare, sparing, token_bucket};

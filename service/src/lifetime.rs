@@ -30,8 +30,10 @@ use crate::{
     ops::Readiness,
     pid_file::{PidFile, PidFileError},
     rare,
+    ready::Ready,
     settings::{Setting, SettingErrors, values::Values},
     signals::{Signal, Signals},
+    supervisor::{Heartbeat, Supervisor},
 };
 
 /// The setting of the drain; include it in a program's table.
@@ -129,6 +131,8 @@ struct Kept {
 #[must_use = "dropping it ends logging"]
 pub struct Lifetime {
     signals: Signals,
+    /// Once the server listens.
+    supervisor: Option<Supervisor>,
     // Shared with whoever ends a start early.
     kept: Arc<Mutex<Option<Kept>>>,
 }
@@ -163,12 +167,20 @@ impl Lifetime {
         {
             kept.pid_file = Some(PidFile::write(path)?);
         }
-        Ok(Self { signals, kept })
+        Ok(Self { signals, supervisor: None, kept })
     }
 
-    /// The server is about to say that it listens: from now on signals stop it in order.
-    pub fn listening(&mut self) {
+    /// The server listens, and says where: from now on signals stop it in order, and a service manager knows. `heartbeat`
+    /// says whether the loops of users are alive.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is closed, or the system gives no thread.
+    pub fn listening(&mut self, ready: &Ready, heartbeat: Heartbeat) -> io::Result<()> {
         self.signals.listening();
+        ready.announce()?;
+        self.supervisor = Some(Supervisor::ready(heartbeat)?);
+        Ok(())
     }
 
     /// Blocks while the server serves, the drain included, and returns by when the rest of the stop is over. `reload` is
@@ -188,6 +200,9 @@ impl Lifetime {
             }
         };
         readiness.stopping();
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.stopping();
+        }
         if signal == Signal::Drain && !times.drain.is_zero() {
             rare!("once, at the end", INFO, drain = ?times.drain, "stops soon, and serves on until then");
             drain();

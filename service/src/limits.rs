@@ -93,3 +93,6 @@ const _: () = assert!(STOP_LAST_WRITES_MIN.as_millis() <= STOP_LAST_WRITES_MAX.a
 
 /// Signals that wait to be taken. One SIGHUP is as good as several, and those that ask to stop are taken at once.
 pub const SIGNALS_QUEUED_MAX: usize = 4;
+
+/// How often a watchdog is told within the time after which it acts: one message may be late.
+pub const WATCHDOG_BEATS_PER_INTERVAL: u32 = 2;

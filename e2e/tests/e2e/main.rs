@@ -39,6 +39,7 @@ mod shutdown;
 mod smuggling;
 mod start_signals;
 mod starting;
+mod supervisor;
 mod uniform;
 mod upgrades;
 mod users;

@@ -8,6 +8,7 @@ mod timers;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -228,6 +229,9 @@ impl<P: Protocol> EventLoop<P> {
                     self.wheel.insert(at, Timer::Completion { to, completion });
                 }
                 Letter::Evict => self.evict_for_another(),
+                Letter::Ask(answers) => {
+                    answers.fetch_add(1, Ordering::Release);
+                }
                 Letter::Drain => P::on_drain(&mut self.shared),
                 Letter::ShutDown { by } => self.begin_shutdown(by),
             }

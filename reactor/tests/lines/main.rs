@@ -164,6 +164,31 @@ fn shutdown_answers_what_is_in_flight_and_closes_idle_connections() {
 }
 
 #[test]
+fn a_loop_that_stands_still_does_not_answer() {
+    let server = serve(ROOMY);
+    let mut heartbeat = server.reactor.heartbeat();
+    let mut all_answer = || {
+        let give_up = clock::now() + Duration::from_secs(60);
+        while !heartbeat() {
+            assert!(clock::now() < give_up, "no loop answers any more");
+            std::thread::yield_now();
+        }
+    };
+    all_answer();
+    let mut holder = server.connect_and_echo();
+    all_answer();
+    holder.send("hold\n");
+    server.hold.wait();
+    // What was asked before it stood still may be answered, and nothing after that.
+    let answered = (0..1_000).filter(|_| heartbeat()).count();
+    assert!(answered <= 1, "{answered}");
+    server.hold.wait();
+    holder.send("echo on\n");
+    assert_eq!(holder.line(), "on\n");
+    server.stop();
+}
+
+#[test]
 fn shutdown_cuts_what_outlives_the_grace_period() {
     let server = serve(ROOMY);
     let mut busy = server.connect();
