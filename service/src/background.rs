@@ -52,7 +52,7 @@ impl Background {
         self.ask_to_end();
         if self.ended.recv_deadline(by) == Err(RecvTimeoutError::Timeout) {
             let thread = self.name;
-            rare!("at the end", WARN, thread, "a thread is still at work and is left behind");
+            rare!("at the end", WARN, thread, "a thread has not ended in time and is left behind");
             return false;
         }
         // A panic was logged by the hook; there is nothing to add.

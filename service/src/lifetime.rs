@@ -114,7 +114,7 @@ impl Deadlines {
                 WARN,
                 lane,
                 threads,
-                "threads of a lane are still at work and are left behind"
+                "threads of a lane have not ended in time and are left behind"
             );
         }
     }

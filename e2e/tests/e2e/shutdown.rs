@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 use std::thread;
 
-use e2e::{Client, Program, RawConnection, Recipe, Scratch, Server, System, until};
+use e2e::{Client, MariaDb, Program, RawConnection, Recipe, Scratch, Server, Store, System, until};
 use framing::registry::response;
 use framing::registry::session::TOKEN;
 
@@ -241,6 +241,49 @@ fn a_stop_does_not_wait_for_auth_servers_that_say_nothing() {
     let log = front.log();
     let left = log.lines().find(|line| line.contains("left behind")).expect("a line says so");
     assert!(left.contains("\"thread\":\"probe\""), "{left}");
+}
+
+/// A MariaDB that stands still, until this is dropped: also by a test that fails, whose database is removed.
+struct Hung<'m>(&'m MariaDb);
+
+impl Drop for Hung<'_> {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_store_that_hangs() {
+    let mariadb = MariaDb::start();
+    let store = Store::MariaDb(mariadb.database());
+    let mut system = System::builder()
+        .store(store)
+        .auth_flags(&["--grace", "400ms"])
+        .front_flags(&["--request-timeout", "60s"])
+        .start();
+    system.client().register("ada", PASSWORD).assert_status(200);
+    mariadb.pause();
+    let hung = Hung(&mariadb);
+    let body = format!("{{\"username\":\"ada\",\"password\":\"{PASSWORD}\"}}");
+    let mut login = system.raw_http();
+    login.send(
+        format!(
+            "POST /open_api/v1/authenticate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    let in_work = "auth_back_lane_in_work_jobs{lane=\"heavy\"} 1.0";
+    until("the login to be in work", || {
+        let metrics = system.auths()[0].ops().get("/metrics", None).assert_status(200);
+        metrics.text().lines().any(|line| line == in_work).then_some(())
+    });
+    assert!(system.auth().stop().success());
+    drop(hung);
+    let log = system.auth().log();
+    let mut left = log.lines().filter(|line| line.contains("left behind"));
+    assert!(left.any(|line| line.contains("\"lane\":\"heavy\"")), "{log}");
 }
 
 #[test]
