@@ -225,14 +225,11 @@ pub const REWRAP_PASSES_MAX: u32 = 20;
 
 /// How long a pepper in files must have been in use before records are sealed under it all at once: until then, a
 /// server may not have read it, or not yet said that it cannot. It reads files again after two intervals at the latest.
+/// So long a server may also sign with a token key that was replaced.
 pub const REWRAP_AFTER: Duration = Duration::from_secs(12);
 
 /// The same of a pepper that a command prints or variables have.
 pub const REWRAP_AFTER_COMMAND: Duration = Duration::from_secs(60);
-
-/// How long a server may go on to sign with a token key in files that was replaced: it reads them again after two
-/// intervals at the latest.
-pub const TOKEN_KEY_READ_AFTER: Duration = REWRAP_AFTER;
 
 /// Most records a second that sealing anew can be held to.
 pub const REWRAP_RATE_MAX: u32 = 1_000_000;

@@ -14,6 +14,7 @@ use crate::credentials::{
 };
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
+use crate::ownership;
 use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
@@ -138,6 +139,12 @@ fn bring(
             Ok(Some(store.migrate(deadline)?))
         }
         (Schema::Older { .. }, Lacking::Migrate) => Ok(Some(store.migrate(deadline)?)),
+        // A first start that was cut off in the middle, or a store that nobody has used: no table is large.
+        (Schema::Older { found: 1.., .. }, Lacking::MakeInEmpty)
+            if !store.has_users(deadline)? =>
+        {
+            Ok(Some(store.migrate(deadline)?))
+        }
         (Schema::Older { found, needed }, _) => {
             Err(SchemaFault::Older { place: place(), found, needed }.into())
         }
@@ -267,10 +274,6 @@ pub fn password_rules(settings: &Settings) -> Result<PasswordRules, BreachedErro
 
 /// Keys and users are for the owner alone.
 pub(crate) fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    ownership::make_directories(path)
         .map_err(|error| format!("cannot make the directory {}: {error}", path.display()).into())
 }

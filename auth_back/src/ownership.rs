@@ -8,10 +8,12 @@
 //! looks wrong ([`doubts`]), because then somebody else may read or exchange its keys.
 
 use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, chown, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 const ROOT: u32 = 0;
 
@@ -101,16 +103,41 @@ impl Heir {
         fchown(file, Some(self.owner.uid), Some(self.owner.gid))
     }
 
-    /// The same of a file or directory by its path, which nobody else can exchange.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn give_path(&self, path: &Path) -> io::Result<()> {
-        if my_uid() != ROOT || Owner::of(&fs::metadata(path)?) == self.owner {
+    /// The same of what has been made under a name. The heir may own the directory that it is in, and so put a link to
+    /// somebody else's file in its place, which root would give away: what is given is what was opened, without
+    /// following a link, and root's own.
+    fn give_made(&self, path: &Path, kind: Made) -> io::Result<()> {
+        if my_uid() != ROOT {
             return Ok(());
         }
-        chown(path, Some(self.owner.uid), Some(self.owner.gid))
+        let flags = match kind {
+            // A pipe in its place would wait for its writer.
+            Made::File => OFlags::NOFOLLOW | OFlags::NONBLOCK,
+            Made::Directory => OFlags::NOFOLLOW | OFlags::DIRECTORY,
+        };
+        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let found = file.metadata()?;
+        let is_as_made = match kind {
+            Made::File => found.is_file() && found.nlink() == 1,
+            Made::Directory => found.is_dir(),
+        };
+        if Owner::of(&found) == self.owner {
+            return Ok(());
+        }
+        if !is_as_made || found.uid() != ROOT {
+            let text = format!("{} is not what was made there", path.display());
+            return Err(io::Error::other(text));
+        }
+        self.give(&file)
     }
+}
+
+/// What was made under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    File,
+    Directory,
 }
 
 /// Refuses whoever is neither root nor the owner of `path`; where that is not there, of `neighbour` or of the
@@ -142,7 +169,7 @@ pub fn give_database(path: &Path) -> io::Result<()> {
     for companion in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
         file.push(companion);
-        match heir.give_path(Path::new(&file)) {
+        match heir.give_made(Path::new(&file), Made::File) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             given => given?,
         }
@@ -158,10 +185,11 @@ pub fn make_directories(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let absolute = std::path::absolute(path)?;
     let heir = Heir::of_directory(&absolute)?;
-    let missing: Vec<&Path> = absolute.ancestors().take_while(|it| **it != heir.seen_at).collect();
+    let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+    let missing: Vec<&Path> = absolute.ancestors().take_while(|it| !is_there(it)).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&absolute)?;
-    // The outermost first: until it is given away, nobody else can reach those within.
-    missing.iter().rev().try_for_each(|made| heir.give_path(made))
+    // The innermost first: until the outermost is given away, nobody else can reach those within.
+    missing.iter().try_for_each(|made| heir.give_made(made, Made::Directory))
 }
 
 /// What is wrong with a file or directory of the server's, or those that it is in: whose they are, or who may write
@@ -283,6 +311,33 @@ mod tests {
         check(8, 7, false);
         let error = super::check(4_294_967_290, 7, Path::new("/x")).unwrap_err().to_string();
         assert!(error.contains("sudo -u '#4294967290' auth_back"), "{error}");
+    }
+
+    /// Who owns the directory may put something else in the place of what root has made there.
+    #[test]
+    fn root_gives_away_nothing_but_what_it_made() {
+        if my_uid() != ROOT {
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let heir = Heir { owner: Owner { uid: 7, gid: 7 }, seen_at: at("") };
+        let owner = |name: &str| fs::symlink_metadata(at(name)).unwrap().uid();
+        for name in ["made", "others", "linked"] {
+            fs::write(at(name), "").unwrap();
+        }
+        heir.give_made(&at("made"), Made::File).unwrap();
+        assert_eq!(owner("made"), 7);
+        std::os::unix::fs::symlink(at("others"), at("link")).unwrap();
+        fs::hard_link(at("linked"), at("hard")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        for name in ["link", "hard", "directory"] {
+            assert!(heir.give_made(&at(name), Made::File).is_err(), "{name}");
+        }
+        assert!(heir.give_made(&at("link"), Made::Directory).is_err());
+        for name in ["others", "linked", "directory"] {
+            assert_eq!(owner(name), ROOT, "{name}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
 use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
+use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND};
 use crate::store::KeyRow;
 
 const ID: &str = "id";
@@ -122,6 +123,14 @@ pub(super) fn dates(rows: &[KeyRow]) -> BTreeMap<KeyId, Dates> {
         Some((KeyId::new(row.id)?, Dates { since: at(row), replaced }))
     });
     dated.collect()
+}
+
+/// How long servers may take to read a key that has come into use.
+pub(super) fn read_after(source: &KeySource) -> Duration {
+    match source {
+        KeySource::Directory(_) => REWRAP_AFTER,
+        KeySource::Environment(_) | KeySource::Command(_) => REWRAP_AFTER_COMMAND,
+    }
 }
 
 /// The time in milliseconds since 1970.

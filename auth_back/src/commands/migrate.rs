@@ -23,13 +23,15 @@ pub(super) const COMMAND: Subcommand = Subcommand {
 };
 
 fn run(_: &ArgMatches, settings: &Settings) -> Done {
-    let Opened { migrated, .. } = super::open_store_that(settings, Lacking::Migrate)?;
     let place = &settings.store;
-    if let (StoreUrl::Sqlite(path), Some(Migrated { from: 0, .. })) = (place, &migrated) {
-        // Made by root, it would be of no use to the server of another user.
+    let is_new = matches!(place, StoreUrl::Sqlite(path) if !path.exists());
+    let opened = super::open_store_that(settings, Lacking::Migrate);
+    if let (StoreUrl::Sqlite(path), true) = (place, is_new) {
+        // Made by root, it would be of no use to the server of another user; half made, neither.
         ownership::give_database(path)
             .map_err(|error| format!("cannot change the owner of {}: {error}", path.display()))?;
     }
+    let Opened { migrated, .. } = opened?;
     say(&match migrated {
         None => format!("{place} has this program's schema, or a newer one that it may run on"),
         Some(Migrated { from: 0, to }) => {

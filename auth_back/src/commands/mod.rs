@@ -232,7 +232,9 @@ fn open_store_that(settings: &Settings, lacking: Lacking) -> Result<Opened, Box<
             let cause = cause.to_string();
             if cause != told {
                 let seconds = STORE_PATIENCE.as_secs();
-                tell(&format!("the store is not there, trying again for {seconds} s: {cause}"));
+                tell(&format!(
+                    "the store cannot be used yet, trying again for {seconds} s: {cause}"
+                ));
                 told = cause;
             }
             clock::now() + STORE_RETRY < deadline

@@ -13,8 +13,8 @@ use service::settings::format_duration;
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say};
-use crate::credentials::{KeyId, Purpose, Ring as _};
-use crate::limits::{STORE_CALL_TIME_MAX, TOKEN_KEY_READ_AFTER};
+use crate::credentials::{KeyId, KeySource, Purpose, Ring as _};
+use crate::limits::STORE_CALL_TIME_MAX;
 use crate::opening;
 use crate::settings::Settings;
 use crate::store::{KeyList, Store};
@@ -112,7 +112,7 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
             id: id.get(),
             since_ms: dates.map(|dates| keys::unix_ms(dates.since)),
             replaced_ms: replaced.map(keys::unix_ms),
-            needed_until_ms: replaced.map(|at| keys::unix_ms(needed_until(at, lifetime))),
+            needed_until_ms: replaced.map(|at| keys::unix_ms(needed_until(at, lifetime, source))),
         }
     });
     let keys: Vec<Key> = keys.collect();
@@ -144,9 +144,9 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
 }
 
 /// When the last session ends that a key can have signed which was replaced then.
-fn needed_until(replaced: SystemTime, lifetime: Duration) -> SystemTime {
+fn needed_until(replaced: SystemTime, lifetime: Duration, source: &KeySource) -> SystemTime {
     // A server goes on to sign until it has read the new key.
-    replaced + lifetime + TOKEN_KEY_READ_AFTER
+    replaced + lifetime + keys::read_after(source)
 }
 
 /// Refuses while a session may need the key, unless that is to end. Then it goes from the store's list, and its file
@@ -175,7 +175,9 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     };
     let lifetime = settings.rules.sessions.lifetime;
     let end_sessions = arguments.get_flag(END_SESSIONS);
-    confirm(&what_ends(id, replaced, lifetime, clock::wall(), end_sessions)?, arguments)?;
+    let until = needed_until(replaced, lifetime, source);
+    let what = what_ends(id, replaced, until, lifetime, clock::wall(), end_sessions)?;
+    confirm(&what, arguments)?;
     // First the list and then the file: cut off in between, the file can be removed by hand.
     store.delete_key(KeyList::TokenKeys, id.get(), soon())?;
     if !ids.contains(&id) {
@@ -202,15 +204,18 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
 fn what_ends(
     id: KeyId,
     replaced: SystemTime,
+    until: SystemTime,
     lifetime: Duration,
     now: SystemTime,
     end_sessions: bool,
 ) -> Result<String, String> {
-    let until = needed_until(replaced, lifetime);
     let [since, until_text] = [replaced, until].map(|at| keys::rfc3339(keys::unix_ms(at)));
     let devices = "devices that it vouches for are strangers again until their next login";
     if now >= until {
-        return Ok(format!("no session needs token key {id} since {until_text}; {devices}"));
+        return Ok(format!(
+            "no session needs token key {id} since {until_text}, if every server has signed under a newer one since \
+             {since}; {devices}"
+        ));
     }
     if end_sessions {
         return Ok(format!(
@@ -232,8 +237,10 @@ mod tests {
     #[test]
     fn sessions_are_ended_only_if_that_is_said() {
         let (replaced, lifetime) = (SystemTime::UNIX_EPOCH, Duration::from_secs(3_600));
+        let needed = lifetime + Duration::from_secs(12);
         let check = |after: Duration, end_sessions, expected: Result<&str, &str>| {
-            let said = what_ends(KeyId::FIRST, replaced, lifetime, replaced + after, end_sessions);
+            let (until, now) = (replaced + needed, replaced + after);
+            let said = what_ends(KeyId::FIRST, replaced, until, lifetime, now, end_sessions);
             match (&said, expected) {
                 (Ok(said), Ok(words)) | (Err(said), Err(words)) => {
                     assert!(said.contains(words), "{said}");
@@ -241,7 +248,6 @@ mod tests {
                 (said, expected) => panic!("{said:?} instead of {expected:?}"),
             }
         };
-        let needed = lifetime + TOKEN_KEY_READ_AFTER;
         let just_before = needed - Duration::from_millis(1);
         for after in [Duration::ZERO, lifetime, just_before] {
             check(after, false, Err("wait until 1970-01-01T01:00:12.000Z"));

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Duplicate,
     /// The statement was rolled back to break a deadlock, and may be sent again.
     Deadlock,
+    /// There is no answer: the line broke, or there was none.
+    NoAnswer,
     /// Nothing came back in time.
     TimedOut,
     /// The database takes no writes; it may still be read.
@@ -53,6 +55,10 @@ impl Fault {
     /// `text` must not quote a value of a row.
     pub(super) fn new(blame: Blame, kind: Kind, connection: Connection, text: String) -> Self {
         Self { blame, kind, connection, text }
+    }
+
+    pub(super) fn with_text(self, text: String) -> Self {
+        Self { text, ..self }
     }
 
     pub(super) fn blame(&self) -> Blame {

@@ -220,10 +220,16 @@ pub(super) fn assess(
     let pending = pending(known, tables, applied)?;
     let found = applied.last().map_or(0, |last| last.version);
     Ok(match pending.last() {
-        Some(_) if tables.is_empty() => Schema::None,
+        // A first start that was cut off has made the record, and perhaps tables, before it could write what it did.
+        Some(_) if tables.is_empty() || (found == 0 && is_ours(tables)) => Schema::None,
         Some(last) => Schema::Older { found, needed: last.version },
         None => Schema::Fits { version: found },
     })
+}
+
+/// Whether tables are Gatehouse's, of any release.
+fn is_ours(tables: &[String]) -> bool {
+    tables.iter().any(|table| table == RECORD)
 }
 
 /// The migrations that a database still needs, given the names of its `tables` and those it has `applied`,
@@ -234,7 +240,7 @@ pub(super) fn pending<'m>(
     applied: &[Applied],
 ) -> Result<&'m [Migration], MigrationError> {
     let has = |name: &str| tables.iter().any(|table| table == name);
-    if let Some(table) = FIRST_TABLES.into_iter().find(|table| !has(RECORD) && has(table)) {
+    if let Some(table) = FIRST_TABLES.into_iter().find(|table| !is_ours(tables) && has(table)) {
         return Err(MigrationError::Foreign { table });
     }
     for (migration, applied) in known.iter().zip(applied) {
@@ -298,7 +304,7 @@ mod tests {
         let (a, b, c) = (applied(1, "A;"), applied(2, "B;"), applied(3, "C;"));
         check(&[], &[], Ok(Schema::None));
         // A server died while it made the first schema.
-        check(OURS, &[], Ok(Schema::Older { found: 0, needed: 3 }));
+        check(OURS, &[], Ok(Schema::None));
         check(OURS, std::slice::from_ref(&a), Ok(Schema::Older { found: 1, needed: 3 }));
         let all = [a.clone(), b, c.clone()];
         check(OURS, &all, Ok(Schema::Fits { version: 3 }));

@@ -89,6 +89,7 @@ fn rewind(path: &Path) {
 fn an_old_schema_is_migrated_where_that_was_said_and_by_default_on_sqlite_alone() {
     let mut system = System::start();
     assert!(system.auth().log().contains("a NEW, EMPTY store was made"));
+    system.client().register("first", PASSWORD).assert_status(200);
     let data = format!("--data={}", system.scratch().join("data").display());
     let store = format!("--store={}", system.store_url());
     assert!(system.auth().stop().success());
@@ -112,6 +113,7 @@ fn an_old_schema_is_migrated_where_that_was_said_and_by_default_on_sqlite_alone(
     let url = database.url().to_owned();
     let mut connection = database.connect();
     let mut system = System::builder().store(Store::MariaDb(database)).start();
+    system.client().register("first", PASSWORD).assert_status(200);
     assert!(system.auth().stop().success());
     connection.query_drop("DELETE FROM schema_migration WHERE version > 4").unwrap();
     let scratch = tempfile::tempdir().unwrap();
@@ -139,4 +141,20 @@ fn a_new_store_beside_older_keys_is_warned_of() {
     system.until_ready();
     let log = system.auth().log();
     assert!(log.contains(warning), "{log}");
+}
+
+/// The first start of a server on MariaDB, which commits each change of the schema by itself, was cut off anywhere.
+#[test]
+fn a_first_start_that_was_cut_off_goes_on_at_the_next() {
+    for left in [0, 1, 4] {
+        let database = Database::new();
+        let mut connection = database.connect();
+        let mut system = System::builder().store(Store::MariaDb(database)).start();
+        assert!(system.auth().stop().success());
+        let forget = format!("DELETE FROM schema_migration WHERE version > {left}");
+        connection.query_drop(forget).expect("it is ours");
+        system.auth().start_again();
+        system.until_ready();
+        system.client().register("ada", PASSWORD).assert_status(200);
+    }
 }

@@ -7,7 +7,7 @@ use crate::commands::progress::{Progress, Unit};
 use crate::commands::{Done, interrupt};
 use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
-use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND, REWRAP_PASSES_MAX};
+use crate::limits::REWRAP_PASSES_MAX;
 use crate::ownership::{self, MixedOwners};
 use crate::settings::Settings;
 use crate::store::{KeyList, KeyRow, Store};
@@ -67,10 +67,7 @@ fn check_owners(source: &KeySource) -> Result<(), MixedOwners> {
 
 /// Refuses while a server may not have read the active key since it came into use.
 fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[KeyRow]) -> Done {
-    let after = match source {
-        KeySource::Directory(_) => REWRAP_AFTER,
-        KeySource::Environment(_) | KeySource::Command(_) => REWRAP_AFTER_COMMAND,
-    };
+    let after = keys::read_after(source);
     let since_ms = rows.iter().find(|row| row.id == active.get()).map(|row| row.since_ms);
     let used_ms = since_ms.map_or(0, keys::ms_since);
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);

@@ -145,7 +145,7 @@ impl Connector {
             .read_timeout(Some(MIGRATION_STATEMENT_TIME_MAX))
             .write_timeout(Some(MIGRATION_STATEMENT_TIME_MAX))
             .tcp_keepalive_time_ms(u32::try_from(MIGRATION_KEEPALIVE.as_millis()).ok())
-            .init(vec![STRICT]);
+            .init(vec![STRICT.to_owned(), lock_limit()]);
         open(opts)
     }
 
@@ -191,6 +191,12 @@ const STRICT: &str =
 
 /// Nothing here reads twice and expects the same, and the weaker level takes no locks on gaps.
 const READ_COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// A change of a table waits for whoever reads it, and everybody else waits behind the change: so it soon gives up, and
+/// is tried again.
+fn lock_limit() -> String {
+    format!("SET SESSION lock_wait_timeout = {}", STATEMENT_TIMEOUT.as_secs())
+}
 
 /// Lock waits in whole seconds; the limits of a statement by the name that each server knows, in a comment
 /// that only it executes.

@@ -10,10 +10,19 @@ use super::errors::{
 use crate::store::fault::{Blame, Connection, Fault, Kind};
 use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT};
 
+/// The same as [`fault`], with the server's words whatever they may quote.
+pub(super) fn in_full(error: &Error) -> Fault {
+    let known = fault(error);
+    match error {
+        Error::MySqlError(error) => known.with_text(full_text(error)),
+        _ => known,
+    }
+}
+
 /// Who is at fault, and whether the connection is still good.
 pub(super) fn fault(error: &Error) -> Fault {
     let lost = |error: &dyn std::fmt::Display| {
-        Fault::new(Blame::Circumstances, Kind::Other, Connection::Spoilt, error.to_string())
+        Fault::new(Blame::Circumstances, Kind::NoAnswer, Connection::Spoilt, error.to_string())
     };
     match error {
         Error::MySqlError(error) => server_fault(error),
@@ -30,6 +39,13 @@ pub(super) fn fault(error: &Error) -> Fault {
             | DriverError::MixedParams
             | DriverError::PacketTooLarge),
         ) => Fault::new(Blame::Program, Kind::Other, Connection::Spoilt, error.to_string()),
+        Error::DriverError(
+            error @ (DriverError::UnknownAuthPlugin(_)
+            | DriverError::OldMysqlPasswordDisabled
+            | DriverError::CleartextPluginDisabled
+            | DriverError::TlsNotSupported
+            | DriverError::Protocol41NotSet),
+        ) => Fault::new(Blame::Operator, Kind::NoAnswer, Connection::Spoilt, error.to_string()),
         Error::DriverError(error) => lost(error),
         Error::UrlError(error) => {
             Fault::new(Blame::Program, Kind::Other, Connection::Spoilt, error.to_string())
@@ -73,7 +89,7 @@ pub(super) fn conversion() -> Fault {
 pub(super) fn too_late() -> Fault {
     Fault::new(
         Blame::Circumstances,
-        Kind::Other,
+        Kind::NoAnswer,
         Connection::Spoilt,
         "no time left to connect".to_owned(),
     )
@@ -105,13 +121,18 @@ fn server_fault(error: &MySqlError) -> Fault {
 
 /// The server's message, but only where it cannot quote a value.
 fn server_text(error: &MySqlError) -> String {
+    let MySqlError { code, state, .. } = error;
+    if !may_quote(*code, state) {
+        return full_text(error);
+    }
+    let name = name(*code).map_or_else(String::new, |name| format!(" {name}"));
+    format!("error {code}{name} ({state})")
+}
+
+fn full_text(error: &MySqlError) -> String {
     let MySqlError { code, state, message } = error;
     let name = name(*code).map_or_else(String::new, |name| format!(" {name}"));
-    if may_quote(*code, state) {
-        format!("error {code}{name} ({state})")
-    } else {
-        format!("error {code}{name} ({state}): {message}")
-    }
+    format!("error {code}{name} ({state}): {message}")
 }
 
 #[cfg(test)]

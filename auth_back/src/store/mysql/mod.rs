@@ -115,11 +115,15 @@ impl MySqlStore {
 
     fn note(&self, fault: &Fault) {
         self.writes.note(fault);
-        if fault.kind() != Kind::TimedOut {
-            // Any other answer is one.
-            self.answers();
-        } else if self.circuit.failed(clock::now()) {
-            sparing!(ERROR, fault = %fault, "the database HANGS: requests are refused at once until it answers");
+        match fault.kind() {
+            Kind::TimedOut => {
+                if self.circuit.failed(clock::now()) {
+                    sparing!(ERROR, fault = %fault, "the database HANGS: requests are refused at once until it answers");
+                }
+            }
+            // Neither slow nor an answer.
+            Kind::NoAnswer => {}
+            Kind::Duplicate | Kind::Deadlock | Kind::TakesNoWrites | Kind::Other => self.answers(),
         }
     }
 

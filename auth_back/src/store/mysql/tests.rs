@@ -351,3 +351,21 @@ fn a_clock_that_is_ahead_deletes_no_live_session() {
     store.insert_session(&session(3, now - hour), patient()).unwrap();
     assert_eq!(store.delete_expired_sessions(now - 2 * hour, 10, patient()).unwrap(), 0);
 }
+
+/// Somebody reads the table in a transaction: the change must not keep everybody else waiting behind it.
+#[test]
+fn a_migration_that_waits_for_a_reader_gives_up_and_lets_others_on() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    fixture.execute("DELETE FROM schema_migration WHERE version > 4");
+    // So that the change is one again.
+    fixture.execute("ALTER TABLE user MODIFY COLUMN username VARCHAR(32) NOT NULL");
+    let mut reader = fixture.connect();
+    reader.query_drop("START TRANSACTION").unwrap();
+    reader.query_drop("SELECT * FROM user").unwrap();
+    let error = store.migrate(patient()).unwrap_err().to_string();
+    assert!(error.contains("error 1205 ER_LOCK_WAIT_TIMEOUT"), "{error}");
+    store.insert_user(&user(1, "ada"), patient()).unwrap();
+    reader.query_drop("COMMIT").unwrap();
+    store.migrate(patient()).unwrap();
+}

@@ -124,7 +124,7 @@ fn enable_write_ahead_log(connection: &Connection, deadline: Instant) -> Result<
             // Without shared memory SQLite keeps the old mode, and reports no error.
             Ok(mode) => {
                 return Err(Fault::new(
-                    Blame::Circumstances,
+                    Blame::Operator,
                     Kind::Other,
                     Condition::Spoilt,
                     format!(
