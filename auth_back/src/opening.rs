@@ -77,10 +77,7 @@ pub fn store(
     deadline: Instant,
 ) -> Result<Opened, Box<dyn Error>> {
     let absent = match lacking {
-        Lacking::Refuse => {
-            check_place(settings)?;
-            Absent::Refuse
-        }
+        Lacking::Refuse => Absent::Refuse,
         Lacking::MakeInEmpty | Lacking::Migrate => {
             make_private_directory(&settings.data)?;
             Absent::Create

@@ -13,7 +13,7 @@ use service::settings::format_duration;
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say};
-use crate::credentials::{KeyId, KeySource, Purpose, Ring as _};
+use crate::credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring as _};
 use crate::limits::STORE_CALL_TIME_MAX;
 use crate::opening;
 use crate::settings::Settings;
@@ -62,10 +62,14 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
 
 fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     let source = &settings.token_keys;
-    // Only keys that are those of the store are added to; a first start's key is made here too.
-    let ids = opening::token_keys(settings, store, soon())?.keys().ids();
-    keys::check_room(ids.len())?;
     let listed = store.keys(KeyList::TokenKeys, soon())?.iter().map(|row| row.id).max();
+    let ids = match listed {
+        // Only keys that are those of the store are added to.
+        Some(_) => opening::token_keys(settings, store, soon())?.keys().ids(),
+        // There may be none yet, or no more: then this makes one.
+        None => present(source)?.0,
+    };
+    keys::check_room(ids.len())?;
     let used = ids.last().map(|id| id.get()).max(listed).unwrap_or(0);
     let next = used.checked_add(1).and_then(KeyId::new);
     let directory = keys::directory(source, || keys::make_it_there(next.unwrap_or(KeyId::FIRST)))?;
@@ -77,6 +81,15 @@ fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
         say(&format!("no session needs an older key after {lifetime}"))?;
     }
     Ok(())
+}
+
+/// The keys that there are, and which is active; none where all were lost.
+fn present(source: &KeySource) -> Result<(Vec<KeyId>, Option<KeyId>), KeysError> {
+    match source.load(Purpose::Token, OnMissing::Refuse) {
+        Ok(loaded) => Ok((loaded.keys.ids(), Some(loaded.keys.active_id()))),
+        Err(KeysError::Missing { .. }) => Ok((Vec::new(), None)),
+        Err(error) => Err(error),
+    }
 }
 
 fn soon() -> Instant {
@@ -154,8 +167,8 @@ fn needed_until(replaced: SystemTime, lifetime: Duration, source: &KeySource) ->
 fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Done {
     let id = keys::id(arguments);
     let source = &settings.token_keys;
-    let (ids, active) = keys::ids(source, Purpose::Token)?;
-    if active == id {
+    let (ids, active) = present(source)?;
+    if active == Some(id) {
         return Err(format!("token key {id} is the active one: rotate first").into());
     }
     let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
@@ -167,17 +180,25 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
         }
         .into());
     };
-    let Some(replaced) = dates.replaced else {
-        return Err(format!(
-            "token key {id} was not replaced: no server has signed under a newer one"
-        )
-        .into());
-    };
     let lifetime = settings.rules.sessions.lifetime;
     let end_sessions = arguments.get_flag(END_SESSIONS);
-    let until = needed_until(replaced, lifetime, source);
-    let what = what_ends(id, replaced, until, lifetime, clock::wall(), end_sessions)?;
-    confirm(&what, arguments)?;
+    let what = match dates.replaced {
+        Some(replaced) => {
+            let until = needed_until(replaced, lifetime, source);
+            what_ends(id, replaced, until, lifetime, clock::wall(), end_sessions)
+        }
+        None if ids.contains(&id) => {
+            Err(format!("token key {id} was not replaced: no server has signed under a newer one"))
+        }
+        None if end_sessions => Ok(format!(
+            "token key {id} is not among the keys: this logs out everybody whose session it signed"
+        )),
+        None => Err(format!(
+            "token key {id} is not among the keys: put it back, or give --end-sessions to log out everybody whose \
+             session it signed"
+        )),
+    };
+    confirm(&what?, arguments)?;
     // First the list and then the file: cut off in between, the file can be removed by hand.
     store.delete_key(KeyList::TokenKeys, id.get(), soon())?;
     if !ids.contains(&id) {

@@ -29,6 +29,12 @@ pub enum KeyFault {
     /// A key is another one than the store knows by its id.
     #[error("{}", different(*.0, *.1))]
     Different(Purpose, KeyId),
+    /// Sessions are there, and neither a token key nor a list.
+    #[error(
+        "there is no token key, and the store has live sessions: put the key back that they are signed under, \
+         or `auth_back token-key rotate` makes another, and they end"
+    )]
+    Lost,
     /// A row with a number that no key has.
     #[error("the store lists a {} key 0, which cannot be", .0.name())]
     Zero(Purpose),
@@ -46,7 +52,7 @@ fn missing(purpose: Purpose, id: KeyId) -> String {
         ),
         Purpose::Token => format!(
             "sessions may be signed under token key {id}, which is not among the keys: copy it from the \
-             server that has it; `auth_back token-key retire {id}` takes it off the list and ends its sessions"
+             server that has it; `auth_back token-key retire {id} --end-sessions` takes it off the list and ends its sessions"
         ),
     }
 }
@@ -114,13 +120,21 @@ pub fn open_token_keys(
     store: &dyn Store,
     deadline: Instant,
 ) -> Result<(TokenKeyring, Option<PathBuf>), OpenError> {
-    let is_new = store.keys(KeyList::TokenKeys, deadline)?.is_empty();
+    let rows = store.keys(KeyList::TokenKeys, deadline)?;
+    let is_new = rows.is_empty();
     let on_missing = if is_new && !store.has_sessions(unix_ms(clock::wall()), deadline)? {
         OnMissing::Create
     } else {
         OnMissing::Refuse
     };
-    let loaded = source.load(Purpose::Token, on_missing)?;
+    let loaded = match (source.load(Purpose::Token, on_missing), rows.last()) {
+        (Err(KeysError::Missing { .. }), None) => return Err(KeyFault::Lost.into()),
+        (Err(KeysError::Missing { .. }), Some(row)) => {
+            let id = KeyId::new(row.id).ok_or(KeyFault::Zero(Purpose::Token))?;
+            return Err(KeyFault::Missing(Purpose::Token, id).into());
+        }
+        (loaded, _) => loaded?,
+    };
     let keys = TokenKeyring::from(loaded.keys);
     if is_new {
         // Of an older version, which made no list: sessions may be signed under any that has been in use.

@@ -390,7 +390,7 @@ fn a_server_with_another_token_key_does_not_start() {
     };
     // None: it makes no other.
     let errors = start();
-    assert!(errors.contains("there is no token key in"), "{errors}");
+    assert!(errors.contains("token key 1, which is not among the keys"), "{errors}");
     place(&keys.join("token-1.key"), &key('7'), 0o600);
     let errors = start();
     assert!(
@@ -434,4 +434,27 @@ fn under_key(token: &str, id: u16) -> String {
     let mut body = body.expect("base64");
     body[1..3].copy_from_slice(&id.to_be_bytes());
     format!("gate_{}", URL_SAFE_NO_PAD.encode(body))
+}
+
+/// All token keys are gone: everybody has to log in again, and the operator is told how to get there.
+#[test]
+fn lost_token_keys_have_a_way_out() {
+    let mut system = System::start();
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let token = user.log_in("ada", PASSWORD);
+    assert!(system.auth().stop().success());
+    fs::remove_file(system.keys().join("token-1.key")).expect("it is ours");
+    check_refuses_to_start(&system, "`auth_back token-key retire 1 --end-sessions`");
+    let retire = ["token-key", "retire", "1", "--yes"];
+    let refused = system.operator(&retire).run();
+    assert!(refused.code == Some(1) && refused.errors.contains("put it back"), "{refused:?}");
+    system.operator(&[&retire[..], &["--end-sessions"]].concat()).succeed();
+    check_refuses_to_start(&system, "`auth_back token-key rotate` makes another");
+    system.operator(&["token-key", "rotate"]).succeed();
+    system.auth().start_again();
+    system.until_ready();
+    user.session(&token).assert_status(401);
+    let token = user.log_in("ada", PASSWORD);
+    user.session(&token).assert_status(200);
 }

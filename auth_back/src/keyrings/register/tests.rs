@@ -145,7 +145,7 @@ fn a_first_token_key_is_made_where_there_is_neither_a_list_nor_a_session() {
     assert!(open(&site).unwrap().1.is_none());
     // Lost: to make another would call everybody's session forged.
     std::fs::remove_file(created.unwrap()).unwrap();
-    assert!(matches!(open(&site), Err(OpenError::Keys(KeysError::Missing { .. }))));
+    assert!(matches!(open(&site), Err(OpenError::Fault(KeyFault::Missing(Purpose::Token, _)))));
 
     // An older version made no list.
     let site = Site::new();
@@ -178,5 +178,5 @@ fn a_first_token_key_is_made_where_there_is_neither_a_list_nor_a_session() {
         user_agent: None,
     };
     site.store.insert_session(&session, soon()).unwrap();
-    assert!(matches!(open(&site), Err(OpenError::Keys(KeysError::Missing { .. }))));
+    assert!(matches!(open(&site), Err(OpenError::Fault(KeyFault::Lost))));
 }
