@@ -40,12 +40,6 @@ pub enum Exit {
     Terminated = 143,
 }
 
-impl Exit {
-    /// Every code, and what it means, for `--help` and pages.
-    pub const ALL: [Self; 5] =
-        [Self::Failed, Self::Refused, Self::TryAgain, Self::Interrupted, Self::Terminated];
-}
-
 /// Why a process did not do what it was started for.
 #[derive(Debug)]
 pub struct Failure {
