@@ -41,7 +41,9 @@ pub(super) fn look(mut conn: Conn) -> Result<Schema, MigrationError> {
         return Ok(seen);
     }
     lock(&mut conn, Duration::ZERO)?;
-    assess(&mut conn)
+    let seen = assess(&mut conn);
+    unlock(&mut conn)?;
+    seen
 }
 
 /// Brings the database that `conn` is connected to up to date. Where it is already, no DDL is sent. Closing
@@ -57,7 +59,13 @@ pub(super) fn migrate(mut conn: Conn, deadline: Instant) -> Result<Migrated, Mig
     for migration in pending {
         apply(&mut conn, migration)?;
     }
+    unlock(&mut conn)?;
     Ok(Migrated { from, to: pending.last().map_or(from, |migration| migration.version) })
+}
+
+/// Closing the connection does that too, but the server may notice a moment later, and turn away who comes next.
+fn unlock(conn: &mut Conn) -> Result<(), StoreError> {
+    conn.query_drop(format!("DO RELEASE_LOCK({LOCK_NAME})")).map_err(|error| failed(&error))
 }
 
 /// Waits until no other server migrates this database, for at most `patience`, in whole seconds.
