@@ -52,6 +52,7 @@ contract! {
     few_connections_serve_many_threads
 }
 
+mod installation;
 mod operators;
 mod schema;
 

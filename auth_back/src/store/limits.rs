@@ -122,3 +122,6 @@ const _: () = assert!(CONNECTIONS_MAX <= pool::limits::SIZE_MAX);
 const _: () = assert!(
     USERNAME_BYTES_MAX + PASSWORD_RECORD_BYTES_MAX + 4 * NAME_CHARS_MAX < PACKET_BYTES_MAX / 2
 );
+
+/// A server that has not renewed its node for so long has lost it to whoever wants it.
+pub const SERVER_LEASE: Duration = Duration::from_secs(10);

@@ -50,6 +50,7 @@ pub(super) const MYSQL: &[Migration] = migrations![
     4 "0004_peppers" runs 4,
     5 "0005_wider_names" runs 4,
     6 "0006_token_keys" runs 5,
+    7 "0007_installation" runs 6,
 ];
 
 pub(super) const SQLITE: &[Migration] = migrations![
@@ -60,6 +61,7 @@ pub(super) const SQLITE: &[Migration] = migrations![
     4 "0004_peppers" runs 4,
     5 "0005_wider_names" runs 4,
     6 "0006_token_keys" runs 5,
+    7 "0007_installation" runs 6,
 ];
 
 const _: () = assert!(are_numbered_without_gaps(MYSQL));
@@ -261,7 +263,7 @@ pub(super) fn pending<'m>(
     Ok(known.get(applied.len()..).unwrap_or_default())
 }
 
-/// For the record only; nothing depends on it.
+/// This machine's clock, in milliseconds since 1970, never negative.
 pub(super) fn now_ms() -> i64 {
     let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)

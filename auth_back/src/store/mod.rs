@@ -14,6 +14,7 @@
 
 mod error;
 mod fault;
+mod installation;
 mod keys;
 pub mod limits;
 mod migrations;
@@ -35,6 +36,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::error::{Cause, StoreError};
+pub use self::installation::{
+    DeploymentRow, Installation, ListedServer, ServerRow, Servers, Tag,
+};
 pub use self::keys::{KeyList, Keys};
 pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;
@@ -59,7 +63,7 @@ pub use self::users::Users;
 ///
 /// Every call can fail with [`StoreError::Unavailable`]; a database that comes back is used again
 /// without a restart.
-pub trait Store: Users + Operators + Sessions + Keys + Send + Sync {
+pub trait Store: Users + Operators + Sessions + Keys + Installation + Send + Sync {
     /// What the database has of the schema. To be called before anything else, and everything else only when it
     /// [fits](Schema::Fits). Changes nothing, and needs no right to.
     ///

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Instant;
 
 use crate::store::{
-    CacheEra, Cause, Condition, Imported, ImportedUser, Inserted, Kept, KeyList, KeyRow, Keys,
-    ListedSession, Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange,
-    Product, RecordChange, RecordRow, Refresh, Schema, SessionRow, Sessions, SqliteStore, Store,
-    StoreError, Trial, UserProfile, UserRow, Users,
+    CacheEra, Cause, Condition, DeploymentRow, Imported, ImportedUser, Inserted, Installation,
+    Kept, KeyList, KeyRow, Keys, ListedServer, ListedSession, Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange,
+    Product, RecordChange, RecordRow, Refresh, Schema, ServerRow, Servers, SessionRow, Sessions, SqliteStore, Store,
+    StoreError, Tag, Trial, UserProfile, UserRow, Users,
 };
 
 /// What a store does instead of what it is asked.
@@ -197,6 +197,52 @@ impl Users for Spy {
     ) -> Result<Vec<RecordRow>, StoreError> {
         self.call("password_records", deadline, |store| {
             store.password_records(after, limit, deadline)
+        })
+    }
+}
+
+impl Installation for Spy {
+    fn servers(&self, deadline: Instant) -> Result<Servers, StoreError> {
+        self.call("servers", deadline, |store| store.servers(deadline))
+    }
+
+    fn take_node(
+        &self,
+        seen: Option<&ListedServer>,
+        row: &ServerRow,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("take_node", deadline, |store| store.take_node(seen, row, deadline))
+    }
+
+    fn renew_node(&self, row: &ServerRow, deadline: Instant) -> Result<bool, StoreError> {
+        self.call("renew_node", deadline, |store| store.renew_node(row, deadline))
+    }
+
+    fn release_node(
+        &self,
+        node: u16,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("release_node", deadline, |store| {
+            store.release_node(node, run, ids_until_ms, deadline)
+        })
+    }
+
+    fn deployment(&self, deadline: Instant) -> Result<DeploymentRow, StoreError> {
+        self.call("deployment", deadline, |store| store.deployment(deadline))
+    }
+
+    fn change_deployment(
+        &self,
+        revision: u64,
+        settings: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        self.call("change_deployment", deadline, |store| {
+            store.change_deployment(revision, settings, deadline)
         })
     }
 }

@@ -11,6 +11,7 @@
 mod connection;
 mod errors;
 mod fault;
+mod installation;
 mod keys;
 mod migrate;
 mod operators;

@@ -48,6 +48,14 @@ pub(super) enum Query {
     TryToWrite,
     BeginCacheEra,
     EndCacheEra,
+    Now,
+    Servers,
+    InsertServer,
+    TakeServer,
+    RenewServer,
+    ReleaseServer,
+    Deployment,
+    ChangeDeployment,
     Products,
 }
 
@@ -101,6 +109,14 @@ macro_rules! sessions_in {
             $marks,
             ") AND expires_at_ms > ? AND epoch = session_epoch AND disabled_at_ms IS NULL"
         )
+    };
+}
+
+/// The database's clock, in milliseconds since 1970. Connections have UTC, or the hour at the end of summer time would come
+/// twice.
+macro_rules! now_ms {
+    () => {
+        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)"
     };
 }
 
@@ -278,6 +294,38 @@ impl Query {
                 // By the earlier of two clocks: one server whose own is ahead would end everybody's sessions.
                 "DELETE FROM session WHERE expires_at_ms <= LEAST(?, UNIX_TIMESTAMP() * 1000) \
                  ORDER BY expires_at_ms LIMIT ?"
+            }
+            Self::Now => concat!("SELECT ", now_ms!()),
+            Self::Servers => {
+                "SELECT node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, revision, \
+                        host, version, about \
+                 FROM server ORDER BY node"
+            }
+            Self::InsertServer => concat!(
+                "INSERT INTO server (node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, \
+                                     revision, host, version, about) \
+                 VALUES (?, ?, ?, ?, ",
+                now_ms!(),
+                ", ?, ?, ?, ?, ?, ?)"
+            ),
+            Self::TakeServer => concat!(
+                "UPDATE server SET run = ?, instance = ?, serves = ?, renewed_ms = ",
+                now_ms!(),
+                ", ids_until_ms = ?, lease_ms = ?, revision = ?, host = ?, version = ?, about = ? \
+                 WHERE node = ? AND run = ? AND renewed_ms = ?"
+            ),
+            Self::RenewServer => concat!(
+                "UPDATE server SET renewed_ms = ",
+                now_ms!(),
+                ", ids_until_ms = ?, lease_ms = ?, revision = ?, about = ? WHERE node = ? AND run = ?"
+            ),
+            Self::ReleaseServer => {
+                "UPDATE server SET renewed_ms = 0, ids_until_ms = ? WHERE node = ? AND run = ?"
+            }
+            Self::Deployment => "SELECT revision, settings FROM deployment WHERE id = 1",
+            Self::ChangeDeployment => {
+                "UPDATE deployment SET revision = revision + 1, settings = ? \
+                 WHERE id = 1 AND revision = ?"
             }
             Self::Products => {
                 "SELECT id, name, description, price_minor, currency FROM product ORDER BY id"

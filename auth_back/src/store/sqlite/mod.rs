@@ -9,6 +9,7 @@
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
 mod connection;
+mod installation;
 mod keys;
 mod operators;
 mod sessions;

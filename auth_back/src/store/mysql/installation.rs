@@ -1,0 +1,144 @@
+//! Nodes, and what all servers do alike.
+
+use std::time::Instant;
+
+use super::MySqlStore;
+use super::query::Query;
+use crate::store::fault::Kind;
+use crate::store::rows::sql_integer;
+use crate::store::{
+    Cause, DeploymentRow, Installation, ListedServer, ServerRow, Servers, StoreError, Tag,
+};
+
+/// A row of `server`, in the order of [`Query::Servers`].
+type Found = (u16, Vec<u8>, Vec<u8>, bool, u64, u64, u32, u64, String, String, String);
+
+impl Installation for MySqlStore {
+    fn servers(&self, deadline: Instant) -> Result<Servers, StoreError> {
+        let (now_ms, rows): (Option<(u64,)>, Vec<Found>) = self.run(deadline, |connection| {
+            Ok((connection.first(Query::Now, ())?, connection.all(Query::Servers, ())?))
+        })?;
+        let (now_ms,) = now_ms.ok_or_else(|| corrupt("there is no time"))?;
+        let listed = rows.into_iter().map(listed).collect::<Result<_, _>>()?;
+        Ok(Servers { now_ms, listed })
+    }
+
+    fn take_node(
+        &self,
+        seen: Option<&ListedServer>,
+        row: &ServerRow,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let ids_until_ms = sql_integer(row.ids_until_ms, "the time")?;
+        let revision = sql_integer(row.revision, "the revision")?;
+        let (host, version, about) = (&*row.host, &*row.version, &*row.about);
+        self.run(deadline, |connection| {
+            let Some(seen) = seen else {
+                let inserted = connection.execute(
+                    Query::InsertServer,
+                    (
+                        row.node,
+                        &row.run[..],
+                        &row.instance[..],
+                        row.serves,
+                        ids_until_ms,
+                        row.lease_ms,
+                        revision,
+                        host,
+                        version,
+                        about,
+                    ),
+                );
+                return match inserted {
+                    Ok(_) => Ok(true),
+                    Err(fault) if fault.kind() == Kind::Duplicate => Ok(false),
+                    Err(fault) => Err(fault),
+                };
+            };
+            let taken = connection.execute(
+                Query::TakeServer,
+                (
+                    &row.run[..],
+                    &row.instance[..],
+                    row.serves,
+                    ids_until_ms,
+                    row.lease_ms,
+                    revision,
+                    host,
+                    version,
+                    about,
+                    row.node,
+                    &seen.row.run[..],
+                    seen.renewed_ms,
+                ),
+            )?;
+            Ok(taken == 1)
+        })
+    }
+
+    fn renew_node(&self, row: &ServerRow, deadline: Instant) -> Result<bool, StoreError> {
+        let ids_until_ms = sql_integer(row.ids_until_ms, "the time")?;
+        let revision = sql_integer(row.revision, "the revision")?;
+        let renewed = self.run(deadline, |connection| {
+            let (about, run) = (&*row.about, &row.run[..]);
+            let set = (ids_until_ms, row.lease_ms, revision, about, row.node, run);
+            connection.execute(Query::RenewServer, set)
+        })?;
+        Ok(renewed == 1)
+    }
+
+    fn release_node(
+        &self,
+        node: u16,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let ids_until_ms = sql_integer(ids_until_ms, "the time")?;
+        let released = self.run(deadline, |connection| {
+            connection.execute(Query::ReleaseServer, (ids_until_ms, node, &run[..]))
+        })?;
+        Ok(released == 1)
+    }
+
+    fn deployment(&self, deadline: Instant) -> Result<DeploymentRow, StoreError> {
+        let row = self.run(deadline, |connection| connection.first(Query::Deployment, ()))?;
+        let row = row.map(|(revision, settings)| DeploymentRow { revision, settings });
+        row.ok_or_else(|| corrupt("deployment is empty"))
+    }
+
+    fn change_deployment(
+        &self,
+        revision: u64,
+        settings: &str,
+        deadline: Instant,
+    ) -> Result<bool, StoreError> {
+        let changed = self.run(deadline, |connection| {
+            connection.execute(Query::ChangeDeployment, (settings, revision))
+        })?;
+        Ok(changed == 1)
+    }
+}
+
+fn listed(
+    (node, run, instance, serves, renewed_ms, until, lease_ms, revision, host, version, about): Found,
+) -> Result<ListedServer, StoreError> {
+    let tag = |bytes: Vec<u8>| bytes.try_into().map_err(|_| corrupt("a tag of another length"));
+    let row = ServerRow {
+        node,
+        run: tag(run)?,
+        instance: tag(instance)?,
+        serves,
+        ids_until_ms: until,
+        lease_ms,
+        revision,
+        host,
+        version,
+        about,
+    };
+    Ok(ListedServer { row, renewed_ms })
+}
+
+fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(Cause::Database(what.to_owned()))
+}
