@@ -13,7 +13,8 @@
 //! | [`credentials`] | names, passwords, records, peppers, tokens |
 //! | [`keyrings`] | keys that change while the server runs |
 //! | [`guard`] | who may try a password now, and who has to wait |
-//! | [`ids`] | where ids come from |
+//! | [`ids`] | what ids are |
+//! | [`installation`] | several processes on one store: who makes which ids |
 //! | [`store`] | SQLite, MySQL and MariaDB |
 //! | [`sessions`] | sessions in the store, and their copy in Redis |
 //! | [`redis_pool`] | connections to Redis |
@@ -33,6 +34,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod guard;
 pub mod ids;
+pub mod installation;
 pub mod janitor;
 pub mod keyrings;
 pub mod limits;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use service::lane::Niceness;
 
 use crate::credentials::Cost;
+use crate::store::limits::SERVER_LEASE;
 
 /// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
 /// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
@@ -380,6 +381,28 @@ pub const COMMAND_STORE_PATIENCE: Duration = Duration::from_secs(60);
 /// How soon it tries again.
 pub const COMMAND_STORE_RETRY: Duration = Duration::from_millis(500);
 
+/// Servers that may keep their files in one directory.
+pub const INSTANCES_PER_DIRECTORY_MAX: u32 = 64;
+/// How often a process says that it still has its node of ids.
+pub const NODE_RENEW_INTERVAL: Duration = Duration::from_secs(1);
+/// The same when the last time failed: an outage of the store is not to last longer for it.
+pub const NODE_RENEW_RETRY: Duration = Duration::from_millis(250);
+/// Longest wait for the store when it does.
+pub const NODE_RENEW_TIME_MAX: Duration = Duration::from_secs(2);
+/// The same at the end, when somebody waits for the process.
+pub const NODE_RELEASE_TIME_MAX: Duration = Duration::from_millis(500);
+/// How long a process makes ids after it has renewed its node.
+pub const NODE_TIME: Duration = Duration::from_secs(5);
+/// How far it may go in any case: so many milliseconds have 4,096 ids each. A server that is ended and started again and
+/// again begins so much later each time.
+pub const NODE_STEP: Duration = Duration::from_millis(100);
+/// A node whose ids are further ahead is not taken. Ids may run ahead of the clock by twice as much.
+pub const NODE_AHEAD_MAX: Duration = Duration::from_secs(30);
+/// How often a process looks for a free node when others are quicker.
+pub const NODE_TRIES_MAX: u32 = 100;
+/// How often an id is tried anew that is taken. Nodes make that impossible, but for servers of release 0.1.
+pub const REGISTRATION_TRIES_MAX: u32 = 3;
+
 const _: () = assert!(RPC_BUFFER_BYTES_MAX as u64 <= MEMORY_HEADROOM / 3);
 // One connection alone does not use it up.
 const _: () = assert!(
@@ -433,3 +456,9 @@ const _: () = assert!(
             + crate::credentials::limits::KEY_COMMAND_TIME_MAX.as_secs()
 );
 const _: () = assert!(IMPORT_PEPPERS_FRESH_FOR.as_secs() * 2 <= PEPPER_RETIRE_AFTER.as_secs());
+// Whoever takes a node over may begin at once: its last holder has stopped before.
+const _: () = assert!(NODE_TIME.as_secs() < SERVER_LEASE.as_secs());
+const _: () =
+    assert!(NODE_RENEW_TIME_MAX.as_secs() + NODE_RENEW_INTERVAL.as_secs() < NODE_TIME.as_secs());
+const _: () =
+    assert!(NODE_AHEAD_MAX.as_millis() * 2 <= crate::ids::snowflake::AHEAD_MS_MAX as u128);

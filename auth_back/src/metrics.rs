@@ -62,7 +62,9 @@ impl Metrics {
         let outcome = match outcome {
             Ok(_) => "done",
             Err(AccountError::TimedOut) => "timed_out",
-            Err(AccountError::StoreUnavailable(_)) => "store_unavailable",
+            Err(AccountError::StoreUnavailable(_) | AccountError::IdsUnavailable) => {
+                "store_unavailable"
+            }
             Err(AccountError::KeysUnavailable | AccountError::KeysUnreadable(_)) => {
                 "keys_unavailable"
             }

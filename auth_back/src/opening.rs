@@ -12,6 +12,7 @@ use service::rare;
 use crate::credentials::{
     BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
 };
+use crate::installation::NodeError;
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
 use crate::ownership;
@@ -167,6 +168,9 @@ fn store_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e StoreError> {
     if let Some(KeyFault::Store(error)) = error.downcast_ref() {
         return Some(error);
     }
+    if let Some(NodeError::Store(error)) = error.downcast_ref() {
+        return Some(error);
+    }
     error.downcast_ref()
 }
 
@@ -179,6 +183,7 @@ pub fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
         Some(StoreError::Unavailable(_)) => Some(Exit::Refused),
         Some(_) => None,
         None if error.is::<SchemaFault>() || error.is::<MigrationError>() => Some(Exit::Refused),
+        None if error.is::<NodeError>() => Some(Exit::TryAgain),
         None => None,
     }
 }

@@ -35,7 +35,8 @@ use crate::credentials::{
 };
 use crate::descriptors;
 use crate::guard::{Bucket, Guard};
-use crate::ids::{Snowflakes, UserId};
+use crate::ids::UserId;
+use crate::installation::{Holder, Identity, Instance, Keeper, Says};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
@@ -81,7 +82,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         admission.clone(),
         metrics.hash_seconds.clone(),
     ));
-    let accounts = Arc::new(open_accounts(settings, per_thread, pace, &bell, &readiness)?);
+    let (accounts, keeper) = open_accounts(settings, per_thread, pace, &bell, &readiness)?;
+    let accounts = Arc::new(accounts);
     let (audit, opened_audit) = open_audit(settings)?;
     // Not before: to fronts, a port that nobody serves is worse than none.
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
@@ -165,6 +167,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     by.join("heavy", heavy_workers);
     by.join("finish", finish_workers);
     by.join("light", light_workers);
+    keeper.end_by(by.end_by);
     // Nothing is left that would add to them.
     audit_writer.stop(by.end_by);
     note_writer.stop(by.end_by);
@@ -208,7 +211,7 @@ fn open_accounts(
     pace: Arc<HashPace>,
     bell: &Bell,
     readiness: &Readiness,
-) -> Result<Accounts, Box<dyn Error>> {
+) -> Result<(Accounts, Keeper), Box<dyn Error>> {
     let Rules { params, .. } = settings.rules;
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
@@ -218,7 +221,11 @@ fn open_accounts(
     let engine = thread::Builder::new()
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
-    let Kept { store, peppers, token_keys } = open_store(settings, readiness)?;
+    // From here on nobody else of this directory is this server.
+    let instance = instance(settings)?;
+    let Kept { store, peppers, token_keys, holder } = open_store(settings, instance, readiness)?;
+    let ids = holder.ids();
+    let keeper = Keeper::start(holder, Says::default)?;
     let [known, listing, lists] = [0; 3].map(|_| Arc::clone(&store));
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
         Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
@@ -261,7 +268,6 @@ fn open_accounts(
         Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?)?,
         None => guard,
     };
-    let ids = Snowflakes::new(settings.node);
     let decoy = if settings.uniform_auth_errors {
         let user_id = UserId::from(ids.next(clock::wall())?);
         let mut arena = arenas.acquire(deadline)?;
@@ -277,7 +283,7 @@ fn open_accounts(
         callers: in_flight_max(settings).saturating_add(heavy_threads(settings).get()),
         pace,
     })?;
-    Ok(Accounts {
+    let accounts = Accounts {
         sessions: opening::sessions(settings, &store)?,
         store,
         arenas,
@@ -290,19 +296,36 @@ fn open_accounts(
         passwords: opening::password_rules(settings)?,
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
+    };
+    Ok((accounts, keeper))
+}
+
+/// Which server this is. One that cannot keep a file for it is another one at each start, and takes another node.
+fn instance(settings: &Settings) -> Result<Instance, Box<dyn Error>> {
+    let found = opening::make_private_directory(&settings.data)
+        .and_then(|()| Ok(Instance::of_server(&settings.data)?));
+    found.or_else(|error| {
+        let data = settings.data.display();
+        rare!("once, at the start", WARN, %error, %data, "the file `instance` cannot be kept: after a kill this server is another one");
+        Ok(Instance::of_nobody()?)
     })
 }
 
-/// A store and its keys.
+/// A store, its keys, and this server's node of ids.
 struct Kept {
     store: Arc<dyn Store>,
     peppers: PepperKeyring,
     token_keys: TokenKeyring,
+    holder: Holder,
 }
 
 /// The store, the peppers that its records are sealed under, and the keys that its sessions are signed under. Waits
 /// without a limit while the store is away.
-fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dyn Error>> {
+fn open_store(
+    settings: &Settings,
+    instance: Instance,
+    readiness: &Readiness,
+) -> Result<Kept, Box<dyn Error>> {
     let lacking = if settings.migrates() { Lacking::Migrate } else { Lacking::MakeInEmpty };
     let place = &settings.store;
     let mut waiting = Waiting::for_store(readiness);
@@ -322,12 +345,22 @@ fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dy
         let soon = || clock::now() + STORE_CALL_TIME_MAX;
         let peppers = opening::peppers(settings, &*store, soon())?;
         let token_keys = opening::token_keys(settings, &*store, soon())?;
-        Ok(Kept { store, peppers, token_keys })
+        Ok((store, peppers, token_keys))
     };
-    opening::until_there(open, |cause| {
+    let mut goes_on = |cause: &Cause| {
         waiting.tell(cause);
         true
-    })
+    };
+    let (store, peppers, token_keys) = opening::until_there(open, &mut goes_on)?;
+    let identity = Arc::new(Identity { instance, serves: true, wish: settings.node });
+    let take = || {
+        let deadline = clock::now() + STORE_CALL_TIME_MAX;
+        let (store, identity) = (Arc::clone(&store), Arc::clone(&identity));
+        Ok(Holder::take(store, identity, Says::default(), clock::wall(), deadline)?)
+    };
+    let holder = opening::until_there(take, &mut goes_on)?;
+    rare!("once, at the start", INFO, node = %holder.node(), "the node of ids");
+    Ok(Kept { store, peppers, token_keys, holder })
 }
 
 /// A start that waits: tells the log when it begins to and once in a while, and whoever asks whether it is ready.

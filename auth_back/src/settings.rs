@@ -222,9 +222,13 @@ pub static PROGRAM: Program = Program::new(
         )
         .default("250ms")
         .group("Sessions"),
-        Setting::value("node", "DATACENTER.MACHINE", "This server's part of ids, 0.0 to 31.31; each server needs its own")
-            .default("0.0")
-            .group("Capacity"),
+        Setting::value(
+            "node",
+            "DATACENTER.MACHINE",
+            "The part of ids that this server would like, 0.0 to 31.31. A server takes a free one by itself, also where \
+             another has the one that it would like",
+        )
+        .group("Capacity"),
         Setting::value(
             "connections-max",
             "COUNT",
@@ -318,8 +322,8 @@ pub struct Settings {
     pub hashes_per_thread: Option<NonZeroUsize>,
     /// Old records a second that logins may hash anew.
     pub rehash_rate: u32,
-    /// This server's part of ids.
-    pub node: NodeId,
+    /// The part of ids that this server would like.
+    pub node: Option<NodeId>,
     /// Connections of fronts.
     pub connections_max: Wanted,
     /// Requests that may wait for a hash.
@@ -417,7 +421,9 @@ impl Settings {
                 hashes_per_thread
             ),
             rehash_rate: values.integer("rehash-rate", 0..=REHASH_RATE_MAX),
-            node: values.parse("node", "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node),
+            node: values.if_given("node", |name| {
+                values.parse(name, "DATACENTER.MACHINE, each from 0 to 31, such as 0.7", node)
+            }),
             connections_max: Wanted::read(values, 1..=CONNECTIONS_MAX),
             heavy_queue: count("heavy-queue", QUEUE_MAX),
             queue_time_max: values

@@ -228,7 +228,7 @@ impl Builder {
         Self { fronts, ..self }
     }
 
-    /// Starts this many auth servers, over one store and one set of keys, each a node of its own.
+    /// Starts this many auth servers, over one store and one set of keys.
     #[must_use]
     pub fn auths(self, auths: usize) -> Self {
         Self { auths, ..self }
@@ -375,10 +375,6 @@ impl Builder {
         let mut own = vec!["--data".to_owned(), system.data.display().to_string()];
         if !system.store_url.is_empty() {
             own.extend(["--store".to_owned(), system.store_url.clone()]);
-        }
-        // A single one may have been told by the environment.
-        if self.auths > 1 {
-            own.extend(["--node".to_owned(), format!("0.{number}")]);
         }
         if self.cheap_hashing {
             own.extend(CHEAP_ARGON2.map(ToOwned::to_owned));

@@ -11,6 +11,7 @@
 --   twice, whatever clocks do.
 -- server.lease_ms: the longest lease that a front may have from this server.
 -- server.revision: of `deployment`, as far as this server goes by it.
+-- server.redis: the run of the Redis that its sessions have a copy in, '' for none.
 -- server.about: what operators want to know, as text.
 --
 -- deployment: one row. `settings` has a line `name=value` for each, and `revision` counts its changes.
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS server (
     revision     BIGINT UNSIGNED NOT NULL,
     host         VARCHAR(255) NOT NULL,
     version      VARCHAR(64) NOT NULL,
+    redis        VARCHAR(64) NOT NULL,
     about        VARCHAR(255) NOT NULL,
     PRIMARY KEY (node)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT = DYNAMIC;

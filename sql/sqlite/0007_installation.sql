@@ -11,6 +11,7 @@
 --   twice, whatever clocks do.
 -- server.lease_ms: the longest lease that a front may have from this server.
 -- server.revision: of `deployment`, as far as this server goes by it.
+-- server.redis: the run of the Redis that its sessions have a copy in, '' for none.
 -- server.about: what operators want to know, as text.
 --
 -- deployment: one row. `settings` has a line `name=value` for each, and `revision` counts its changes.
@@ -26,6 +27,7 @@ CREATE TABLE server (
     revision     INTEGER NOT NULL CHECK (revision >= 0),
     host         TEXT NOT NULL CHECK (length(host) <= 255),
     version      TEXT NOT NULL CHECK (length(version) <= 64),
+    redis        TEXT NOT NULL CHECK (length(redis) <= 64),
     about        TEXT NOT NULL CHECK (length(about) <= 255)
 ) STRICT;
 

@@ -71,6 +71,9 @@ pub enum AccountError {
     /// The operator's fault: requests go on with the keys that were read before, and a restart would fail.
     #[error("the keys cannot be read again: {0}")]
     KeysUnreadable(String),
+    /// The store's fault, for now: it has not said of late that ids may be made here.
+    #[error("no ids can be made until this server has renewed its node in the store")]
+    IdsUnavailable,
     /// Our own fault, or that of the machine.
     #[error(transparent)]
     Internal(#[from] InternalError),
@@ -94,6 +97,9 @@ pub enum InternalError {
     /// The store holds an id that is none.
     #[error(transparent)]
     Id(#[from] IdError),
+    /// Every id that was tried is taken.
+    #[error("every id that was tried for a new user is taken")]
+    IdsTaken,
     /// The clock gives no ids.
     #[error(transparent)]
     Snowflake(#[from] SnowflakeError),
@@ -148,6 +154,15 @@ impl From<AcquireError<ArenaError>> for AccountError {
     }
 }
 
+impl From<SnowflakeError> for AccountError {
+    fn from(error: SnowflakeError) -> Self {
+        match error {
+            SnowflakeError::NotReserved => Self::IdsUnavailable,
+            _ => Self::Internal(error.into()),
+        }
+    }
+}
+
 /// Errors that are internal whatever the request was.
 macro_rules! internal {
     ($($error:ty),*) => {
@@ -159,4 +174,4 @@ macro_rules! internal {
     };
 }
 
-internal!(RecordError, CreateError, VerifyError, HashError, IdError, SnowflakeError, RandomError);
+internal!(RecordError, CreateError, VerifyError, HashError, IdError, RandomError);

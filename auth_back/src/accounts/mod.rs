@@ -38,7 +38,8 @@ use crate::credentials::{
     Salt, TokenDigest, TokenError, TokenKeyring,
 };
 use crate::guard::Guard;
-use crate::ids::{Snowflakes, UserId};
+use crate::ids::UserId;
+use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::Store;
@@ -63,7 +64,7 @@ pub struct Accounts {
     /// name nobody.
     pub decoy: Option<Decoy>,
     /// Where ids come from.
-    pub ids: Snowflakes,
+    pub ids: Arc<Ids>,
     /// What new passwords have to be.
     pub passwords: PasswordRules,
     /// How many old records may be hashed anew.

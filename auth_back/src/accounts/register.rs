@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use service::sparing;
+
 use super::login::unhashed;
-use super::{AccountError, Accounts, Answer, profile, unix_ms};
+use super::{AccountError, Accounts, Answer, InternalError, profile, unix_ms};
 use crate::credentials::{Password, Username};
 use crate::ids::UserId;
+use crate::limits::REGISTRATION_TRIES_MAX;
 use crate::store::{Inserted, NewUser};
 use crate::work::Registration;
 
@@ -29,30 +32,36 @@ impl Accounts {
             from.is_forwarded,
             clock::now(),
         )?;
-        let now = clock::wall();
-        let user_id = UserId::from(self.ids.next(now)?);
-        let record = self.hash(user_id, &password, deadline);
-        let record = record.inspect_err(|e| unhashed(&mut attempt, e, deadline))?.to_text();
-        let user = NewUser {
-            user_id: user_id.get(),
-            username: username.as_str(),
-            password_record: &record,
-            name,
-            age,
-            request_id: request.request_id,
-            created_at_ms: unix_ms(now),
-        };
-        match self.store.insert_user(&user, deadline)? {
-            Inserted::Created => {
-                attempt.keep();
-                Ok(user_id)
-            }
-            // Answered before, and counted then.
-            Inserted::Repeated { user_id } => Ok(UserId::new(user_id)?),
-            Inserted::NameTaken => {
-                attempt.keep();
-                Err(AccountError::UsernameTaken)
+        for _ in 0..REGISTRATION_TRIES_MAX {
+            let now = clock::wall();
+            let user_id = UserId::from(self.ids.next(now)?);
+            let record = self.hash(user_id, &password, deadline);
+            let record = record.inspect_err(|e| unhashed(&mut attempt, e, deadline))?.to_text();
+            let user = NewUser {
+                user_id: user_id.get(),
+                username: username.as_str(),
+                password_record: &record,
+                name,
+                age,
+                request_id: request.request_id,
+                created_at_ms: unix_ms(now),
+            };
+            match self.store.insert_user(&user, deadline)? {
+                Inserted::Created => {
+                    attempt.keep();
+                    return Ok(user_id);
+                }
+                // Answered before, and counted then.
+                Inserted::Repeated { user_id } => return Ok(UserId::new(user_id)?),
+                Inserted::NameTaken => {
+                    attempt.keep();
+                    return Err(AccountError::UsernameTaken);
+                }
+                Inserted::IdTaken => {
+                    sparing!(WARN, %user_id, "an id is taken, another one is tried: does a server of release 0.1 make ids under the same node?");
+                }
             }
         }
+        Err(InternalError::IdsTaken.into())
     }
 }

@@ -19,6 +19,7 @@ use crate::credentials::{
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};
 use crate::ids::{NodeId, Snowflakes, UserId};
+use crate::installation::Ids;
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{Absent, SqliteStore, Store, Users as _};
@@ -138,7 +139,7 @@ impl Fixture {
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
             guard: Arc::new(Guard::new(guard_rules()).unwrap()),
             decoy: None,
-            ids: Snowflakes::new(NodeId::new(0, 0).unwrap()),
+            ids: Arc::new(Ids::new(Snowflakes::new(NodeId::new(0, 0).unwrap()))),
             passwords: PasswordRules::default(),
             upgrades: Upgrades::new(REHASH_RATE),
             rules,

@@ -12,6 +12,7 @@ mod import;
 mod interrupt;
 mod keys;
 mod migrate;
+mod node;
 mod pepper;
 mod progress;
 mod token_key;

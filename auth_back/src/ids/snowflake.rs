@@ -22,9 +22,10 @@
 //!   No real load gets there: it would take more than four million ids a second, or a clock that
 //!   stepped back and stayed there for hundreds of millions of ids.
 //!
-//! What a process cannot know is what an earlier one gave out. If the clock steps back *and* the
-//! server restarts before it has caught up, a number may come twice; so may it when two servers run
-//! under one [`NodeId`]. The primary key of the table is what refuses the second row.
+//! What a process cannot know is what another one gave out under its [`NodeId`], before it or beside it. So times
+//! are reserved elsewhere ([`installation`](crate::installation)): a generator begins [behind](Snowflakes::behind) what was reserved
+//! before it, and goes no further than what is [reserved](Snowflakes::reserve) for it. No number comes twice then,
+//! whatever clocks do.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -50,9 +51,8 @@ const _: () = assert!(1 + MS_BITS + DATACENTER_BITS + MACHINE_BITS + SEQUENCE_BI
 const MS_MAX: u64 = (1 << MS_BITS) - 1;
 const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 
-/// Which server makes the ids: a datacenter and a machine in it, each from 0 to 31. No two running
-/// servers may share both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Which process makes the ids: a datacenter and a machine in it, each from 0 to 31.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId {
     datacenter: u8,
     machine: u8,
@@ -85,13 +85,39 @@ impl NodeId {
         Ok(Self { datacenter, machine })
     }
 
+    /// The first of them.
+    pub const FIRST: Self = Self { datacenter: 0, machine: 0 };
+
+    /// How many there are.
+    pub const COUNT: u16 = 1 << (DATACENTER_BITS + MACHINE_BITS);
+
+    /// The node of that number, its datacenter times 32 and its machine; none from [`NodeId::COUNT`] on.
+    #[must_use]
+    pub fn of_number(number: u16) -> Option<Self> {
+        let datacenter = u8::try_from(number >> MACHINE_BITS).ok()?;
+        let machine = u8::try_from(number & ((1 << MACHINE_BITS) - 1)).ok()?;
+        Self::new(datacenter, machine).ok()
+    }
+
+    /// See [`NodeId::of_number`].
+    #[must_use]
+    pub fn number(self) -> u16 {
+        u16::from(self.datacenter) << MACHINE_BITS | u16::from(self.machine)
+    }
+
     /// The node's bits in their place.
     const fn bits(self) -> u64 {
         (self.datacenter as u64) << DATACENTER_SHIFT | (self.machine as u64) << MACHINE_SHIFT
     }
 }
 
-/// Why there is no number. The machine's clock is at fault.
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.datacenter, self.machine)
+    }
+}
+
+/// Why there is no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SnowflakeError {
     /// The clock was not set when the first number was asked for.
@@ -102,6 +128,9 @@ pub enum SnowflakeError {
         "ids ran {AHEAD_MS_MAX} ms ahead of the system clock: it has stood still or stepped back"
     )]
     TooFarAhead,
+    /// The time has come to the end of what is reserved: the store is away, or this process was stopped for a while.
+    #[error("no ids may be made until this server has renewed its node in the store")]
+    NotReserved,
     /// The 41 bits are used up.
     #[error("the system clock is past 2094, where the ids of this format end")]
     EndOfTime,
@@ -116,26 +145,46 @@ pub struct Snowflakes {
     last: AtomicU64,
     /// The latest time seen, in milliseconds since the epoch.
     clock_ms: AtomicU64,
-    /// Bits that every sequence number has.
-    sequence_bits: u64,
+    /// The last millisecond since the epoch that numbers may have.
+    reserved_ms: AtomicU64,
 }
 
-/// The half of the sequence numbers that are for [`Snowflakes::beside_a_server`]. A server gets so
-/// far only with more than two million ids a second.
-const BESIDE: u64 = 1 << (SEQUENCE_BITS - 1);
-
 impl Snowflakes {
-    /// A generator for a node. A process has one.
+    /// A generator for a node that nobody else has, now or before.
     #[must_use]
     pub fn new(node: NodeId) -> Self {
-        Self { node, last: AtomicU64::new(0), clock_ms: AtomicU64::new(0), sequence_bits: 0 }
+        Self {
+            node,
+            last: AtomicU64::new(0),
+            clock_ms: AtomicU64::new(0),
+            reserved_ms: AtomicU64::new(MS_MAX),
+        }
     }
 
-    /// A generator for an operator's command, which runs while the server of its node does. It takes
-    /// the upper half of each millisecond's numbers, and the server begins with the lower.
+    /// A generator whose numbers are all later than `unix_ms`, in milliseconds of Unix time. Gives out none before a time
+    /// is [reserved](Self::reserve).
     #[must_use]
-    pub fn beside_a_server(node: NodeId) -> Self {
-        Self { sequence_bits: BESIDE, ..Self::new(node) }
+    pub fn behind(node: NodeId, unix_ms: u64) -> Self {
+        let ms = unix_ms.saturating_sub(EPOCH_UNIX_MS).min(MS_MAX);
+        let last = AtomicU64::new(ms << SEQUENCE_BITS | SEQUENCE_MASK);
+        Self { last, reserved_ms: AtomicU64::new(0), ..Self::new(node) }
+    }
+
+    /// Lets numbers have times up to this, in milliseconds of Unix time. What was reserved stays so.
+    pub fn reserve(&self, until_unix_ms: u64) {
+        self.reserved_ms.fetch_max(until_unix_ms.saturating_sub(EPOCH_UNIX_MS), Relaxed);
+    }
+
+    /// The node of all numbers.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The time of the last number, in milliseconds of Unix time, or what all are [behind](Self::behind).
+    #[must_use]
+    pub fn latest_unix_ms(&self) -> u64 {
+        EPOCH_UNIX_MS + (self.last.load(Relaxed) >> SEQUENCE_BITS)
     }
 
     /// The next number, greater than every one that this generator gave out before. Never waits.
@@ -151,14 +200,16 @@ impl Snowflakes {
     ///
     /// # Errors
     ///
-    /// [`SnowflakeError`], when the clock is unset, stands still for too long, or is past the end.
+    /// [`SnowflakeError`], when the clock is unset, stands still for too long, or is past the end, or
+    /// when no more is reserved.
     pub fn next(&self, now: SystemTime) -> Result<Snowflake, SnowflakeError> {
         let now_ms = since_epoch_ms(now);
         let latest_ms = self.clock_ms.fetch_max(now_ms, Relaxed).max(now_ms);
         if latest_ms == 0 {
             return Err(SnowflakeError::ClockNotSet);
         }
-        let after = |last| after(last, now_ms, latest_ms).map(|next| next | self.sequence_bits);
+        let reserved_ms = self.reserved_ms.load(Relaxed);
+        let after = |last| after(last, now_ms, latest_ms, reserved_ms);
         // Relaxed is enough: all that has to be agreed on is the order of changes to `last`, and
         // those of one atomic have one order for every thread. Either way comes the value that
         // `after` was last asked about; asked again, it says the same.
@@ -170,8 +221,8 @@ impl Snowflakes {
 }
 
 /// What follows `last`, both as [`Snowflakes::last`] holds them, when it is `now_ms` and the latest
-/// time seen is `latest_ms`.
-fn after(last: u64, now_ms: u64, latest_ms: u64) -> Result<u64, SnowflakeError> {
+/// time seen is `latest_ms`, and times up to `reserved_ms` are reserved.
+fn after(last: u64, now_ms: u64, latest_ms: u64, reserved_ms: u64) -> Result<u64, SnowflakeError> {
     // Times beyond the end are cut to just beyond it, so that the shift loses nothing.
     let now = now_ms.min(MS_MAX + 1) << SEQUENCE_BITS;
     let next = now.max(last + 1);
@@ -181,6 +232,9 @@ fn after(last: u64, now_ms: u64, latest_ms: u64) -> Result<u64, SnowflakeError> 
     }
     if ms > latest_ms.saturating_add(AHEAD_MS_MAX) {
         return Err(SnowflakeError::TooFarAhead);
+    }
+    if ms > reserved_ms {
+        return Err(SnowflakeError::NotReserved);
     }
     Ok(next)
 }

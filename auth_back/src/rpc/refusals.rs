@@ -75,7 +75,7 @@ pub(crate) fn code_of(error: &AccountError) -> Code {
         AccountError::SessionUnknown => Code::SessionUnknown,
         AccountError::TimedOut => Code::TimedOut,
         AccountError::Overloaded { .. } => Code::Overloaded,
-        AccountError::StoreUnavailable(_) => Code::StoreUnavailable,
+        AccountError::StoreUnavailable(_) | AccountError::IdsUnavailable => Code::StoreUnavailable,
         AccountError::KeysUnavailable | AccountError::KeysUnreadable(_) => Code::KeysUnavailable,
         AccountError::Internal(_) => Code::Internal,
     }

@@ -29,6 +29,8 @@ pub struct ServerRow {
     pub host: String,
     /// The program's version, at most 64 characters.
     pub version: String,
+    /// The run of the Redis that its sessions have a copy in, at most 64 characters; empty for none.
+    pub redis: String,
     /// What operators want to know, at most 255 characters.
     pub about: String,
 }

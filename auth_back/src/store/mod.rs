@@ -36,9 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::error::{Cause, StoreError};
-pub use self::installation::{
-    DeploymentRow, Installation, ListedServer, ServerRow, Servers, Tag,
-};
+pub use self::installation::{DeploymentRow, Installation, ListedServer, ServerRow, Servers, Tag};
 pub use self::keys::{KeyList, Keys};
 pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;

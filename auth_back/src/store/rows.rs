@@ -56,6 +56,8 @@ pub enum Inserted {
     },
     /// Somebody else owns the name.
     NameTaken,
+    /// Nobody owns the name, and somebody has the id. Nothing was changed.
+    IdTaken,
 }
 
 impl Inserted {

@@ -11,7 +11,7 @@ pub trait Users {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Internal`] if the id is taken or a value does not fit its column.
+    /// [`StoreError::Internal`] if a value does not fit its column.
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError>;
 
     /// Looks a user up by the exact name.

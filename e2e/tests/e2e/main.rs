@@ -22,6 +22,7 @@ mod limits;
 mod lingering;
 mod network;
 mod nginx;
+mod nodes;
 mod notes;
 mod owners;
 mod pages;

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use crate::store::{
     CacheEra, Cause, Condition, DeploymentRow, Imported, ImportedUser, Inserted, Installation,
-    Kept, KeyList, KeyRow, Keys, ListedServer, ListedSession, Migrated, MigrationError, NewSession, NewUser, Operators, PasswordChange,
-    Product, RecordChange, RecordRow, Refresh, Schema, ServerRow, Servers, SessionRow, Sessions, SqliteStore, Store,
-    StoreError, Tag, Trial, UserProfile, UserRow, Users,
+    Kept, KeyList, KeyRow, Keys, ListedServer, ListedSession, Migrated, MigrationError, NewSession,
+    NewUser, Operators, PasswordChange, Product, RecordChange, RecordRow, Refresh, Schema,
+    ServerRow, Servers, SessionRow, Sessions, SqliteStore, Store, StoreError, Tag, Trial,
+    UserProfile, UserRow, Users,
 };
 
 /// What a store does instead of what it is asked.

@@ -13,6 +13,7 @@ mod tests;
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -21,12 +22,14 @@ use self::cost::Costs;
 use self::report::Report;
 use self::row::{Prepared, Row};
 use super::interrupt::Interruptible;
+use super::node::{CommandNode, next_id};
 use super::progress::{Progress, Unit};
 use super::users_file::{Column, Columns, Format, Line, Lines};
 use super::{Done, Subcommand, Telling, interrupt, patiently, say};
 use crate::accounts::unix_ms;
 use crate::credentials::{HashEngine, PepperKeyring, Username};
-use crate::ids::{Snowflakes, UserId};
+use crate::ids::{NodeId, Snowflakes, UserId};
+use crate::installation::Ids;
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;
 use crate::settings::{EngineChoice, Settings};
@@ -116,7 +119,13 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         skip_taken: text("on-taken").is_some_and(|what| what == "skip"),
         trial: if arguments.get_flag("dry-run") { Trial::Rehearsal } else { Trial::Real },
     };
-    let ids = Snowflakes::beside_a_server(settings.node);
+    let node = match options.trial {
+        Trial::Real => Some(CommandNode::take(&store)?),
+        Trial::Rehearsal => None,
+    };
+    // Nothing stays of a rehearsal, so its ids are nobody's.
+    let of_nobody = || Arc::new(Ids::new(Snowflakes::new(NodeId::FIRST)));
+    let ids = node.as_ref().map_or_else(of_nobody, CommandNode::ids);
     let progress = Progress::new(Unit::Bytes, size);
     let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, progress };
     let (engine, params) = (fast_engine(settings), settings.rules.params);
@@ -168,7 +177,7 @@ struct Import<'a> {
     store: &'a dyn Store,
     /// Reads the peppers.
     peppers: &'a dyn Fn() -> Result<PepperKeyring, Box<dyn Error>>,
-    ids: &'a Snowflakes,
+    ids: &'a Ids,
     options: Options,
     progress: Progress,
 }
@@ -291,7 +300,7 @@ impl Import<'_> {
                 break;
             }
             let prepare = |(line, row): (u64, Row)| {
-                let id = UserId::from(self.ids.next(clock::wall())?);
+                let id = UserId::from(next_id(self.ids)?);
                 Ok((line, row.prepare(id, peppers)?))
             };
             let prepared = rows.drain(..).map(prepare);

@@ -9,7 +9,6 @@ use crate::credentials::{
     Annex, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, SecretKey, Verdict, Work,
     WorkKind,
 };
-use crate::ids::NodeId;
 use crate::store::{Absent, Operators as _, SqliteStore, UserProfile, Users as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ struct Place {
     store: Arc<SqliteStore>,
     /// What the one pepper is made of.
     key: u8,
-    ids: Snowflakes,
+    ids: Ids,
     _directory: TempDir,
 }
 
@@ -40,7 +39,7 @@ impl Place {
         Self {
             store: Arc::new(store),
             key: 7,
-            ids: Snowflakes::beside_a_server(NodeId::new(0, 0).unwrap()),
+            ids: Ids::new(Snowflakes::new(NodeId::FIRST)),
             _directory: directory,
         }
     }

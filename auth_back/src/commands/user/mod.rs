@@ -16,13 +16,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use self::password::ask;
+use super::node::{CommandNode, next_id};
 use super::{
     Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, say,
     store_deadline,
 };
 use crate::accounts::{profile, unix_ms};
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
-use crate::ids::{Snowflakes, UserId};
+use crate::ids::UserId;
 use crate::limits::AGE_MAX;
 use crate::opening;
 use crate::sessions::SessionKeeper;
@@ -139,7 +140,8 @@ impl Operator<'_> {
         let age = profile::age(arguments.get_one("age").copied())?;
         let password = self.new_password(arguments.get_flag("password-stdin"))?;
         let now = clock::wall();
-        let user_id = UserId::from(Snowflakes::beside_a_server(self.settings.node).next(now)?);
+        let node = CommandNode::take(&self.store)?;
+        let user_id = UserId::from(next_id(&node.ids())?);
         let record = self.hash(user_id, &password)?;
         let user = NewUser {
             user_id: user_id.get(),
@@ -156,6 +158,7 @@ impl Operator<'_> {
             Inserted::Repeated { .. } | Inserted::NameTaken => {
                 Err(format!("the username {} is taken", self.username).into())
             }
+            Inserted::IdTaken => Err("the id is taken; run this again".into()),
         }
     }
 

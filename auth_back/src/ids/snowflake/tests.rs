@@ -150,17 +150,40 @@ proptest! {
 }
 
 #[test]
-fn a_command_and_a_server_of_one_node_do_not_meet() {
-    let node = NodeId::new(1, 2).unwrap();
-    let (server, command) = (Snowflakes::new(node), Snowflakes::beside_a_server(node));
-    let now = clock::wall();
-    let made = |of: &Snowflakes, count| -> Vec<u64> {
-        (0..count).map(|_| of.next(now).unwrap().get()).collect()
+fn node_numbers() {
+    for (datacenter, machine, number) in [(0, 0, 0), (0, 31, 31), (1, 0, 32), (31, 31, 1023)] {
+        let node = node(datacenter, machine);
+        assert_eq!(node.number(), number);
+        assert_eq!(NodeId::of_number(number), Some(node));
+        assert_eq!(node.to_string(), format!("{datacenter}.{machine}"));
+    }
+    for number in [NodeId::COUNT, u16::MAX] {
+        assert_eq!(NodeId::of_number(number), None);
+    }
+}
+
+#[test]
+fn goes_no_further_than_what_is_reserved() {
+    let snowflakes = Snowflakes::behind(node(0, 0), EPOCH_UNIX_MS + 10);
+    let check = |now, expected: Result<u64, SnowflakeError>| {
+        let found = snowflakes.next(at(now)).map(|id| id.unix_ms() - EPOCH_UNIX_MS);
+        assert_eq!(found, expected, "at {now}");
     };
-    let (mut all, commands) = (made(&server, 2048), made(&command, 5000));
-    assert!(commands.is_sorted_by(|a, b| a < b));
-    assert_eq!(commands.iter().filter(|id| *id & BESIDE == 0).count(), 0);
-    all.extend(commands);
-    all.sort_unstable();
-    assert!(all.is_sorted_by(|a, b| a < b), "a number came twice");
+    check(5, Err(SnowflakeError::NotReserved));
+    snowflakes.reserve(EPOCH_UNIX_MS + 12);
+    check(5, Ok(11));
+    check(12, Ok(12));
+    check(13, Err(SnowflakeError::NotReserved));
+    // A clock that was put back takes none from what others may have had.
+    check(1, Ok(12));
+    snowflakes.reserve(EPOCH_UNIX_MS + 11);
+    check(12, Ok(12));
+    assert_eq!(snowflakes.latest_unix_ms(), EPOCH_UNIX_MS + 12);
+    snowflakes.reserve(EPOCH_UNIX_MS + 13);
+    check(13, Ok(13));
+    // As many as a millisecond has, and not one of the next.
+    for _ in 1..1 << SEQUENCE_BITS {
+        check(13, Ok(13));
+    }
+    check(13, Err(SnowflakeError::NotReserved));
 }

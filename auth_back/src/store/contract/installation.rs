@@ -25,6 +25,7 @@ fn server(node: u16, run: u8) -> ServerRow {
         revision: 3,
         host: "häuschen".to_owned(),
         version: "0.1.0".to_owned(),
+        redis: "f".repeat(40),
         about: "peppers 1; token keys 1, 2".to_owned(),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ::mysql::Value;
+
 use super::MySqlStore;
 use super::query::Query;
 use crate::store::fault::Kind;
@@ -11,7 +13,7 @@ use crate::store::{
 };
 
 /// A row of `server`, in the order of [`Query::Servers`].
-type Found = (u16, Vec<u8>, Vec<u8>, bool, u64, u64, u32, u64, String, String, String);
+type Found = (u16, Vec<u8>, Vec<u8>, bool, u64, u64, u32, u64, String, String, String, String);
 
 impl Installation for MySqlStore {
     fn servers(&self, deadline: Instant) -> Result<Servers, StoreError> {
@@ -31,7 +33,8 @@ impl Installation for MySqlStore {
     ) -> Result<bool, StoreError> {
         let ids_until_ms = sql_integer(row.ids_until_ms, "the time")?;
         let revision = sql_integer(row.revision, "the revision")?;
-        let (host, version, about) = (&*row.host, &*row.version, &*row.about);
+        let (host, version) = (&*row.host, &*row.version);
+        let (redis, about) = (&*row.redis, &*row.about);
         self.run(deadline, |connection| {
             let Some(seen) = seen else {
                 let inserted = connection.execute(
@@ -46,6 +49,7 @@ impl Installation for MySqlStore {
                         revision,
                         host,
                         version,
+                        redis,
                         about,
                     ),
                 );
@@ -55,23 +59,23 @@ impl Installation for MySqlStore {
                     Err(fault) => Err(fault),
                 };
             };
-            let taken = connection.execute(
-                Query::TakeServer,
-                (
-                    &row.run[..],
-                    &row.instance[..],
-                    row.serves,
-                    ids_until_ms,
-                    row.lease_ms,
-                    revision,
-                    host,
-                    version,
-                    about,
-                    row.node,
-                    &seen.row.run[..],
-                    seen.renewed_ms,
-                ),
-            )?;
+            // More than a tuple takes.
+            let values: Vec<Value> = vec![
+                row.run.into(),
+                row.instance.into(),
+                row.serves.into(),
+                ids_until_ms.into(),
+                row.lease_ms.into(),
+                revision.into(),
+                host.into(),
+                version.into(),
+                redis.into(),
+                about.into(),
+                row.node.into(),
+                seen.row.run.into(),
+                seen.renewed_ms.into(),
+            ];
+            let taken = connection.execute(Query::TakeServer, values)?;
             Ok(taken == 1)
         })
     }
@@ -80,8 +84,8 @@ impl Installation for MySqlStore {
         let ids_until_ms = sql_integer(row.ids_until_ms, "the time")?;
         let revision = sql_integer(row.revision, "the revision")?;
         let renewed = self.run(deadline, |connection| {
-            let (about, run) = (&*row.about, &row.run[..]);
-            let set = (ids_until_ms, row.lease_ms, revision, about, row.node, run);
+            let (redis, about, run) = (&*row.redis, &*row.about, &row.run[..]);
+            let set = (ids_until_ms, row.lease_ms, revision, redis, about, row.node, run);
             connection.execute(Query::RenewServer, set)
         })?;
         Ok(renewed == 1)
@@ -121,7 +125,20 @@ impl Installation for MySqlStore {
 }
 
 fn listed(
-    (node, run, instance, serves, renewed_ms, until, lease_ms, revision, host, version, about): Found,
+    (
+        node,
+        run,
+        instance,
+        serves,
+        renewed_ms,
+        until,
+        lease_ms,
+        revision,
+        host,
+        version,
+        redis,
+        about,
+    ): Found,
 ) -> Result<ListedServer, StoreError> {
     let tag = |bytes: Vec<u8>| bytes.try_into().map_err(|_| corrupt("a tag of another length"));
     let row = ServerRow {
@@ -134,6 +151,7 @@ fn listed(
         revision,
         host,
         version,
+        redis,
         about,
     };
     Ok(ListedServer { row, renewed_ms })

@@ -298,26 +298,28 @@ impl Query {
             Self::Now => concat!("SELECT ", now_ms!()),
             Self::Servers => {
                 "SELECT node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, revision, \
-                        host, version, about \
+                        host, version, redis, about \
                  FROM server ORDER BY node"
             }
             Self::InsertServer => concat!(
                 "INSERT INTO server (node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, \
-                                     revision, host, version, about) \
+                                     revision, host, version, redis, about) \
                  VALUES (?, ?, ?, ?, ",
                 now_ms!(),
-                ", ?, ?, ?, ?, ?, ?)"
+                ", ?, ?, ?, ?, ?, ?, ?)"
             ),
             Self::TakeServer => concat!(
                 "UPDATE server SET run = ?, instance = ?, serves = ?, renewed_ms = ",
                 now_ms!(),
-                ", ids_until_ms = ?, lease_ms = ?, revision = ?, host = ?, version = ?, about = ? \
+                ", ids_until_ms = ?, lease_ms = ?, revision = ?, host = ?, version = ?, redis = ?, \
+                 about = ? \
                  WHERE node = ? AND run = ? AND renewed_ms = ?"
             ),
             Self::RenewServer => concat!(
                 "UPDATE server SET renewed_ms = ",
                 now_ms!(),
-                ", ids_until_ms = ?, lease_ms = ?, revision = ?, about = ? WHERE node = ? AND run = ?"
+                ", ids_until_ms = ?, lease_ms = ?, revision = ?, redis = ?, about = ? \
+                 WHERE node = ? AND run = ?"
             ),
             Self::ReleaseServer => {
                 "UPDATE server SET renewed_ms = 0, ids_until_ms = ? WHERE node = ? AND run = ?"

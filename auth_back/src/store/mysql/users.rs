@@ -15,7 +15,7 @@ impl Users for MySqlStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
         let id = sql_integer(user.user_id, "the user id")?;
         let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
-        let owner: Option<(u64, Option<Vec<u8>>)> = self.run(deadline, |connection| {
+        self.run(deadline, |connection| {
             let inserted = connection.execute(
                 Query::InsertUser,
                 (
@@ -29,19 +29,15 @@ impl Users for MySqlStore {
                 ),
             );
             match inserted {
-                Ok(_) => Ok(None),
+                Ok(_) => Ok(Inserted::Created),
                 Err(fault) if fault.kind() == Kind::Duplicate => {
-                    // If nobody has the name, it was the id that collided: the fault stands.
-                    let owner = connection.first(Query::OwnerOfName, (user.username,))?;
-                    owner.map(Some).ok_or(fault)
+                    let owner: Option<(u64, Option<Vec<u8>>)> =
+                        connection.first(Query::OwnerOfName, (user.username,))?;
+                    Ok(owner.map_or(Inserted::IdTaken, |(owner, registered_by)| {
+                        Inserted::for_owner(owner, registered_by.as_deref(), user.request_id)
+                    }))
                 }
                 Err(fault) => Err(fault),
-            }
-        })?;
-        Ok(match owner {
-            None => Inserted::Created,
-            Some((owner, registered_by)) => {
-                Inserted::for_owner(owner, registered_by.as_deref(), user.request_id)
             }
         })
     }

@@ -17,7 +17,7 @@ impl Installation for SqliteStore {
             connection
                 .prepare_cached(
                     "SELECT node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, revision, \
-                            host, version, about \
+                            host, version, redis, about \
                      FROM server ORDER BY node",
                 )?
                 .query_map([], listed)?
@@ -41,14 +41,15 @@ impl Installation for SqliteStore {
             connection
                 .prepare_cached(
                     "INSERT INTO server (node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, \
-                                         revision, host, version, about) \
+                                         revision, host, version, redis, about) \
                      VALUES (:node, :run, :instance, :serves, :now, :ids_until, :lease, \
-                             :revision, :host, :version, :about) \
+                             :revision, :host, :version, :redis, :about) \
                      ON CONFLICT (node) DO UPDATE SET \
                          run = excluded.run, instance = excluded.instance, serves = excluded.serves, \
                          renewed_ms = excluded.renewed_ms, ids_until_ms = excluded.ids_until_ms, \
                          lease_ms = excluded.lease_ms, revision = excluded.revision, \
-                         host = excluded.host, version = excluded.version, about = excluded.about \
+                         host = excluded.host, version = excluded.version, redis = excluded.redis, \
+                         about = excluded.about \
                      WHERE run = :seen_run AND renewed_ms = :seen_renewed",
                 )?
                 .execute(named_params! {
@@ -62,6 +63,7 @@ impl Installation for SqliteStore {
                     ":revision": revision,
                     ":host": row.host,
                     ":version": row.version,
+                    ":redis": row.redis,
                     ":about": row.about,
                     ":seen_run": run,
                     ":seen_renewed": renewed_ms,
@@ -76,7 +78,8 @@ impl Installation for SqliteStore {
         self.write(deadline, |connection| {
             connection
                 .prepare_cached(
-                    "UPDATE server SET renewed_ms = ?, ids_until_ms = ?, lease_ms = ?, revision = ?, about = ? \
+                    "UPDATE server SET renewed_ms = ?, ids_until_ms = ?, lease_ms = ?, revision = ?, \
+                                       redis = ?, about = ? \
                      WHERE node = ? AND run = ?",
                 )?
                 .execute(params![
@@ -84,6 +87,7 @@ impl Installation for SqliteStore {
                     ids_until_ms,
                     row.lease_ms,
                     revision,
+                    row.redis,
                     row.about,
                     row.node,
                     row.run,
@@ -153,7 +157,8 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<ListedServer> {
             revision: unsigned(row, 7)?,
             host: row.get(8)?,
             version: row.get(9)?,
-            about: row.get(10)?,
+            redis: row.get(10)?,
+            about: row.get(11)?,
         },
         renewed_ms: unsigned(row, 4)?,
     })

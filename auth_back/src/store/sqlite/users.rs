@@ -16,12 +16,11 @@ impl Users for SqliteStore {
         let id = sql_integer(user.user_id, "the user id")?;
         let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
         self.write(deadline, |connection| {
-            // Only a conflict on the name is passed over; a taken id is an error.
             let inserted = connection
                 .prepare_cached(
                     "INSERT INTO user (id, username, password_record, name, age, \
                                        registration_request_id, created_at_ms) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (username) DO NOTHING",
+                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![
                     id,
@@ -41,6 +40,8 @@ impl Users for SqliteStore {
                     let registered_by = row.get_ref(1)?.as_blob_or_null()?;
                     Ok(Inserted::for_owner(unsigned(row, 0)?, registered_by, user.request_id))
                 })
+                .optional()
+                .map(|owner| owner.unwrap_or(Inserted::IdTaken))
         })
     }
 
