@@ -400,6 +400,22 @@ pub const NODE_STEP: Duration = Duration::from_millis(100);
 pub const NODE_AHEAD_MAX: Duration = Duration::from_secs(30);
 /// How often a process looks for a free node when others are quicker.
 pub const NODE_TRIES_MAX: u32 = 100;
+/// How long a server goes by the rules that it has read in the store. It reads them as often as it renews its node.
+pub const RULES_FRESH_FOR: Duration = Duration::from_secs(5);
+/// How long a command waits for the store to say them; then it waits for the longest leases that there are.
+pub const RULES_ASK_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a start with other settings looks whether another server lives, or was killed.
+pub const RIVAL_TIME_MAX: Duration = Duration::from_secs(12);
+/// How often it looks.
+pub const RIVAL_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often settings are written when others write them too.
+pub const DEPLOYMENT_TRIES_MAX: u32 = 10;
+/// How long `deployment set` waits until every server goes by what it has set.
+pub const DEPLOYMENT_FOLLOWED_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a server may have another Redis than the others before it is not ready: they do not change at one moment.
+pub const OTHER_REDIS_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a server waits for its Redis to say which run it is.
+pub const REDIS_LOOK_TIME_MAX: Duration = Duration::from_millis(100);
 /// How often an id is tried anew that is taken. Nodes make that impossible, but for servers of release 0.1.
 pub const REGISTRATION_TRIES_MAX: u32 = 3;
 
@@ -462,3 +478,7 @@ const _: () =
     assert!(NODE_RENEW_TIME_MAX.as_secs() + NODE_RENEW_INTERVAL.as_secs() < NODE_TIME.as_secs());
 const _: () =
     assert!(NODE_AHEAD_MAX.as_millis() * 2 <= crate::ids::snowflake::AHEAD_MS_MAX as u128);
+// Whoever was killed is known to have been.
+const _: () = assert!(RIVAL_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
+// A server that lives no more has given no lease that still runs.
+const _: () = assert!(LEASE_MAX.as_secs() < SERVER_LEASE.as_secs());

@@ -12,7 +12,7 @@ use service::rare;
 use crate::credentials::{
     BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
 };
-use crate::installation::NodeError;
+use crate::installation::{DeploymentFault, LiveRules, NodeError};
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
 use crate::ownership;
@@ -171,6 +171,9 @@ fn store_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e StoreError> {
     if let Some(NodeError::Store(error)) = error.downcast_ref() {
         return Some(error);
     }
+    if let Some(DeploymentFault::Store(error)) = error.downcast_ref() {
+        return Some(error);
+    }
     error.downcast_ref()
 }
 
@@ -184,6 +187,7 @@ pub fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
         Some(_) => None,
         None if error.is::<SchemaFault>() || error.is::<MigrationError>() => Some(Exit::Refused),
         None if error.is::<NodeError>() => Some(Exit::TryAgain),
+        None if error.is::<DeploymentFault>() => Some(Exit::Refused),
         None => None,
     }
 }
@@ -212,10 +216,11 @@ fn warn_of_older_keys(settings: &Settings) {
 pub fn sessions(
     settings: &Settings,
     store: &Arc<dyn Store>,
+    rules: LiveRules,
 ) -> Result<SessionKeeper, Box<dyn Error>> {
     let redis = settings.redis.clone();
     let redis = redis.map(|url| RedisPool::new(url, settings.store_connections)).transpose()?;
-    Ok(SessionKeeper::new(Arc::clone(store), redis, settings.rules.sessions))
+    Ok(SessionKeeper::new(Arc::clone(store), redis, rules))
 }
 
 /// Reads the peppers and holds them against the store; see [`register::open`].

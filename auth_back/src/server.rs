@@ -31,18 +31,19 @@ use crate::accounts::{
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{
-    Annex, Arena, ArenaManager, HashEngine, KeySource, Params, PepperKeyring, TokenKeyring,
+    Annex, Arena, ArenaManager, HashEngine, KeyId, KeySource, Params, PepperKeyring, Ring as _,
+    TokenKeyring,
 };
 use crate::descriptors;
-use crate::guard::{Bucket, Guard};
+use crate::guard::{Bucket, Guard, GuardNumbers};
 use crate::ids::UserId;
-use crate::installation::{Holder, Identity, Instance, Keeper, Says};
+use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View, join};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     ARENAS_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX,
-    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
-    STORE_CALL_TIME_MAX,
+    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, REDIS_LOOK_TIME_MAX, RPC_BUFFER_BYTES_MAX,
+    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -82,8 +83,10 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         admission.clone(),
         metrics.hash_seconds.clone(),
     ));
-    let (accounts, keeper) = open_accounts(settings, per_thread, pace, &bell, &readiness)?;
+    let (accounts, joined) = open_accounts(settings, per_thread, pace, &bell, &readiness)?;
     let accounts = Arc::new(accounts);
+    let member = ServerMember::new(&joined, Arc::new(SelfView(Arc::clone(&accounts))));
+    let (standing, keeper) = (member.standing(), Keeper::start(joined.holder, member)?);
     let (audit, opened_audit) = open_audit(settings)?;
     // Not before: to fronts, a port that nobody serves is worse than none.
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
@@ -141,6 +144,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let mut refresher = Refresher::start(ear, peppers, token_keys)?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
+        standing.check()?;
         Ok(match accounts.store.condition().takes_writes {
             true => Serves::All,
             false => Serves::Part("reads only: the store takes no writes"),
@@ -211,7 +215,7 @@ fn open_accounts(
     pace: Arc<HashPace>,
     bell: &Bell,
     readiness: &Readiness,
-) -> Result<(Accounts, Keeper), Box<dyn Error>> {
+) -> Result<(Accounts, Joined), Box<dyn Error>> {
     let Rules { params, .. } = settings.rules;
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
@@ -223,9 +227,8 @@ fn open_accounts(
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
     // From here on nobody else of this directory is this server.
     let instance = instance(settings)?;
-    let Kept { store, peppers, token_keys, holder } = open_store(settings, instance, readiness)?;
-    let ids = holder.ids();
-    let keeper = Keeper::start(holder, Says::default)?;
+    let Kept { store, peppers, token_keys, joined } = open_store(settings, instance, readiness)?;
+    let ids = joined.holder.ids();
     let [known, listing, lists] = [0; 3].map(|_| Arc::clone(&store));
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
         Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
@@ -283,8 +286,9 @@ fn open_accounts(
         callers: in_flight_max(settings).saturating_add(heavy_threads(settings).get()),
         pace,
     })?;
+    guard.follow(joined.guesses);
     let accounts = Accounts {
-        sessions: opening::sessions(settings, &store)?,
+        sessions: opening::sessions(settings, &store, joined.rules.clone())?,
         store,
         arenas,
         hashers,
@@ -297,7 +301,32 @@ fn open_accounts(
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     };
-    Ok((accounts, keeper))
+    Ok((accounts, joined))
+}
+
+/// This server as it looks to the others.
+struct SelfView(Arc<Accounts>);
+
+impl View for SelfView {
+    fn about(&self) -> String {
+        let list = |keys: &[KeyId]| {
+            keys.iter().map(|id| id.get().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let (peppers, token_keys) = (self.0.peppers.current(), self.0.token_keys.current());
+        format!("peppers {}; token keys {}", list(&peppers.ids()), list(&token_keys.keys().ids()))
+    }
+
+    fn redis_run(&self) -> Option<String> {
+        let redis = self.0.sessions.redis()?;
+        let run = redis.run(clock::now() + REDIS_LOOK_TIME_MAX, |connection| {
+            Ok(connection.instance().as_str().to_owned())
+        });
+        Some(run.unwrap_or_default())
+    }
+
+    fn follow(&self, guesses: GuardNumbers) {
+        self.0.guard.follow(guesses);
+    }
 }
 
 /// Which server this is. One that cannot keep a file for it is another one at each start, and takes another node.
@@ -311,12 +340,12 @@ fn instance(settings: &Settings) -> Result<Instance, Box<dyn Error>> {
     })
 }
 
-/// A store, its keys, and this server's node of ids.
+/// A store, its keys, and this server's place among others.
 struct Kept {
     store: Arc<dyn Store>,
     peppers: PepperKeyring,
     token_keys: TokenKeyring,
-    holder: Holder,
+    joined: Joined,
 }
 
 /// The store, the peppers that its records are sealed under, and the keys that its sessions are signed under. Waits
@@ -353,14 +382,12 @@ fn open_store(
     };
     let (store, peppers, token_keys) = opening::until_there(open, &mut goes_on)?;
     let identity = Arc::new(Identity { instance, serves: true, wish: settings.node });
-    let take = || {
-        let deadline = clock::now() + STORE_CALL_TIME_MAX;
-        let (store, identity) = (Arc::clone(&store), Arc::clone(&identity));
-        Ok(Holder::take(store, identity, Says::default(), clock::wall(), deadline)?)
-    };
-    let holder = opening::until_there(take, &mut goes_on)?;
-    rare!("once, at the start", INFO, node = %holder.node(), "the node of ids");
-    Ok(Kept { store, peppers, token_keys, holder })
+    let per_user = settings.rules.sessions.per_user;
+    let join = || join(&store, &identity, &settings.shared, per_user);
+    let joined = opening::until_there(join, &mut goes_on)?;
+    let (node, rules) = (joined.holder.node(), joined.rules.now());
+    rare!("once, at the start", INFO, %node, ?rules, "goes by the settings of the database");
+    Ok(Kept { store, peppers, token_keys, joined })
 }
 
 /// A start that waits: tells the log when it begins to and once in a while, and whoever asks whether it is ready.

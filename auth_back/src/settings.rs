@@ -32,6 +32,10 @@ use crate::sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, PER_USER_MAX};
 use crate::store::{self, StoreUrl};
 use crate::worker::LaneSize;
 
+pub mod shared;
+
+pub use self::shared::{Shared, SharedRules, SharedValues};
+
 /// The program and the table of its settings.
 pub static PROGRAM: Program = Program::new(
     "auth_back",
@@ -306,6 +310,8 @@ pub struct Settings {
     pub migrate: Option<bool>,
     /// The Redis that has a copy of the sessions, if there is one.
     pub redis: Option<RedisUrl>,
+    /// What all servers of an installation have alike, as far as it was given here.
+    pub shared: Shared,
     /// What accounts may be and how they are kept.
     pub rules: Rules,
     /// What new passwords have to be; [`crate::opening::password_rules`] opens the file.
@@ -393,6 +399,7 @@ impl Settings {
                 .integer("store-connections", 1..=store::limits::CONNECTIONS_MAX),
             migrate: values.if_given("migrate", |name| values.boolean(name)),
             redis: values.parse_or_say("sessions", SESSIONS_WANT, sessions_place),
+            shared: Shared::read(values),
             rules: gather!(Rules { params: params(values), sessions: session_rules(values) }),
             passwords: gather!(PasswordSettings {
                 policy: password_policy(values),

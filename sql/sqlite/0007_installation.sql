@@ -3,10 +3,10 @@
 -- server: who makes ids under which node, a row for each node that was ever taken. It is taken by compare-and-swap of
 --   `run` and `renewed_ms`, and free again 10 s after it was renewed last.
 -- server.node: datacenter * 32 + machine.
--- server.run: drawn by the process that holds the node, or held it last.
+-- server.run: drawn by the process that holds the node, or held it last; zeros when it was given back.
 -- server.instance: tells a process that is the same server after a restart.
 -- server.serves: 0 for an operator's command.
--- server.renewed_ms: by this database's clock. 0 when it was given back.
+-- server.renewed_ms: by this database's clock.
 -- server.ids_until_ms: no id of this node has a later time. Who takes the node next begins behind it, so no id comes
 --   twice, whatever clocks do.
 -- server.lease_ms: the longest lease that a front may have from this server.

@@ -61,7 +61,7 @@ impl Accounts {
 
     fn live(&self, session: SessionRow, now_ms: u64) -> Live {
         let left = |until_ms: u64| Duration::from_millis(until_ms.saturating_sub(now_ms));
-        let lease = self.rules.sessions.lease.min(left(session.expires_at_ms));
+        let lease = self.sessions.rules().lease.min(left(session.expires_at_ms));
         Live { expires_in: left(session.ends_at_ms), lease, session }
     }
 

@@ -19,7 +19,7 @@ use crate::credentials::{
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};
 use crate::ids::{NodeId, Snowflakes, UserId};
-use crate::installation::Ids;
+use crate::installation::{Ids, LiveRules};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{Absent, SqliteStore, Store, Users as _};
@@ -131,7 +131,11 @@ impl Fixture {
         let key = || Keyring::single(KeyId::FIRST, SecretKey::random().unwrap());
         let (arenas, hashers) = one_arena(rules);
         let accounts = Arc::new(Accounts {
-            sessions: SessionKeeper::new(Arc::clone(&store) as _, None, rules.sessions),
+            sessions: SessionKeeper::new(
+                Arc::clone(&store) as _,
+                None,
+                LiveRules::fixed(rules.sessions),
+            ),
             store: Arc::clone(&store) as Arc<dyn Store>,
             arenas,
             hashers,

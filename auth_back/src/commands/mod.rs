@@ -32,11 +32,12 @@ use self::confirm::Unconfirmed;
 use self::interrupt::Interrupted;
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
+use crate::installation::deployment;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
 use crate::opening::{self, Lacking, Opened};
 use crate::ownership::{self, MixedOwners, NotTheOwner};
 use crate::server::serve;
-use crate::settings::{PROGRAM, Settings};
+use crate::settings::{PROGRAM, Settings, SharedRules};
 use crate::store::{Store, StoreError, StoreUrl};
 
 /// A subcommand.
@@ -241,6 +242,16 @@ fn open_store_that(settings: &Settings, lacking: Lacking) -> Result<Opened, Box<
             clock::now() + STORE_RETRY < deadline
         },
     )
+}
+
+/// What all servers do alike: the database says so, whatever this command was given.
+fn rules_of(settings: &Settings, store: &dyn Store) -> Result<SharedRules, Box<dyn Error>> {
+    let per_user = settings.rules.sessions.per_user;
+    let (rules, differing) = deployment::look(store, &settings.shared, per_user)?;
+    for one in differing {
+        tell(&format!("{one}: the database counts"));
+    }
+    Ok(rules)
 }
 
 /// When a command stops waiting for the store to come up.

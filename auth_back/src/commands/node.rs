@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{interrupt, store_deadline};
 use crate::ids::{Snowflake, SnowflakeError};
-use crate::installation::{Holder, Identity, Ids, Instance, Keeper, Says};
+use crate::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
 use crate::limits::{COMMAND_STORE_PATIENCE, NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
 use crate::store::Store;
 
@@ -27,7 +27,7 @@ impl CommandNode {
             store_deadline(),
         )?;
         let ids = holder.ids();
-        Ok(Self { ids, keeper: Some(Keeper::start(holder, Says::default)?) })
+        Ok(Self { ids, keeper: Some(Keeper::start(holder, Guest)?) })
     }
 
     /// The ids that are made under it.

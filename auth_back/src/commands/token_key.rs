@@ -77,7 +77,7 @@ fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     if !standby {
         // Listed at once, so that a server without it says so when it starts.
         opening::token_keys(settings, store, soon())?;
-        let lifetime = format_duration(settings.rules.sessions.lifetime);
+        let lifetime = format_duration(super::rules_of(settings, store)?.sessions.lifetime);
         say(&format!("no session needs an older key after {lifetime}"))?;
     }
     Ok(())
@@ -117,7 +117,7 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     let source = &settings.token_keys;
     let (ids, active) = keys::ids(source, Purpose::Token)?;
     let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
-    let lifetime = settings.rules.sessions.lifetime;
+    let lifetime = super::rules_of(settings, store)?.sessions.lifetime;
     let keys = ids.iter().map(|id| {
         let dates = dates.get(id);
         let replaced = dates.and_then(|dates| dates.replaced);
@@ -180,7 +180,7 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
         }
         .into());
     };
-    let lifetime = settings.rules.sessions.lifetime;
+    let lifetime = super::rules_of(settings, store)?.sessions.lifetime;
     let end_sessions = arguments.get_flag(END_SESSIONS);
     let what = match dates.replaced {
         Some(replaced) => {

@@ -7,7 +7,7 @@
 //! The scripts that Redis runs have the same arithmetic once more, in Lua (`scripts/`). Change one and
 //! the other with it: `tests/history.rs` compares what the two say to the same random history.
 
-use super::GuardRules;
+use super::GuardNumbers;
 use super::limits::{
     CHARGE_BURST_PART, DELAY_FIRST, HOME_TIMES, KNOWN_FOR, KNOWN_WORTH, NETWORK_BURST_MINUTES,
     NETWORK_BURSTS_MAX, NETWORK_DELAY_MAX, SITE_TIMES, SLOW_LANE_INTERVAL,
@@ -42,7 +42,7 @@ pub(super) enum Width {
 }
 
 /// The numbers of all buckets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     /// Of pairs and devices.
     pub(super) pair: Ladder,
@@ -159,7 +159,7 @@ impl Standing {
 }
 
 impl Rules {
-    pub(super) fn of(rules: &GuardRules) -> Self {
+    pub(super) fn of(rules: GuardNumbers) -> Self {
         let first = Span::whole(DELAY_FIRST);
         let minute = Span::whole(std::time::Duration::from_secs(60));
         Self {

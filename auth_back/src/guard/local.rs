@@ -2,9 +2,10 @@
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
+use parking_lot::RwLock;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
-use super::GuardRules;
 use super::bucket::{
     Charge, Kind, No, Outcome, Rules, Standing, Width, failures_worth, pair_worth,
 };
@@ -16,7 +17,7 @@ use crate::credentials::{RandomError, random};
 
 /// The buckets of this server.
 pub(super) struct Local {
-    rules: Rules,
+    rules: Arc<RwLock<Rules>>,
     /// Of the hash of keys, so that nobody can choose names that share a set.
     seed: (u64, SharedSeed),
     /// A login leaves an entry in the first for each network that it came from.
@@ -40,11 +41,11 @@ pub(super) struct LocalTicket {
 
 impl Local {
     /// Reserves all memory that it will ever use.
-    pub(super) fn new(rules: &GuardRules) -> Result<Self, RandomError> {
+    pub(super) fn new(memory: u64, rules: Arc<RwLock<Rules>>) -> Result<Self, RandomError> {
         let (hasher, shared) = (random::bytes()?, random::bytes()?);
-        let eighth = rules.memory / 8;
+        let eighth = memory / 8;
         Ok(Self {
-            rules: Rules::of(rules),
+            rules,
             seed: (u64::from_ne_bytes(hasher), SharedSeed::from_u64(u64::from_ne_bytes(shared))),
             pairs: Table::new(3 * eighth, pair_worth),
             wide_pairs: Table::new(eighth, pair_worth),
@@ -62,6 +63,8 @@ impl Local {
         is_known: bool,
         now: Tick,
     ) -> Result<LocalTicket, No> {
+        // Once, since they may change meanwhile.
+        let rules = *self.rules.read();
         let mut keys = [(Kind::Account, 0); BUCKETS_MAX];
         let keys = {
             let mut count = 0;
@@ -77,7 +80,7 @@ impl Local {
         for (kind, key) in keys {
             if !kind.passes_over(standing) {
                 let mut entry = self.table(*kind).peek(*key);
-                self.rules.charge(*kind, &mut entry, &mut standing, now)?;
+                rules.charge(*kind, &mut entry, &mut standing, now)?;
             }
         }
         // Others may have come meanwhile: here each entry is judged and charged at once.
@@ -92,7 +95,7 @@ impl Local {
             if kind.passes_over(standing) {
                 continue;
             }
-            let judge = |entry: &mut Entry| self.rules.charge(*kind, entry, &mut standing, now);
+            let judge = |entry: &mut Entry| rules.charge(*kind, entry, &mut standing, now);
             match self.table(*kind).visit(*key, now, judge) {
                 Ok(charge) => *place = Some((*kind, *key, charge)),
                 Err(no) => {
@@ -107,9 +110,10 @@ impl Local {
 
     /// Counts an attempt so many times more in the buckets of its networks, as far as they go.
     pub(super) fn charge_more(&self, ticket: &mut LocalTicket, more: u32) {
+        let rules = *self.rules.read();
         for (kind, key, charge) in ticket.charges.iter_mut().flatten() {
             if let Kind::Network(width) = *kind {
-                let add = |entry: &mut Entry| self.rules.charge_more(width, entry, more);
+                let add = |entry: &mut Entry| rules.charge_more(width, entry, more);
                 let added = self.table(*kind).visit_known(*key, ticket.at, add);
                 charge.add(added.unwrap_or(0));
             }
@@ -118,7 +122,7 @@ impl Local {
 
     /// What an attempt that costs as much as `cost` usual ones is charged beyond one.
     pub(super) fn charge_of(&self, cost: u32) -> u32 {
-        self.rules.charge_of(cost)
+        self.rules.read().charge_of(cost)
     }
 
     /// Says what came of an attempt.

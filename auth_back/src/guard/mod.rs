@@ -68,12 +68,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use addresses::{Network, Source};
+use parking_lot::RwLock;
 
 pub use reservation::Reservation;
 
 use crate::credentials::{DeviceMarker, RandomError, Username};
 use crate::redis_pool::RedisPool;
-use bucket::{Kind, No};
+use bucket::{Kind, No, Rules};
 use buckets::Buckets;
 use local::Local;
 use shared::{Shared, SharedNo};
@@ -94,6 +95,28 @@ pub struct GuardRules {
     pub exempt: Box<[Network]>,
     /// Bytes of all tables together.
     pub memory: u64,
+}
+
+/// How many guesses there may be: the part of the rules that all servers have alike, and that may change while they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardNumbers {
+    /// See [`GuardRules::free`].
+    pub free: u16,
+    /// See [`GuardRules::delay_max`].
+    pub delay_max: Duration,
+    /// See [`GuardRules::account_failures`].
+    pub account_failures: u16,
+    /// See [`GuardRules::network_per_minute`].
+    pub network_per_minute: u16,
+}
+
+impl GuardRules {
+    /// Their numbers.
+    #[must_use]
+    pub fn numbers(&self) -> GuardNumbers {
+        let Self { free, delay_max, account_failures, network_per_minute, .. } = *self;
+        GuardNumbers { free, delay_max, account_failures, network_per_minute }
+    }
 }
 
 /// One attempt to log in.
@@ -147,6 +170,8 @@ pub struct TooManyAttempts {
 /// round trip to Redis where there is one.
 pub struct Guard {
     rules: GuardRules,
+    /// What `rules` began with, or has been changed to since. Of `local` and `shared` too.
+    numbers: Arc<RwLock<Rules>>,
     clock: Clock,
     local: Local,
     refused: [AtomicU64; Bucket::ALL.len()],
@@ -182,9 +207,11 @@ impl Guard {
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
     pub fn new(rules: GuardRules) -> Result<Self, RandomError> {
+        let numbers = Arc::new(RwLock::new(Rules::of(rules.numbers())));
         Ok(Self {
             clock: Clock::starting(clock::now()),
-            local: Local::new(&rules)?,
+            local: Local::new(rules.memory, Arc::clone(&numbers))?,
+            numbers,
             refused: Default::default(),
             shared: None,
             rules,
@@ -196,8 +223,13 @@ impl Guard {
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
     pub fn shared_through(mut self, redis: RedisPool) -> Result<Self, RandomError> {
-        self.shared = Some(Shared::new(redis, &self.rules)?);
+        self.shared = Some(Shared::new(redis, Arc::clone(&self.numbers))?);
         Ok(self)
+    }
+
+    /// Judges by these numbers from now on. What was counted stays counted.
+    pub fn follow(&self, numbers: GuardNumbers) {
+        *self.numbers.write() = Rules::of(numbers);
     }
 
     /// Reserves an attempt to log in, before anything is done for it.

@@ -26,13 +26,14 @@
 //! find in Redis: whoever chooses names cannot choose those that share a set, and whoever reads Redis does
 //! not read names there.
 
+use std::sync::Arc;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use redis::Script;
 use service::sparing;
 use sha2::Sha256;
 
-use super::GuardRules;
 use super::bucket::{Kind, No, Outcome, Rules, Width};
 use super::buckets::{Bucket, Buckets};
 use super::limits::{NETWORK_BURSTS_MAX, SHARED_SETS, SHARED_TIME_MAX};
@@ -48,7 +49,7 @@ const FIELD_LEN: usize = 8;
 /// The buckets in Redis.
 pub(super) struct Shared {
     redis: RedisPool,
-    rules: Rules,
+    rules: Arc<RwLock<Rules>>,
     reserve: Script,
     charge: Script,
     settle: Script,
@@ -105,7 +106,7 @@ pub(super) enum SharedNo {
 impl Shared {
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
-    pub(super) fn new(redis: RedisPool, rules: &GuardRules) -> Result<Self, RandomError> {
+    pub(super) fn new(redis: RedisPool, rules: Arc<RwLock<Rules>>) -> Result<Self, RandomError> {
         // The first is what they have in common.
         macro_rules! script {
             ($name:literal) => {
@@ -117,7 +118,7 @@ impl Shared {
         }
         Ok(Self {
             redis,
-            rules: Rules::of(rules),
+            rules,
             reserve: script!("reserve"),
             charge: script!("charge"),
             settle: script!("settle"),
@@ -186,12 +187,12 @@ impl Shared {
         call.key(seed_key()).arg(&seed.text);
         call.arg(letters(buckets.iter().map(|bucket| bucket.kind)));
         call.arg(u8::from(is_known)).arg(at);
-        let Rules { pair, failures_max, known_for, interval, network, leak } = &self.rules;
+        let Rules { pair, failures_max, known_for, interval, network, leak } = *self.rules.read();
         for number in [
             pair.free,
             pair.first.raw(),
             pair.longest.raw(),
-            *failures_max,
+            failures_max,
             known_for.raw(),
             interval.raw(),
             network.free,
@@ -229,7 +230,7 @@ impl Shared {
         }
         let added = self.redis.run(clock::now() + SHARED_TIME_MAX, |connection| {
             let mut call = self.charge.prepare_invoke();
-            call.arg(more).arg(self.rules.network.free * NETWORK_BURSTS_MAX);
+            call.arg(more).arg(self.rules.read().network.free * NETWORK_BURSTS_MAX);
             let width = |charged: &&mut Charged| char::from(charged.kind.width_digit());
             call.arg(networks.iter().map(width).collect::<String>());
             for Charged { place, .. } in networks.iter().map(|charged| &**charged) {
@@ -256,7 +257,7 @@ impl Shared {
                 Outcome::Nothing => "nothing",
                 Outcome::Held => "held",
             });
-            call.arg(*at).arg(self.rules.known_for.raw());
+            call.arg(*at).arg(self.rules.read().known_for.raw());
             for Charged { place, level, last_before, mark_before, count, .. } in charged {
                 call.key(&place.set).arg(&place.field[..]);
                 call.arg(&[*level, *last_before, *mark_before, *count][..]);

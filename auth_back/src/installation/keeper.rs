@@ -1,4 +1,4 @@
-//! The thread that holds a node.
+//! The thread that holds a node, and goes by what the store says of all servers.
 
 use std::io;
 use std::time::Instant;
@@ -11,17 +11,43 @@ use super::{Holder, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
+use crate::store::StoreError;
+
+/// What a process that holds a node says of itself, and learns of the others.
+pub trait Member: Send {
+    /// What its row says from now on. Does not block.
+    fn says(&self) -> Says;
+
+    /// Learns what the store says of all. Blocks until `deadline` at the most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn learn(&mut self, deadline: Instant) -> Result<(), StoreError>;
+}
+
+/// A process that only needs ids.
+pub struct Guest;
+
+impl Member for Guest {
+    fn says(&self) -> Says {
+        Says::default()
+    }
+
+    fn learn(&mut self, _: Instant) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
 
 /// The thread. Renews the node once a second, and gives it back at the end.
 pub struct Keeper(Background);
 
 impl Keeper {
-    /// Starts it. `says` is asked at each renewal, and must not block.
+    /// Starts it.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(holder: Holder, says: impl Fn() -> Says + Send + 'static) -> io::Result<Self> {
-        let work = move |stopped: &Receiver<()>| keep(holder, &says, stopped);
+    pub fn start(holder: Holder, mut member: impl Member + 'static) -> io::Result<Self> {
+        let work = move |stopped: &Receiver<()>| keep(holder, &mut member, stopped);
         Ok(Self(Background::start("node", work)?))
     }
 
@@ -32,13 +58,17 @@ impl Keeper {
     }
 }
 
-fn keep(mut holder: Holder, says: &dyn Fn() -> Says, stopped: &Receiver<()>) {
+fn keep(mut holder: Holder, member: &mut dyn Member, stopped: &Receiver<()>) {
     let mut patience = NODE_RENEW_INTERVAL;
     let mut fails = false;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-        let renewed = holder.renew(says(), clock::wall(), clock::now() + NODE_RENEW_TIME_MAX);
-        patience = if renewed.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
-        match &renewed {
+        let deadline = clock::now() + NODE_RENEW_TIME_MAX;
+        // First what it says: others are to wait for what it has promised before it learns of more.
+        let done = holder
+            .renew(member.says(), clock::wall(), deadline)
+            .and_then(|renewed| Ok(member.learn(deadline).map(|()| renewed)?));
+        patience = if done.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
+        match &done {
             Ok(Renewed::Kept) if fails => {
                 rare!("once an outage", INFO, "the node of ids is renewed again");
             }
@@ -50,7 +80,7 @@ fn keep(mut holder: Holder, says: &dyn Fn() -> Says, stopped: &Receiver<()>) {
                 sparing!(WARN, %error, "the node of ids could not be renewed; seconds later no ids are made until it is");
             }
         }
-        fails = renewed.is_err();
+        fails = done.is_err();
     }
     // A store that is away forgets it in a while.
     if let Err(error) = holder.release(clock::now() + NODE_RELEASE_TIME_MAX) {

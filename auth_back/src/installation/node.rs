@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use service::sparing;
@@ -90,6 +90,8 @@ pub struct Holder {
     _identity: Arc<Identity>,
     row: ServerRow,
     ids: Arc<Ids>,
+    /// The longest lease that a front may still have of whoever had the node before.
+    inherited_lease_ms: u32,
 }
 
 /// What came of saying that the node is still held.
@@ -134,13 +136,33 @@ impl Holder {
         };
         let own = Some(identity.instance.tag);
         let (row, ids) = take(&*store, &draft, own, identity.wish, now, deadline)?;
-        Ok(Self { store, _identity: identity, row, ids: Arc::new(Ids::new(ids)) })
+        let inherited_lease_ms = row.lease_ms;
+        Ok(Self {
+            store,
+            _identity: identity,
+            row,
+            ids: Arc::new(Ids::new(ids)),
+            inherited_lease_ms,
+        })
     }
 
     /// The node.
     #[must_use]
     pub fn node(&self) -> NodeId {
         self.ids.0.read().node()
+    }
+
+    /// What tells this process from every other.
+    #[must_use]
+    pub fn run(&self) -> Tag {
+        self.row.run
+    }
+
+    /// The longest lease that a front may still have of whoever had the node when it was taken: of this server, killed a
+    /// moment ago.
+    #[must_use]
+    pub fn inherited_lease(&self) -> Duration {
+        Duration::from_millis(self.inherited_lease_ms.into())
     }
 
     /// The ids that are made under it, and under its successors.
@@ -217,9 +239,12 @@ fn take(
             sparing!(WARN, node = %wish, held_by = host, %instead, "the node of --node is another's");
         }
         let behind_ms = choice.seen.map_or(0, |seen| seen.row.ids_until_ms);
+        // What others wait for must not be forgotten with the row.
+        let had = choice.seen.filter(|seen| seen.was_live(servers.now_ms));
         let row = ServerRow {
             node: choice.node.number(),
             ids_until_ms: until(now_ms, behind_ms),
+            lease_ms: draft.lease_ms.max(had.map_or(0, |had| had.row.lease_ms)),
             ..draft.clone()
         };
         if store.take_node(choice.seen, &row, deadline)? {

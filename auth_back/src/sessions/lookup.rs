@@ -239,14 +239,14 @@ impl SessionKeeper {
             seen_at_ms: row.last_seen_at_ms,
             unless_seen_after_ms: row
                 .last_seen_at_ms
-                .saturating_sub(self.rules.shortest_note_interval_ms()),
+                .saturating_sub(self.rules().shortest_note_interval_ms()),
             expires_at_ms: row.expires_at_ms,
         }
     }
 
     /// Whether a note is due that the session was seen.
     fn is_due(&self, digest: &Digest, row: &SessionRow, now_ms: u64) -> bool {
-        let interval = self.rules.note_interval_ms(digest, row.last_seen_at_ms);
+        let interval = self.rules().note_interval_ms(digest, row.last_seen_at_ms);
         now_ms.saturating_sub(row.last_seen_at_ms) >= interval
     }
 }

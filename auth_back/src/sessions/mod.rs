@@ -43,12 +43,12 @@ pub(crate) use self::lookup::UNKNOWN;
 pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
 pub use self::notes::{NoteWriter, Notes};
 use crate::accounts::millis;
-use crate::limits::LEASE_MARGIN;
+use crate::installation::LiveRules;
 use crate::redis_pool::RedisPool;
 use crate::store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
 
 /// How sessions are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRules {
     /// How long a session lives, however busy it is.
     pub lifetime: Duration,
@@ -68,7 +68,7 @@ pub struct SessionKeeper {
     store: Arc<dyn Store>,
     cache: Option<Cache>,
     notes: Arc<Notes>,
-    rules: SessionRules,
+    rules: LiveRules,
 }
 
 impl SessionRules {
@@ -100,15 +100,15 @@ const CHANCE_BITS: u32 = 16;
 impl SessionKeeper {
     /// Keeps sessions in `store` under these rules, with a copy in `redis`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, redis: Option<RedisPool>, rules: SessionRules) -> Self {
+    pub fn new(store: Arc<dyn Store>, redis: Option<RedisPool>, rules: LiveRules) -> Self {
         let cache = redis.map(|redis| Cache::new(redis, Arc::clone(&store)));
         Self { store, cache, notes: Arc::new(Notes::new()), rules }
     }
 
-    /// The rules.
+    /// The rules as they are now.
     #[must_use]
-    pub fn rules(&self) -> &SessionRules {
-        &self.rules
+    pub fn rules(&self) -> SessionRules {
+        self.rules.now()
     }
 
     /// The generation of what Redis has, as this server last learned it; 0 for none. Does not block.
@@ -132,7 +132,7 @@ impl SessionKeeper {
     /// When a session that is seen at `now_ms` expires unless it is seen again.
     #[must_use]
     pub fn expiry(&self, now_ms: u64, ends_at_ms: u64) -> u64 {
-        now_ms.saturating_add(millis(self.rules.idle)).min(ends_at_ms)
+        now_ms.saturating_add(millis(self.rules().idle)).min(ends_at_ms)
     }
 
     /// Keeps new sessions; the oldest of their users make room. When this returns, they are durable. For each there are the
@@ -145,7 +145,7 @@ impl SessionKeeper {
         if new.is_empty() {
             return Vec::new();
         }
-        let mut kept = self.store.keep_sessions(new, self.rules.per_user, deadline);
+        let mut kept = self.store.keep_sessions(new, self.rules().per_user, deadline);
         debug_assert_eq!(kept.len(), new.len());
         if self.cache.is_none() {
             kept.iter_mut().flatten().for_each(Vec::clear);
@@ -242,7 +242,7 @@ impl SessionKeeper {
     pub fn settle_all(&self, user_id: u64, epoch: u32) -> Result<Duration, StoreError> {
         let elsewhere = match &self.cache {
             Some(cache) => cache.end_all(user_id, epoch)?,
-            None => Duration::ZERO,
+            None => self.end_copies()?,
         };
         // They are dead; this is only tidiness, and what is left goes as it expires.
         let deadline = clock::now() + limits::FINISH_TIME;
@@ -251,22 +251,25 @@ impl SessionKeeper {
         if let Err(error) = tidied {
             tracing::debug!(%error, "sessions that have ended are left for the purge");
         }
-        Ok(self.lease_settles_in() + elsewhere)
+        Ok(self.rules.lease_settles_in() + elsewhere)
     }
 
     fn settle_one(&self, digest: &[u8; 32]) -> Result<Duration, StoreError> {
         let elsewhere = match &self.cache {
             Some(cache) => cache.end(&[*digest])?,
-            None => Duration::ZERO,
+            None => self.end_copies()?,
         };
-        Ok(self.lease_settles_in() + elsewhere)
+        Ok(self.rules.lease_settles_in() + elsewhere)
     }
 
-    /// How long leases of fronts may run that were given before now. A lease counts from before the
-    /// check that it was given for.
-    fn lease_settles_in(&self) -> Duration {
-        let lease = self.rules.lease;
-        if lease.is_zero() { Duration::ZERO } else { lease + LEASE_MARGIN }
+    /// Makes every server forget what Redis has, where this process has none and others do. Returns how long they may
+    /// still read it.
+    fn end_copies(&self) -> Result<Duration, StoreError> {
+        if !self.rules.in_redis() {
+            return Ok(Duration::ZERO);
+        }
+        self.store.end_cache_era(clock::now() + limits::FINISH_TIME)?;
+        Ok(limits::GENERATION_LEASE + limits::GENERATION_MARGIN)
     }
 }
 

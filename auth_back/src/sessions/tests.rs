@@ -15,6 +15,7 @@ use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
 use crate::accounts::unix_ms;
+use crate::installation::LiveRules;
 use crate::redis_pool::testing::Redis;
 use crate::store::{SessionRow, Sessions as _, Users as _};
 
@@ -37,7 +38,7 @@ impl Bench {
         let server = || {
             let pool = RedisPool::new(redis.url(), 4).unwrap();
             let rules = SessionRules { lease: Duration::ZERO, per_user: 5, ..rules().sessions };
-            SessionKeeper::new(Arc::clone(&fixture.store) as _, Some(pool), rules)
+            SessionKeeper::new(Arc::clone(&fixture.store) as _, Some(pool), LiveRules::fixed(rules))
         };
         let servers = [server(), server()];
         Self { fixture, redis, servers, user_id, next_id: std::cell::Cell::new(1) }

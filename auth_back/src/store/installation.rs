@@ -40,15 +40,24 @@ pub struct ServerRow {
 pub struct ListedServer {
     /// What it says.
     pub row: ServerRow,
-    /// When it said so last, by the store's clock; 0 when it has given its node back.
+    /// When it said so last, by the store's clock, or when it gave its node back.
     pub renewed_ms: u64,
 }
 
+/// The run of a node that was given back.
+pub const NO_RUN: Tag = [0; 16];
+
 impl ListedServer {
-    /// Whether the node is its own at `now_ms`, by the store's clock. A row from the future is of a clock that was put
-    /// back: who lives renews it within a second.
+    /// Whether the node is its own at `now_ms`, by the store's clock.
     #[must_use]
     pub fn is_live(&self, now_ms: u64) -> bool {
+        self.row.run != NO_RUN && self.was_live(now_ms)
+    }
+
+    /// Whether the node was its own a moment before `now_ms`, so that leases of it may still run. A row from the future is
+    /// of a clock that was put back: who lives renews it within a second.
+    #[must_use]
+    pub fn was_live(&self, now_ms: u64) -> bool {
         Duration::from_millis(now_ms.abs_diff(self.renewed_ms)) < SERVER_LEASE
     }
 }
@@ -107,7 +116,8 @@ pub trait Installation {
     /// [`StoreError::Internal`] if a value does not fit its column.
     fn renew_node(&self, row: &ServerRow, deadline: Instant) -> Result<bool, StoreError>;
 
-    /// Gives a node back that this run has used up to `ids_until_ms`. False if another run has it.
+    /// Gives a node back that this run has used up to `ids_until_ms`. Of its row the lease stays. False if another run
+    /// has it.
     ///
     /// # Errors
     ///

@@ -36,7 +36,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::error::{Cause, StoreError};
-pub use self::installation::{DeploymentRow, Installation, ListedServer, ServerRow, Servers, Tag};
+pub use self::installation::{
+    DeploymentRow, Installation, ListedServer, NO_RUN, ServerRow, Servers, Tag,
+};
 pub use self::keys::{KeyList, Keys};
 pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;

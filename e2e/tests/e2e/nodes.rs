@@ -37,7 +37,8 @@ fn node_of(id: u64) -> u64 {
 
 /// The nodes that are held, by the database's own clock.
 fn held(database: &Database) -> BTreeSet<u64> {
-    let sql = "SELECT node FROM server WHERE renewed_ms > UNIX_TIMESTAMP(NOW(3)) * 1000 - 10000";
+    let sql = "SELECT node FROM server WHERE run <> REPEAT(CHAR(0), 16) \
+               AND renewed_ms > UNIX_TIMESTAMP(NOW(3)) * 1000 - 10000";
     database.connect().query::<u64, _>(sql).unwrap().into_iter().collect()
 }
 

@@ -18,12 +18,13 @@ use serde_json::{Value, json};
 use self::password::ask;
 use super::node::{CommandNode, next_id};
 use super::{
-    Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, say,
-    store_deadline,
+    Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
+    say, store_deadline,
 };
 use crate::accounts::{profile, unix_ms};
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
 use crate::ids::UserId;
+use crate::installation::LiveRules;
 use crate::limits::AGE_MAX;
 use crate::opening;
 use crate::sessions::SessionKeeper;
@@ -103,7 +104,9 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let text = arguments.get_one::<String>(USERNAME).expect("the parser insists");
     let username = Username::new(text)?;
     let store = open_store(settings)?;
-    let sessions = opening::sessions(settings, &store)?;
+    let shared = rules_of(settings, &*store)?;
+    let rules = LiveRules::asked(&shared, Arc::clone(&store));
+    let sessions = opening::sessions(settings, &store, rules)?;
     let json = keys::wants_json(arguments);
     let operator = Operator { settings, store, sessions, username, json };
     match what {

@@ -280,7 +280,7 @@ fn who_goes_on_failing_is_left_one_attempt_in_the_longest_wait() {
 
 #[test]
 fn what_is_dear_counts_more_up_to_twice_the_burst() {
-    let rules = Rules::of(&guard_rules());
+    let rules = Rules::of(guard_rules().numbers());
     let check = |cost, expected| assert_eq!(rules.charge_of(cost), expected, "{cost}");
     check(1, 0);
     check(2, 1);
@@ -288,7 +288,7 @@ fn what_is_dear_counts_more_up_to_twice_the_burst() {
     check(51, 49);
     check(u32::MAX, 49);
     // A burst of ten: five.
-    let few = Rules::of(&GuardRules { network_per_minute: 1, ..guard_rules() });
+    let few = Rules::of(GuardNumbers { network_per_minute: 1, ..guard_rules().numbers() });
     assert_eq!(few.charge_of(100), 4);
 
     let mut entry = Entry { level: 98, last: at(0), mark: at(0) };

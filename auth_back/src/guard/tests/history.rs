@@ -58,6 +58,10 @@ const TIMES: [u32; 22] = [
 const SHORT: usize = 14;
 
 /// Limits that a short history gets to.
+fn shared_rules() -> Arc<RwLock<Rules>> {
+    Arc::new(RwLock::new(Rules::of(rules().numbers())))
+}
+
 fn rules() -> GuardRules {
     GuardRules {
         free: 2,
@@ -142,7 +146,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn rust_and_lua_answer_the_same() {
     let redis = Redis::start();
     let pool = || RedisPool::new(redis.url(), 2).unwrap();
-    let shared = Shared::new(pool(), &rules()).unwrap();
+    let shared = Shared::new(pool(), shared_rules()).unwrap();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: HISTORIES,
         max_shrink_iters: 4_000,
@@ -175,7 +179,7 @@ enum Fault {
 
 /// Puts a history to both.
 fn play(History(steps): &History, shared: &Shared) -> Result<(), Fault> {
-    let local = Local::new(&rules()).unwrap();
+    let local = Local::new(rules().memory, shared_rules()).unwrap();
     let mut now = Tick::from_raw(1);
     let mut in_flight: Vec<(LocalTicket, SharedTicket)> = Vec::new();
     for (number, step) in steps.iter().enumerate() {

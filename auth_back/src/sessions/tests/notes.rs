@@ -16,8 +16,8 @@ fn bench(with_redis: bool) -> Bench {
     let mut bench = Bench::new();
     if !with_redis {
         bench.servers = [0; 2].map(|_| {
-            let rules = *bench.servers[0].rules();
-            SessionKeeper::new(Arc::clone(&bench.fixture.store) as _, None, rules)
+            let rules = bench.servers[0].rules();
+            SessionKeeper::new(Arc::clone(&bench.fixture.store) as _, None, LiveRules::fixed(rules))
         });
     }
     bench

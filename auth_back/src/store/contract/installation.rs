@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::limits::SERVER_LEASE;
-use crate::store::{DeploymentRow, ListedServer, ServerRow};
+use crate::store::{DeploymentRow, ListedServer, NO_RUN, ServerRow};
 
 contract! {
     a_node_is_taken_once
@@ -76,7 +76,8 @@ fn a_node_is_renewed_and_given_back_by_its_run_alone(fixture: &impl Fixture) {
     assert!(!store.release_node(5, &[2; 16], 9, patient()).unwrap(), "another run");
     assert!(store.release_node(5, &[1; 16], 9, patient()).unwrap());
     let free = listed(store).remove(0);
-    assert_eq!((free.renewed_ms, free.row.ids_until_ms), (0, 9));
+    assert_eq!((free.row.run, free.row.ids_until_ms, free.row.lease_ms), (NO_RUN, 9, 5_000));
+    assert!(free.was_live(free.renewed_ms) && !free.is_live(free.renewed_ms));
     assert!(store.take_node(Some(&free), &server(5, 2), patient()).unwrap());
 }
 

@@ -9,7 +9,7 @@ use super::query::Query;
 use crate::store::fault::Kind;
 use crate::store::rows::sql_integer;
 use crate::store::{
-    Cause, DeploymentRow, Installation, ListedServer, ServerRow, Servers, StoreError, Tag,
+    Cause, DeploymentRow, Installation, ListedServer, NO_RUN, ServerRow, Servers, StoreError, Tag,
 };
 
 /// A row of `server`, in the order of [`Query::Servers`].
@@ -100,7 +100,7 @@ impl Installation for MySqlStore {
     ) -> Result<bool, StoreError> {
         let ids_until_ms = sql_integer(ids_until_ms, "the time")?;
         let released = self.run(deadline, |connection| {
-            connection.execute(Query::ReleaseServer, (ids_until_ms, node, &run[..]))
+            connection.execute(Query::ReleaseServer, (&NO_RUN[..], ids_until_ms, node, &run[..]))
         })?;
         Ok(released == 1)
     }

@@ -321,9 +321,11 @@ impl Query {
                 ", ids_until_ms = ?, lease_ms = ?, revision = ?, redis = ?, about = ? \
                  WHERE node = ? AND run = ?"
             ),
-            Self::ReleaseServer => {
-                "UPDATE server SET renewed_ms = 0, ids_until_ms = ? WHERE node = ? AND run = ?"
-            }
+            Self::ReleaseServer => concat!(
+                "UPDATE server SET run = ?, renewed_ms = ",
+                now_ms!(),
+                ", ids_until_ms = ? WHERE node = ? AND run = ?"
+            ),
             Self::Deployment => "SELECT revision, settings FROM deployment WHERE id = 1",
             Self::ChangeDeployment => {
                 "UPDATE deployment SET revision = revision + 1, settings = ? \

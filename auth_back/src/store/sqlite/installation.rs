@@ -8,7 +8,7 @@ use super::{SqliteStore, unsigned};
 use crate::store::migrations::now_ms;
 use crate::store::rows::sql_integer;
 use crate::store::{
-    Cause, DeploymentRow, Installation, ListedServer, ServerRow, Servers, StoreError, Tag,
+    Cause, DeploymentRow, Installation, ListedServer, NO_RUN, ServerRow, Servers, StoreError, Tag,
 };
 
 impl Installation for SqliteStore {
@@ -107,9 +107,9 @@ impl Installation for SqliteStore {
         self.write(deadline, |connection| {
             connection
                 .prepare_cached(
-                    "UPDATE server SET renewed_ms = 0, ids_until_ms = ? WHERE node = ? AND run = ?",
+                    "UPDATE server SET run = ?, renewed_ms = ?, ids_until_ms = ? WHERE node = ? AND run = ?",
                 )?
-                .execute(params![ids_until_ms, node, run])
+                .execute(params![NO_RUN, now_ms(), ids_until_ms, node, run])
                 .map(|changed| changed == 1)
         })
     }

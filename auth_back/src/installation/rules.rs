@@ -1,0 +1,270 @@
+//! The rules of sessions as all servers have them now.
+//!
+//! # Leases while they change
+//!
+//! Whoever ends a session waits until no front can have a lease any more that was given before, by any server. A server
+//! that gave longer leases than another one waits for would break that. So:
+//!
+//! - A server says in its row of the store by which settings it goes, and how long the leases are that it gives, before
+//!   it gives them. It waits for those of every row, too.
+//! - It gives longer ones when every other server has said that it goes by the same settings.
+//! - It gives shorter ones at once, and says the longer ones until they have run out. It waits for the longer ones until
+//!   every other server has said that it goes by the new settings.
+//! - Whoever has not seen the rows for [`RULES_FRESH_FOR`] gives none, and waits for the longest that there are.
+//!
+//! A server that starts has its row, of no settings, before it reads them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+
+use crate::limits::{LEASE_MARGIN, LEASE_MAX, RULES_ASK_TIME_MAX, RULES_FRESH_FOR};
+use crate::sessions::SessionRules;
+use crate::settings::{SharedRules, SharedValues};
+use crate::store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
+
+/// The rules, shared by whoever goes by them and whoever learns them.
+#[derive(Clone)]
+pub struct LiveRules(Arc<RwLock<Learned>>, Source);
+
+/// Where they come from.
+#[derive(Clone)]
+enum Source {
+    /// Somebody [publishes](LiveRules::publish) them.
+    Published,
+    /// They are asked for each time, by a command.
+    Asked(Arc<dyn Store>),
+    /// They are as they are.
+    Fixed,
+}
+
+/// What is known of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// What was agreed on.
+    pub rules: SessionRules,
+    /// The lease that may be given.
+    pub granted: Duration,
+    /// The longest lease that any front may have.
+    pub outstanding: Duration,
+    /// Whether another process may have a copy of sessions in Redis.
+    pub in_redis: bool,
+    /// When the store was asked.
+    pub asked_at: Instant,
+}
+
+impl LiveRules {
+    /// Rules that do not change, as if there were no other process.
+    #[must_use]
+    pub fn fixed(rules: SessionRules) -> Self {
+        let learned = Learned {
+            rules,
+            granted: rules.lease,
+            outstanding: rules.lease,
+            in_redis: false,
+            asked_at: clock::now(),
+        };
+        Self(Arc::new(RwLock::new(learned)), Source::Fixed)
+    }
+
+    /// Rules that somebody publishes.
+    #[must_use]
+    pub fn published(learned: Learned) -> Self {
+        Self(Arc::new(RwLock::new(learned)), Source::Published)
+    }
+
+    /// The rules as a command has them, which asks the store each time that it has to wait.
+    #[must_use]
+    pub fn asked(rules: &SharedRules, store: Arc<dyn Store>) -> Self {
+        let learned = Learned {
+            rules: rules.sessions,
+            granted: Duration::ZERO,
+            outstanding: rules.sessions.lease,
+            in_redis: rules.in_redis,
+            asked_at: clock::now(),
+        };
+        Self(Arc::new(RwLock::new(learned)), Source::Asked(store))
+    }
+
+    /// Has everybody go by these.
+    pub fn publish(&self, learned: Learned) {
+        *self.0.write() = learned;
+    }
+
+    /// The rules; their lease is the one that may be given now. Does not block.
+    #[must_use]
+    pub fn now(&self) -> SessionRules {
+        let learned = *self.0.read();
+        let lease = if self.is_fresh(&learned) { learned.granted } else { Duration::ZERO };
+        SessionRules { lease, ..learned.rules }
+    }
+
+    /// How long leases of fronts may run that were given before now. A lease counts from before the check that it was
+    /// given for. Blocks in a command.
+    #[must_use]
+    pub fn lease_settles_in(&self) -> Duration {
+        let learned = *self.0.read();
+        let outstanding = match &self.1 {
+            Source::Asked(store) => look(&**store).map_or(LEASE_MAX, |seen| seen.outstanding),
+            Source::Published if !self.is_fresh(&learned) => LEASE_MAX,
+            Source::Published | Source::Fixed => learned.outstanding,
+        };
+        if outstanding.is_zero() { Duration::ZERO } else { outstanding + LEASE_MARGIN }
+    }
+
+    /// Whether another process may have a copy of sessions in Redis. Blocks in a command.
+    #[must_use]
+    pub fn in_redis(&self) -> bool {
+        match &self.1 {
+            Source::Asked(store) => look(&**store).is_none_or(|seen| seen.in_redis),
+            Source::Published | Source::Fixed => self.0.read().in_redis,
+        }
+    }
+
+    fn is_fresh(&self, learned: &Learned) -> bool {
+        matches!(self.1, Source::Fixed) || clock::since(learned.asked_at) < RULES_FRESH_FOR
+    }
+}
+
+/// What a process sees that gives no leases itself.
+struct Seen {
+    outstanding: Duration,
+    in_redis: bool,
+}
+
+/// Asks the store; none if it does not answer.
+fn look(store: &dyn Store) -> Option<Seen> {
+    let deadline = clock::now() + RULES_ASK_TIME_MAX;
+    let ask =
+        || -> Result<_, StoreError> { Ok((store.deployment(deadline)?, store.servers(deadline)?)) };
+    let (deployment, servers) = ask().ok()?;
+    let (rules, _) = SharedValues::parse(&deployment.settings).check(1).ok()?;
+    let others = longest_lease(&servers, None);
+    Some(Seen {
+        outstanding: rules.sessions.lease.max(others),
+        in_redis: rules.in_redis || has_redis(&servers, None),
+    })
+}
+
+/// The longest lease that a front may have of any server but the run `but`.
+fn longest_lease(servers: &Servers, but: Option<Tag>) -> Duration {
+    // Also of those that have stopped a moment ago.
+    let lately = servers.listed.iter().filter(|listed| listed.was_live(servers.now_ms));
+    let others = lately.filter(|listed| Some(listed.row.run) != but);
+    let longest = others.map(|listed| listed.row.lease_ms).max().unwrap_or(0);
+    Duration::from_millis(longest.into())
+}
+
+fn has_redis(servers: &Servers, but: Option<Tag>) -> bool {
+    let mut others = servers.live().filter(|listed| Some(listed.row.run) != but);
+    others.any(|listed| !listed.row.redis.is_empty())
+}
+
+/// A server's own way from the rules that it goes by to those that the store has.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    /// Its own run.
+    run: Tag,
+    /// The settings that it goes by.
+    revision: u64,
+    rules: SharedRules,
+    /// The lease that it gives.
+    granted: Duration,
+    /// The longest of earlier settings that another server may still go by.
+    before: Duration,
+    /// A longer one that it gave, and when the last of those has run out.
+    given: Option<(Duration, Instant)>,
+}
+
+impl Follower {
+    /// Of a server that has given no lease yet.
+    #[must_use]
+    pub fn new(run: Tag, revision: u64, rules: SharedRules) -> Self {
+        Self { run, revision, rules, granted: Duration::ZERO, before: Duration::ZERO, given: None }
+    }
+
+    /// The same, where fronts may have leases so long of its last run.
+    #[must_use]
+    pub fn inheriting(self, lease: Duration, now: Instant) -> Self {
+        Self { given: Some((lease, now + lease + LEASE_MARGIN)), ..self }
+    }
+
+    /// Goes by these from now on.
+    pub fn follow(&mut self, revision: u64, rules: SharedRules) {
+        if revision != self.revision {
+            self.before = self.before.max(self.rules.sessions.lease);
+        }
+        self.revision = revision;
+        self.rules = rules;
+    }
+
+    /// The rules that it goes by.
+    #[must_use]
+    pub fn rules(&self) -> &SharedRules {
+        &self.rules
+    }
+
+    /// Whether that row is its own.
+    #[must_use]
+    pub fn is(&self, row: &ServerRow) -> bool {
+        row.run == self.run
+    }
+
+    /// The revision that it goes by.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The longest lease that a front may have from this server, now and until it says another: what its row says.
+    #[must_use]
+    pub fn says_lease(&self, now: Instant) -> Duration {
+        let given = self.given.filter(|(_, until)| now < *until);
+        let given = given.map_or(Duration::ZERO, |(lease, _)| lease);
+        self.rules.sessions.lease.max(self.granted).max(given)
+    }
+
+    /// What holds after the store has shown `servers`, this one among them, when it was asked at `asked_at`.
+    pub fn learn(&mut self, servers: &Servers, asked_at: Instant, now: Instant) -> Learned {
+        let agreed = self.rules.sessions.lease;
+        if agreed <= self.granted {
+            if agreed < self.granted {
+                let before = self.says_lease(now);
+                self.given = Some((before, now + before + LEASE_MARGIN));
+            }
+            self.granted = agreed;
+        } else if self.may_give(agreed, servers) {
+            self.granted = agreed;
+        }
+        if self.others(servers).all(|other| other.row.revision >= self.revision) {
+            self.before = Duration::ZERO;
+        }
+        let others = longest_lease(servers, Some(self.run));
+        Learned {
+            rules: self.rules.sessions,
+            granted: self.granted,
+            outstanding: self.says_lease(now).max(self.before).max(others),
+            in_redis: self.rules.in_redis || has_redis(servers, Some(self.run)),
+            asked_at,
+        }
+    }
+
+    /// Whether everybody knows that this server gives leases so long.
+    fn may_give(&self, lease: Duration, servers: &Servers) -> bool {
+        let says = |lease_ms: u32| Duration::from_millis(lease_ms.into());
+        let mut own = servers.live().filter(|listed| listed.row.run == self.run);
+        let is_said =
+            own.any(|own| own.row.revision == self.revision && says(own.row.lease_ms) >= lease);
+        is_said && self.others(servers).all(|other| other.row.revision == self.revision)
+    }
+
+    /// The other servers that live.
+    fn others<'s>(&self, servers: &'s Servers) -> impl Iterator<Item = &'s ListedServer> + use<'s> {
+        let run = self.run;
+        servers.live().filter(move |listed| listed.row.serves && listed.row.run != run)
+    }
+}
+
+#[cfg(test)]
+mod tests;
