@@ -38,6 +38,7 @@ mod secrets;
 mod settings;
 mod shutdown;
 mod smuggling;
+mod sqlite_file;
 mod start_signals;
 mod starting;
 mod supervisor;

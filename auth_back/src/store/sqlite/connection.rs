@@ -3,7 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use pool::Manager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
+use super::place::Place;
 use crate::store::Absent;
 use crate::store::error::{Cause, StoreError};
 use crate::store::fault::{Blame, Connection as Condition, Fault, Kind};
@@ -29,13 +31,13 @@ pub(super) enum Access {
 /// Opens connections to one file.
 #[derive(Debug)]
 pub(super) struct Opener {
-    path: PathBuf,
+    place: Arc<Place>,
     access: Access,
 }
 
 impl Opener {
-    pub(super) fn new(path: PathBuf, access: Access) -> Self {
-        Self { path, access }
+    pub(super) fn new(place: Arc<Place>, access: Access) -> Self {
+        Self { place, access }
     }
 
     fn open(&self, deadline: Instant) -> Result<Connection, Fault> {
@@ -43,7 +45,9 @@ impl Opener {
         // CREATE: the file is there, and if somebody took it away, an empty one would lose every user.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
-            Connection::open_with_flags(&self.path, flags).map_err(|error| fault(&error))?;
+            Connection::open_with_flags(self.place.path(), flags).map_err(|error| fault(&error))?;
+        // Else connections of one pool could lead to two files.
+        self.place.of_connection()?;
         connection.busy_timeout(remaining(deadline)).map_err(|error| fault(&error))?;
         // Without it SQLite plans a statement anew for each set of values that is bound to it, which
         // takes several times as long as to look up a row (its option SQLITE_ENABLE_STAT4 is compiled in).
@@ -75,9 +79,9 @@ impl Manager for Opener {
     }
 }
 
-/// Makes the file if there is none and it may, for the owner alone, and returns its absolute path. SQLite gives
+/// Makes the file if there is none and it may, for the owner alone, and returns where it is. SQLite gives
 /// its companion files the same mode.
-pub(super) fn prepare_file(path: &Path, absent: Absent) -> Result<PathBuf, StoreError> {
+pub(super) fn prepare_file(path: &Path, absent: Absent) -> Result<Place, StoreError> {
     let refuse =
         |text: String| StoreError::Unavailable(Cause::File { path: path.to_owned(), text });
     let failed = |error: io::Error| refuse(error.to_string());
@@ -93,14 +97,15 @@ pub(super) fn prepare_file(path: &Path, absent: Absent) -> Result<PathBuf, Store
         }
         opened => opened.map_err(failed)?,
     };
-    let mode = file.metadata().map_err(failed)?.permissions().mode();
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.permissions().mode();
     if mode & OTHERS != 0 {
         return Err(refuse(format!(
             "mode {:03o} lets others in; it holds password records: chmod 600",
             mode & 0o777
         )));
     }
-    Ok(absolute)
+    Ok(Place::new(absolute, &metadata))
 }
 
 /// Makes a new name durable.

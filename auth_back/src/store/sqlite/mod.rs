@@ -12,18 +12,21 @@ mod connection;
 mod installation;
 mod keys;
 mod operators;
+mod place;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod users;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use pool::{Config, Lent, Pool};
 use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 
 use self::connection::{Access, Opener, fault, prepare_file};
+use self::place::Place;
 use super::limits::SQLITE_WRITERS;
 use super::migrations::{self, Applied, Migration, RECORD, SAYS_OLDEST, now_ms};
 use super::writes::Writes;
@@ -48,6 +51,7 @@ pub struct SqliteStore {
     readers: Pool<Opener>,
     writer: Pool<Opener>,
     writes: Writes,
+    place: Arc<Place>,
 }
 
 impl SqliteStore {
@@ -58,18 +62,19 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`] if the file is not there or cannot be made, or if others than its owner may read
     /// or write it; [`StoreError::Internal`] if `readers` is out of range.
     pub fn open(path: &Path, readers: usize, absent: Absent) -> Result<Self, StoreError> {
-        let path = prepare_file(path, absent)?;
+        let place = Arc::new(prepare_file(path, absent)?);
         // A file does not die of idling, and an open connection costs little memory.
         let config = |size| Config::new(size).map(Config::without_liveness_check);
         let pool = |size, access| {
             config(size)
-                .map(|config| Pool::new(Opener::new(path.clone(), access), config))
+                .map(|config| Pool::new(Opener::new(Arc::clone(&place), access), config))
                 .map_err(|error| StoreError::Internal(error.into()))
         };
         Ok(Self {
             readers: pool(readers, Access::Read)?,
             writer: pool(SQLITE_WRITERS, Access::Write)?,
             writes: Writes::default(),
+            place,
         })
     }
 
@@ -78,6 +83,7 @@ impl SqliteStore {
         deadline: Instant,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
+        self.place.check()?;
         run(&self.readers, &self.writes, deadline, |connection| work(connection))
     }
 
@@ -86,7 +92,11 @@ impl SqliteStore {
         deadline: Instant,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        run(&self.writer, &self.writes, deadline, work)
+        self.place.look()?;
+        let done = run(&self.writer, &self.writes, deadline, work)?;
+        // What is acknowledged is in the file that the next start opens.
+        self.place.look()?;
+        Ok(done)
     }
 }
 
@@ -153,6 +163,7 @@ impl Store for SqliteStore {
     }
 
     fn ping(&self, deadline: Instant) -> Result<(), StoreError> {
+        self.place.look()?;
         // Reads the file's first page; `SELECT 1` would not touch the file at all.
         self.read(deadline, |connection| {
             connection.prepare_cached("PRAGMA schema_version")?.query_row([], |_| Ok(()))
