@@ -16,7 +16,7 @@ use crate::installation::{DeploymentFault, LiveRules, NodeError};
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
 use crate::ownership;
-use crate::redis_pool::RedisPool;
+use crate::redis_pool::{RedisPool, Refusal, Use};
 use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
 use crate::store::{
@@ -185,6 +185,7 @@ pub fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
         Some(StoreError::Unavailable(cause)) if cause.may_pass() => Some(Exit::TryAgain),
         Some(StoreError::Unavailable(_)) => Some(Exit::Refused),
         Some(_) => None,
+        None if error.is::<Refusal>() => Some(Exit::Refused),
         None if error.is::<SchemaFault>() || error.is::<MigrationError>() => Some(Exit::Refused),
         None if error.is::<NodeError>() => Some(Exit::TryAgain),
         None if error.is::<DeploymentFault>() => Some(Exit::Refused),
@@ -218,9 +219,31 @@ pub fn sessions(
     store: &Arc<dyn Store>,
     rules: LiveRules,
 ) -> Result<SessionKeeper, Box<dyn Error>> {
-    let redis = settings.redis.clone();
-    let redis = redis.map(|url| RedisPool::new(url, settings.store_connections)).transpose()?;
+    let redis = redis(settings, Use::Sessions)?;
     Ok(SessionKeeper::new(Arc::clone(store), redis, rules))
+}
+
+/// Connections to Redis for a use, if the settings name one. Does not connect.
+fn redis(settings: &Settings, name_of_use: Use) -> Result<Option<RedisPool>, Box<dyn Error>> {
+    let url = settings.redis.clone();
+    let pool = |url| RedisPool::new(url, settings.store_connections, name_of_use);
+    Ok(url.map(pool).transpose()?)
+}
+
+/// The same for a start, which looks at once: a Redis that is away is done without, one that does not let us in would
+/// never be used.
+///
+/// # Errors
+/// [`Refusal`], in Redis' own words.
+pub fn redis_that_lets_us_in(
+    settings: &Settings,
+    name_of_use: Use,
+) -> Result<Option<RedisPool>, Box<dyn Error>> {
+    let redis = redis(settings, name_of_use)?;
+    if let Some(redis) = &redis {
+        redis.look()?;
+    }
+    Ok(redis)
 }
 
 /// Reads the peppers and holds them against the store; see [`register::open`].

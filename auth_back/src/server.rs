@@ -49,9 +49,9 @@ use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening::{self, Lacking, Opened};
 use crate::ownership;
-use crate::redis_pool::RedisPool;
+use crate::redis_pool::{self, RedisPool, Use, Watch};
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
-use crate::sessions::NoteWriter;
+use crate::sessions::{NoteWriter, SessionKeeper};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::store::{Cause, KeyList, Migrated, Store};
 use crate::worker::{LaneSize, start_heavy, start_lane};
@@ -142,6 +142,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let mut janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let mut refresher = Refresher::start(ear, peppers, token_keys)?;
+    let mut watch = Watch::start(redis_pools(&accounts))?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
         standing.check()?;
@@ -164,6 +165,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let by = lifetime.serve(settings.stop_times, &readiness, reload, || rpc.drain());
     rare!("once, at the end", INFO, "stopping");
     probe.ask_to_end();
+    watch.ask_to_end();
     janitor.ask_to_end();
     refresher.ask_to_end();
     rpc.shut_down(by.grace());
@@ -176,6 +178,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     audit_writer.stop(by.end_by);
     note_writer.stop(by.end_by);
     probe.end_by(by.end_by);
+    watch.end_by(by.end_by);
     janitor.end_by(by.end_by);
     refresher.end_by(by.end_by);
     ops.shut_down(by.end_by);
@@ -220,6 +223,10 @@ fn open_accounts(
     // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
     // has to clear, and the limiter's tables would be resident at once.
     let guard = Guard::new(settings.guard.clone())?;
+    let [redis_of_sessions, redis_of_guesses] = [
+        opening::redis_that_lets_us_in(settings, Use::Sessions)?,
+        opening::redis_that_lets_us_in(settings, Use::Guesses)?,
+    ];
     // The longest piece of work of a start. Everything up to the arenas goes on meanwhile.
     let (choice, threads) = (settings.hash_engine, settings.hash_threads);
     let engine = thread::Builder::new()
@@ -266,9 +273,8 @@ fn open_accounts(
     // Nobody else has any yet, so this waits for the kernel alone.
     let deadline = clock::now() + ARENAS_TIME_MAX;
     prefill(&arenas, count, missing, deadline)?;
-    let guard = match settings.redis.clone() {
-        // Connections of its own: sessions must not wait for guesses.
-        Some(url) => guard.shared_through(RedisPool::new(url, settings.store_connections)?)?,
+    let guard = match redis_of_guesses {
+        Some(redis) => guard.shared_through(redis)?,
         None => guard,
     };
     let decoy = if settings.uniform_auth_errors {
@@ -287,8 +293,9 @@ fn open_accounts(
         pace,
     })?;
     guard.follow(joined.guesses);
+    let rules = joined.rules.clone();
     let accounts = Accounts {
-        sessions: opening::sessions(settings, &store, joined.rules.clone())?,
+        sessions: SessionKeeper::new(Arc::clone(&store), redis_of_sessions, rules),
         store,
         arenas,
         hashers,
@@ -523,26 +530,28 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
     registry.observe_counter("store_calls_spared", help, &[], move || {
         spared.store.condition().spared_calls
     });
-    if accounts.sessions.redis().is_none() {
+    let pools = redis_pools(accounts);
+    if pools.is_empty() {
         return;
     }
-    let [lent, up, failed, era] = [0; 4].map(|_| Arc::clone(accounts));
-    registry.observe_gauge("pool_lent", help, &[("pool", "redis")], move || {
-        lent.sessions.redis().map_or(0, |redis| redis.stats().lent) as f64
-    });
-    let help = "Whether Redis answered when it was last asked";
-    registry.observe_gauge("redis_up", help, &[], move || {
-        f64::from(up.sessions.redis().is_some_and(RedisPool::is_up))
-    });
-    let help = "Calls of Redis that failed; while it rests after one, nobody calls it";
-    registry.observe_counter("redis_failures", help, &[], move || {
-        failed.sessions.redis().map_or(0, RedisPool::failures)
-    });
+    for pool in &pools {
+        let labels = [("pool", "redis"), ("use", pool.name_of_use().name())];
+        let pool = pool.clone();
+        registry.observe_gauge("pool_lent", help, &labels, move || pool.stats().lent as f64);
+    }
+    redis_pool::observe(registry, &pools);
+    let era = Arc::clone(accounts);
     let help =
         "The generation of sessions in Redis; each step means that all of Redis was given up";
     registry.observe_gauge("session_cache_generation", help, &[], move || {
         era.sessions.generation() as f64
     });
+}
+
+/// What leads to Redis, by use; none without it.
+fn redis_pools(accounts: &Accounts) -> Vec<RedisPool> {
+    let pools = [accounts.sessions.redis(), accounts.guard.redis()];
+    pools.into_iter().flatten().cloned().collect()
 }
 
 fn observe_notes(registry: &mut Registry, accounts: &Accounts) {

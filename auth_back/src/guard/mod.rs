@@ -232,6 +232,12 @@ impl Guard {
         *self.numbers.write() = Rules::of(numbers);
     }
 
+    /// The Redis through which it counts, to be looked at.
+    #[must_use]
+    pub fn redis(&self) -> Option<&RedisPool> {
+        self.shared.as_ref().map(Shared::redis)
+    }
+
     /// Reserves an attempt to log in, before anything is done for it.
     ///
     /// # Errors

@@ -169,10 +169,8 @@ impl Shared {
         ticket
     }
 
-    /// Whether it answered when it was last asked.
-    #[cfg(test)]
-    pub(super) fn is_up(&self) -> bool {
-        self.redis.is_up()
+    pub(super) fn redis(&self) -> &RedisPool {
+        &self.redis
     }
 
     fn call_reserve<'s>(

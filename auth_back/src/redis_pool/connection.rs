@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use pool::Manager;
-use redis::{Client, ConnectionLike, RedisError, RedisResult, Value};
+use redis::{Client, ConnectionLike, RedisError, RedisResult, Script, Value, cmd};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::RedisUrl;
 use super::limits::{CONNECT_TIMEOUT, IO_TIMEOUT};
+use super::refusal::{self, Refusal};
+use super::{Trial, Use};
 
 /// A connection, for commands and scripts of the driver. Each answer is waited for for
 /// [`IO_TIMEOUT`] at the most.
@@ -30,9 +32,12 @@ pub struct Instance(String);
 /// Why there is no connection that may be used.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The operator's to mend: it is away, or refuses us.
+    /// It is away, or takes no writes now.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
+    /// Only its operator can change that.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// It says nothing of itself that is understood.
     #[error("Redis does not say what it is: no {0} in INFO")]
     Unknown(&'static str),
@@ -48,6 +53,15 @@ pub enum ConnectError {
 }
 
 impl Connection {
+    /// Whether it leads to the same server as ever, which may still be used.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub(super) fn look(&mut self) -> Result<bool, ConnectError> {
+        let instance = judge(&ask_for_info(&mut self.conn)?)?;
+        Ok(instance == self.instance)
+    }
+
     /// Which run of which server it leads to.
     #[must_use]
     pub fn instance(&self) -> &Instance {
@@ -105,13 +119,14 @@ impl fmt::Debug for Instance {
 #[derive(Debug)]
 pub(super) struct Connector {
     url: RedisUrl,
+    trial: Trial,
     /// Raised when every connection that there is has to go.
     round: AtomicU64,
 }
 
 impl Connector {
-    pub(super) fn new(url: RedisUrl) -> Self {
-        Self { url, round: AtomicU64::new(0) }
+    pub(super) fn new(url: RedisUrl, name_of_use: Use) -> Self {
+        Self { url, trial: name_of_use.trial(), round: AtomicU64::new(0) }
     }
 
     pub(super) fn forget_all(&self) {
@@ -130,14 +145,59 @@ impl Manager for Connector {
             .get_connection_with_timeout(CONNECT_TIMEOUT)?;
         conn.set_read_timeout(Some(IO_TIMEOUT))?;
         conn.set_write_timeout(Some(IO_TIMEOUT))?;
-        let info: String = redis::cmd("INFO").query(&mut conn)?;
-        let instance = judge(&info)?;
+        self.greet(&mut conn)?;
+        let instance = judge(&ask_for_info(&mut conn)?)?;
+        self.trial.run(&mut conn).map_err(ConnectError::of)?;
         Ok(Connection { conn, instance, connected_at, round })
     }
 
     fn is_alive(&self, connection: &mut Connection, _deadline: Instant) -> bool {
         connection.round == self.round.load(Ordering::Relaxed)
     }
+}
+
+impl Connector {
+    /// Says who we are and which database we mean. The driver would do so too, and keep Redis' own words to itself: one
+    /// that is out of connections would have a wrong password.
+    fn greet(&self, conn: &mut redis::Connection) -> Result<(), ConnectError> {
+        if let Some(command) = self.url.auth() {
+            command.exec(conn).map_err(refusal::of_greeting)?;
+        }
+        if self.url.database() != 0 {
+            cmd("SELECT").arg(self.url.database()).exec(conn).map_err(refusal::of_greeting)?;
+        }
+        Ok(())
+    }
+}
+
+impl ConnectError {
+    /// What Redis, or the way to it, said.
+    pub(super) fn of(error: RedisError) -> Self {
+        Refusal::of(&error).map_or(Self::Redis(error), Self::Refused)
+    }
+}
+
+impl Trial {
+    /// Does what is done in normal operation to a key of its own, of which nothing is left. A connection that may not, or
+    /// whose server takes no writes, is never used: so whoever asks later is spared one failure after the other.
+    fn run(&self, conn: &mut redis::Connection) -> RedisResult<()> {
+        let script = Script::new(self.script);
+        let mut pipeline = redis::pipe();
+        for command in self.commands {
+            pipeline.cmd(command[0]);
+            for argument in &command[1..] {
+                pipeline.arg(*argument);
+            }
+            pipeline.ignore();
+        }
+        pipeline.load_script(&script).ignore();
+        pipeline.invoke_script(&script.key(self.key)).ignore();
+        pipeline.exec(conn)
+    }
+}
+
+fn ask_for_info(conn: &mut redis::Connection) -> Result<String, ConnectError> {
+    cmd("INFO").query(conn).map_err(ConnectError::of)
 }
 
 /// What the answer to INFO says about whether the server may be used, and which it is.

@@ -10,6 +10,15 @@ pub const REST: Duration = Duration::from_secs(1);
 /// [`LOG_SPARING_INTERVAL`](service::limits::LOG_SPARING_INTERVAL).
 pub const LOG_LINES: u32 = 6;
 
+/// How often it is said that Redis is still away, or still refuses us.
+pub const TROUBLE_LINE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Characters of Redis' own words that are repeated.
+pub const WORDS_MAX: usize = 300;
+
+/// How often the server looks whether Redis is there, whoever else asks. As often as [`REST`] lets somebody try.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Longest wait for a connection to be made, greeting included. In one data centre it takes a
 /// millisecond; whoever waits here has a database to ask instead.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);

@@ -10,51 +10,106 @@
 //!
 //! Servers that may forget at will are not used: a replica, and one that evicts keys when its memory
 //! is full. What is kept here has its own times to live, and some of it says *no*; an evicted no
-//! would be a yes. Such a server counts as away, and the log says what to change.
+//! would be a yes. Such a server counts as away, and the log says what to change. So does one that takes no writes, and
+//! one that does not let us do all that we have to: each new connection tries (`scripts/`) before it is used.
 //!
 //! Left out on purpose: TLS (`rediss://`; a private network or a tunnel is needed), Redis Cluster and
 //! Sentinel's own protocol (an address that follows the master works).
 
 mod connection;
 pub mod limits;
+mod refusal;
+mod report;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod url;
+mod watch;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::pool::{AcquireError, Config, ConfigError, Lent, Pool, Stats};
 use ::redis::RedisResult;
-use service::limits::LOG_SPARING_INTERVAL;
-use service::rare;
-use service::token_bucket::TokenBucket;
 
 use self::connection::Connector;
 pub use self::connection::{ConnectError, Connection, Instance};
 use self::limits::{
-    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, LOG_LINES, REST,
-    WAIT_MAX,
+    CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, REST, WAIT_MAX,
 };
+pub use self::refusal::Refusal;
+use self::report::{Kind, Report};
 pub use self::url::{RedisUrl, RedisUrlError};
+pub use self::watch::{Watch, observe};
 use crate::circuit::Circuit;
 
-/// Connections to one Redis. Shared by all threads.
+/// Connections to one Redis for one use. Clones share them.
+#[derive(Clone, Debug)]
+pub struct RedisPool(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct RedisPool {
+struct Shared {
     pool: Pool<Connector>,
+    name_of_use: Use,
     circuit: Circuit,
     failures: AtomicU64,
-    log: Log,
+    report: Report,
 }
 
-/// What the log was told of last. A Redis that comes and goes does not fill it, and what it says in the end is so.
-#[derive(Debug)]
-struct Log {
-    away: AtomicBool,
-    lines: TokenBucket,
+/// What Redis is used for. Each has connections of its own: sessions must not wait for guesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The copy of sessions.
+    Sessions,
+    /// Guesses that servers count together.
+    Guesses,
+}
+
+/// What is done to a key of its own on each new connection: everything that the use needs.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    key: &'static str,
+    commands: &'static [&'static [&'static str]],
+    script: &'static str,
+}
+
+impl Use {
+    /// As metrics and the log call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Guesses => "guesses",
+        }
+    }
+
+    /// What is done without Redis.
+    const fn without(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions are looked up in the store",
+            Self::Guesses => "each server counts guesses by itself",
+        }
+    }
+
+    const fn trial(self) -> Trial {
+        match self {
+            Self::Sessions => Trial {
+                key: "gh2:trial:sessions",
+                commands: &[&["TIME"], &["MGET", "gh2:trial:sessions"]],
+                script: include_str!("scripts/sessions.lua"),
+            },
+            Self::Guesses => Trial {
+                key: "gh2:trial:guesses",
+                commands: &[
+                    &["SET", "gh2:trial:guesses", "", "PX", "1000"],
+                    &["GET", "gh2:trial:guesses"],
+                ],
+                script: include_str!("scripts/guesses.lua"),
+            },
+        }
+    }
 }
 
 /// Why Redis did not do it. Nobody's fault among users; the caller does without.
@@ -79,21 +134,19 @@ impl RedisPool {
     ///
     /// # Errors
     /// [`ConfigError`] if `connections` is out of range.
-    pub fn new(url: RedisUrl, connections: usize) -> Result<Self, ConfigError> {
+    pub fn new(url: RedisUrl, connections: usize, name_of_use: Use) -> Result<Self, ConfigError> {
         let config = Config::new(connections)?
             .lifetime(CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER)?
             .idle_timeout(CONNECTION_IDLE_TIMEOUT)?
             // Costs nothing: it compares two numbers (`Connector::is_alive`).
             .liveness_after(Duration::ZERO)?;
-        Ok(Self {
-            pool: Pool::new(Connector::new(url), config),
+        Ok(Self(Arc::new(Shared {
+            pool: Pool::new(Connector::new(url, name_of_use), config),
+            name_of_use,
             circuit: Circuit::new(REST, 1),
             failures: AtomicU64::new(0),
-            log: Log {
-                away: AtomicBool::new(false),
-                lines: TokenBucket::new(LOG_SPARING_INTERVAL),
-            },
-        })
+            report: Report::new(name_of_use),
+        })))
     }
 
     /// Borrows a connection, works, and gives it back unless the work failed: then it is closed, and
@@ -109,24 +162,51 @@ impl RedisPool {
         deadline: Instant,
         work: impl FnOnce(&mut Connection) -> RedisResult<T>,
     ) -> Result<T, Away> {
+        self.try_to(deadline, |connection| work(connection).map_err(Away::Failed))
+    }
+
+    /// Looks whether Redis is there, lets us do what we have to, and may be used. Blocks as [`run`](Self::run) does.
+    ///
+    /// # Errors
+    /// [`Refusal`]; that it is away is none, and the log tells of it.
+    pub fn look(&self) -> Result<(), Refusal> {
+        let looked = self
+            .try_to(clock::now() + WAIT_MAX, |connection| connection.look().map_err(Away::Connect));
+        match looked {
+            Ok(is_the_same) => {
+                if !is_the_same {
+                    self.reconnect();
+                }
+                Ok(())
+            }
+            Err(Away::Connect(ConnectError::Refused(refusal))) => Err(refusal),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn try_to<T>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&mut Connection) -> Result<T, Away>,
+    ) -> Result<T, Away> {
         let now = clock::now();
         if now >= deadline {
             return Err(Away::Busy);
         }
-        if !self.circuit.admits(now) {
+        if !self.0.circuit.admits(now) {
             return Err(Away::Resting);
         }
         let mut connection = self.acquire(deadline.min(now + WAIT_MAX))?;
         match work(&mut connection) {
             Ok(done) => {
-                self.recovered();
+                self.0.circuit.mends();
+                self.0.report.succeeded();
                 Ok(done)
             }
             Err(error) => {
                 Lent::discard(connection);
                 // The others lead to the same server.
-                self.pool.manager().forget_all();
-                let error = Away::Failed(error);
+                self.reconnect();
                 self.failed(&error);
                 Err(error)
             }
@@ -135,29 +215,47 @@ impl RedisPool {
 
     /// Closes every connection as it is borrowed next: they lead to a server that is no longer the one.
     pub fn reconnect(&self) {
-        self.pool.manager().forget_all();
+        self.0.pool.manager().forget_all();
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn name_of_use(&self) -> Use {
+        self.0.name_of_use
     }
 
     /// How many connections there are and what they are doing. Does not block.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.pool.stats()
+        self.0.pool.stats()
     }
 
-    /// Whether it answered when it was last asked. Does not block.
+    /// Whether it answered when it was last asked, which a [`Watch`] does once a second. Does not block.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        !self.circuit.is_broken()
+        !self.0.circuit.is_broken()
+    }
+
+    /// Whether only an operator can have it used again. Does not block.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.0.report.trouble().is_some_and(|(kind, _)| kind == Kind::Refuses)
+    }
+
+    /// Why it is of no use, if it was not when it was last asked. One line; holds no secret.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.0.report.trouble().map(|(_, text)| text)
     }
 
     /// How many calls have failed. Does not block.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     fn acquire(&self, deadline: Instant) -> Result<Lent<'_, Connector>, Away> {
-        self.pool.acquire(deadline).map_err(|error| match error {
+        self.0.pool.acquire(deadline).map_err(|error| match error {
             AcquireError::Connect(error) => {
                 let error = Away::Connect(error);
                 self.failed(&error);
@@ -168,26 +266,8 @@ impl RedisPool {
     }
 
     fn failed(&self, error: &Away) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.circuit.failed(clock::now());
-        if self.log.learns(true) {
-            rare!("the log's share", WARN, %error, "Redis is away; it is done without");
-        }
-    }
-
-    fn recovered(&self) {
-        self.circuit.mends();
-        if self.log.learns(false) {
-            rare!("the log's share", INFO, "Redis is back");
-        }
-    }
-}
-
-impl Log {
-    /// Whether to write a line, now that Redis is away or is not. Of several threads one is told so.
-    fn learns(&self, away: bool) -> bool {
-        self.away.load(Ordering::Relaxed) != away
-            && self.lines.take(LOG_LINES, clock::now())
-            && self.away.swap(away, Ordering::Relaxed) != away
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
+        self.0.circuit.failed(clock::now());
+        self.0.report.failed(error);
     }
 }

@@ -26,7 +26,7 @@ fn until_up(pool: &RedisPool) {
 #[test]
 fn a_server_that_was_away_is_used_again_and_known_for_another() {
     let redis = Redis::start();
-    let pool = RedisPool::new(redis.url(), 3).unwrap();
+    let pool = RedisPool::new(redis.url(), 3, Use::Sessions).unwrap();
     let instance = || pool.run(patient(), |connection| Ok(connection.instance().clone())).unwrap();
     let first = instance();
     assert_eq!(instance(), first);
@@ -46,7 +46,7 @@ fn a_server_that_was_away_is_used_again_and_known_for_another() {
 #[test]
 fn one_failure_costs_one_failure_however_many_connections_there_are() {
     let redis = Redis::start();
-    let pool = RedisPool::new(redis.url(), 3).unwrap();
+    let pool = RedisPool::new(redis.url(), 3, Use::Sessions).unwrap();
     pool.run(patient(), |_| {
         pool.run(patient(), |_| {
             ping(&pool).unwrap();
@@ -70,7 +70,9 @@ fn one_failure_costs_one_failure_however_many_connections_there_are() {
 fn a_silent_server_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let pool = RedisPool::new(format!("redis://127.0.0.1:{port}").parse().unwrap(), 1).unwrap();
+    let pool =
+        RedisPool::new(format!("redis://127.0.0.1:{port}").parse().unwrap(), 1, Use::Sessions)
+            .unwrap();
     let started = clock::now();
     assert!(matches!(ping(&pool), Err(Away::Connect(_))));
     assert!(clock::since(started) >= IO_TIMEOUT, "gave up early");
@@ -80,7 +82,7 @@ fn a_silent_server_is_given_up() {
 #[test]
 fn a_passed_deadline_sends_nothing() {
     let redis = Redis::start();
-    let pool = RedisPool::new(redis.url(), 1).unwrap();
+    let pool = RedisPool::new(redis.url(), 1, Use::Guesses).unwrap();
     assert!(matches!(pool.run(clock::now(), |_| Ok(())), Err(Away::Busy)));
     assert_eq!(pool.stats().connected, 0);
     assert!(pool.is_up());
@@ -94,27 +96,54 @@ fn a_server_that_evicts_is_not_used() {
     };
     set("maxmemory", "50mb");
     set("maxmemory-policy", "allkeys-lru");
-    let pool = RedisPool::new(redis.url(), 1).unwrap();
+    let pool = RedisPool::new(redis.url(), 1, Use::Guesses).unwrap();
     let error = ping(&pool).unwrap_err();
     assert!(error.to_string().contains("maxmemory-policy noeviction"), "{error}");
     set("maxmemory-policy", "noeviction");
     until_up(&pool);
 }
 
+/// What a script may need and the trial does not try would be found missing by a user's request.
 #[test]
-fn the_log_is_told_how_it_is_in_the_end_and_not_of_each_change() {
-    let clock = clock::Movable::stopped();
-    let log = Log { away: AtomicBool::new(false), lines: TokenBucket::new(LOG_SPARING_INTERVAL) };
-    assert_eq!([false, true, true, false].map(|away| log.learns(away)), [false, true, false, true]);
-    // An hour in which every other call fails.
-    let mut lines = 0;
-    for _ in 0..36_000 {
-        lines += u64::from(log.learns(true)) + u64::from(log.learns(false));
-        clock.advance(Duration::from_millis(100));
+fn a_trial_tries_every_command_of_the_scripts() {
+    #[track_caller]
+    fn check(name_of_use: Use, scripts: &[&str]) {
+        let tried = name_of_use.trial().script;
+        for script in scripts {
+            for call in script.split("redis.call(").skip(1) {
+                let command = call.split(',').next().unwrap().trim_end_matches([')', ' ', '\n']);
+                let command = &command[..command[1..].find('\'').unwrap() + 2];
+                assert!(tried.contains(&format!("redis.call({command}")), "{command}");
+            }
+        }
     }
-    assert!(lines <= 3_600 / LOG_SPARING_INTERVAL.as_secs() + u64::from(LOG_LINES), "{lines}");
-    log.learns(true);
-    clock.advance(LOG_SPARING_INTERVAL);
-    log.learns(false);
-    assert!(!log.away.load(Ordering::Relaxed));
+    check(
+        Use::Sessions,
+        &[
+            include_str!("../sessions/scripts/fill.lua"),
+            include_str!("../sessions/scripts/refresh.lua"),
+            include_str!("../sessions/scripts/end_one.lua"),
+            include_str!("../sessions/scripts/end_all.lua"),
+        ],
+    );
+    check(
+        Use::Guesses,
+        &[
+            include_str!("../guard/scripts/table.lua"),
+            include_str!("../guard/scripts/reserve.lua"),
+            include_str!("../guard/scripts/charge.lua"),
+            include_str!("../guard/scripts/settle.lua"),
+        ],
+    );
+}
+
+#[test]
+fn a_trial_leaves_nothing() {
+    let redis = Redis::start();
+    for name_of_use in [Use::Sessions, Use::Guesses] {
+        let pool = RedisPool::new(redis.url(), 1, name_of_use).unwrap();
+        pool.look().unwrap();
+        assert!(pool.is_up() && pool.stats().connected == 1);
+    }
+    assert_eq!(redis.ask("DBSIZE"), ":0");
 }

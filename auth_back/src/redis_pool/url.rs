@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use redis::io::tcp::TcpSettings;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use redis::{Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -85,17 +85,25 @@ impl FromStr for RedisUrl {
 }
 
 impl RedisUrl {
-    /// As the driver takes it.
-    pub(super) fn connection_info(&self) -> ConnectionInfo {
-        let mut settings = RedisConnectionInfo::default().set_db(self.database);
-        // Servers before 7.2 refuse the name, which costs a round trip at each connect.
-        settings = settings.set_skip_set_lib_name();
+    /// The command that says who we are, if there is somebody to be. Its copy of the password is not wiped.
+    pub(super) fn auth(&self) -> Option<Cmd> {
+        let password = self.password.as_deref()?;
+        let mut command = redis::cmd("AUTH");
         if let Some(user) = &self.user {
-            settings = settings.set_username(user);
+            command.arg(user);
         }
-        if let Some(password) = &self.password {
-            settings = settings.set_password(password.as_str());
-        }
+        command.arg(password);
+        Some(command)
+    }
+
+    pub(super) fn database(&self) -> i64 {
+        self.database
+    }
+
+    /// Where it is, as the driver takes it; who we are and which database we mean is for us to say.
+    pub(super) fn connection_info(&self) -> ConnectionInfo {
+        // Servers before 7.2 refuse the name, which costs a round trip at each connect.
+        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(UNACKNOWLEDGED_MAX);
         let address = ConnectionAddr::Tcp(self.host.clone(), self.port);
         let info = address.into_connection_info().expect("an address is taken as it is");
@@ -163,7 +171,8 @@ mod tests {
     #[test]
     fn a_percent_encoded_password_is_decoded_and_never_printed() {
         let url: RedisUrl = "redis://u:p%40ss%2Fw@h".parse().unwrap();
-        assert_eq!(url.connection_info().redis_settings().password(), Some("p@ss/w"));
+        let packed = url.auth().unwrap().get_packed_command();
+        assert_eq!(packed, b"*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$6\r\np@ss/w\r\n");
         for printed in [format!("{url}"), format!("{url:?}")] {
             assert!(!printed.contains("p@ss") && !printed.contains("p%40"), "{printed}");
             assert!(printed.contains("***"), "{printed}");

@@ -16,6 +16,7 @@ use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
 use crate::accounts::unix_ms;
 use crate::installation::LiveRules;
+use crate::redis_pool::Use;
 use crate::redis_pool::testing::Redis;
 use crate::store::{SessionRow, Sessions as _, Users as _};
 
@@ -36,7 +37,7 @@ impl Bench {
         let user_id = fixture.user("ada", "correct horse");
         let redis = Redis::start();
         let server = || {
-            let pool = RedisPool::new(redis.url(), 4).unwrap();
+            let pool = RedisPool::new(redis.url(), 4, Use::Sessions).unwrap();
             let rules = SessionRules { lease: Duration::ZERO, per_user: 5, ..rules().sessions };
             SessionKeeper::new(Arc::clone(&fixture.store) as _, Some(pool), LiveRules::fixed(rules))
         };

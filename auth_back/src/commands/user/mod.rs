@@ -19,7 +19,7 @@ use self::password::ask;
 use super::node::{CommandNode, next_id};
 use super::{
     Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
-    say, store_deadline,
+    say, store_deadline, tell,
 };
 use crate::accounts::{profile, unix_ms};
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
@@ -27,6 +27,7 @@ use crate::ids::UserId;
 use crate::installation::LiveRules;
 use crate::limits::AGE_MAX;
 use crate::opening;
+use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
 use crate::sessions::limits::PER_USER_MAX;
 use crate::settings::Settings;
@@ -109,7 +110,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let sessions = opening::sessions(settings, &store, rules)?;
     let json = keys::wants_json(arguments);
     let operator = Operator { settings, store, sessions, username, json };
-    match what {
+    let done = match what {
         "add" => operator.add(arguments),
         "show" => operator.show(),
         "disable" => operator.disable(),
@@ -118,6 +119,17 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         "sessions" => operator.sessions(),
         "revoke" => operator.revoke(arguments.get_one("session").copied()),
         _ => unreachable!("the parser takes no others"),
+    };
+    tell_of_redis(&operator.sessions);
+    done
+}
+
+/// Redis could not be told what was ended. It was made void instead, so nothing that was ended is live.
+fn tell_of_redis(sessions: &SessionKeeper) {
+    if let Some(trouble) = sessions.redis().and_then(RedisPool::trouble) {
+        tell(&format!(
+            "{trouble}\nservers look sessions up in the store until they fill Redis anew"
+        ));
     }
 }
 

@@ -12,6 +12,7 @@ use super::*;
 use crate::guard::bucket::Outcome;
 use crate::guard::local::LocalTicket;
 use crate::guard::shared::SharedTicket;
+use crate::redis_pool::Use;
 use crate::redis_pool::testing::Redis;
 
 /// Enough for every rule to be met in most of them.
@@ -145,7 +146,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[test]
 fn rust_and_lua_answer_the_same() {
     let redis = Redis::start();
-    let pool = || RedisPool::new(redis.url(), 2).unwrap();
+    let pool = || RedisPool::new(redis.url(), 2, Use::Guesses).unwrap();
     let shared = Shared::new(pool(), shared_rules()).unwrap();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: HISTORIES,
@@ -215,7 +216,7 @@ fn play(History(steps): &History, shared: &Shared) -> Result<(), Fault> {
                 }
             }
         }
-        if !shared.is_up() {
+        if !shared.redis().is_up() {
             return Err(Fault::Away);
         }
     }

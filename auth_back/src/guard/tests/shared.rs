@@ -8,6 +8,7 @@ use crate::guard::limits::{
     KNOWN_FOR, NETWORK_DELAY_MAX, SHARED_BYTES_MAX, SHARED_SET_BYTES, SHARED_SETS,
 };
 use crate::guard::table::WAYS;
+use crate::redis_pool::Use;
 use crate::redis_pool::testing::Redis;
 
 /// Two servers that share what they count.
@@ -17,7 +18,7 @@ fn servers(redis: &Redis, change: fn(&mut GuardRules)) -> [Bench; 2] {
 
 fn server(redis: &Redis, change: fn(&mut GuardRules)) -> Bench {
     let Bench { guard, now } = Bench::new(change);
-    let redis = RedisPool::new(redis.url(), 32).unwrap();
+    let redis = RedisPool::new(redis.url(), 32, Use::Guesses).unwrap();
     let guard = Arc::into_inner(guard).unwrap().shared_through(redis).unwrap();
     Bench { guard: Arc::new(guard), now }
 }

@@ -1,0 +1,152 @@
+//! What only the operator of Redis can change, told from what passes by itself.
+
+use redis::RedisError;
+use thiserror::Error;
+
+use super::ConnectError;
+use super::limits::WORDS_MAX;
+
+/// Redis does not let us in, or not as far as we have to. Says so in Redis' own words.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "Redis refuses us: {words}. This stays so until somebody changes the account, its password, its rights or the \
+     number of the database, in Redis or in --sessions (AUTH_BACK_SESSIONS); docs/redis.md has the rights"
+)]
+pub struct Refusal {
+    words: String,
+}
+
+/// Codes of errors that waiting does not mend.
+const CODES: [&str; 4] = ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED"];
+
+/// What a script that lacks a right is told, without a code: Redis 6 and 7 put it in these words.
+const LACKING_IN_SCRIPT: &str = "The user executing the script can't";
+
+/// What a Redis says that has no connection left, whatever it was asked.
+const OUT_OF_CONNECTIONS: &str = "max number of clients reached";
+
+/// What stands in the place of a code where there is none.
+const NO_CODE: &str = "ERR";
+
+/// What follows quotes what was asked, which may have been a password.
+const QUOTES: &str = ", with args beginning with";
+
+impl Refusal {
+    /// Of an answer to anything but the greeting.
+    pub(super) fn of(error: &RedisError) -> Option<Self> {
+        let mut answers = answers_of(error).into_iter();
+        let refuses = |answer: &Answer| {
+            CODES.contains(&answer.code.as_str()) || answer.words.contains(LACKING_IN_SCRIPT)
+        };
+        answers.find(refuses).map(|Answer { words, .. }| Self { words })
+    }
+}
+
+/// Of an answer to AUTH or SELECT, which say no in several ways. Whatever has no code of its own is about what we said.
+pub(super) fn of_greeting(error: RedisError) -> ConnectError {
+    let answer = answers_of(&error).pop();
+    let is_ours =
+        |answer: &Answer| answer.code == NO_CODE && !answer.words.contains(OUT_OF_CONNECTIONS);
+    match answer.filter(is_ours) {
+        Some(Answer { words, .. }) => ConnectError::Refused(Refusal { words }),
+        None => ConnectError::of(error),
+    }
+}
+
+/// An error that Redis answered.
+struct Answer {
+    code: String,
+    /// All of it that may be repeated, the code included.
+    words: String,
+}
+
+/// Several commands can be answered with an error each. None is what never came from Redis.
+fn answers_of(error: &RedisError) -> Vec<Answer> {
+    let errors = error.clone().into_server_errors();
+    let errors = errors.iter().flat_map(|errors| errors.iter());
+    errors.map(|(_, error)| Answer::of(error.code(), error.details())).collect()
+}
+
+impl Answer {
+    fn of(code: &str, detail: Option<&str>) -> Self {
+        let detail = detail.and_then(|detail| detail.split(QUOTES).next()).unwrap_or_default();
+        let words: String = code.chars().chain([' ']).chain(detail.chars()).collect();
+        let words = words.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect::<String>();
+        // Redis ends some with a full stop; the sentence goes on behind it.
+        let words = words.trim_end_matches(['.', ' ']).to_owned();
+        Self { code: code.to_owned(), words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> RedisError {
+        redis::parse_redis_value(format!("-{text}\r\n").as_bytes())
+            .and_then(redis::Value::extract_error)
+            .expect_err("it is an error")
+    }
+
+    fn words(refused: Option<Refusal>) -> Option<String> {
+        refused.map(|refusal| refusal.words)
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_is_a_refusal() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            assert_eq!(words(Refusal::of(&answer(text))).as_deref(), expected, "{text}");
+        }
+        check("NOAUTH Authentication required.", Some("NOAUTH Authentication required"));
+        check("NOPERM no permissions to run 'info'", Some("NOPERM no permissions to run 'info'"));
+        check("DENIED protected mode", Some("DENIED protected mode"));
+        check(
+            "ERR The user executing the script can't run this command or subcommand script: ab",
+            Some(
+                "ERR The user executing the script can't run this command or subcommand script: ab",
+            ),
+        );
+        for passes in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "READONLY You can't write against a read only replica.",
+            "LOADING Redis is loading the dataset in memory",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "NOREPLICAS Not enough good replicas to write.",
+            "ERR max number of clients reached",
+        ] {
+            check(passes, None);
+        }
+    }
+
+    #[test]
+    fn a_greeting_is_refused_in_many_ways() {
+        #[track_caller]
+        fn check(text: &str, expected: Option<&str>) {
+            let refused = match of_greeting(answer(text)) {
+                ConnectError::Refused(refusal) => Some(refusal),
+                _ => None,
+            };
+            assert_eq!(words(refused).as_deref(), expected, "{text}");
+        }
+        check(
+            "WRONGPASS invalid username-password pair",
+            Some("WRONGPASS invalid username-password pair"),
+        );
+        check("ERR invalid password", Some("ERR invalid password"));
+        check("ERR DB index is out of range", Some("ERR DB index is out of range"));
+        check("NOPERM no 'select'", Some("NOPERM no 'select'"));
+        check(
+            "ERR unknown command 'AUTH', with args beginning with: 'gate' 's3cret' ",
+            Some("ERR unknown command 'AUTH'"),
+        );
+        check("ERR max number of clients reached", None);
+        check("LOADING Redis is loading the dataset in memory", None);
+    }
+
+    #[test]
+    fn words_have_a_bound() {
+        let long = answer(&format!("NOPERM {}", "x".repeat(10 * WORDS_MAX)));
+        assert!(words(Refusal::of(&long)).is_some_and(|words| words.len() < 2 * WORDS_MAX));
+    }
+}

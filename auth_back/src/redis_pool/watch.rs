@@ -1,0 +1,75 @@
+//! Looking once a second how Redis is, so that metrics say what is and not what was when somebody last asked.
+
+use std::io;
+use std::time::Instant;
+
+use crossbeam_channel::RecvTimeoutError;
+use service::background::Background;
+use service::metrics::Registry;
+
+use super::RedisPool;
+use super::limits::LOOK_INTERVAL;
+
+/// A thread of its own, since a Redis that hangs must not delay what the server says of its store.
+#[derive(Debug)]
+#[must_use = "dropping it ends the thread"]
+pub struct Watch(Background);
+
+impl Watch {
+    /// Looks at each of `pools` once a second.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(pools: Vec<RedisPool>) -> io::Result<Self> {
+        let background = Background::start("redis", move |stopped| {
+            loop {
+                for pool in &pools {
+                    // The log tells of it, and so do metrics.
+                    let _ = pool.look();
+                }
+                if stopped.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self(background))
+    }
+
+    /// Asks the thread to end. Does not block.
+    pub fn ask_to_end(&mut self) {
+        self.0.ask_to_end();
+    }
+
+    /// Ends the thread; returns whether it ended before `by`.
+    pub fn end_by(self, by: Instant) -> bool {
+        self.0.end_by(by)
+    }
+}
+
+/// Registers what operators see of a pool; all that there are have to be registered one after the other.
+pub fn observe(registry: &mut Registry, pools: &[RedisPool]) {
+    type Value = fn(&RedisPool) -> f64;
+    let gauges: [(&str, &str, Value); 2] = [
+        (
+            "redis_up",
+            "Whether Redis answers and may be used, looked at once a second, by what it is used for",
+            |pool| f64::from(pool.is_up()),
+        ),
+        (
+            "redis_refuses",
+            "Whether Redis does not let the server in, or not as far as it has to: an operator has to change something",
+            |pool| f64::from(pool.is_refused()),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        for pool in pools {
+            let (labels, pool) = ([("use", pool.name_of_use().name())], pool.clone());
+            registry.observe_gauge(name, help, &labels, move || value(&pool));
+        }
+    }
+    let help = "Calls of Redis that failed; while it rests after one, nobody calls it";
+    for pool in pools {
+        let (labels, pool) = ([("use", pool.name_of_use().name())], pool.clone());
+        registry.observe_counter("redis_failures", help, &labels, move || pool.failures());
+    }
+}
