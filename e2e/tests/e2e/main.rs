@@ -29,6 +29,7 @@ mod pages;
 mod peer;
 mod peppers;
 mod recipes;
+mod redis;
 mod request_ids;
 mod responsiveness;
 mod revocation;

@@ -36,6 +36,20 @@ impl Page {
         }
         blocks
     }
+
+    /// Their lines, without those that say something to the reader.
+    pub(crate) fn lines(&self, language: &str) -> impl Iterator<Item = &str> {
+        let lines = self.blocks(language).into_iter().flat_map(str::lines);
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+    }
+
+    /// What the commands of the page export under this name.
+    pub(crate) fn setting(&self, name: &str) -> &str {
+        let mut lines = self.lines("sh");
+        let value = lines
+            .find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("the page exports no {name}"))
+    }
 }
 
 /// Runs lines of a shell as an operator does who has the programs in the path.
