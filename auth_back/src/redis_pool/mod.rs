@@ -103,8 +103,8 @@ impl Use {
             Self::Guesses => Trial {
                 key: "gh2:trial:guesses",
                 commands: &[
-                    &["SET", "gh2:trial:guesses", "", "PX", "1000"],
                     &["GET", "gh2:trial:guesses"],
+                    &["SET", "gh2:trial:guesses", "", "PX", "1000"],
                 ],
                 script: include_str!("scripts/guesses.lua"),
             },
