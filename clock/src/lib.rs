@@ -5,7 +5,11 @@
 //! |---|---|---|
 //! | [`now`] | `CLOCK_MONOTONIC` | deadlines, ages, waits within this process |
 //! | [`roughly`] | `CLOCK_MONOTONIC_COARSE` | the same where a few milliseconds do not matter and the call does |
-//! | [`wall`] | `CLOCK_REALTIME` | what others see: expiries in the store, lines of logs, ids |
+//! | [`boot`] | `CLOCK_BOOTTIME` | what has to go on while the machine sleeps: server time |
+//! | [`slept`] | `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` | noticing that the machine slept: leases |
+//! | [`wall`] | `CLOCK_REALTIME` | lines of logs, the header `Date`; the time of the store where that is a file |
+//!
+//! What is kept in the store is dated by none of them but by server time, which `auth_back` has in a module of its own.
 //!
 //! # In tests
 //!
@@ -24,9 +28,6 @@
 //!
 //! Moving a clock wakes nobody: a thread that sleeps until a deadline sleeps by the kernel's clock. A test
 //! that moves time drives the code whose time it moves by events.
-//!
-//! Left out on purpose: `CLOCK_BOOTTIME`, and the offset to a database's clock. Both come with what needs
-//! them.
 
 use std::io;
 use std::sync::LazyLock;
@@ -67,6 +68,36 @@ pub fn roughly() -> Instant {
     }
     *BOOT + since_boot(ClockId::MonotonicCoarse)
 }
+
+/// Time since the boot, counting the time that the machine slept. Never goes back. Does not block.
+#[inline]
+#[must_use]
+pub fn boot() -> Duration {
+    #[cfg(feature = "movable")]
+    if let Some(moved) = movable::boot() {
+        return moved;
+    }
+    since_boot(ClockId::Boottime)
+}
+
+/// How long the machine has slept since its boot: suspended, or stopped in another way that the kernel takes for that.
+///
+/// A thread that is interrupted in here may be told less, but never more, and the right time when it asks again. So what
+/// grew by [`SLEEP_MIN`] since an earlier call was slept. Costs two readings of a clock, some 50 ns.
+#[must_use]
+pub fn slept() -> Duration {
+    #[cfg(feature = "movable")]
+    if let Some(moved) = movable::slept() {
+        return moved;
+    }
+    // In this order: what passes in between shortens the difference.
+    let boot = since_boot(ClockId::Boottime);
+    boot.saturating_sub(since_boot(ClockId::Monotonic))
+}
+
+/// A shorter sleep is none. Without a sleep, the difference of the two clocks does not change by a nanosecond, so this is
+/// only below what leases are taken to run longer by those who wait for them, 10 ms.
+pub const SLEEP_MIN: Duration = Duration::from_millis(5);
 
 /// The wall-clock time. It may be wrong, and may jump.
 #[inline]
@@ -119,6 +150,22 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    /// No test puts the machine to sleep; that the two clocks never part otherwise is what leases need.
+    #[test]
+    fn boot_time_goes_on_and_nobody_has_slept_meanwhile() {
+        let (begin, mut last) = (now(), boot());
+        let mut most = slept();
+        while since(begin) < Duration::from_millis(20) {
+            let time = boot();
+            assert!(last <= time, "backwards");
+            last = time;
+            most = most.max(slept());
+            thread::yield_now();
+        }
+        let more = slept().saturating_sub(most);
+        assert!(more < SLEEP_MIN, "{more:?}");
+    }
 
     #[test]
     fn roughly_is_never_ahead_and_follows() {

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::time::ClockId;
+
 thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Arc<Hands>>> = const { RefCell::new(None) };
 }
@@ -19,6 +21,9 @@ pub(crate) struct Hands(Mutex<Time>);
 #[derive(Clone, Copy, Debug)]
 struct Time {
     monotonic: Instant,
+    boot: Duration,
+    /// How long the machine has slept.
+    slept: Duration,
     wall: SystemTime,
     /// When the two were so, if time goes on by itself.
     since: Option<Instant>,
@@ -38,16 +43,28 @@ impl Movable {
     }
 
     fn install(since: Option<Instant>) -> Self {
-        let time = Time { monotonic: Instant::now(), wall: SystemTime::now(), since };
+        let time = Time {
+            monotonic: Instant::now(),
+            boot: crate::since_boot(ClockId::Boottime),
+            slept: Duration::ZERO,
+            wall: SystemTime::now(),
+            since,
+        };
         let hands = Arc::new(Hands(Mutex::new(time)));
         adopt(Some(Arc::clone(&hands)));
         Self(hands)
     }
 
-    /// Lets time pass, for both clocks.
+    /// Lets time pass, for all clocks.
     pub fn advance(&self, by: Duration) {
+        self.0.change(|time| time.pass(by));
+    }
+
+    /// Lets the machine sleep: all clocks go on but the monotonic one.
+    pub fn sleep(&self, by: Duration) {
         self.0.change(|time| {
-            time.monotonic += by;
+            time.boot += by;
+            time.slept += by;
             time.wall += by;
         });
     }
@@ -69,6 +86,14 @@ impl Drop for Movable {
     }
 }
 
+impl Time {
+    fn pass(&mut self, by: Duration) {
+        self.monotonic += by;
+        self.boot += by;
+        self.wall += by;
+    }
+}
+
 impl Hands {
     fn change(&self, change: impl FnOnce(&mut Time)) {
         change(&mut self.0.lock().expect("no test panics within a change"));
@@ -77,9 +102,7 @@ impl Hands {
     fn read(&self) -> Time {
         let mut time = *self.0.lock().expect("no test panics within a change");
         if let Some(since) = time.since {
-            let passed = since.elapsed();
-            time.monotonic += passed;
-            time.wall += passed;
+            time.pass(since.elapsed());
         }
         time
     }
@@ -87,6 +110,14 @@ impl Hands {
 
 pub(crate) fn now() -> Option<Instant> {
     OF_THIS_THREAD.with_borrow(|hands| hands.as_ref().map(|hands| hands.read().monotonic))
+}
+
+pub(crate) fn boot() -> Option<Duration> {
+    OF_THIS_THREAD.with_borrow(|hands| hands.as_ref().map(|hands| hands.read().boot))
+}
+
+pub(crate) fn slept() -> Option<Duration> {
+    OF_THIS_THREAD.with_borrow(|hands| hands.as_ref().map(|hands| hands.read().slept))
 }
 
 pub(crate) fn wall() -> Option<SystemTime> {
@@ -106,7 +137,7 @@ mod tests {
     use std::thread::{self, Builder};
 
     use super::*;
-    use crate::{roughly, since, wall};
+    use crate::{boot, roughly, since, slept, wall};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -124,6 +155,18 @@ mod tests {
         assert_eq!(wall(), then_wall);
         drop(clock);
         assert!(since(then) < HOUR, "the system's clock again");
+    }
+
+    #[test]
+    fn the_monotonic_clock_stands_still_while_the_machine_sleeps() {
+        let clock = Movable::stopped();
+        let (then, then_wall, then_boot, slept) = (crate::now(), wall(), boot(), slept());
+        clock.sleep(HOUR);
+        assert_eq!((crate::now(), wall()), (then, then_wall + HOUR));
+        assert_eq!((boot() - then_boot, crate::slept() - slept), (HOUR, HOUR));
+        clock.advance(HOUR);
+        assert_eq!((since(then), boot() - then_boot), (HOUR, 2 * HOUR));
+        assert_eq!(crate::slept() - slept, HOUR);
     }
 
     #[test]
