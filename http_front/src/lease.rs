@@ -4,6 +4,9 @@
 //! only when every lease that it could have given has run, so this table needs to hear of nothing:
 //! what is in it is true for as long as it says. One table per loop, so no lock.
 //!
+//! Elapsed time is what that rests on, and the monotonic clock stands still while a machine sleeps. So one that has slept
+//! drops all leases, and takes none for a check that it sent before.
+//!
 //! Tokens themselves are not kept: an entry is found under 128 bits of a keyed hash of its token
 //! (`lease/fingerprint.rs`, with a random key for each table), so that what an idle server has in memory opens
 //! nothing. Without the key, hitting an entry is a guess at 126 bits, however many tokens one may try.
@@ -16,13 +19,13 @@
 mod fingerprint;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 
 use fingerprint::{Fingerprint, Fingerprints};
 
-use crate::limits::{LEASE_SWEEP_DELAY, LEASES_MAX};
+use crate::limits::{LEASE_SWEEP_DELAY, LEASES_MAX, SLEEP_CHECK_INTERVAL};
 use crate::token::Token;
 
 /// Whose session it is.
@@ -42,6 +45,17 @@ pub struct Leases {
     by_token: HashMap<Fingerprint, Lease>,
     /// The same tokens in the order in which they came, which is nearly that of their ends.
     order: VecDeque<(Instant, Fingerprint)>,
+    sleep: Sleep,
+}
+
+/// What is known of the machine's sleep.
+struct Sleep {
+    /// How long it has slept in all.
+    slept: Duration,
+    /// When it is asked again.
+    ask_at: Instant,
+    /// When it was last found to have slept.
+    woke_at: Option<Instant>,
 }
 
 struct Lease {
@@ -67,6 +81,7 @@ impl Leases {
             fingerprints: Fingerprints::random(),
             by_token: HashMap::new(),
             order: VecDeque::new(),
+            sleep: Sleep { slept: clock::slept(), ask_at: clock::now(), woke_at: None },
         }
     }
 
@@ -76,6 +91,34 @@ impl Leases {
     pub fn live(&self, token: &[u8], now: Instant) -> Option<&SessionFacts> {
         let lease = self.by_token.get(&self.fingerprints.of(token)?)?;
         (now < lease.until && now < lease.facts.expires_at).then_some(&lease.facts)
+    }
+
+    /// Drops all leases if the machine has slept. To be called before any is used or taken; costs next to nothing when it
+    /// was a moment ago.
+    #[inline]
+    pub fn drop_if_slept(&mut self, now: Instant) {
+        if now >= self.sleep.ask_at {
+            self.ask_whether_slept(now);
+        }
+    }
+
+    fn ask_whether_slept(&mut self, now: Instant) {
+        self.sleep.ask_at = now + SLEEP_CHECK_INTERVAL;
+        let slept = clock::slept();
+        let has_slept = slept >= self.sleep.slept + clock::SLEEP_MIN;
+        // A thread that was interrupted while it asked was told less.
+        self.sleep.slept = self.sleep.slept.max(slept);
+        if has_slept {
+            self.sleep.woke_at = Some(clock::now());
+            self.by_token.clear();
+            self.order.clear();
+        }
+    }
+
+    /// Whether a lease may be taken for a check that was sent then: not if the machine has slept since.
+    #[must_use]
+    pub fn may_be_given(&self, asked_at: Instant) -> bool {
+        self.sleep.woke_at.is_none_or(|woke_at| woke_at < asked_at)
     }
 
     /// Remembers a session until `until`. When the table is full of running leases it is not
@@ -225,6 +268,34 @@ mod tests {
         leases.insert(&token(1), facts(now + HOUR), now + LEASE, now);
         leases.remove(&token(1));
         assert!(leases.live(token(1).expose().as_bytes(), now).is_none());
+    }
+
+    #[test]
+    fn a_machine_that_has_slept_has_no_lease_and_takes_none_from_before() {
+        let clock = clock::Movable::stopped();
+        let mut leases = Leases::new();
+        let (asked_at, hour) = (clock::now(), HOUR);
+        let is_live = |leases: &mut Leases| {
+            let now = clock::now();
+            leases.drop_if_slept(now);
+            leases.live(token(1).expose().as_bytes(), now).is_some()
+        };
+        leases.insert(&token(1), facts(asked_at + hour), asked_at + hour, asked_at);
+        assert!(is_live(&mut leases));
+        clock.advance(LEASE);
+        assert!(is_live(&mut leases), "time passed, and the machine was awake");
+        for nap in [clock::SLEEP_MIN, HOUR] {
+            clock.sleep(nap);
+            clock.advance(SLEEP_CHECK_INTERVAL);
+            assert!(!is_live(&mut leases), "{nap:?}");
+            assert!(leases.order.is_empty());
+            assert!(!leases.may_be_given(asked_at), "the check was sent before");
+            clock.advance(SLEEP_CHECK_INTERVAL);
+            let now = clock::now();
+            assert!(leases.may_be_given(now));
+            leases.insert(&token(1), facts(now + hour), now + hour, now);
+            assert!(is_live(&mut leases));
+        }
     }
 
     #[test]

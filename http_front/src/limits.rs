@@ -62,6 +62,10 @@ pub const DEVICE_COOKIE_SECONDS: u64 = 365 * 24 * 3600;
 /// who owns the session.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
 
+/// How often, by the monotonic clock, it is asked whether the machine has slept, when leases are used. To wake up takes a
+/// machine longer than that, so no request that it gets afterwards is answered from a lease of before.
+pub const SLEEP_CHECK_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Leases that one loop remembers; beyond it, session checks go to auth_back. With the name, each
 /// takes about 200 bytes, so this is 12 MiB a loop at most. It is what a hash table of 65,536 slots
 /// holds at its highest load of 7/8; one more, and the table would double.

@@ -304,6 +304,8 @@ pub struct CheckedSession {
     pub facts: SessionFacts,
     /// Until when this server may answer for it by itself.
     pub leased_until: Instant,
+    /// When auth_back was asked.
+    pub asked_at: Instant,
 }
 
 /// An answer of auth_back other than yes, not yet in the words of the HTTP API.

@@ -138,6 +138,8 @@ impl Api {
         exchange: &Exchange,
         reply: Reply<'_>,
     ) -> Progress {
+        // Its body may have come long after its head.
+        self.leases.drop_if_slept(exchange.now);
         match self.leases.live(token.expose().as_bytes(), exchange.now) {
             Some(facts) => {
                 self.tally.count_leased();
@@ -193,8 +195,11 @@ impl Api {
     }
 
     fn remember(&mut self, session: CheckedSession, exchange: &Exchange) {
-        let CheckedSession { token, facts, leased_until } = session;
-        self.leases.insert(&token, facts, leased_until, exchange.now);
+        let CheckedSession { token, facts, leased_until, asked_at } = session;
+        self.leases.drop_if_slept(exchange.now);
+        if self.leases.may_be_given(asked_at) {
+            self.leases.insert(&token, facts, leased_until, exchange.now);
+        }
     }
 }
 
@@ -212,6 +217,7 @@ impl Handler for Api {
     }
 
     fn on_head(&mut self, head: &Head<'_>, exchange: &Exchange) -> Result<Accepted<Call>, Problem> {
+        self.leases.drop_if_slept(exchange.now);
         // By the time at which the request was here (`reactor::Io::now`): a lease that runs then was given
         // for a session that no logout had ended before the request was sent. A moment later it may have
         // ended, as it may while an answer is on its way.

@@ -236,7 +236,8 @@ fn session(token: Token, reply: &CheckSessionReply<'_>, sent_at: Instant) -> Che
         username: reply.username.into(),
         expires_at: later(sent_at, reply.expires_in_ms),
     };
-    CheckedSession { token, facts, leased_until: later(sent_at, reply.lease_ms.into()) }
+    let leased_until = later(sent_at, reply.lease_ms.into());
+    CheckedSession { token, facts, leased_until, asked_at: sent_at }
 }
 
 /// `ms` after `at`, or an hour after it when the clock cannot count that far.

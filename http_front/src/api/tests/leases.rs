@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::Rendered;
-use crate::limits::SETTLE_TIME_MAX;
+use crate::limits::{SETTLE_TIME_MAX, SLEEP_CHECK_INTERVAL};
 use crate::work::{Basis, Refusal, Work};
 use http1::{PreparedResponse, Response, Status};
 
@@ -159,6 +159,46 @@ fn a_lease_ends() {
     bench.send(&get("session", "t1"));
     let job = bench.light_job();
     bench.finish(job, not_live()).check(401, "session_not_live");
+}
+
+#[test]
+fn a_machine_that_has_slept_asks_for_every_session_anew() {
+    let clock = clock::Movable::stopped();
+    let mut bench = Bench::new();
+    bench.view_products("t1", HOUR, HOUR);
+    bench.view_session("t2");
+    bench.ask(&get("products", "t1")).check_ok(LIST);
+    // A check is on its way while it sleeps.
+    bench.send(&get("session", "t3"));
+    let (sent, session) = (bench.light_job(), bench.session("t3", HOUR));
+    clock.sleep(HOUR);
+    bench.client.advance(SLEEP_CHECK_INTERVAL);
+    assert_eq!(bench.finish(sent, Outcome::Session(session)).status, 200);
+    for (route, token) in [("products", "t1"), ("session", "t2"), ("session", "t3")] {
+        bench.send(&get(route, token));
+        let job = bench.light_job();
+        bench.finish(job, not_live()).check(401, "session_not_live");
+    }
+    clock.advance(SLEEP_CHECK_INTERVAL);
+    bench.client.advance(SLEEP_CHECK_INTERVAL);
+    bench.view_session("t4");
+    assert_eq!(bench.ask(&get("session", "t4")).status, 200, "it is awake");
+}
+
+#[test]
+fn a_session_is_asked_for_anew_if_the_machine_sleeps_before_the_body_comes() {
+    let clock = clock::Movable::stopped();
+    for route in ["session", "products"] {
+        let mut bench = Bench::new();
+        bench.view_products("t1", HOUR, HOUR);
+        let head = get(route, "t1").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+        bench.send(&head);
+        clock.sleep(HOUR);
+        bench.client.advance(SLEEP_CHECK_INTERVAL);
+        bench.send("0\r\n\r\n");
+        let job = bench.light_job();
+        bench.finish(job, not_live()).check(401, "session_not_live");
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl Bench {
         let now = self.client.now();
         let facts =
             SessionFacts { user_id: 7, username: "ada".into(), expires_at: now + HOUR * 24 };
-        CheckedSession { token: token(token_text), facts, leased_until: now + lease }
+        CheckedSession { token: token(token_text), facts, leased_until: now + lease, asked_at: now }
     }
 }
 
