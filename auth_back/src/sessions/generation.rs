@@ -11,7 +11,8 @@
 //! servers of two layouts run side by side, each takes the generation from the other, so the database
 //! has most of the work; but none is believed that it should not be.
 //!
-//! A server goes by the number that it read for [`GENERATION_LEASE`], counted from when it asked. So
+//! A server goes by the number that it read for [`GENERATION_LEASE`], counted from when it asked, and no longer once its
+//! machine has slept. So
 //! when a number is raised, the last server stops reading under the old one within a lease.
 //! [`Known::settles_in`] is what is left of that.
 
@@ -38,6 +39,8 @@ pub(super) struct Known {
     /// When the database was last asked, and said so.
     pub(super) asked_at: Instant,
     fresh_until: Instant,
+    /// How long this machine had slept when the database was last asked.
+    slept: Duration,
     /// When it first said so: by then it had been raised.
     learned_at: Instant,
 }
@@ -50,7 +53,8 @@ impl Known {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        now < self.fresh_until
+        // While it slept, others raised it and waited for the lease to end.
+        now < self.fresh_until && clock::slept() < self.slept + clock::SLEEP_MIN
     }
 }
 
@@ -123,7 +127,7 @@ impl Generations {
     /// Redis is `instance`, which is not what `known` says; the connection that showed it was made
     /// after `known` was asked for. Begins a generation with it, unless somebody else has.
     pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
-        let asked_at = clock::now();
+        let (asked_at, slept) = (clock::now(), clock::slept());
         if self.begin_at.lock().is_some_and(|begin_at| asked_at < begin_at) {
             return;
         }
@@ -132,7 +136,7 @@ impl Generations {
             Ok(true) => {
                 let generation = known.generation + 1;
                 sparing!(INFO, generation, "Redis is another than before");
-                self.learn(&CacheEra { generation, instance }, asked_at);
+                self.learn(&CacheEra { generation, instance }, asked_at, slept);
             }
             Ok(false) => self.doubt(known.generation),
             Err(error) => {
@@ -157,9 +161,9 @@ impl Generations {
             self.store.end_cache_era(deadline)?;
             self.paid.fetch_max(owed, Ordering::AcqRel);
         }
-        let asked_at = clock::now();
+        let (asked_at, slept) = (clock::now(), clock::slept());
         let era = self.store.cache_era(deadline)?;
-        Ok(self.learn(&era, asked_at))
+        Ok(self.learn(&era, asked_at, slept))
     }
 
     /// Whether Redis may hold what it should not, as far as this server knows.
@@ -167,7 +171,7 @@ impl Generations {
         self.paid.load(Ordering::Acquire) < self.owed.load(Ordering::Acquire)
     }
 
-    fn learn(&self, era: &CacheEra, asked_at: Instant) -> Known {
+    fn learn(&self, era: &CacheEra, asked_at: Instant, slept: Duration) -> Known {
         let fresh_until = asked_at + GENERATION_LEASE;
         let mut known = self.known.lock();
         let newer = match known.take() {
@@ -176,13 +180,14 @@ impl Generations {
             Some(known) if known.generation == era.generation => {
                 let (asked_at, fresh_until) =
                     (known.asked_at.max(asked_at), known.fresh_until.max(fresh_until));
-                Known { asked_at, fresh_until, ..known }
+                Known { asked_at, fresh_until, slept: known.slept.max(slept), ..known }
             }
             _ => Known {
                 generation: era.generation,
                 instance: Arc::new(of_our_layout(&era.instance)),
                 asked_at,
                 fresh_until,
+                slept,
                 learned_at: clock::now(),
             },
         };
