@@ -1,7 +1,9 @@
 //! Deletes expired sessions, in small batches, on a thread of its own.
 //!
 //! Nobody waits for it: an expired session is dead from its first expired millisecond, deleted or
-//! not. It even waits for others: a server that could not write may still have a note that the session was in use. Several servers on one store delete side by side without harm.
+//! not. It even waits for others: a server that could not write may still have a note that the session was in use. And
+//! nothing is deleted by a clock that may be wrong ([`crate::time`]). Several servers on one store delete side by side
+//! without harm.
 
 use std::io;
 use std::sync::Arc;
@@ -11,12 +13,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use service::background::Background;
 use service::rare;
 
-use crate::accounts::{millis, unix_ms};
+use crate::accounts::millis;
 use crate::limits::{
     PURGE_AFTER, PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST,
     PURGE_TIME_MAX,
 };
 use crate::store::{Store, StoreError};
+use crate::time::ServerTime;
 
 /// The thread.
 pub struct Janitor(Background);
@@ -26,8 +29,12 @@ impl Janitor {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(store: Arc<dyn Store>, interval: Duration) -> io::Result<Self> {
-        let work = move |stopped: &Receiver<()>| tidy(&*store, interval, stopped);
+    pub fn start(
+        store: Arc<dyn Store>,
+        time: Arc<ServerTime>,
+        interval: Duration,
+    ) -> io::Result<Self> {
+        let work = move |stopped: &Receiver<()>| tidy(&*store, &time, interval, stopped);
         Ok(Self(Background::start("janitor", work)?))
     }
 
@@ -42,13 +49,13 @@ impl Janitor {
     }
 }
 
-fn tidy(store: &dyn Store, interval: Duration, stopped: &Receiver<()>) {
+fn tidy(store: &dyn Store, time: &ServerTime, interval: Duration, stopped: &Receiver<()>) {
     let mut tempo = Tempo::new();
     let mut patience = interval;
     let mut deleted_in_all = 0_u64;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let (limit, began) = (tempo.limit, clock::now());
-        let deleted = purge_batch(store, limit);
+        let deleted = purge_batch(store, time, limit);
         patience = match deleted {
             // More may be left.
             Ok(deleted) if deleted >= limit => {
@@ -100,8 +107,10 @@ impl Tempo {
     }
 }
 
-fn purge_batch(store: &dyn Store, limit: u32) -> Result<u32, StoreError> {
-    let expired_by_ms = unix_ms(clock::wall()).saturating_sub(millis(PURGE_AFTER));
+/// Deletes nothing while the clock is doubted, or has not been the same for an hour.
+fn purge_batch(store: &dyn Store, time: &ServerTime, limit: u32) -> Result<u32, StoreError> {
+    let Some(now_ms) = time.now_for_purge() else { return Ok(0) };
+    let expired_by_ms = now_ms.saturating_sub(millis(PURGE_AFTER));
     store.delete_expired_sessions(expired_by_ms, limit, clock::now() + PURGE_TIME_MAX)
 }
 

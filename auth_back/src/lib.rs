@@ -50,5 +50,6 @@ pub mod server;
 pub mod sessions;
 pub mod settings;
 pub mod store;
+pub mod time;
 pub mod work;
 pub mod worker;

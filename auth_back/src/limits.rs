@@ -70,6 +70,25 @@ pub const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How soon a store that is not there at start is tried again.
 pub const STORE_RETRY: Duration = Duration::from_millis(500);
 
+/// How often the store is asked what time it is.
+pub const TIME_ASK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Time for asking it.
+pub const TIME_ASK_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// An answer to that which took longer says little: it may be wrong by half of this.
+pub const TIME_ROUND_TRIP_MAX: Duration = Duration::from_secs(2);
+
+/// What a clock differs by from what was expected, to have jumped. Clocks that are set by NTP differ by less than a
+/// second; no session is short enough to care for a minute.
+pub const TIME_JUMP_MIN: Duration = Duration::from_secs(60);
+
+/// How long a clock that has jumped has to keep its new time to be believed: so long has its operator to notice.
+pub const TIME_BELIEVED_AFTER: Duration = Duration::from_secs(3600);
+
+/// How often the log says that the clock has jumped.
+pub const TIME_DOUBT_LINE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How often expired sessions are deleted.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -439,6 +458,9 @@ const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_mil
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);
+// A reading that is as wrong as can be is still no jump.
+const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
+const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());
 const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());

@@ -253,9 +253,10 @@ pub fn redis_that_lets_us_in(
 pub fn peppers(
     settings: &Settings,
     store: &dyn Store,
+    now_ms: u64,
     deadline: Instant,
 ) -> Result<PepperKeyring, Box<dyn Error>> {
-    let (peppers, created) = register::open(&settings.pepper_keys, store, deadline)?;
+    let (peppers, created) = register::open(&settings.pepper_keys, store, now_ms, deadline)?;
     tell_of(created.as_deref());
     Ok(peppers)
 }
@@ -267,9 +268,10 @@ pub fn peppers(
 pub fn token_keys(
     settings: &Settings,
     store: &dyn Store,
+    now_ms: u64,
     deadline: Instant,
 ) -> Result<TokenKeyring, Box<dyn Error>> {
-    let (keys, created) = register::open_token_keys(&settings.token_keys, store, deadline)?;
+    let (keys, created) = register::open_token_keys(&settings.token_keys, store, now_ms, deadline)?;
     tell_of(created.as_deref());
     Ok(keys)
 }

@@ -43,7 +43,7 @@ use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     ARENAS_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX,
     PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, REDIS_LOOK_TIME_MAX, RPC_BUFFER_BYTES_MAX,
-    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX,
+    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX, TIME_ASK_INTERVAL,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
@@ -54,6 +54,7 @@ use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::{NoteWriter, SessionKeeper};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
 use crate::store::{Cause, KeyList, Migrated, Store};
+use crate::time::{ServerTime, Timekeeper};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
 /// Serves until a signal says to stop.
@@ -86,7 +87,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (accounts, joined) = open_accounts(settings, per_thread, pace, &bell, &readiness)?;
     let accounts = Arc::new(accounts);
     let member = ServerMember::new(&joined, Arc::new(SelfView(Arc::clone(&accounts))));
-    let (standing, keeper) = (member.standing(), Keeper::start(joined.holder, member)?);
+    let standing = member.standing();
+    let keeper = Keeper::start(joined.holder, member, Arc::clone(&accounts.time))?;
     let (audit, opened_audit) = open_audit(settings)?;
     // Not before: to fronts, a port that nobody serves is worse than none.
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
@@ -115,6 +117,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_guard(&mut registry, &accounts);
     observe_audit(&mut registry, &audit);
     observe_notes(&mut registry, &accounts);
+    observe_time(&mut registry, &accounts.time);
     drop(registry);
 
     let limits = Limits {
@@ -138,8 +141,10 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     ops::observe_reactor(&mut ops.registry(), "rpc", &rpc.counters());
 
     let notes = Arc::clone(accounts.sessions.notes());
-    let note_writer = NoteWriter::start(Arc::clone(&accounts.store), notes)?;
-    let mut janitor = Janitor::start(Arc::clone(&accounts.store), PURGE_INTERVAL)?;
+    let (store, time) = (|| Arc::clone(&accounts.store), || Arc::clone(&accounts.time));
+    let note_writer = NoteWriter::start(store(), notes, time())?;
+    let mut timekeeper = Timekeeper::start(time(), store(), TIME_ASK_INTERVAL)?;
+    let mut janitor = Janitor::start(store(), time(), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let mut refresher = Refresher::start(ear, peppers, token_keys)?;
     let mut watch = Watch::start(redis_pools(&accounts))?;
@@ -166,6 +171,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     rare!("once, at the end", INFO, "stopping");
     probe.ask_to_end();
     watch.ask_to_end();
+    timekeeper.ask_to_end();
     janitor.ask_to_end();
     refresher.ask_to_end();
     rpc.shut_down(by.grace());
@@ -179,6 +185,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     note_writer.stop(by.end_by);
     probe.end_by(by.end_by);
     watch.end_by(by.end_by);
+    timekeeper.end_by(by.end_by);
     janitor.end_by(by.end_by);
     refresher.end_by(by.end_by);
     ops.shut_down(by.end_by);
@@ -234,15 +241,19 @@ fn open_accounts(
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
     // From here on nobody else of this directory is this server.
     let instance = instance(settings)?;
-    let Kept { store, peppers, token_keys, joined } = open_store(settings, instance, readiness)?;
+    let Kept { store, time, peppers, token_keys, joined } =
+        open_store(settings, instance, readiness)?;
     let ids = joined.holder.ids();
     let [known, listing, lists] = [0; 3].map(|_| Arc::clone(&store));
+    let [known_at, listed_at] = [0; 2].map(|_| Arc::clone(&time));
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
-        Ok(register::admit(ring, &*known, clock::now() + STORE_CALL_TIME_MAX)?)
+        let now_ms = known_at.now().ms();
+        Ok(register::admit(ring, &*known, now_ms, clock::now() + STORE_CALL_TIME_MAX)?)
     });
     let token_keys =
         LiveRing::new(token_keys, settings.token_keys.clone(), bell.clone(), move |ring| {
-            Ok(register::admit(ring, &*listing, clock::now() + STORE_CALL_TIME_MAX)?)
+            let now_ms = listed_at.now().ms();
+            Ok(register::admit(ring, &*listing, now_ms, clock::now() + STORE_CALL_TIME_MAX)?)
         })
         .listed_by(move |id| {
             let rows = lists.keys(KeyList::TokenKeys, clock::now() + KEY_LOOKUP_TIME_MAX).ok()?;
@@ -278,7 +289,7 @@ fn open_accounts(
         None => guard,
     };
     let decoy = if settings.uniform_auth_errors {
-        let user_id = UserId::from(ids.next(clock::wall())?);
+        let user_id = UserId::from(ids.next(time.now().to_system_time())?);
         let mut arena = arenas.acquire(deadline)?;
         Some(Decoy::new(user_id, params, &mut arena)?)
     } else {
@@ -297,6 +308,7 @@ fn open_accounts(
     let accounts = Accounts {
         sessions: SessionKeeper::new(Arc::clone(&store), redis_of_sessions, rules),
         store,
+        time,
         arenas,
         hashers,
         peppers: Arc::new(peppers),
@@ -350,6 +362,7 @@ fn instance(settings: &Settings) -> Result<Instance, Box<dyn Error>> {
 /// A store, its keys, and this server's place among others.
 struct Kept {
     store: Arc<dyn Store>,
+    time: Arc<ServerTime>,
     peppers: PepperKeyring,
     token_keys: TokenKeyring,
     joined: Joined,
@@ -379,22 +392,24 @@ fn open_store(
             }
         }
         let soon = || clock::now() + STORE_CALL_TIME_MAX;
-        let peppers = opening::peppers(settings, &*store, soon())?;
-        let token_keys = opening::token_keys(settings, &*store, soon())?;
-        Ok((store, peppers, token_keys))
+        let time = Arc::new(ServerTime::ask_first(&*store, soon())?);
+        let now_ms = time.now().ms();
+        let peppers = opening::peppers(settings, &*store, now_ms, soon())?;
+        let token_keys = opening::token_keys(settings, &*store, now_ms, soon())?;
+        Ok((store, time, peppers, token_keys))
     };
     let mut goes_on = |cause: &Cause| {
         waiting.tell(cause);
         true
     };
-    let (store, peppers, token_keys) = opening::until_there(open, &mut goes_on)?;
+    let (store, time, peppers, token_keys) = opening::until_there(open, &mut goes_on)?;
     let identity = Arc::new(Identity { instance, serves: true, wish: settings.node });
     let per_user = settings.rules.sessions.per_user;
-    let join = || join(&store, &identity, &settings.shared, per_user);
+    let join = || join(&store, &time, &identity, &settings.shared, per_user);
     let joined = opening::until_there(join, &mut goes_on)?;
     let (node, rules) = (joined.holder.node(), joined.rules.now());
     rare!("once, at the start", INFO, %node, ?rules, "goes by the settings of the database");
-    Ok(Kept { store, peppers, token_keys, joined })
+    Ok(Kept { store, time, peppers, token_keys, joined })
 }
 
 /// A start that waits: tells the log when it begins to and once in a while, and whoever asks whether it is ready.
@@ -569,6 +584,16 @@ fn observe_notes(registry: &mut Registry, accounts: &Accounts) {
     let pending = notes();
     let help = "Notes that wait to be written; their sessions are live meanwhile";
     registry.observe_gauge("session_notes_pending", help, &[], move || pending.pending() as f64);
+}
+
+fn observe_time(registry: &mut Registry, time: &Arc<ServerTime>) {
+    let [doubted, offset, withheld] = [0; 3].map(|_| Arc::clone(time));
+    let help = "Whether the clock has jumped and is not believed yet; the log says both times and what to do";
+    registry.observe_gauge("clock_doubted", help, &[], move || f64::from(doubted.is_doubted()));
+    let help = "By how much this machine's clock is ahead of the store's; negative if it is behind";
+    registry.observe_gauge("clock_offset_seconds", help, &[], move || offset.wall_ahead_seconds());
+    let help = "Rounds of the purge that deleted nothing, because the clock was doubted or not the same for an hour";
+    registry.observe_counter("purges_withheld", help, &[], move || withheld.purges_withheld());
 }
 
 fn observe_upgrades(registry: &mut Registry, accounts: &Arc<Accounts>) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use service::lane::Flow;
 
 use super::login::{Claim, Trial};
-use super::{AccountError, Accounts, Answer, Opened, unix_ms};
+use super::{AccountError, Accounts, Answer, Opened};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
 use crate::guard::Known;
 use crate::ids::UserId;
@@ -47,7 +47,7 @@ impl Accounts {
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Changed> {
-        let session = self.live_session(&request.token, unix_ms(clock::wall()), deadline)?;
+        let session = self.live_session(&request.token, self.time.now(), deadline)?;
         *whose = Some(session.user_id);
         let username = Username::new(&session.username)?;
         let current = Arc::new(Password::for_login(&request.current_password)?);

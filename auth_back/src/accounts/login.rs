@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use service::lane::{Flow, Wakeup};
 
 use super::hashers::{HashOutcome, Work};
-use super::{AccountError, Accounts, Answer, InternalError, millis, unix_ms};
+use super::{AccountError, Accounts, Answer, InternalError, millis};
 use crate::credentials::{
     Arena, Cost, DeviceMarker, Params, Password, PasswordRecord, PepperKeyring, Token, TokenError,
     Username, Verdict,
@@ -349,11 +349,11 @@ impl Accounts {
 
     fn draft<'a>(&self, claim: &Claim<'a>) -> Answer<(Token, NewSession<'a>)> {
         let token = self.token_keys.current().issue()?;
-        let now = clock::wall();
-        let created_at_ms = unix_ms(now);
+        let now = self.time.now();
+        let created_at_ms = now.ms();
         let ends_at_ms = created_at_ms + millis(self.sessions.rules().lifetime);
         let session = NewSession {
-            session_id: SessionId::from(self.ids.next(now)?).get(),
+            session_id: SessionId::from(self.ids.next(now.to_system_time())?).get(),
             token_digest: token.digest().as_bytes().to_owned(),
             user_id: claim.user_id.get(),
             epoch: claim.epoch,

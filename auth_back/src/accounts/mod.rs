@@ -43,6 +43,7 @@ use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::Store;
+use crate::time::ServerTime;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {
@@ -63,6 +64,8 @@ pub struct Accounts {
     /// Where it must not be told which users there are: what their passwords are compared with who
     /// name nobody.
     pub decoy: Option<Decoy>,
+    /// What time it is.
+    pub time: Arc<ServerTime>,
     /// Where ids come from.
     pub ids: Arc<Ids>,
     /// What new passwords have to be.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use service::sparing;
 
 use super::login::unhashed;
-use super::{AccountError, Accounts, Answer, InternalError, profile, unix_ms};
+use super::{AccountError, Accounts, Answer, InternalError, profile};
 use crate::credentials::{Password, Username};
 use crate::ids::UserId;
 use crate::limits::REGISTRATION_TRIES_MAX;
@@ -33,8 +33,8 @@ impl Accounts {
             clock::now(),
         )?;
         for _ in 0..REGISTRATION_TRIES_MAX {
-            let now = clock::wall();
-            let user_id = UserId::from(self.ids.next(now)?);
+            let now = self.time.now();
+            let user_id = UserId::from(self.ids.next(now.to_system_time())?);
             let record = self.hash(user_id, &password, deadline);
             let record = record.inspect_err(|e| unhashed(&mut attempt, e, deadline))?.to_text();
             let user = NewUser {
@@ -44,7 +44,7 @@ impl Accounts {
                 name,
                 age,
                 request_id: request.request_id,
-                created_at_ms: unix_ms(now),
+                created_at_ms: now.ms(),
             };
             match self.store.insert_user(&user, deadline)? {
                 Inserted::Created => {

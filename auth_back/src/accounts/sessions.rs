@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{AccountError, Accounts, Answer, unix_ms};
+use super::{AccountError, Accounts, Answer};
 use crate::sessions::limits::LISTED_MAX;
-use crate::sessions::{Sighting, StaleCopies, UNKNOWN, Unresolved};
+use crate::sessions::{Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
 use crate::store::limits::SESSIONS_TOGETHER_MAX;
 use crate::store::{ListedSession, Product, SessionRow, StoreError};
+use crate::time::Now;
 
 /// A session that is alive.
 #[derive(Debug)]
@@ -54,15 +55,14 @@ impl Accounts {
     /// # Errors
     /// [`AccountError::SessionNotLive`] is a definite no; all others mean that it is not known.
     pub fn check_session(&self, token: &str, deadline: Instant) -> Answer<Live> {
-        let now_ms = unix_ms(clock::wall());
-        let session = self.live_session(token, now_ms, deadline)?;
-        Ok(self.live(session, now_ms))
+        let now = self.time.now();
+        let session = self.live_session(token, now, deadline)?;
+        Ok(self.live(session, now))
     }
 
-    fn live(&self, session: SessionRow, now_ms: u64) -> Live {
-        let left = |until_ms: u64| Duration::from_millis(until_ms.saturating_sub(now_ms));
-        let lease = self.sessions.rules().lease.min(left(session.expires_at_ms));
-        Live { expires_in: left(session.ends_at_ms), lease, session }
+    fn live(&self, session: SessionRow, now: Now) -> Live {
+        let lease = self.sessions.rules().lease.min(now.until(session.expires_at_ms));
+        Live { expires_in: now.until(session.ends_at_ms), lease, session }
     }
 
     /// Whose sessions these tokens are, all looked up together.
@@ -71,7 +71,7 @@ impl Accounts {
         tokens: impl Iterator<Item = &'a str>,
         deadline: Instant,
     ) -> Checks {
-        let now_ms = unix_ms(clock::wall());
+        let now = self.time.now();
         let mut digests = Vec::with_capacity(SESSIONS_TOGETHER_MAX);
         let mut answers: Vec<_> = tokens
             .map(|token| match self.digest(token) {
@@ -82,12 +82,12 @@ impl Accounts {
                 Err(error) => Some(Err(error)),
             })
             .collect();
-        let (sightings, unresolved) = match self.sessions.look_up(&digests, now_ms, deadline) {
+        let (sightings, unresolved) = match self.sessions.look_up(&digests, now, deadline) {
             Ok(lookup) => (Ok(lookup.sightings), lookup.unresolved),
             Err(error) => (Err(error), None),
         };
         let asked = answers.iter_mut().filter(|answer| answer.is_none());
-        let found = self.answers(sightings, digests.len(), now_ms);
+        let found = self.answers(sightings, digests.len(), now);
         asked.zip(found).for_each(|(answer, found)| *answer = found);
         Checks { answers, unresolved }
     }
@@ -99,13 +99,13 @@ impl Accounts {
         unresolved: Unresolved,
         deadline: Instant,
     ) -> (Vec<Option<Answer<Live>>>, StaleCopies) {
-        let now_ms = unix_ms(clock::wall());
+        let now = self.time.now();
         let count = unresolved.count();
-        let (sightings, stale) = match self.sessions.resolve(unresolved, now_ms, deadline) {
+        let (sightings, stale) = match self.sessions.resolve(unresolved, now, deadline) {
             Ok(resolved) => (Ok(resolved.sightings), resolved.stale),
             Err(error) => (Err(error), StaleCopies::default()),
         };
-        (self.answers(sightings, count, now_ms), stale)
+        (self.answers(sightings, count, now), stale)
     }
 
     /// `count` answers.
@@ -113,12 +113,13 @@ impl Accounts {
         &self,
         sightings: Result<Vec<Sighting>, StoreError>,
         count: usize,
-        now_ms: u64,
+        now: Now,
     ) -> Vec<Option<Answer<Live>>> {
         let answer = |sighting| match sighting {
-            Sighting::Live(session) => Some(Ok(self.live(session, now_ms))),
+            Sighting::Live(session) => Some(Ok(self.live(session, now))),
             Sighting::Dead => Some(Err(AccountError::SessionNotLive)),
             Sighting::Unknown => Some(Err(UNKNOWN.into())),
+            Sighting::Undated => Some(Err(UNDATED.into())),
             Sighting::Unresolved => None,
         };
         match sightings {
@@ -141,7 +142,7 @@ impl Accounts {
     pub fn log_out(&self, token: &str, deadline: Instant) -> Answer<Ended> {
         let digest = self.digest(token)?;
         // Only to tell whose it was: the audit log would otherwise say that somebody has logged out.
-        let user_id = self.sessions.owner(digest.as_bytes(), unix_ms(clock::wall()), deadline)?;
+        let user_id = self.sessions.owner(digest.as_bytes(), self.time.now(), deadline)?;
         let settles_in = self.sessions.end(digest.as_bytes(), deadline)?;
         Ok(Ended { settles_in, user_id })
     }
@@ -152,7 +153,7 @@ impl Accounts {
     /// [`AccountError::SessionNotLive`] if it is not live: also when it was this that ended it, and
     /// only the answer was lost.
     pub fn log_out_everywhere(&self, token: &str, deadline: Instant) -> Answer<Ended> {
-        let session = self.live_session(token, unix_ms(clock::wall()), deadline)?;
+        let session = self.live_session(token, self.time.now(), deadline)?;
         let settles_in = self.sessions.end_all(session.user_id, deadline)?;
         // A user who is gone has no session left.
         let settles_in = settles_in.ok_or(AccountError::SessionNotLive)?;
@@ -164,8 +165,9 @@ impl Accounts {
     /// # Errors
     /// As [`Accounts::check_session`].
     pub fn list_sessions(&self, token: &str, deadline: Instant) -> Answer<Listed> {
-        let at_ms = unix_ms(clock::wall());
-        let current = self.live_session(token, at_ms, deadline)?;
+        let now = self.time.now();
+        let at_ms = now.ms();
+        let current = self.live_session(token, now, deadline)?;
         let sessions = self.sessions.list(current.user_id, at_ms, LISTED_MAX, deadline)?;
         Ok(Listed { current, sessions, at_ms })
     }
@@ -181,7 +183,7 @@ impl Accounts {
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Ended> {
-        let session = self.live_session(token, unix_ms(clock::wall()), deadline)?;
+        let session = self.live_session(token, self.time.now(), deadline)?;
         *whose = Some(session.user_id);
         let settles_in = self.sessions.end_by_id(session.user_id, session_id, deadline)?;
         let settles_in = settles_in.ok_or(AccountError::SessionUnknown)?;
@@ -200,11 +202,11 @@ impl Accounts {
     pub(super) fn live_session(
         &self,
         token: &str,
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Answer<SessionRow> {
         let digest = self.digest(token)?;
-        let session = self.sessions.find(digest.as_bytes(), now_ms, deadline)?;
+        let session = self.sessions.find(digest.as_bytes(), now, deadline)?;
         session.ok_or(AccountError::SessionNotLive)
     }
 }

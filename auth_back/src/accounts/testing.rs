@@ -23,6 +23,7 @@ use crate::installation::{Ids, LiveRules};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{Absent, SqliteStore, Store, Users as _};
+use crate::time::ServerTime;
 use crate::work::{Login, Origin, Registration};
 
 mod spy;
@@ -143,6 +144,7 @@ impl Fixture {
             token_keys: Arc::new(LiveRing::fixed(TokenKeyring::new(key()))),
             guard: Arc::new(Guard::new(guard_rules()).unwrap()),
             decoy: None,
+            time: Arc::new(ServerTime::ask_first(&*store, patient()).unwrap()),
             ids: Arc::new(Ids::new(Snowflakes::new(NodeId::new(0, 0).unwrap()))),
             passwords: PasswordRules::default(),
             upgrades: Upgrades::new(REHASH_RATE),

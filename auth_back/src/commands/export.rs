@@ -55,7 +55,8 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let store = super::open_store(settings)?;
     let unsealed = arguments.get_flag("unsealed");
     let peppers = if unsealed {
-        Some(opening::peppers(settings, &*store, super::store_deadline())?)
+        let now_ms = super::store_ms(&*store)?;
+        Some(opening::peppers(settings, &*store, now_ms, super::store_deadline())?)
     } else {
         None
     };

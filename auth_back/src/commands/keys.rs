@@ -142,9 +142,3 @@ pub(super) fn unix_ms(time: SystemTime) -> u64 {
 pub(super) fn rfc3339(unix_ms: u64) -> String {
     crate::rfc3339::rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
 }
-
-/// How long ago that was, in milliseconds; 0 if it is to come.
-pub(super) fn ms_since(unix_ms: u64) -> u64 {
-    let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(unix_ms)
-}

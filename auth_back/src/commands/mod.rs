@@ -39,6 +39,7 @@ use crate::ownership::{self, MixedOwners, NotTheOwner};
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings, SharedRules};
 use crate::store::{Store, StoreError, StoreUrl};
+use crate::time::ServerTime;
 
 /// A subcommand.
 struct Subcommand {
@@ -274,6 +275,16 @@ fn patiently<T>(mut call: impl FnMut(Instant) -> Result<T, StoreError>) -> Resul
             outcome => return outcome,
         }
     }
+}
+
+/// What time the store has: the wall clock of whose machine a command runs on decides nothing.
+fn store_ms(store: &dyn Store) -> Result<u64, StoreError> {
+    patiently(|deadline| store.time(deadline))
+}
+
+/// The same, for a command that goes on for longer.
+fn server_time(store: &dyn Store) -> Result<Arc<ServerTime>, StoreError> {
+    patiently(|deadline| ServerTime::ask_first(store, deadline)).map(Arc::new)
 }
 
 /// JSON in printable ASCII: no terminal obeys what somebody put into a name.

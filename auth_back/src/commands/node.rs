@@ -8,6 +8,7 @@ use crate::ids::{Snowflake, SnowflakeError};
 use crate::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
 use crate::limits::{COMMAND_STORE_PATIENCE, NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
 use crate::store::Store;
+use crate::time::ServerTime;
 
 /// A node of ids. Given back when this is dropped.
 pub(super) struct CommandNode {
@@ -17,17 +18,20 @@ pub(super) struct CommandNode {
 
 impl CommandNode {
     /// Takes one. Blocks for some calls of the store.
-    pub(super) fn take(store: &Arc<dyn Store>) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn take(
+        store: &Arc<dyn Store>,
+        time: &Arc<ServerTime>,
+    ) -> Result<Self, Box<dyn Error>> {
         let identity = Identity { instance: Instance::of_nobody()?, serves: false, wish: None };
         let holder = Holder::take(
             Arc::clone(store),
             Arc::new(identity),
             Says::default(),
-            clock::wall(),
+            time.now().to_system_time(),
             store_deadline(),
         )?;
         let ids = holder.ids();
-        Ok(Self { ids, keeper: Some(Keeper::start(holder, Guest)?) })
+        Ok(Self { ids, keeper: Some(Keeper::start(holder, Guest, Arc::clone(time))?) })
     }
 
     /// The ids that are made under it.
@@ -37,10 +41,10 @@ impl CommandNode {
 }
 
 /// The next id. Waits for a while where the store has been away for so long that none may be made.
-pub(super) fn next_id(ids: &Ids) -> Result<Snowflake, SnowflakeError> {
+pub(super) fn next_id(ids: &Ids, time: &ServerTime) -> Result<Snowflake, SnowflakeError> {
     let deadline = clock::now() + COMMAND_STORE_PATIENCE;
     loop {
-        match ids.next(clock::wall()) {
+        match ids.next(time.now().to_system_time()) {
             Err(SnowflakeError::NotReserved)
                 if clock::now() < deadline && interrupt::signal().is_none() =>
             {

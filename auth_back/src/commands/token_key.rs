@@ -5,14 +5,14 @@
 //! unless that is asked for.
 
 use std::cmp::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
 
 use super::confirm::{self, confirm};
-use super::{Done, Subcommand, before_unless, keys, say};
+use super::{Done, Subcommand, before_unless, keys, say, store_ms};
 use crate::credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring as _};
 use crate::limits::STORE_CALL_TIME_MAX;
 use crate::opening;
@@ -65,7 +65,10 @@ fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     let listed = store.keys(KeyList::TokenKeys, soon())?.iter().map(|row| row.id).max();
     let ids = match listed {
         // Only keys that are those of the store are added to.
-        Some(_) => opening::token_keys(settings, store, soon())?.keys().ids(),
+        Some(_) => {
+            let now_ms = store_ms(store)?;
+            opening::token_keys(settings, store, now_ms, soon())?.keys().ids()
+        }
         // There may be none yet, or no more: then this makes one.
         None => present(source)?.0,
     };
@@ -76,7 +79,7 @@ fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     keys::rotate(directory, Purpose::Token, used, standby)?;
     if !standby {
         // Listed at once, so that a server without it says so when it starts.
-        opening::token_keys(settings, store, soon())?;
+        opening::token_keys(settings, store, store_ms(store)?, soon())?;
         let lifetime = format_duration(super::rules_of(settings, store)?.sessions.lifetime);
         say(&format!("no session needs an older key after {lifetime}"))?;
     }
@@ -185,7 +188,8 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     let what = match dates.replaced {
         Some(replaced) => {
             let until = needed_until(replaced, lifetime, source);
-            what_ends(id, replaced, until, lifetime, clock::wall(), end_sessions)
+            let now = UNIX_EPOCH + Duration::from_millis(store_ms(store)?);
+            what_ends(id, replaced, until, lifetime, now, end_sessions)
         }
         None if ids.contains(&id) => {
             Err(format!("token key {id} was not replaced: no server has signed under a newer one"))

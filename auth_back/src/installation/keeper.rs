@@ -1,6 +1,7 @@
 //! The thread that holds a node, and goes by what the store says of all servers.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -12,6 +13,7 @@ use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
 use crate::store::StoreError;
+use crate::time::ServerTime;
 
 /// What a process that holds a node says of itself, and learns of the others.
 pub trait Member: Send {
@@ -46,8 +48,12 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(holder: Holder, mut member: impl Member + 'static) -> io::Result<Self> {
-        let work = move |stopped: &Receiver<()>| keep(holder, &mut member, stopped);
+    pub fn start(
+        holder: Holder,
+        mut member: impl Member + 'static,
+        time: Arc<ServerTime>,
+    ) -> io::Result<Self> {
+        let work = move |stopped: &Receiver<()>| keep(holder, &mut member, &time, stopped);
         Ok(Self(Background::start("node", work)?))
     }
 
@@ -58,14 +64,14 @@ impl Keeper {
     }
 }
 
-fn keep(mut holder: Holder, member: &mut dyn Member, stopped: &Receiver<()>) {
+fn keep(mut holder: Holder, member: &mut dyn Member, time: &ServerTime, stopped: &Receiver<()>) {
     let mut patience = NODE_RENEW_INTERVAL;
     let mut fails = false;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let deadline = clock::now() + NODE_RENEW_TIME_MAX;
         // First what it says: others are to wait for what it has promised before it learns of more.
         let done = holder
-            .renew(member.says(), clock::wall(), deadline)
+            .renew(member.says(), time.now().to_system_time(), deadline)
             .and_then(|renewed| Ok(member.learn(deadline).map(|()| renewed)?));
         patience = if done.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
         match &done {

@@ -16,6 +16,7 @@ use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
 use crate::store::{Servers, Store, StoreError};
+use crate::time::ServerTime;
 
 /// A server that has its node and knows what all do.
 pub struct Joined {
@@ -38,13 +39,15 @@ pub struct Joined {
 /// [`NodeError`](super::NodeError), [`DeploymentFault`](super::DeploymentFault), [`StoreError`].
 pub fn join(
     store: &Arc<dyn Store>,
+    time: &ServerTime,
     identity: &Arc<Identity>,
     shared: &Shared,
     per_user: u32,
 ) -> Result<Joined, Box<dyn Error>> {
     let soon = || clock::now() + STORE_CALL_TIME_MAX;
+    let now = || time.now().to_system_time();
     let (of, who) = (Arc::clone(store), Arc::clone(identity));
-    let mut holder = Holder::take(of, who, Says::default(), clock::wall(), soon())?;
+    let mut holder = Holder::take(of, who, Says::default(), now(), soon())?;
     let mut follower = match agree(&**store, holder.run(), shared, per_user) {
         Ok(follower) => follower.inheriting(holder.inherited_lease(), clock::now()),
         Err(fault) => {
@@ -53,7 +56,7 @@ pub fn join(
             return Err(fault.into());
         }
     };
-    holder.renew(says(&follower, String::new(), String::new()), clock::wall(), soon())?;
+    holder.renew(says(&follower, String::new(), String::new()), now(), soon())?;
     let asked_at = clock::now();
     let servers = store.servers(soon())?;
     let learned = follower.learn(&servers, asked_at, clock::now());

@@ -5,6 +5,7 @@ use std::thread;
 use super::*;
 use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
+use crate::limits::TIME_BELIEVED_AFTER;
 use crate::sessions::SessionRules;
 
 /// Inserts `count` sessions that end at `expires_at_ms`, in one go.
@@ -16,14 +17,25 @@ fn insert_sessions(fixture: &Fixture, user_id: u64, count: u32, expires_at_ms: u
     ));
 }
 
+fn purge(fixture: &Fixture, limit: u32) -> u32 {
+    purge_batch(&*fixture.store, &fixture.accounts.time, limit).unwrap()
+}
+
+fn start(fixture: &Fixture, interval: Duration) -> Janitor {
+    let time = Arc::clone(&fixture.accounts.time);
+    Janitor::start(Arc::clone(&fixture.store) as _, time, interval).unwrap()
+}
+
 #[test]
 fn expired_sessions_are_deleted_in_batches() {
+    let clock = clock::Movable::running();
     let fixture = Fixture::new();
+    clock.advance(TIME_BELIEVED_AFTER);
     let user_id = fixture.user("ada", "correct horse");
     let token = fixture.token("bob", "correct horse");
     insert_sessions(&fixture, user_id, 2 * PURGE_BATCH + 10, 1_000);
     for expected in [PURGE_BATCH, PURGE_BATCH, 10, 0] {
-        assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), expected);
+        assert_eq!(purge(&fixture, PURGE_BATCH), expected);
     }
     fixture.accounts.check_session(&token, patient()).expect("it has not expired");
 }
@@ -45,16 +57,16 @@ fn a_session_is_left_for_a_while_after_it_has_expired() {
         session().expect("it is in use");
     }
     fixture.store.set_fault(None);
-    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 0);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0);
     fixture.accounts.sessions.write_notes();
     session().expect("the note has come in time");
     // One that nobody notes goes.
     clock.advance(idle);
     assert!(session().is_err());
     clock.advance(PURGE_AFTER - Duration::from_millis(1));
-    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 0);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0);
     clock.advance(Duration::from_millis(1));
-    assert_eq!(purge_batch(&*fixture.store, PURGE_BATCH).unwrap(), 1);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 1);
 }
 
 /// Waits until the store was asked `count` times more.
@@ -70,26 +82,60 @@ fn wait_for_calls(fixture: &Fixture, count: usize) {
 
 #[test]
 fn a_full_batch_is_followed_by_the_next_and_a_fault_by_another_try() {
+    let clock = clock::Movable::running();
     let fixture = Fixture::new();
+    clock.advance(TIME_BELIEVED_AFTER);
     let user_id = fixture.user("ada", "correct horse");
     insert_sessions(&fixture, user_id, PURGE_BATCH_MIN + 1, 1_000);
     fixture.store.set_fault(Some(Fault::Unavailable));
-    let janitor =
-        Janitor::start(Arc::clone(&fixture.store) as _, Duration::from_millis(1)).unwrap();
+    let janitor = start(&fixture, Duration::from_millis(1));
     wait_for_calls(&fixture, 3);
     fixture.store.set_fault(None);
     // Those that met the fault do not count, however many there were. Two more take all.
     fixture.store.take_calls();
     wait_for_calls(&fixture, 3);
     assert!(janitor.end_by(patient()));
-    assert_eq!(purge_batch(&*fixture.store, 1).unwrap(), 0);
+    assert_eq!(purge(&fixture, 1), 0);
+}
+
+#[test]
+fn nothing_is_deleted_by_a_clock_that_may_be_wrong() {
+    let clock = clock::Movable::stopped();
+    let day = Duration::from_secs(86_400);
+    // The clock is a day ahead already when the server starts.
+    clock.step_wall_ahead(day);
+    let fixture = Fixture::new();
+    clock.step_wall_back(day);
+    let ask = || fixture.accounts.time.ask(&*fixture.store, patient()).unwrap();
+    let user_id = fixture.user("ada", "correct horse");
+    let now_ms = crate::accounts::unix_ms(clock::wall());
+    insert_sessions(&fixture, user_id, 1, now_ms + 7_200_000);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0);
+    ask();
+    clock.advance(TIME_BELIEVED_AFTER);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0, "it is doubted");
+    ask();
+    assert!(!fixture.accounts.time.is_doubted());
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0, "it is believed since just now");
+    // It has been right for an hour, and steps for as long as a round of the purge.
+    clock.advance(TIME_BELIEVED_AFTER / 2);
+    ask();
+    clock.step_wall_ahead(day);
+    ask();
+    clock.advance(TIME_BELIEVED_AFTER / 2);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0, "it is doubted again");
+    clock.step_wall_back(day);
+    ask();
+    assert_eq!(purge(&fixture, PURGE_BATCH), 0, "it is live");
+    clock.advance(PURGE_AFTER);
+    assert_eq!(purge(&fixture, PURGE_BATCH), 1, "its time is over");
 }
 
 #[test]
 fn stopping_does_not_wait_for_the_interval() {
     let fixture = Fixture::new();
     let hour = Duration::from_secs(3600);
-    let janitor = Janitor::start(Arc::clone(&fixture.store) as _, hour).unwrap();
+    let janitor = start(&fixture, hour);
     assert!(janitor.end_by(patient()));
     assert_eq!(fixture.store.take_calls(), [""; 0]);
 }

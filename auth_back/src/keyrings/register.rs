@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use service::rare;
 
-use crate::accounts::unix_ms;
 use crate::credentials::{
     KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring,
     TokenKeyring,
@@ -95,6 +94,7 @@ impl From<StoreError> for OpenError {
 pub fn open(
     source: &KeySource,
     store: &dyn Store,
+    now_ms: u64,
     deadline: Instant,
 ) -> Result<(PepperKeyring, Option<PathBuf>), OpenError> {
     let is_new = store.keys(KeyList::Peppers, deadline)?.is_empty();
@@ -104,9 +104,9 @@ pub fn open(
     let loaded = source.load(Purpose::Pepper, on_missing)?;
     let peppers = PepperKeyring::from(loaded.keys);
     if is_new && has_users {
-        seed(&peppers, store)?;
+        seed(&peppers, store, now_ms)?;
     }
-    admit(&peppers, store, deadline)?;
+    admit(&peppers, store, now_ms, deadline)?;
     Ok((peppers, loaded.created))
 }
 
@@ -118,11 +118,12 @@ pub fn open(
 pub fn open_token_keys(
     source: &KeySource,
     store: &dyn Store,
+    now_ms: u64,
     deadline: Instant,
 ) -> Result<(TokenKeyring, Option<PathBuf>), OpenError> {
     let rows = store.keys(KeyList::TokenKeys, deadline)?;
     let is_new = rows.is_empty();
-    let on_missing = if is_new && !store.has_sessions(unix_ms(clock::wall()), deadline)? {
+    let on_missing = if is_new && !store.has_sessions(now_ms, deadline)? {
         OnMissing::Create
     } else {
         OnMissing::Refuse
@@ -140,18 +141,23 @@ pub fn open_token_keys(
         // Of an older version, which made no list: sessions may be signed under any that has been in use.
         let ids = keys.keys().ids();
         for id in ids.into_iter().filter(|id| *id < keys.keys().active_id()) {
-            insert(&keys, id, store, deadline)?;
+            insert(&keys, id, store, now_ms, deadline)?;
         }
     }
-    admit(&keys, store, deadline)?;
+    admit(&keys, store, now_ms, deadline)?;
     Ok((keys, loaded.created))
 }
 
-/// Holds a ring against the store's list, and puts the active key on it. After that, the key may be used.
+/// Holds a ring against the store's list, and puts the active key on it, as in use since `now_ms`. After that, the key may be used.
 ///
 /// # Errors
 /// [`KeyFault`]; nothing new may be made under these keys then.
-pub fn admit<R: Ring>(ring: &R, store: &dyn Store, deadline: Instant) -> Result<(), KeyFault> {
+pub fn admit<R: Ring>(
+    ring: &R,
+    store: &dyn Store,
+    now_ms: u64,
+    deadline: Instant,
+) -> Result<(), KeyFault> {
     let list = list_of(R::PURPOSE);
     let rows = store.keys(list, deadline)?;
     check(ring, &rows)?;
@@ -159,7 +165,7 @@ pub fn admit<R: Ring>(ring: &R, store: &dyn Store, deadline: Instant) -> Result<
     if rows.iter().any(|row| row.id == active.get()) {
         return Ok(());
     }
-    insert(ring, active, store, deadline)?;
+    insert(ring, active, store, now_ms, deadline)?;
     // Another server may have listed another key of that id in the same moment.
     check(ring, &store.keys(list, deadline)?)
 }
@@ -193,18 +199,18 @@ fn insert<R: Ring>(
     ring: &R,
     id: KeyId,
     store: &dyn Store,
+    since_ms: u64,
     deadline: Instant,
 ) -> Result<(), StoreError> {
     let values = ring.check_values();
     let Some((_, check_value)) = values.into_iter().find(|(known, _)| *known == id) else {
         return Ok(());
     };
-    let since_ms = unix_ms(clock::wall());
     store.insert_key(list_of(R::PURPOSE), &KeyRow { id: id.get(), since_ms, check_value }, deadline)
 }
 
 /// Looks through all records once and lists the peppers that they are sealed under.
-fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), KeyFault> {
+fn seed(peppers: &PepperKeyring, store: &dyn Store, now_ms: u64) -> Result<(), KeyFault> {
     // Of each pepper, whether a record has opened under it.
     let mut found: BTreeMap<KeyId, bool> = BTreeMap::new();
     walk(store, |row| {
@@ -223,7 +229,7 @@ fn seed(peppers: &PepperKeyring, store: &dyn Store) -> Result<(), KeyFault> {
         }
     }
     for id in found.keys() {
-        insert(peppers, *id, store, clock::now() + STORE_CALL_TIME_MAX)?;
+        insert(peppers, *id, store, now_ms, clock::now() + STORE_CALL_TIME_MAX)?;
     }
     let peppers = found.keys();
     rare!("once in the life of a store", INFO, ?peppers, "the store's list of peppers was made");

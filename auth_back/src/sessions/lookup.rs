@@ -14,6 +14,7 @@ use super::cache::{Copy, Ticket};
 use super::generation::Known;
 use super::notes::Note;
 use crate::store::{Cause, SessionRow, StoreError};
+use crate::time::Now;
 
 type Digest = [u8; 32];
 
@@ -27,6 +28,8 @@ pub enum Sighting {
     /// The store cannot say. Its row has idled out; but it takes no notes at present, so it may lack that the session
     /// was in use. Or it has ended, and Redis could not be told.
     Unknown,
+    /// The clock has jumped, and the session is live by one of the two times.
+    Undated,
     /// Redis cannot say; the store has to be asked.
     Unresolved,
 }
@@ -82,7 +85,7 @@ impl SessionKeeper {
     pub fn look_up(
         &self,
         digests: &[Digest],
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Result<Lookup, StoreError> {
         // None is left when all tokens were forged, and Redis has no command that reads nothing.
@@ -91,13 +94,16 @@ impl SessionKeeper {
         }
         let copies = self.cache.as_ref().and_then(|cache| cache.find(digests, deadline));
         let Some(copies) = copies else {
-            let sightings = self.ask_store(digests, &[], now_ms, deadline)?;
+            let sightings = self.ask_store(digests, &[], now, deadline)?;
             return Ok(Lookup { sightings, unresolved: None });
         };
         let mut unresolved =
             Unresolved { digests: Vec::new(), copies: Vec::new(), known: copies.known };
         let sighting = |(digest, copy): (&Digest, Option<SessionRow>)| match copy {
-            Some(row) if now_ms < row.expires_at_ms && !self.is_due(digest, &row, now_ms) => {
+            Some(row)
+                if now.is_before(row.expires_at_ms) == Some(true)
+                    && !self.is_due(digest, &row, now.ms()) =>
+            {
                 Sighting::Live(row)
             }
             copy => {
@@ -119,18 +125,20 @@ impl SessionKeeper {
     pub fn resolve(
         &self,
         unresolved: Unresolved,
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Result<Resolved, StoreError> {
         let Unresolved { digests, copies, known } = unresolved;
         let Some(cache) = &self.cache else { return Ok(Resolved::default()) };
         let ticket = cache.ticket(known, copies.iter().any(Option::is_none), deadline);
-        let mut sightings = self.ask_store(&digests, &copies, now_ms, deadline)?;
+        let mut sightings = self.ask_store(&digests, &copies, now, deadline)?;
 
         // Redis missed that these ended. A copy whose time is over does no harm.
         let is_outlived = |place: usize| {
             sightings[place] == Sighting::Dead
-                && copies[place].as_ref().is_some_and(|copy| now_ms < copy.expires_at_ms)
+                && copies[place]
+                    .as_ref()
+                    .is_some_and(|copy| now.is_before(copy.expires_at_ms) != Some(false))
         };
         let outlived: Vec<usize> = (0..digests.len()).filter(|place| is_outlived(*place)).collect();
         if !outlived.is_empty() {
@@ -166,18 +174,19 @@ impl SessionKeeper {
     pub fn find(
         &self,
         digest: &Digest,
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Result<Option<SessionRow>, StoreError> {
-        let Lookup { mut sightings, unresolved } = self.look_up(&[*digest], now_ms, deadline)?;
+        let Lookup { mut sightings, unresolved } = self.look_up(&[*digest], now, deadline)?;
         if let Some(unresolved) = unresolved {
-            let resolved = self.resolve(unresolved, now_ms, deadline)?;
+            let resolved = self.resolve(unresolved, now, deadline)?;
             self.update_copies(&resolved.stale, deadline);
             sightings = resolved.sightings;
         }
         match sightings.pop() {
             Some(Sighting::Live(row)) => Ok(Some(row)),
             Some(Sighting::Dead) => Ok(None),
+            Some(Sighting::Undated) => Err(UNDATED),
             Some(Sighting::Unknown | Sighting::Unresolved) | None => Err(UNKNOWN),
         }
     }
@@ -190,12 +199,12 @@ impl SessionKeeper {
     pub fn owner(
         &self,
         digest: &Digest,
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Result<Option<u64>, StoreError> {
         let pending = self.notes.of(&[*digest]);
         let row = self.store.session(digest, AT_ANY_TIME, deadline)?;
-        let sighting = row.map(|row| judge(row, None, pending.note(0), pending.is_refused, now_ms));
+        let sighting = row.map(|row| judge(row, None, pending.note(0), pending.is_refused, now));
         match sighting {
             Some(Sighting::Live(row)) => Ok(Some(row.user_id)),
             _ => Ok(None),
@@ -207,7 +216,7 @@ impl SessionKeeper {
         &self,
         digests: &[Digest],
         copies: &[Option<SessionRow>],
-        now_ms: u64,
+        now: Now,
         deadline: Instant,
     ) -> Result<Vec<Sighting>, StoreError> {
         let pending = self.notes.of(digests);
@@ -219,12 +228,12 @@ impl SessionKeeper {
         let sighting = |(place, row): (usize, Option<SessionRow>)| {
             let Some(row) = row else { return Sighting::Dead };
             let copy = copies.get(place).and_then(Option::as_ref);
-            let mut sighting = judge(row, copy, pending.note(place), pending.is_refused, now_ms);
+            let mut sighting = judge(row, copy, pending.note(place), pending.is_refused, now);
             if let Sighting::Live(row) = &mut sighting
-                && self.is_due(&digests[place], row, now_ms)
+                && self.is_due(&digests[place], row, now.ms())
             {
-                row.last_seen_at_ms = now_ms;
-                row.expires_at_ms = self.expiry(now_ms, row.ends_at_ms);
+                row.last_seen_at_ms = now.ms();
+                row.expires_at_ms = self.expiry(now.ms(), row.ends_at_ms);
                 due.push((digests[place], self.note(row)));
             }
             sighting
@@ -254,6 +263,9 @@ impl SessionKeeper {
 /// What [`Sighting::Unknown`] is as an error.
 pub(crate) const UNKNOWN: StoreError = StoreError::Unavailable(Cause::Unsure);
 
+/// What [`Sighting::Undated`] is as an error.
+pub(crate) const UNDATED: StoreError = StoreError::Unavailable(Cause::ClockDoubted);
+
 /// What the store has to be asked with to have every row that it has, whether its time is over or not.
 const AT_ANY_TIME: u64 = 0;
 
@@ -263,7 +275,7 @@ fn judge(
     copy: Option<&SessionRow>,
     note: Option<&Note>,
     is_refused: bool,
-    now_ms: u64,
+    now: Now,
 ) -> Sighting {
     let copy = copy.map(|copy| (copy.last_seen_at_ms, copy.expires_at_ms));
     let note = note.map(|note| (note.seen_at_ms, note.expires_at_ms));
@@ -272,11 +284,12 @@ fn judge(
             (row.last_seen_at_ms, row.expires_at_ms) = (seen_at_ms, expires_at_ms);
         }
     }
-    if now_ms < row.expires_at_ms {
-        Sighting::Live(row)
-    } else if is_refused && now_ms < row.ends_at_ms {
-        Sighting::Unknown
-    } else {
-        Sighting::Dead
+    match now.is_before(row.expires_at_ms) {
+        Some(true) => Sighting::Live(row),
+        None => Sighting::Undated,
+        Some(false) if is_refused && now.is_before(row.ends_at_ms) != Some(false) => {
+            Sighting::Unknown
+        }
+        Some(false) => Sighting::Dead,
     }
 }

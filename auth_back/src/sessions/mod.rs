@@ -39,8 +39,8 @@ use std::time::{Duration, Instant};
 
 use self::cache::Cache;
 use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
-pub(crate) use self::lookup::UNKNOWN;
 pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
+pub(crate) use self::lookup::{UNDATED, UNKNOWN};
 pub use self::notes::{NoteWriter, Notes};
 use crate::accounts::millis;
 use crate::installation::LiveRules;

@@ -19,6 +19,7 @@ use crate::installation::LiveRules;
 use crate::redis_pool::Use;
 use crate::redis_pool::testing::Redis;
 use crate::store::{SessionRow, Sessions as _, Users as _};
+use crate::time::Now;
 
 /// A database with a user, a Redis, and two servers that share both.
 struct Bench {
@@ -74,7 +75,7 @@ impl Bench {
     }
 
     fn find(&self, server: usize, digest: &Digest) -> bool {
-        self.servers[server].find(digest, now_ms(), patient()).unwrap().is_some()
+        self.servers[server].find(digest, now(), patient()).unwrap().is_some()
     }
 
     #[track_caller]
@@ -94,7 +95,7 @@ impl Bench {
 
     /// What the first step shows.
     fn find_together(&self, server: usize, digests: &[Digest]) -> Vec<Sighting> {
-        self.servers[server].look_up(digests, now_ms(), patient()).unwrap().sightings
+        self.servers[server].look_up(digests, now(), patient()).unwrap().sightings
     }
 
     /// Asks until both servers find the session in Redis, which a rest may keep them from.
@@ -156,6 +157,10 @@ fn is_live(seen: &Sighting) -> bool {
     matches!(seen, Sighting::Live(_))
 }
 
+fn now() -> Now {
+    Now::certain(now_ms())
+}
+
 fn now_ms() -> u64 {
     unix_ms(clock::wall())
 }
@@ -164,9 +169,9 @@ fn now_ms() -> u64 {
 fn a_session_is_found_in_redis_once_it_was_found_in_the_database() {
     let bench = Bench::new();
     let digest = bench.begin();
-    let row = bench.servers[0].find(&digest, now_ms(), patient()).unwrap();
+    let row = bench.servers[0].find(&digest, now(), patient()).unwrap();
     bench.until_cached(&digest);
-    let cached = bench.servers[0].find(&digest, now_ms(), patient()).unwrap();
+    let cached = bench.servers[0].find(&digest, now(), patient()).unwrap();
     assert_eq!(cached, row);
     assert_eq!(row.unwrap().username, "ada");
 }
@@ -405,7 +410,7 @@ fn a_session_that_ended_behind_the_back_of_redis_ends_with_the_next_note() {
         bench.until_cached(&digest);
         end(&bench, &digest);
         let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
-        assert_eq!(bench.servers[1].find(&digest, due, patient()).unwrap(), None);
+        assert_eq!(bench.servers[1].find(&digest, Now::certain(due), patient()).unwrap(), None);
         bench.check(&digest, false);
     }
 }
@@ -416,11 +421,11 @@ fn a_note_that_a_session_was_seen_reaches_redis() {
     let digest = bench.begin();
     bench.until_cached(&digest);
     let seen_at = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
-    let noted = bench.servers[0].find(&digest, seen_at, patient()).unwrap().unwrap();
+    let noted = bench.servers[0].find(&digest, Now::certain(seen_at), patient()).unwrap().unwrap();
     assert_eq!(noted.last_seen_at_ms, seen_at);
     assert_eq!(noted.expires_at_ms, seen_at + millis(rules().sessions.idle));
     bench.fixture.store.take_calls();
-    let other = bench.servers[1].find(&digest, seen_at, patient()).unwrap().unwrap();
+    let other = bench.servers[1].find(&digest, Now::certain(seen_at), patient()).unwrap().unwrap();
     assert_eq!(other, noted);
     let calls = bench.fixture.store.take_calls();
     assert!(!calls.contains(&"session") && !calls.contains(&"refresh_session"), "{calls:?}");
@@ -470,12 +475,12 @@ fn after_a_run_of_everything_redis_holds_no_orphans_and_no_dead() {
             match (chance.below(20), some) {
                 (0..5, _) | (_, None) => begun.push(bench.begin_for(user_id)),
                 (5..13, Some(digest)) => {
-                    server.find(&digest, now_ms(), patient()).unwrap();
+                    server.find(&digest, now(), patient()).unwrap();
                 }
                 (13..15, Some(digest)) => {
                     let due = now_ms() + 180_000 * (1 + chance.below(3) as u64);
                     {
-                        server.find(&digest, due, patient()).unwrap();
+                        server.find(&digest, Now::certain(due), patient()).unwrap();
                     };
                 }
                 (15..18, Some(digest)) => {

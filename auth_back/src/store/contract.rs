@@ -15,6 +15,7 @@ use super::{
     Cause, Inserted, KeyList, KeyRow, Migrated, MigrationError, NewSession, NewUser, RecordChange,
     Schema, SessionRow, Store, StoreError, UserAgent, UserRow, migrations,
 };
+use crate::accounts::unix_ms;
 
 macro_rules! contract {
     ($($check:ident)+) => {
@@ -48,6 +49,7 @@ contract! {
     the_largest_values_fit
     larger_values_are_refused_and_not_quoted
     products_are_listed
+    the_time_is_told_in_milliseconds
     a_passed_deadline_is_unavailable_at_once
     few_connections_serve_many_threads
 }
@@ -439,6 +441,17 @@ fn products_are_listed(fixture: &dyn Fixture) {
         (&*first.name, &*first.description, first.price_minor, &*first.currency),
         ("Field notebook", "Ninety-six dotted pages, thread-bound, lies flat.", 1250, "EUR")
     );
+}
+
+/// Both run on this machine, so their clock is this one.
+fn the_time_is_told_in_milliseconds(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    let wall = || unix_ms(clock::wall());
+    for _ in 0..20 {
+        let before = wall();
+        let time = store.time(patient()).unwrap();
+        assert!((before..=wall()).contains(&time), "{before} {time}");
+    }
 }
 
 fn a_passed_deadline_is_unavailable_at_once(fixture: &dyn Fixture) {

@@ -50,6 +50,11 @@ pub enum Cause {
     /// Whether a session has idled out depends on notes that the database does not take.
     #[error("the database takes no notes of sessions in use, so it may lack that this one was")]
     Unsure,
+    /// The clock has jumped, and is not believed yet.
+    #[error(
+        "the clock has jumped, and it depends on which time is right; docs/clocks.md says what to do"
+    )]
+    ClockDoubted,
     /// The database has not answered in time several times in a row, so nobody waits for it now.
     #[error(
         "the database has not answered in time {n} times in a row; one call each {rest:?} finds out when it does",
@@ -95,6 +100,7 @@ impl Cause {
             | Self::Contended
             | Self::Migrating
             | Self::Unsure
+            | Self::ClockDoubted
             | Self::Hangs
             | Self::Database(_) => true,
             Self::Closed

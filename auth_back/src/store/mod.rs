@@ -98,6 +98,14 @@ pub trait Store: Users + Operators + Sessions + Keys + Installation + Send + Syn
     /// See [`Store`].
     fn ping(&self, deadline: Instant) -> Result<(), StoreError>;
 
+    /// What time it is for all who share this store, in milliseconds since 1970, UTC: by the clock of the database, or
+    /// of this machine where the store is a file. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`].
+    fn time(&self, deadline: Instant) -> Result<u64, StoreError>;
+
     /// How many connections there are and what they are doing. Does not block.
     fn connections(&self) -> pool::Stats;
 

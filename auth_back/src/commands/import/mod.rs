@@ -26,7 +26,6 @@ use super::node::{CommandNode, next_id};
 use super::progress::{Progress, Unit};
 use super::users_file::{Column, Columns, Format, Line, Lines};
 use super::{Done, Subcommand, Telling, interrupt, patiently, say};
-use crate::accounts::unix_ms;
 use crate::credentials::{HashEngine, PepperKeyring, Username};
 use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::installation::Ids;
@@ -35,6 +34,7 @@ use crate::opening;
 use crate::settings::{EngineChoice, Settings};
 use crate::store::limits::IMPORT_BATCH_MAX;
 use crate::store::{Imported, Store, Trial};
+use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
@@ -112,7 +112,8 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let report = Report::open(text("report"))
         .map_err(|error| format!("cannot write the report: {error}"))?;
     let store = super::open_store(settings)?;
-    let peppers = || opening::peppers(settings, &*store, super::store_deadline());
+    let time = super::server_time(&*store)?;
+    let peppers = || opening::peppers(settings, &*store, time.now().ms(), super::store_deadline());
     let options = Options {
         format,
         ignore_columns: arguments.get_flag("ignore-columns"),
@@ -120,14 +121,15 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         trial: if arguments.get_flag("dry-run") { Trial::Rehearsal } else { Trial::Real },
     };
     let node = match options.trial {
-        Trial::Real => Some(CommandNode::take(&store)?),
+        Trial::Real => Some(CommandNode::take(&store, &time)?),
         Trial::Rehearsal => None,
     };
     // Nothing stays of a rehearsal, so its ids are nobody's.
     let of_nobody = || Arc::new(Ids::new(Snowflakes::new(NodeId::FIRST)));
     let ids = node.as_ref().map_or_else(of_nobody, CommandNode::ids);
     let progress = Progress::new(Unit::Bytes, size);
-    let import = Import { store: &*store, peppers: &peppers, ids: &ids, options, progress };
+    let import =
+        Import { store: &*store, time: &time, peppers: &peppers, ids: &ids, options, progress };
     let (engine, params) = (fast_engine(settings), settings.rules.params);
     let measure = |kind| cost::measure(kind, engine, params);
     let mut costs = Costs::new(params, &measure)?;
@@ -175,6 +177,7 @@ struct Summary {
 
 struct Import<'a> {
     store: &'a dyn Store,
+    time: &'a ServerTime,
     /// Reads the peppers.
     peppers: &'a dyn Fn() -> Result<PepperKeyring, Box<dyn Error>>,
     ids: &'a Ids,
@@ -224,7 +227,7 @@ impl Import<'_> {
             let at_end = line.is_none();
             if let Some(line) = line {
                 summary.lines += 1;
-                let row = Self::read(&columns, &line, &peppers);
+                let row = self.read(&columns, &line, &peppers);
                 let number = lines.number();
                 match row {
                     Ok(row) => batch.push((number, row)),
@@ -267,6 +270,7 @@ impl Import<'_> {
 
     /// Reads a line. The error says why it is not taken, and whose it is if that is known.
     fn read(
+        &self,
         columns: &Columns,
         line: &Line<'_>,
         peppers: &PepperKeyring,
@@ -280,7 +284,7 @@ impl Import<'_> {
             Line::NotUtf8 => return Err(nobody(&"not UTF-8")),
         };
         let cells = columns.read(line).map_err(|error| nobody(&error))?;
-        Row::read(&cells, peppers, unix_ms(clock::wall())).map_err(|error| {
+        Row::read(&cells, peppers, self.time.now().ms()).map_err(|error| {
             let username = cells.get(Column::Username).unwrap_or_default();
             (Username::new(username).ok(), error.to_string())
         })
@@ -300,7 +304,7 @@ impl Import<'_> {
                 break;
             }
             let prepare = |(line, row): (u64, Row)| {
-                let id = UserId::from(next_id(self.ids)?);
+                let id = UserId::from(next_id(self.ids, self.time)?);
                 Ok((line, row.prepare(id, peppers)?))
             };
             let prepared = rows.drain(..).map(prepare);

@@ -60,6 +60,7 @@ impl Place {
         let report = Report::open(Some(&path)).unwrap();
         let import = Import {
             store: &*self.store,
+            time: &ServerTime::ask_first(&*self.store, patient()).unwrap(),
             peppers: &|| Ok(self.ring()),
             ids: &self.ids,
             options,
@@ -241,6 +242,7 @@ fn a_file_that_is_none_is_refused_whole() {
     let check = |format, text: &str, expected: &str| {
         let import = Import {
             store: &*place.store,
+            time: &ServerTime::ask_first(&*place.store, patient()).unwrap(),
             peppers: &|| Ok(place.ring()),
             ids: &place.ids,
             options: options(format),

@@ -15,7 +15,7 @@ use service::rare;
 use service::settings::format_duration;
 
 use super::confirm::{self, confirm};
-use super::{Done, Subcommand, before_unless, keys, say};
+use super::{Done, Subcommand, before_unless, keys, say, store_ms};
 use crate::credentials::{KeyId, Purpose};
 use crate::keyrings::register;
 use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
@@ -78,7 +78,7 @@ fn soon() -> Instant {
 
 fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
     // Only keys that are those of the store are added to; a first start's key is made here too.
-    let peppers = opening::peppers(settings, &**store, soon())?;
+    let peppers = opening::peppers(settings, &**store, store_ms(&**store)?, soon())?;
     let ids = peppers.ids();
     keys::check_room(ids.len())?;
     let listed = store.keys(KeyList::Peppers, soon())?.iter().map(|row| row.id).max().unwrap_or(0);
@@ -94,7 +94,7 @@ fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
     say("keep a copy apart from the store's; without it, nobody can log in")?;
     if !standby {
         // Listed at once, so that a server without it says so when it starts.
-        opening::peppers(settings, &**store, soon())?;
+        opening::peppers(settings, &**store, store_ms(&**store)?, soon())?;
         say("next: auth_back pepper rewrap")?;
     }
     Ok(())
@@ -115,7 +115,7 @@ fn retire(settings: &Settings, store: &dyn Store, arguments: &ArgMatches) -> Don
     if row.is_none() && !ids.contains(&id) {
         return Err(format!("there is no pepper {id}").into());
     }
-    check_replaced(id, active, &rows)?;
+    check_replaced(id, active, &rows, store_ms(store)?)?;
     check_unused(store, id)?;
     confirm(
         &format!(
@@ -152,7 +152,7 @@ fn retire(settings: &Settings, store: &dyn Store, arguments: &ArgMatches) -> Don
     Ok(())
 }
 
-fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow]) -> Done {
+fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow], now_ms: u64) -> Done {
     let by = rows.iter().find(|row| row.id == active.get());
     let Some(by) = by.filter(|by| by.id > id.get()) else {
         return Err(format!(
@@ -160,7 +160,7 @@ fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow]) -> Done {
         )
         .into());
     };
-    let replaced_ms = keys::ms_since(by.since_ms);
+    let replaced_ms = now_ms.saturating_sub(by.since_ms);
     let least_ms = u64::try_from(PEPPER_RETIRE_AFTER.as_millis()).unwrap_or(u64::MAX);
     if replaced_ms >= least_ms {
         return Ok(());
@@ -195,7 +195,8 @@ fn peppers(
     settings: &Settings,
     store: &dyn Store,
 ) -> Result<crate::credentials::PepperKeyring, register::OpenError> {
-    register::open(&settings.pepper_keys, store, soon()).map(|(peppers, _)| peppers)
+    let now_ms = store_ms(store)?;
+    register::open(&settings.pepper_keys, store, now_ms, soon()).map(|(peppers, _)| peppers)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use service::settings::format_duration;
 
 use super::{keys, say, status};
 use crate::commands::progress::{Progress, Unit};
-use crate::commands::{Done, interrupt};
+use crate::commands::{Done, interrupt, store_ms};
 use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
 use crate::limits::REWRAP_PASSES_MAX;
@@ -23,6 +23,7 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> 
         &settings.pepper_keys,
         active,
         &store.keys(KeyList::Peppers, super::soon())?,
+        store_ms(store)?,
     )?;
     interrupt::watch()?;
     let counts = status::count(store)?;
@@ -66,10 +67,10 @@ fn check_owners(source: &KeySource) -> Result<(), MixedOwners> {
 }
 
 /// Refuses while a server may not have read the active key since it came into use.
-fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[KeyRow]) -> Done {
+fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[KeyRow], now_ms: u64) -> Done {
     let after = keys::read_after(source);
     let since_ms = rows.iter().find(|row| row.id == active.get()).map(|row| row.since_ms);
-    let used_ms = since_ms.map_or(0, keys::ms_since);
+    let used_ms = since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     if used_ms >= after_ms {
         return Ok(());

@@ -19,9 +19,9 @@ use self::password::ask;
 use super::node::{CommandNode, next_id};
 use super::{
     Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
-    say, store_deadline, tell,
+    say, server_time, store_deadline, tell,
 };
-use crate::accounts::{profile, unix_ms};
+use crate::accounts::profile;
 use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
 use crate::ids::UserId;
 use crate::installation::LiveRules;
@@ -32,6 +32,7 @@ use crate::sessions::SessionKeeper;
 use crate::sessions::limits::PER_USER_MAX;
 use crate::settings::Settings;
 use crate::store::{Inserted, NewUser, Store, StoreError, UserProfile};
+use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
@@ -109,7 +110,8 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let rules = LiveRules::asked(&shared, Arc::clone(&store));
     let sessions = opening::sessions(settings, &store, rules)?;
     let json = keys::wants_json(arguments);
-    let operator = Operator { settings, store, sessions, username, json };
+    let time = server_time(&*store)?;
+    let operator = Operator { settings, store, time, sessions, username, json };
     let done = match what {
         "add" => operator.add(arguments),
         "show" => operator.show(),
@@ -137,6 +139,7 @@ fn tell_of_redis(sessions: &SessionKeeper) {
 struct Operator<'a> {
     settings: &'a Settings,
     store: Arc<dyn Store>,
+    time: Arc<ServerTime>,
     sessions: SessionKeeper,
     username: Username,
     json: bool,
@@ -154,9 +157,9 @@ impl Operator<'_> {
         let name = profile::name(arguments.get_one::<String>("name").map(String::as_str))?;
         let age = profile::age(arguments.get_one("age").copied())?;
         let password = self.new_password(arguments.get_flag("password-stdin"))?;
-        let now = clock::wall();
-        let node = CommandNode::take(&self.store)?;
-        let user_id = UserId::from(next_id(&node.ids())?);
+        let now = self.time.now();
+        let node = CommandNode::take(&self.store, &self.time)?;
+        let user_id = UserId::from(next_id(&node.ids(), &self.time)?);
         let record = self.hash(user_id, &password)?;
         let user = NewUser {
             user_id: user_id.get(),
@@ -165,7 +168,7 @@ impl Operator<'_> {
             name,
             age,
             request_id: None,
-            created_at_ms: unix_ms(now),
+            created_at_ms: now.ms(),
         };
         // Once: a second try could not tell its own first from somebody else.
         match self.store.insert_user(&user, store_deadline())? {
@@ -185,7 +188,7 @@ impl Operator<'_> {
 
     fn disable(&self) -> Done {
         let user_id = self.profile()?.user_id;
-        let now_ms = unix_ms(clock::wall());
+        let now_ms = self.time.now().ms();
         let live = self.count_live(user_id)?;
         self.change(patiently(|deadline| self.store.disable_user(user_id, now_ms, deadline))?)?;
         self.settle(user_id, "is kept out", live)
@@ -210,7 +213,7 @@ impl Operator<'_> {
 
     fn sessions(&self) -> Done {
         let user_id = self.profile()?.user_id;
-        let now_ms = unix_ms(clock::wall());
+        let now_ms = self.time.now().ms();
         let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
         let sessions = patiently(list)?;
         if self.json {
@@ -263,7 +266,8 @@ impl Operator<'_> {
 
     fn hash(&self, user_id: UserId, password: &Password) -> Result<String, Failure> {
         let params = self.settings.rules.params;
-        let peppers = opening::peppers(self.settings, &*self.store, store_deadline())?;
+        let peppers =
+            opening::peppers(self.settings, &*self.store, self.time.now().ms(), store_deadline())?;
         // For one hash it does not pay to find out whether the faster engine is right.
         let mut arena = Arena::new(HashEngine::Reference, params)?;
         let record = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
@@ -286,7 +290,7 @@ impl Operator<'_> {
 
     /// How many sessions somebody has. One that begins before they are ended is ended, and not counted.
     fn count_live(&self, user_id: u64) -> Result<usize, Failure> {
-        let now_ms = unix_ms(clock::wall());
+        let now_ms = self.time.now().ms();
         let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
         Ok(patiently(list)?.len())
     }

@@ -19,6 +19,11 @@ pub(crate) struct Site {
     pub(crate) store: Arc<dyn Store>,
 }
 
+/// The time.
+pub(crate) fn now_ms() -> u64 {
+    crate::accounts::unix_ms(clock::wall())
+}
+
 pub(crate) fn soon() -> Instant {
     clock::now() + STORE_CALL_TIME_MAX
 }

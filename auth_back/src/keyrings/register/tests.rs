@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::testing::{Site, id, ring, soon};
+use super::testing::{Site, id, now_ms, ring, soon};
 use super::*;
 use crate::credentials::{Keyring, SecretKey};
 use crate::store::NewSession;
@@ -16,7 +16,8 @@ impl Site {
 
     #[track_caller]
     fn check_admit(&self, keys: &[(u16, u8)], expected: Result<(), &str>) {
-        let outcome = admit(&ring(keys), &*self.store, soon()).map_err(|error| error.to_string());
+        let outcome =
+            admit(&ring(keys), &*self.store, now_ms(), soon()).map_err(|error| error.to_string());
         match (outcome, expected) {
             (Ok(()), Ok(())) => {}
             (Err(error), Err(words)) => assert!(error.contains(words), "{error}"),
@@ -55,18 +56,18 @@ fn other_keys_than_the_listed_ones_are_refused() {
 #[test]
 fn a_first_start_makes_a_key_and_a_later_one_does_not() {
     let site = Site::new();
-    let (peppers, created) = open(&site.source(), &*site.store, soon()).unwrap();
+    let (peppers, created) = open(&site.source(), &*site.store, now_ms(), soon()).unwrap();
     let created = created.unwrap();
     site.check_listed(&[1]);
     site.user(5, &peppers);
-    let (again, none) = open(&site.source(), &*site.store, soon()).unwrap();
+    let (again, none) = open(&site.source(), &*site.store, now_ms(), soon()).unwrap();
     assert_eq!((again.active_id(), none), (KeyId::FIRST, None));
 
     // Lost keys are not replaced by new ones, even where nobody has registered yet.
     for store in [Arc::clone(&site.store), Arc::clone(&Site::new().store)] {
-        let _ = admit(&peppers, &*store, soon());
+        let _ = admit(&peppers, &*store, now_ms(), soon());
         let _ = std::fs::remove_file(&created);
-        let error = open(&site.source(), &*store, soon()).unwrap_err();
+        let error = open(&site.source(), &*store, now_ms(), soon()).unwrap_err();
         assert!(matches!(error, OpenError::Keys(KeysError::Missing { .. })), "{error}");
     }
 }
@@ -79,7 +80,7 @@ fn a_list_is_made_from_the_records_of_an_older_version() {
             site.user(user_id, &ring(sealed_under));
         }
         site.damaged_user(1000, "not a record");
-        match (seed(&ring(keys), &*site.store), expected) {
+        match (seed(&ring(keys), &*site.store, now_ms()), expected) {
             (Ok(()), Ok(listed)) => site.check_listed(listed),
             (Err(error), Err(words)) => {
                 assert!(error.to_string().contains(words), "{error}");
@@ -120,7 +121,7 @@ fn token_ring(keys: &[(u16, u8)]) -> TokenKeyring {
 fn token_keys_are_listed_apart_from_peppers() {
     let site = Site::new();
     site.check_admit(&[(1, 7)], Ok(()));
-    let admit = |keys: &[(u16, u8)]| admit(&token_ring(keys), &*site.store, soon());
+    let admit = |keys: &[(u16, u8)]| admit(&token_ring(keys), &*site.store, now_ms(), soon());
     admit(&[(1, 9)]).unwrap();
     admit(&[(1, 9), (2, 8)]).unwrap();
     let rows = site.store.keys(KeyList::TokenKeys, soon()).unwrap();
@@ -139,7 +140,7 @@ fn token_keys_are_listed_apart_from_peppers() {
 #[test]
 fn a_first_token_key_is_made_where_there_is_neither_a_list_nor_a_session() {
     let site = Site::new();
-    let open = |site: &Site| open_token_keys(&site.source(), &*site.store, soon());
+    let open = |site: &Site| open_token_keys(&site.source(), &*site.store, now_ms(), soon());
     let (keys, created) = open(&site).unwrap();
     assert_eq!((keys.keys().active_id(), created.is_some()), (KeyId::FIRST, true));
     assert!(open(&site).unwrap().1.is_none());

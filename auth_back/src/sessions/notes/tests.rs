@@ -130,7 +130,8 @@ fn notes_are_written_once_the_store_takes_them() {
     let now_ms = unix_ms(clock::wall());
     let notes = Arc::new(Notes::new());
     let store = Arc::clone(&fixture.store) as Arc<dyn Store>;
-    let writer = NoteWriter::start(store, Arc::clone(&notes)).unwrap();
+    let writer =
+        NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.accounts.time)).unwrap();
     notes.add(&[(digest(1), note(now_ms))]);
     until("the first is written", || notes.written() == 1);
 
@@ -160,7 +161,11 @@ fn stopping_writes_what_waits() {
         let notes = Arc::new(Notes::new());
         notes.add(&all);
         let store = Arc::clone(&fixture.store) as Arc<dyn Store>;
-        (NoteWriter::start(store, Arc::clone(&notes)).unwrap(), notes)
+        (
+            NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.accounts.time))
+                .unwrap(),
+            notes,
+        )
     };
     let (writer, notes) = start();
     writer.stop(patient());

@@ -10,9 +10,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use service::{rare, sparing};
 
 use super::{Batch, Notes};
-use crate::accounts::unix_ms;
 use crate::sessions::limits::{NOTES_RETRY_MAX, NOTES_RETRY_MIN, NOTES_WRITE_TIME_MAX};
 use crate::store::{Cause, Store, StoreError};
+use crate::time::ServerTime;
 
 /// The thread.
 #[must_use = "stop it, or the last notes are lost"]
@@ -28,11 +28,15 @@ impl NoteWriter {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(store: Arc<dyn Store>, notes: Arc<Notes>) -> io::Result<Self> {
+    pub fn start(
+        store: Arc<dyn Store>,
+        notes: Arc<Notes>,
+        time: Arc<ServerTime>,
+    ) -> io::Result<Self> {
         let (running, ended) = bounded(0);
         let theirs = Arc::clone(&notes);
         let thread = Builder::new().name("session-notes".to_owned());
-        let thread = clock::spawn(thread, move || run(&*store, &theirs, running))?;
+        let thread = clock::spawn(thread, move || run(&*store, &theirs, &time, running))?;
         Ok(Self { notes, ended, thread })
     }
 
@@ -55,7 +59,7 @@ impl NoteWriter {
     }
 }
 
-fn run(store: &dyn Store, notes: &Notes, _running: Sender<()>) {
+fn run(store: &dyn Store, notes: &Notes, time: &ServerTime, _running: Sender<()>) {
     let mut tempo = Tempo::new();
     let mut pause = Duration::ZERO;
     loop {
@@ -63,7 +67,7 @@ fn run(store: &dyn Store, notes: &Notes, _running: Sender<()>) {
         let began = clock::now();
         let deadline = began + NOTES_WRITE_TIME_MAX;
         let deadline = stop_by.map_or(deadline, |by| deadline.min(by));
-        let now_ms = unix_ms(clock::wall());
+        let now_ms = time.now().ms();
         // A panic must not end the thread: it would only be missed when sessions end early.
         let wrote = catch_unwind(AssertUnwindSafe(|| write_oldest(store, notes, now_ms, deadline)))
             .unwrap_or_else(|_| Err(StoreError::Internal(Cause::Database("a panic".to_owned()))));

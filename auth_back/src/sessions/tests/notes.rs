@@ -37,7 +37,7 @@ impl Bench {
 
 #[track_caller]
 fn check_found(server: &SessionKeeper, digest: &Digest, now_ms: u64, expected: Option<bool>) {
-    let found = match server.find(digest, now_ms, patient()) {
+    let found = match server.find(digest, Now::certain(now_ms), patient()) {
         Ok(found) => Some(found.is_some()),
         Err(StoreError::Unavailable(_)) => None,
         Err(error) => panic!("{error}"),
@@ -68,7 +68,8 @@ fn a_store_that_takes_no_notes_ends_nobodys_session() {
                 check_found(first, digest, at_ms, LIVE);
                 check_found(second, digest, at_ms, LIVE);
             }
-            let sightings = first.look_up(&digests, at_ms, patient()).unwrap().sightings;
+            let sightings =
+                first.look_up(&digests, Now::certain(at_ms), patient()).unwrap().sightings;
             assert!(sightings.iter().all(is_live), "{sightings:?}");
             let tried = bench.fixture.store.take_calls().contains(&"refresh_sessions");
             assert!(!tried, "no check waits for a write");
@@ -109,7 +110,7 @@ fn a_session_that_nobody_uses_ends_on_time() {
         check_found(first, &used, ends_ms, LIVE);
         for server in &bench.servers {
             // Without a note.
-            let owner = |at_ms| server.owner(&unused, at_ms, patient()).unwrap();
+            let owner = |at_ms| server.owner(&unused, Now::certain(at_ms), patient()).unwrap();
             assert_eq!((owner(ends_ms - 1), owner(ends_ms)), (Some(bench.user_id), None));
             check_found(server, &unused, ends_ms, DEAD);
         }
@@ -125,7 +126,7 @@ fn a_session_that_nobody_uses_ends_on_time() {
         let seen_ms = ends_ms;
         let ends_ms = first.expiry(seen_ms - 1, row.ends_at_ms);
         for server in &bench.servers {
-            assert!(server.owner(&used, ends_ms - 1, patient()).unwrap().is_some());
+            assert!(server.owner(&used, Now::certain(ends_ms - 1), patient()).unwrap().is_some());
             check_found(server, &used, ends_ms, DEAD);
         }
     }
@@ -220,7 +221,7 @@ fn a_note_brings_nothing_back() {
             for _ in 0..2 {
                 for server in &bench.servers {
                     for at_ms in [now_ms(), seen_ms, due(seen_ms)] {
-                        let found = server.find(&digest, at_ms, patient()).unwrap();
+                        let found = server.find(&digest, Now::certain(at_ms), patient()).unwrap();
                         assert!(found.is_none(), "end {number}, Redis {with_redis}, {found:?}");
                     }
                 }
@@ -262,10 +263,13 @@ fn when_all_are_due_at_once_few_transactions_follow() {
         let look_up_all = |at_ms| {
             bench.fixture.store.take_calls();
             for batch in digests.chunks(SESSIONS_TOGETHER_MAX) {
-                let lookup = bench.servers[0].look_up(batch, at_ms, patient()).unwrap();
+                let lookup =
+                    bench.servers[0].look_up(batch, Now::certain(at_ms), patient()).unwrap();
                 let mut sightings = lookup.sightings;
                 if let Some(unresolved) = lookup.unresolved {
-                    let resolved = bench.servers[0].resolve(unresolved, at_ms, patient()).unwrap();
+                    let resolved = bench.servers[0]
+                        .resolve(unresolved, Now::certain(at_ms), patient())
+                        .unwrap();
                     bench.servers[0].update_copies(&resolved.stale, patient());
                     sightings = resolved.sightings;
                 }

@@ -21,10 +21,10 @@ fn sessions_are_found_together_in_redis() {
     assert!(!calls.iter().any(|call| call.starts_with("session")), "{calls:?}");
 
     let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
-    let seen = bench.servers[0].look_up(&[first], due, patient()).unwrap().sightings;
+    let seen = bench.servers[0].look_up(&[first], Now::certain(due), patient()).unwrap().sightings;
     assert_eq!(seen, [Sighting::Unresolved], "it has to be compared with the database");
     let over = now_ms() + 3_700_000;
-    let seen = bench.servers[0].look_up(&[first], over, patient()).unwrap().sightings;
+    let seen = bench.servers[0].look_up(&[first], Now::certain(over), patient()).unwrap().sightings;
     assert_eq!(seen, [Sighting::Unresolved], "the database may know of a later end");
 }
 

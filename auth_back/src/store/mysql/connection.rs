@@ -185,9 +185,9 @@ fn open(opts: OptsBuilder) -> Result<Conn, Fault> {
     }
 }
 
-/// Bad data is an error, never adjusted to fit. Times are UTC's.
-const STRICT: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1, \
-                      time_zone = '+00:00'";
+/// Bad data is an error, never adjusted to fit.
+const STRICT: &str =
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', autocommit = 1";
 
 /// Nothing here reads twice and expects the same, and the weaker level takes no locks on gaps.
 const READ_COMMITTED: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";

@@ -9,7 +9,8 @@ use super::query::Query;
 use crate::store::fault::Kind;
 use crate::store::rows::sql_integer;
 use crate::store::{
-    Cause, DeploymentRow, Installation, ListedServer, NO_RUN, ServerRow, Servers, StoreError, Tag,
+    Cause, DeploymentRow, Installation, ListedServer, NO_RUN, ServerRow, Servers, Store as _,
+    StoreError, Tag,
 };
 
 /// A row of `server`, in the order of [`Query::Servers`].
@@ -17,10 +18,9 @@ type Found = (u16, Vec<u8>, Vec<u8>, bool, u64, u64, u32, u64, String, String, S
 
 impl Installation for MySqlStore {
     fn servers(&self, deadline: Instant) -> Result<Servers, StoreError> {
-        let (now_ms, rows): (Option<(u64,)>, Vec<Found>) = self.run(deadline, |connection| {
-            Ok((connection.first(Query::Now, ())?, connection.all(Query::Servers, ())?))
-        })?;
-        let (now_ms,) = now_ms.ok_or_else(|| corrupt("there is no time"))?;
+        let now_ms = self.time(deadline)?;
+        let rows: Vec<Found> =
+            self.run(deadline, |connection| connection.all(Query::Servers, ()))?;
         let listed = rows.into_iter().map(listed).collect::<Result<_, _>>()?;
         Ok(Servers { now_ms, listed })
     }

@@ -170,6 +170,14 @@ impl Store for MySqlStore {
         Ok(())
     }
 
+    fn time(&self, deadline: Instant) -> Result<u64, StoreError> {
+        let rows: Vec<u64> = self.run(deadline, |connection| connection.all(Query::Time, ()))?;
+        let [unix_ms] = rows[..] else {
+            return Err(StoreError::Corrupt(Cause::OutOfRange("the time")));
+        };
+        Ok(unix_ms)
+    }
+
     fn connections(&self) -> pool::Stats {
         self.pool.stats()
     }

@@ -46,9 +46,9 @@ pub(super) enum Query {
     DeleteExpiredSessions,
     CacheEra,
     TryToWrite,
+    Time,
     BeginCacheEra,
     EndCacheEra,
-    Now,
     Servers,
     InsertServer,
     TakeServer,
@@ -112,11 +112,11 @@ macro_rules! sessions_in {
     };
 }
 
-/// The database's clock, in milliseconds since 1970. Connections have UTC, or the hour at the end of summer time would come
-/// twice.
+/// The database's clock, in milliseconds since 1970. Not by UNIX_TIMESTAMP: of a time with milliseconds it takes the local
+/// one, which in the hour when summer time ends is one of two.
 macro_rules! now_ms {
     () => {
-        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)"
+        "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000"
     };
 }
 
@@ -282,6 +282,7 @@ impl Query {
             }
             Self::CacheEra => "SELECT generation, instance FROM session_cache WHERE id = 1",
             Self::TryToWrite => "UPDATE session_cache SET generation = generation WHERE id = 1",
+            Self::Time => concat!("SELECT ", now_ms!()),
             Self::BeginCacheEra => {
                 "UPDATE session_cache SET generation = generation + 1, instance = ? \
                  WHERE id = 1 AND generation = ?"
@@ -295,7 +296,6 @@ impl Query {
                 "DELETE FROM session WHERE expires_at_ms <= LEAST(?, UNIX_TIMESTAMP() * 1000) \
                  ORDER BY expires_at_ms LIMIT ?"
             }
-            Self::Now => concat!("SELECT ", now_ms!()),
             Self::Servers => {
                 "SELECT node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, revision, \
                         host, version, redis, about \

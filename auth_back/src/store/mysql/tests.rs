@@ -56,6 +56,26 @@ fn connection_id(store: &MySqlStore) -> u32 {
     store.run(patient(), |connection| Ok(connection.raw().connection_id())).unwrap()
 }
 
+/// Also in the hour that summer time repeats, of which `UNIX_TIMESTAMP(NOW(3))` takes the wrong one.
+#[test]
+fn the_time_is_that_of_no_time_zone() {
+    let fixture = MariaDbFixture::new();
+    let store = single(&fixture);
+    for zone in ["SYSTEM", "+00:00", "+05:30", "-11:00"] {
+        for seconds in ["1792890000.123", "1792893600.123"] {
+            let set = format!("SET time_zone = '{zone}', timestamp = {seconds}");
+            store
+                .run(patient(), |connection| {
+                    connection.raw().query_drop(&set).unwrap();
+                    Ok(())
+                })
+                .unwrap();
+            let expected: u64 = seconds.replace('.', "").parse().unwrap();
+            assert_eq!(store.time(patient()).unwrap(), expected, "{zone}");
+        }
+    }
+}
+
 #[test]
 fn one_lookup_is_one_command() {
     // The log is the server's, so the server must be our own.

@@ -33,6 +33,7 @@ use super::writes::Writes;
 use super::{
     Absent, Condition, Migrated, MigrationError, Product, Schema, Store, StoreError, check_deadline,
 };
+use crate::accounts::unix_ms;
 
 pub(super) const CREATE_RECORD: &str = "\
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -170,6 +171,11 @@ impl Store for SqliteStore {
         })?;
         self.writes.try_again(|| self.write(deadline, |connection| try_to_write(connection)));
         Ok(())
+    }
+
+    fn time(&self, deadline: Instant) -> Result<u64, StoreError> {
+        check_deadline(deadline)?;
+        Ok(unix_ms(clock::wall()))
     }
 
     fn connections(&self) -> pool::Stats {
