@@ -41,12 +41,27 @@ impl MariaDb {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The same, with these variables in its environment.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with_variables(variables: Vec<(String, String)>) -> Self {
+        Self::start_in(variables, SMALL.map(str::to_owned).to_vec())
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Makes an empty server and starts it with these flags of `mariadbd` beside those that make it private.
     ///
     /// # Errors
     ///
     /// When it does not start.
     pub fn start_with(flags: Vec<String>) -> Result<Self, Error> {
+        Self::start_in(Vec::new(), flags)
+    }
+
+    fn start_in(variables: Vec<(String, String)>, flags: Vec<String>) -> Result<Self, Error> {
         let directory = Scratch::new("mariadb")?;
         make_data(&directory)?;
         let first = fs::write(directory.at("first.sql"), FIRST_STATEMENTS);
@@ -62,7 +77,8 @@ impl MariaDb {
                 .args(["--skip-name-resolve", "--skip-log-bin"])
                 // What is acknowledged has to survive a kill: durability is what is tested.
                 .arg("--innodb-flush-log-at-trx-commit=1")
-                .args(&flags);
+                .args(&flags)
+                .envs(variables.iter().cloned());
             command
         };
         let kind =

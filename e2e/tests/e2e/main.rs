@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod breached;
 mod buffers;
+mod clocks;
 mod database;
 mod descriptors;
 mod durability;
