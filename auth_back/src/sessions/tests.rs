@@ -544,3 +544,19 @@ impl Chance {
         usize::try_from(number).unwrap() % bound
     }
 }
+
+/// While it slept, another server may have raised the generation, waited for the lease, and acknowledged a revocation.
+#[test]
+fn a_machine_that_has_slept_asks_for_the_generation_anew() {
+    let clock = clock::Movable::stopped();
+    let fixture = Fixture::new();
+    let generations = Generations::new(Arc::clone(&fixture.store) as _);
+    assert!(generations.fresh(patient()).is_some());
+    fixture.store.set_fault(Some(Fault::Unavailable));
+    assert!(generations.fresh(patient()).is_some(), "it was asked just now");
+    clock.sleep(clock::SLEEP_MIN);
+    assert!(generations.fresh(patient()).is_none());
+    fixture.store.set_fault(None);
+    assert!(generations.fresh(patient()).is_some());
+    assert!(generations.fresh(patient()).is_some());
+}
