@@ -67,7 +67,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     process::prepare(settings.core_dumps);
     warn_of_owners(settings);
     let mut registry = Registry::new(PROGRAM.name());
-    process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    process::observe(&mut registry, &log);
     let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
     let metrics = Metrics::new(&mut registry);
 
@@ -161,7 +161,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     lifetime.listening(&Ready::new(PROGRAM.name(), places)?, Box::new(rpc.heartbeat()))?;
     let audit_writer = opened_audit.start()?;
     let (at, ops_at) = (rpc.local_addr(), ops.local_addr());
-    rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, "listening");
+    rare!("once, at the start", INFO, rpc = %at, ops = %ops_at, build = %PROGRAM.build(), "listening");
 
     let reload = || {
         audit_writer.reopen();

@@ -284,7 +284,8 @@ pub static PROGRAM: Program = Program::new(
         pid_file::SETTING,
         hardening::ALLOW_CORE_DUMPS,
     ],
-);
+)
+.made_with(&[("protocol", || framing::registry::RELEASE), ("sqlite", || rusqlite::version())]);
 
 /// The settings, checked.
 #[derive(Clone, Debug)]

@@ -94,6 +94,9 @@ const V2_0: &str = "2.0";
 const V2_1: &str = "2.1";
 const V2_2: &str = "2.2";
 
+/// The newest release that this program knows. A test holds it to the table.
+pub const RELEASE: &str = V2_2;
+
 /// Every message, by number.
 pub const MESSAGES: &[Message] = &[
     Message {

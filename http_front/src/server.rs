@@ -43,7 +43,7 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
     let mut registry = Registry::new(PROGRAM.name());
-    process::observe(&mut registry, &log, env!("CARGO_PKG_VERSION"));
+    process::observe(&mut registry, &log);
     let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
     let metrics = Metrics::new(&mut registry);
 
@@ -101,7 +101,7 @@ fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let places = [("http", api.local_addr()), ("ops", ops.local_addr())];
     lifetime.listening(&Ready::new(PROGRAM.name(), places)?, Box::new(api.heartbeat()))?;
     let (at, ops_at) = (api.local_addr(), ops.local_addr());
-    rare!("once, at the start", INFO, http = %at, ops = %ops_at, "listening");
+    rare!("once, at the start", INFO, http = %at, ops = %ops_at, build = %PROGRAM.build(), "listening");
 
     // There is nothing to read again.
     let by = lifetime.serve(settings.stop_times, &readiness, || {}, || api.drain());

@@ -144,7 +144,8 @@ pub static PROGRAM: Program = Program::new(
         pid_file::SETTING,
         hardening::ALLOW_CORE_DUMPS,
     ],
-);
+)
+.made_with(&[("protocol", || framing::registry::RELEASE)]);
 
 /// The settings, checked.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 //! Left out on purpose: sockets, HTTP and frames. A server brings those together with this crate.
 
 pub mod background;
+pub mod build;
 pub mod descriptors;
 pub mod hardening;
 pub mod lane;

@@ -1,7 +1,6 @@
 //! The first steps of a server's process, the same for every server.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -9,6 +8,7 @@ use std::process::ExitCode;
 
 use reactor::Listener;
 
+use crate::build;
 use crate::hardening::{self, CoreDumps};
 use crate::log::LogGuard;
 use crate::metrics::Registry;
@@ -162,11 +162,15 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// Shows the lines of the log that nobody will read, and the version as a metric.
-pub fn observe(registry: &mut Registry, log: &LogGuard, version: impl Display) {
+/// Shows the lines of the log that nobody will read, and the build as a metric.
+pub fn observe(registry: &mut Registry, log: &LogGuard) {
     let dropped = log.dropped_lines();
     let help = "Log lines dropped because they could not be written in time";
     registry.observe_counter("log_dropped_lines", help, &[], move || dropped.count());
-    let labels = [("version", &*version.to_string())];
-    registry.observe_gauge("build", "1, labelled with the version", &labels, || 1.0);
+    let labels = [
+        ("version", build::VERSION),
+        ("revision", build::REVISION),
+        ("rustc", build::rustc_release()),
+    ];
+    registry.observe_gauge("build_info", "1, labelled with which build this is", &labels, || 1.0);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{Program, run_to_end};
+use e2e::{Program, System, run_to_end};
 
 /// Starts `program`, which must refuse; every one of `words` stands in what it says.
 #[track_caller]
@@ -97,6 +97,56 @@ fn help_names_every_setting_with_its_default() {
         for word in words {
             assert!(help.contains(word), "no {word} in:\n{help}");
         }
+    }
+}
+
+#[test]
+fn the_version_says_which_build_it_is() {
+    let git = std::process::Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"])
+        .output();
+    // What is not a checkout says so.
+    let commit = match git {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+        _ => "unknown".to_owned(),
+    };
+    let revision = &commit[..commit.trim_end().len().min(12)];
+    for (program, name) in [(Program::HttpFront, "http_front"), (Program::AuthBack, "auth_back")] {
+        let output = run_to_end(program, &["--version"], &[]);
+        assert!(output.status.success());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let value = |key: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+            line.unwrap_or_else(|| panic!("no {key} in:\n{said}")).to_owned()
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(said.lines().next(), Some(&*format!("{name} {version}")));
+        assert_eq!(value("revision").trim_end_matches("-dirty"), revision);
+        assert!(value("compiler").starts_with("rustc 1."));
+        assert!(value("target").contains("linux"));
+        assert_eq!(value("protocol"), framing::registry::RELEASE);
+        if program == Program::AuthBack {
+            assert_eq!(value("sqlite"), rusqlite::version());
+        }
+        let short = run_to_end(program, &["-V"], &[]);
+        assert_eq!(String::from_utf8_lossy(&short.stdout), format!("{name} {version}\n"));
+    }
+
+    // The log and the metric say the same.
+    let system = System::start();
+    for server in system.servers() {
+        let (name, log) = (server.program().name(), server.log());
+        let metrics = server.ops().get("/metrics", None).assert_status(200);
+        let metrics = metrics.text();
+        let metric = metrics.lines().find(|line| line.starts_with(&format!("{name}_build_info{{")));
+        let metric = metric.unwrap_or_else(|| panic!("{metrics}"));
+        for label in [format!("revision=\"{revision}"), "rustc=\"1.".to_owned()] {
+            assert!(metric.contains(&label), "{metric}");
+        }
+        let listening = log.lines().find(|line| line.contains("\"listening\"")).expect("a line");
+        assert!(listening.contains(&format!("revision {revision}")), "{listening}");
     }
 }
 

@@ -42,6 +42,24 @@ fn the_limits_are_those_of_the_contract() {
     assert_eq!(section("limits").trim(), format!("| what | bytes |\n|---|---|\n{table}").trim());
 }
 
+#[test]
+fn the_newest_release_is_that_of_the_newest_entry() {
+    let of_message = |message: &registry::Message| {
+        let fields = message.request.iter().chain(message.response);
+        fields.map(|field| field.since).chain([message.since]).collect::<Vec<_>>()
+    };
+    let of_all = registry::request::FIELDS.iter().chain(registry::response::FIELDS);
+    let of_all = of_all.map(|field| field.since);
+    // As numbers: 2.10 comes after 2.9.
+    let newest = registry::MESSAGES.iter().flat_map(of_message).chain(of_all).max_by_key(|since| {
+        let (major, minor) = since.split_once('.').expect("major.minor");
+        [major, minor].map(|number| number.parse::<u32>().expect("a number"))
+    });
+    assert_eq!(newest, Some(registry::RELEASE));
+    let named = CONTRACT.lines().rfind(|line| line.starts_with("| 2."));
+    assert!(named.is_some_and(|line| line.starts_with(&format!("| {} |", registry::RELEASE))));
+}
+
 fn registry_table() -> String {
     let mut text = String::new();
     let mut heading = |title: &str, fields: &[Field], since: Option<&str>| {

@@ -19,6 +19,7 @@ impl Program {
     pub fn command(&'static self) -> Command {
         Command::new(self.name)
             .version(self.version)
+            .long_version(self.build.lines())
             .about(self.about)
             .args(self.settings.iter().map(|setting| self.flag(setting)))
             .args(self.common_flags())

@@ -1,5 +1,7 @@
 //! The definition of a setting, and of a program by its settings.
 
+use crate::build::{Build, Part};
+
 /// A program by its name and the table of its settings: the one place where they are defined.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
@@ -7,6 +9,7 @@ pub struct Program {
     pub(super) version: &'static str,
     pub(super) about: &'static str,
     pub(super) settings: &'static [Setting],
+    pub(super) build: Build,
 }
 
 impl Program {
@@ -44,7 +47,19 @@ impl Program {
             }
             i += 1;
         }
-        Self { name, version, about, settings }
+        Self { name, version, about, settings, build: Build { parts: &[] } }
+    }
+
+    /// The same program, made with these parts: `--version` says which releases of them.
+    #[must_use]
+    pub const fn made_with(self, parts: &'static [Part]) -> Self {
+        Self { build: Build { parts }, ..self }
+    }
+
+    /// Which build it is.
+    #[must_use]
+    pub const fn build(&self) -> Build {
+        self.build
     }
 
     /// The name of the binary.
