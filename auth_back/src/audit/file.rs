@@ -41,17 +41,55 @@ impl<W: Write> Lines<W> {
     }
 
     /// Writes whole lines.
-    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = if self.torn {
-            // In one piece, as lines are written: another process may write to the same file.
-            self.to.write_all(&[b"\n", lines].concat())
-        } else {
-            self.to.write_all(lines)
-        };
-        let written = written.and_then(|()| self.to.flush());
-        self.torn = written.is_err();
-        written
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), Cut> {
+        // In one piece, as lines are written: another process may write to the same file.
+        let ended = self.torn.then(|| [b"\n", lines].concat());
+        let all = ended.as_deref().unwrap_or(lines);
+        let (taken, written) = write_all(&mut self.to, all);
+        // What was taken is no more than held where it cannot be passed on, and there it is lost.
+        let flushed = self.to.flush();
+        if let Some(last) = taken.checked_sub(1) {
+            self.torn = all[last] != b'\n' || flushed.is_err();
+        }
+        match (written, flushed) {
+            (Ok(()), Ok(())) => Ok(()),
+            (_, Err(source)) => Err(Cut { bytes: 0, source }),
+            (Err(source), Ok(())) => {
+                Err(Cut { bytes: taken.saturating_sub(all.len() - lines.len()), source })
+            }
+        }
     }
+}
+
+/// Lines that were not all written.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub(super) struct Cut {
+    /// How much of them got in.
+    pub(super) bytes: usize,
+    /// Why the rest did not.
+    #[source]
+    pub(super) source: io::Error,
+}
+
+impl From<io::Error> for Cut {
+    fn from(source: io::Error) -> Self {
+        Self { bytes: 0, source }
+    }
+}
+
+/// Writes as much as is taken, and returns how much that was.
+fn write_all(to: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match to.write(&bytes[taken..]) {
+            Ok(0) => return (taken, Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => taken += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (taken, Err(error)),
+        }
+    }
+    (taken, Ok(()))
 }
 
 /// A log file that is open.
@@ -115,7 +153,7 @@ impl LogFile {
 
     /// Appends whole lines, to the file that has the name now. One that they would make too long is turned over
     /// before.
-    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), Cut> {
         let bytes = self.follow()?;
         if let Some(turning) = self.turning
             && bytes > 0

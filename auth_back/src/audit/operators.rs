@@ -61,11 +61,12 @@ impl OperatorsLog {
         let line = render_command(words, uid, outcome, clock::wall());
         match &mut self.0 {
             Target::Off => Ok(()),
-            Target::StandardError(lines) => lines.write(line.as_bytes()).map_err(|source| {
-                AuditError::Write { path: PathBuf::from("standard error"), source }
+            Target::StandardError(lines) => lines.write(line.as_bytes()).map_err(|cut| {
+                AuditError::Write { path: PathBuf::from("standard error"), source: cut.source }
             }),
             Target::File(path, file) => file
                 .write(line.as_bytes())
+                .map_err(|cut| cut.source)
                 .and_then(|()| file.sync())
                 .map_err(|source| AuditError::Write { path: path.clone(), source }),
         }

@@ -234,6 +234,52 @@ fn a_full_disk_costs_lines_and_says_so() {
     assert_eq!(values(rest, "username"), ["kept"]);
 }
 
+/// Of a batch that was cut off, the lines that got in are no lost ones, wherever it was cut.
+#[test]
+fn a_batch_that_was_cut_off_loses_only_the_lines_that_did_not_get_in() {
+    const NAMES: [&str; 3] = ["one", "two", "six"];
+    // All lines are of one length: numbers of users would not be.
+    fn nobody(name: &str) -> Entry<'_> {
+        Entry::new(Event::Register, Outcome::Ok).username(name)
+    }
+    let length = {
+        let (writes, (audit, mut opened)) = recorded(usize::MAX);
+        audit.record(&nobody("one"));
+        opened.pen.as_mut().unwrap().turn(None);
+        let length = writes.lock().unwrap().len();
+        assert!(length > 0);
+        length
+    };
+    for room in 0..NAMES.len() * length {
+        let (written, (audit, mut opened)) = recorded(room);
+        let pen = opened.pen.as_mut().unwrap();
+        NAMES.iter().for_each(|name| audit.record(&nobody(name)));
+        pen.turn(None);
+        // The end of a line is made up for.
+        let whole = (room + 1) / length;
+        let lost = (NAMES.len() - whole) as u64;
+        assert_eq!((audit.written_lines(), audit.lost_lines()), (whole as u64, lost), "{room}");
+        audit.record(&nobody("ten"));
+        pen.turn(None);
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("\n\n") && !text.starts_with('\n'), "{room}: {text}");
+        let is_json = |line: &&str| serde_json::from_str::<Value>(line).is_ok();
+        let lines: Vec<_> = text.lines().filter(is_json).map(|line| format!("{line}\n")).collect();
+        let expected: Vec<_> = NAMES[..whole].iter().copied().chain(["ten"]).collect();
+        assert_eq!(values(&lines.concat(), "username"), expected, "{room}");
+        let told = values(&lines.concat(), "count");
+        let expected = if lost == 0 { Vec::new() } else { vec![lost.to_string()] };
+        assert_eq!(told, expected, "{room}: the gap that is told is the gap that is there");
+    }
+}
+
+/// A log on a disk that takes so many bytes, says once that it is full, and then takes all.
+fn recorded(room: usize) -> (Arc<Mutex<Vec<u8>>>, (Audit, OpenedAudit)) {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let full = Full { room, failures_left: 1, written: Arc::clone(&written) };
+    (written, over(full))
+}
+
 /// Keeps what each write brought.
 struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
 

@@ -12,7 +12,7 @@ use service::{rare, sparing};
 
 use super::entry::{Cost, Entry};
 use super::failures::{Failures, Suppressed};
-use super::file::{Lines, LogFile, Turning};
+use super::file::{Cut, Lines, LogFile, Turning};
 use super::line::{render, render_gap, render_suppressed};
 use super::operators::operators_file;
 use super::repeats::{Repeats, Success, Told};
@@ -197,7 +197,7 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn write(&mut self, lines: &[u8]) -> Result<(), Cut> {
         match self {
             Self::StandardOutput(out) => out.write(lines),
             Self::File(file) => file.write(lines),
@@ -237,9 +237,8 @@ pub(super) struct Pen {
 #[derive(Default)]
 struct Batch {
     text: String,
-    lines: u64,
-    /// What they tell of.
-    entries: u64,
+    /// Of each line where it ends, and how many entries it tells of.
+    ends: Vec<(usize, u64)>,
 }
 
 /// What the log was told of failures that are not in it.
@@ -253,14 +252,19 @@ struct Summary {
 impl Batch {
     fn push(&mut self, text: &str, entries: u64) {
         self.text.push_str(text);
-        self.lines += 1;
-        self.entries += entries;
+        self.ends.push((self.text.len(), entries));
     }
 
-    /// How many lines there were, and entries.
-    fn clear(&mut self) -> (u64, u64) {
+    /// Empties it when so many bytes have got into the log. How many of its lines did, and how many entries did not.
+    fn clear(&mut self, bytes: usize) -> (u64, u64) {
+        // One that lacks nothing but its end gets that before the next.
+        let is_in = |end: &usize| end - 1 <= bytes;
+        let (lines, lost) = self.ends.iter().fold((0, 0), |(lines, lost), (end, entries)| {
+            if is_in(end) { (lines + 1, lost) } else { (lines, lost + entries) }
+        });
         self.text.clear();
-        (std::mem::take(&mut self.lines), std::mem::take(&mut self.entries))
+        self.ends.clear();
+        (lines, lost)
     }
 }
 
@@ -371,25 +375,31 @@ impl Pen {
     /// Writes the batch; a line on lost ones comes first. Whether it is written.
     fn write_batch(&mut self) -> bool {
         let lost = self.queue.lost();
-        if self.batch.lines == 0 && lost == self.lost_told {
+        if self.batch.ends.is_empty() && lost == self.lost_told {
             return true;
         }
+        let mut gap_bytes = 0;
         if lost > self.lost_told {
-            self.batch.text.insert_str(0, &render_gap(lost - self.lost_told, clock::wall()));
+            let gap = render_gap(lost - self.lost_told, clock::wall());
+            self.batch.text.insert_str(0, &gap);
+            gap_bytes = gap.len();
         }
         let written = self.sink.write(self.batch.text.as_bytes());
-        let (lines, entries) = self.batch.clear();
+        let bytes = written.as_ref().map_or_else(|cut| cut.bytes, |()| self.batch.text.len());
+        if bytes + 1 >= gap_bytes {
+            self.lost_told = lost;
+        }
+        let (lines, more_lost) = self.batch.clear(bytes.saturating_sub(gap_bytes));
+        self.queue.written.fetch_add(lines, Ordering::Relaxed);
         match written {
             Ok(()) => {
-                self.queue.written.fetch_add(lines, Ordering::Relaxed);
-                self.lost_told = lost;
                 if std::mem::take(&mut self.failing) {
                     sparing!(WARN, lost, "the audit log is written again");
                 }
                 true
             }
             Err(error) => {
-                let lost = self.queue.lost.fetch_add(entries, Ordering::Relaxed) + entries;
+                let lost = self.queue.lost.fetch_add(more_lost, Ordering::Relaxed) + more_lost;
                 self.failing = true;
                 sparing!(ERROR, %error, lost, "the audit log is LOSING LINES");
                 false
