@@ -12,6 +12,37 @@ need() {
     command -v "$1" >/dev/null || { echo "$1 is needed and cannot be installed from here" >&2; return 1; }
 }
 
+# need_rust: fails, and says what to type, unless cargo is of the Rust that Cargo.toml asks for, or a later one.
+need_rust() {
+    local wanted found='' cargo
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    cargo=$(command -v cargo) || cargo=''
+    # A cargo of rustup's that has no toolchain says nothing. What follows a `-`, as in nightly builds, does not count.
+    [[ -z $cargo ]] || found=$({ cargo --version 2>/dev/null || true; } | sed -n 's/^cargo \([0-9.]*\).*/\1/p')
+    [[ -z $found || $(printf '%s\n' "$wanted" "$found" | sort --version-sort | head -n 1) != "$wanted" ]] || return 0
+    {
+        if [[ -n $found ]]; then
+            echo "Rust $wanted or later is needed, and $cargo is of $found."
+        else
+            echo "Rust $wanted or later is needed, and there is no cargo of it."
+        fi
+        if command -v rustup >/dev/null; then
+            printf '%s\n' 'Type:' '    rustup update stable' '    rustup default stable'
+        elif [[ -x $HOME/.cargo/bin/rustup ]]; then
+            # shellcheck disable=SC2016 # to be typed
+            printf '%s\n' 'Type:' '    . "$HOME/.cargo/env"' '    rustup update stable' '    rustup default stable'
+        else
+            local sudo='sudo '
+            [[ $EUID != 0 ]] || sudo=''
+            echo "Debian's own is too old; that of rustup is not. Type:"
+            printf '    %s\n' "${sudo}apt-get update" "${sudo}apt-get install --yes curl ca-certificates gcc libc6-dev" \
+                "curl --proto '=https' --tlsv1.2 --silent --show-error --fail https://sh.rustup.rs | sh -s -- -y" \
+                ". \"\$HOME/.cargo/env\""
+        fi
+    } >&2
+    return 1
+}
+
 # need_package COMMAND PACKAGE...: installs Debian packages unless the command is there.
 need_package() {
     local command=$1 as_root=()

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -156,6 +157,75 @@ fn a_server_that_ends_by_itself_ends_the_other() {
         assert_eq!(run.ended(&servers), Some(1));
         assert!(run.log().contains(&format!("run: {name} has ended by itself")), "{}", run.log());
     }
+}
+
+/// A cargo that says its version, and remembers what else it was asked for.
+fn old_cargo(directory: &Path, says: &str) -> String {
+    let (cargo, asked) = (directory.join("cargo"), directory.join("asked"));
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = --version ]; then {says}; exit; fi\necho \"$@\" >>'{}'\nexit 1\n",
+        asked.display()
+    );
+    fs::write(&cargo, script).expect("a file can be written");
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    // No rustup, wherever the tests find theirs.
+    format!("{}:/usr/bin:/bin", directory.display())
+}
+
+#[test]
+fn an_old_rust_is_told_before_anything_is_done() {
+    let scratch = Scratch::new("cargo").expect("a scratch directory can be made");
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    for (says, found) in
+        [("echo cargo 1.63.0", "is of 1.63.0"), ("exit 1", "there is no cargo of it")]
+    {
+        let path = old_cargo(scratch.path(), says);
+        for script in ["run", "test"] {
+            let output = Command::new(root.join(script))
+                .env_clear()
+                .envs([
+                    ("PATH", path.as_str()),
+                    ("HOME", "/nonexistent"),
+                    ("TMPDIR", "/nonexistent"),
+                ])
+                .stdin(Stdio::null())
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            for words in
+                ["Rust 1.95 or later is needed", found, "https://sh.rustup.rs", "gcc libc6-dev"]
+            {
+                assert!(said.contains(words), "no {words:?} in {said}");
+            }
+            assert!(!scratch.path().join("asked").exists(), "nothing is built");
+        }
+    }
+}
+
+#[test]
+fn which_rust_will_do() {
+    let scratch = Scratch::new("cargo").expect("a scratch directory can be made");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let check = |version: &str, expected: bool| {
+        let path = old_cargo(scratch.path(), &format!("echo '{version}'"));
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", "source perf/packages.sh; need_rust"])
+            .current_dir(root)
+            .env("PATH", path)
+            .env("HOME", "/nonexistent")
+            .output()
+            .expect("bash runs");
+        assert_eq!(output.status.success(), expected, "{version}: {output:?}");
+    };
+    check("cargo 0.66.0", false);
+    check("cargo 1.63.0", false);
+    check("cargo 1.94.1 (abcdef012 2026-01-01)", false);
+    check("cargo 1.95.0 (f2d3ce0bd 2026-03-21)", true);
+    check("cargo 1.96.0-nightly (f2d3ce0bd 2026-03-21)", true);
+    check("cargo 1.100.0", true);
+    check("cargo 2.0.0", true);
+    check("error: no override and no default toolchain set", false);
 }
 
 #[test]
