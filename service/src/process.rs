@@ -16,15 +16,18 @@ use crate::rare;
 use crate::settings::values::Values;
 use crate::settings::{Program, Raw, SettingErrors, cannot_start, refuse};
 
-/// How a process ended that did not do what it was started for, by its exit code.
-///
-/// | code | meaning |
-/// |---|---|
-/// | 0 | done, or stopped as asked |
-/// | 1 | a command failed |
-/// | 2 | somebody has to change something first: a setting, a password, a right, a file, the release |
-/// | 75 | what is needed is away; the same command may work later (`EX_TEMPFAIL` of sysexits.h) |
-/// | 128 + N | ended by signal N |
+/// What `--help` says of exit codes; docs/stopping.md says more.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or stopped as asked
+    1  a command failed, or could not do all of it
+    2  something has to be changed first: a setting, a password, a right, a file, the release
+   75  what is needed is away: the same may work later
+  130  ended by SIGINT
+  143  ended by SIGTERM";
+
+/// How a process ended that did not do what it was started for, by its exit code (`EXIT_CODES`). 75 is `EX_TEMPFAIL` of
+/// sysexits.h, and what ends by signal N ends with 128 + N, as shells say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -73,7 +76,7 @@ pub fn run<S>(
     check: impl FnOnce(&Values<'_>) -> Result<S, SettingErrors>,
     serve: impl FnOnce(&Raw, &S) -> Result<(), Failure>,
 ) -> ExitCode {
-    let raw = match program.enter(command) {
+    let raw = match program.enter(explained(command)) {
         Ok(raw) => raw,
         Err(code) => return code,
     };
@@ -91,6 +94,11 @@ pub fn run<S>(
             ExitCode::from(exit as u8)
         }
     }
+}
+
+/// The help of a command, and of each of its subcommands, ends with the exit codes.
+fn explained(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(explained)
 }
 
 /// Says on standard error why a subcommand was not done.
@@ -173,4 +181,35 @@ pub fn observe(registry: &mut Registry, log: &LogGuard) {
         ("rustc", build::rustc_release()),
     ];
     registry.observe_gauge("build_info", "1, labelled with which build this is", &labels, || 1.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_every_exit_code() {
+        use Exit::{Failed, Interrupted, Refused, Terminated, TryAgain};
+        let check = |exit: Exit| {
+            // A variant that is added here is added above.
+            let (Failed | Refused | TryAgain | Interrupted | Terminated) = exit;
+            let line = format!("\n{:>5}  ", exit as u8);
+            assert!(EXIT_CODES.contains(&line), "{exit:?}");
+        };
+        [Failed, Refused, TryAgain, Interrupted, Terminated].into_iter().for_each(check);
+        assert_eq!(Interrupted as i32, crate::signals::INTERRUPTED_EXIT_CODE);
+        assert_eq!(Terminated as i32, crate::signals::TERMINATED_EXIT_CODE);
+    }
+
+    #[test]
+    fn so_does_that_of_each_subcommand() {
+        let inner = clap::Command::new("inner");
+        let outer = clap::Command::new("outer").subcommand(inner);
+        let mut program = explained(clap::Command::new("program").subcommand(outer));
+        program.build();
+        let outer = program.find_subcommand_mut("outer").unwrap();
+        assert!(outer.render_help().to_string().contains(EXIT_CODES));
+        let inner = outer.find_subcommand_mut("inner").unwrap();
+        assert!(inner.render_long_help().to_string().contains(EXIT_CODES));
+    }
 }

@@ -153,6 +153,17 @@ impl fmt::Display for StopSignal {
     }
 }
 
+/// Has this process live on when SIGHUP comes, for a command that reads nothing again: who reloads servers by their name
+/// reaches commands too, and a terminal that is closed is no reason to leave something half done. Call it once.
+///
+/// # Errors
+///
+/// What the system says when it refuses the handler.
+pub fn outlive_hangups() -> io::Result<()> {
+    // A handler and not SIG_IGN, which programs that a command starts would inherit.
+    flag::register(SIGHUP, Arc::default()).map(drop)
+}
+
 /// Notes that a command is to stop, for its own thread to find. The second signal ends the process at once, with 128
 /// and its number.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use clap::{ArgMatches, Command};
 use service::process::{self, Exit, Failure};
+use service::signals;
 
 use self::confirm::Unconfirmed;
 use self::interrupt::Interrupted;
@@ -102,6 +103,7 @@ pub fn main() -> ExitCode {
 
 fn run(name: &str, arguments: &ArgMatches, settings: &Settings) -> Done {
     process::prepare(settings.core_dumps);
+    signals::outlive_hangups()?;
     let known = COMMANDS.iter().find(|known| (known.command)().get_name() == name);
     let command = known.expect("the parser takes no others");
     let telling = (command.telling)(arguments);

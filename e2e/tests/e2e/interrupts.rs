@@ -110,6 +110,24 @@ fn told(system: &System, command: &str) -> Vec<String> {
     lines.map(|line| line["outcome"].as_str().expect("a text").to_owned()).collect()
 }
 
+/// Whoever has the audit log or keys of all servers opened again may signal them by name.
+#[test]
+fn a_hangup_ends_no_command() {
+    let system = System::start();
+    let mut import = Long::begin(&system, &["import", "-", "--format", "csv"]);
+    import.write("username,password_hash\n");
+    import.write(&users(0..1));
+    import.until_read();
+    import.send(Signal::HUP);
+    import.write(&users(1..2));
+    let Long { child, stdin } = import;
+    drop(stdin);
+    let output = child.wait_with_output().expect("a child can be waited for");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(count(&system, "%bcrypt%"), 2);
+    assert_eq!(told(&system, "import"), ["begun", "ok"]);
+}
+
 #[test]
 fn an_import_that_is_stopped_says_what_is_in_and_goes_on_later() {
     let system = System::start();

@@ -101,6 +101,30 @@ fn help_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn help_and_the_page_name_every_exit_code() {
+    const PAGE: &str = include_str!("../../../docs/stopping.md");
+    let helps: [(Program, &[&str]); 4] = [
+        (Program::HttpFront, &["--help"]),
+        (Program::AuthBack, &["-h"]),
+        (Program::AuthBack, &["import", "--help"]),
+        (Program::AuthBack, &["pepper", "retire", "--help"]),
+    ];
+    for (program, flags) in helps {
+        let output = run_to_end(program, flags, &[]);
+        assert!(output.status.success());
+        let help = String::from_utf8_lossy(&output.stdout);
+        let (_, codes) = help.split_once("Exit codes:\n").unwrap_or_else(|| panic!("{help}"));
+        let codes: Vec<_> =
+            codes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(codes, ["0", "1", "2", "75", "130", "143"], "{program:?} {flags:?}");
+        for code in codes {
+            let row = format!("\n| {code} ");
+            assert!(PAGE.contains(&row), "docs/stopping.md does not name {code}");
+        }
+    }
+}
+
+#[test]
 fn the_version_says_which_build_it_is() {
     let git = std::process::Command::new("git")
         .args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "HEAD"])
