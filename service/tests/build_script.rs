@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-#[expect(dead_code, reason = "its main is for cargo to call")]
+#[expect(dead_code, clippy::print_stdout, reason = "its main is for cargo to call")]
 #[path = "../build.rs"]
 mod build_script;
 
