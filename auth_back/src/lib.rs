@@ -31,6 +31,7 @@ pub mod audit;
 mod circuit;
 pub mod commands;
 pub mod credentials;
+mod data_directory;
 pub mod descriptors;
 pub mod guard;
 pub mod ids;

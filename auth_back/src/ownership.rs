@@ -177,11 +177,28 @@ pub fn give_database(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes directories with mode 0700 that are not there. What root makes belongs to the owner of what was there.
+/// Makes directories with mode 0700 that are not there. What root makes belongs to the owner of what was there. Their
+/// names are on the disk when this returns: keys are made in them, and what those have sealed may be elsewhere.
 ///
 /// # Errors
 /// What the system says.
 pub fn make_directories(path: &Path) -> io::Result<()> {
+    make_directories_that(path, sync_directory)
+}
+
+/// Brings the names in a directory to the disk.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        // Names can be made in it and not be listed.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+fn make_directories_that(
+    path: &Path,
+    mut sync: impl FnMut(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let absolute = std::path::absolute(path)?;
     let heir = Heir::of_directory(&absolute)?;
@@ -189,7 +206,8 @@ pub fn make_directories(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = absolute.ancestors().take_while(|it| !is_there(it)).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&absolute)?;
     // The innermost first: until the outermost is given away, nobody else can reach those within.
-    missing.iter().try_for_each(|made| heir.give_made(made, Made::Directory))
+    missing.iter().try_for_each(|made| heir.give_made(made, Made::Directory))?;
+    missing.iter().filter_map(|made| made.parent()).try_for_each(&mut sync)
 }
 
 /// What is wrong with a file or directory of the server's, or those that it is in: whose they are, or who may write
@@ -207,15 +225,15 @@ fn doubts_of(path: &Path, me: u32) -> Vec<String> {
         let name = user_name(found.uid());
         doubts.push(format!("{} is of the user {name}, who may change it", path.display()));
     }
-    for directory in path.ancestors().skip(1) {
+    for directory in path.ancestors() {
         let Ok(found) = fs::metadata(directory) else { continue };
         let mode = found.mode() & 0o7777;
-        // In a sticky directory nobody renames what is another's.
-        if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        // In a sticky directory nobody renames what is another's, but of ours nobody else is to make a file there.
+        let is_open = mode & 0o022 != 0 && (mode & 0o1000 == 0 || directory == path);
+        if found.is_dir() && is_open {
+            let directory = directory.display();
             doubts.push(format!(
-                "{} has mode {mode:04o}: others may put another {} in its place",
-                directory.display(),
-                path.display()
+                "{directory} has mode {mode:04o}: others may exchange what is in it; use: chmod go-w {directory}"
             ));
         }
     }
@@ -367,6 +385,29 @@ mod tests {
         assert_eq!(mode & 0o777, 0o700);
     }
 
+    /// The name of each that was made is in its parent.
+    #[test]
+    fn names_of_new_directories_are_brought_to_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let check = |path: &str, expected: &[&str]| {
+            let mut synced = Vec::new();
+            let note = |path: &Path| {
+                synced.push(path.to_owned());
+                sync_directory(path)
+            };
+            make_directories_that(&at(path), note).unwrap();
+            let expected: Vec<_> = expected.iter().map(|path| at(path)).collect();
+            assert_eq!(synced, expected, "{path}");
+        };
+        check("", &[]);
+        check("a", &[""]);
+        check("a/b/c", &["a/b", "a"]);
+        check("a/b/c", &[]);
+        let failing = |_: &Path| Err(io::ErrorKind::StorageFull.into());
+        assert!(make_directories_that(&at("d"), failing).is_err());
+    }
+
     #[test]
     fn what_others_own_or_may_exchange_is_doubtful() {
         let directory = tempfile::tempdir().unwrap();
@@ -385,7 +426,11 @@ mod tests {
         check(&file, me, &[]);
         for (mode, writable) in [(0o777, true), (0o1777, false), (0o770, true), (0o755, false)] {
             set(mode).unwrap();
-            check(&file, me, if writable { &["in its place"] } else { &[] });
+            let command = format!("use: chmod go-w {}", directory.path().display());
+            let doubts = [&*command];
+            check(&file, me, if writable { &doubts } else { &[] });
+            // Of the data directory itself, whatever is in it.
+            check(directory.path(), me, if mode & 0o022 != 0 { &doubts } else { &[] });
         }
         if me != ROOT {
             check(&file, me + 1, &["who may change it"]);

@@ -6,7 +6,6 @@
 //! last submitters of the lanes go, so the workers end; then what is written last; the ops listener goes last, so that an
 //! operator can watch. [`service::lifetime`] says by when.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -31,9 +30,9 @@ use crate::accounts::{
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::credentials::limits::ANNEX_KIB_MAX;
 use crate::credentials::{
-    Annex, Arena, ArenaManager, HashEngine, KeyId, KeySource, Params, PepperKeyring, Ring as _,
-    TokenKeyring,
+    Annex, Arena, ArenaManager, HashEngine, KeyId, Params, PepperKeyring, Ring as _, TokenKeyring,
 };
+use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
 use crate::guard::{Bucket, Guard, GuardNumbers};
 use crate::ids::UserId;
@@ -48,7 +47,6 @@ use crate::limits::{
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening::{self, Lacking, Opened};
-use crate::ownership;
 use crate::redis_pool::{self, RedisPool, Use, Watch};
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::{NoteWriter, SessionKeeper};
@@ -65,7 +63,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
-    warn_of_owners(settings);
+    data_directory::warn(settings);
     let mut registry = Registry::new(PROGRAM.name());
     process::observe(&mut registry, &log);
     let mut lifetime = Lifetime::begin(log, settings.pid_file.as_deref())?;
@@ -118,6 +116,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     observe_audit(&mut registry, &audit);
     observe_notes(&mut registry, &accounts);
     observe_time(&mut registry, &accounts.time);
+    let sqlite_log = SqliteLog::of(&settings.store);
+    sqlite_log.observe(&mut registry);
     drop(registry);
 
     let limits = Limits {
@@ -149,6 +149,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let mut refresher = Refresher::start(ear, peppers, token_keys)?;
     let mut watch = Watch::start(redis_pools(&accounts))?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
+        sqlite_log.warn_if_long();
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
         standing.check()?;
         Ok(match accounts.store.condition().takes_writes {
@@ -191,22 +192,6 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     ops.shut_down(by.end_by);
     rare!("once, at the end", INFO, "stopped");
     Ok(())
-}
-
-/// Says whose files and directories look as if somebody else could read or exchange the server's keys.
-fn warn_of_owners(settings: &Settings) {
-    let mut paths = vec![settings.data.clone()];
-    for source in [&settings.pepper_keys, &settings.token_keys] {
-        if let KeySource::Directory(directory) = source {
-            paths.push(directory.path().to_owned());
-            paths.extend(directory.key_files());
-        }
-    }
-    // One directory above all of them is one doubt.
-    let doubts: BTreeSet<_> = paths.iter().flat_map(|path| ownership::doubts(path)).collect();
-    for doubt in doubts {
-        rare!("once, at the start", WARN, doubt, "another user may get at the keys");
-    }
 }
 
 fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {

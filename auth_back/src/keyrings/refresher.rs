@@ -1,6 +1,7 @@
 //! The thread that reads keys again.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +34,11 @@ impl Bell {
     }
 }
 
+/// A panic must not end the thread: keys would be read no more, and nothing would say so. The hook has logged it.
+fn steadily<T>(read: impl FnOnce() -> T) {
+    let _ = catch_unwind(AssertUnwindSafe(read));
+}
+
 /// The thread.
 pub struct Refresher(Background);
 
@@ -52,15 +58,15 @@ impl Refresher {
                 recv(stopped) -> _ => break,
                 recv(calls) -> call => match call {
                     Ok(()) => {
-                        peppers.reread();
-                        token_keys.reread();
+                        steadily(|| peppers.reread());
+                        steadily(|| token_keys.reread());
                     }
                     // Nobody is left who could ring.
                     Err(_) => calls = never(),
                 },
                 default(KEY_REREAD_INTERVAL) => {
-                    peppers.reread_if_due();
-                    token_keys.reread_if_due();
+                    steadily(|| peppers.reread_if_due());
+                    steadily(|| token_keys.reread_if_due());
                 }
             }
         };

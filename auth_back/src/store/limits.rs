@@ -107,6 +107,13 @@ pub const COMMIT_TOGETHER_MAX: usize = 8;
 /// process does the same.
 pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
+/// What is left of SQLite's log after a checkpoint that was late, in bytes: four times what it usually grows to until
+/// one (1,000 pages, with their headers). A reader that stays keeps it growing, and it never shrinks by itself.
+pub const SQLITE_LOG_BYTES_KEPT: u64 = 16 << 20;
+
+/// Size of SQLite's log from which on the server's own log says that something keeps it from being checkpointed.
+pub const SQLITE_LOG_BYTES_WARN: u64 = 4 * SQLITE_LOG_BYTES_KEPT;
+
 // The server speaks first: its error says that nothing was done, our giving up leaves that unknown.
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());
 // MySQL takes lock wait timeouts in whole seconds, and zero has its own meaning.

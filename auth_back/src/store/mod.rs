@@ -49,7 +49,7 @@ pub use self::rows::{
     UserRow,
 };
 pub use self::sessions::{Kept, Sessions};
-pub use self::sqlite::SqliteStore;
+pub use self::sqlite::{SqliteStore, log_bytes as sqlite_log_bytes};
 pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
 pub use self::users::Users;
 

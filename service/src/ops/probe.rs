@@ -1,5 +1,6 @@
 //! Finding out, on a thread of its own, whether the server can serve.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -116,6 +117,9 @@ impl Readiness {
     }
 }
 
+/// Why a server is not ready whose check panics.
+const PANICKED: &str = "the check panicked; please report what the log says of it";
+
 fn watch(
     readiness: &Readiness,
     interval: Duration,
@@ -124,7 +128,9 @@ fn watch(
 ) {
     let mut log = Log::new();
     loop {
-        let (verdict, patience) = match check() {
+        // A panic must not end the thread: its last word would stand for ever. The hook has logged it.
+        let checked = catch_unwind(AssertUnwindSafe(&mut check));
+        let (verdict, patience) = match checked.unwrap_or_else(|_| Err(PANICKED.to_owned())) {
             Ok(serves) => (Verdict::Ready(serves), interval),
             Err(reason) => (Verdict::NotReady(reason), PROBE_RETRY),
         };
@@ -217,6 +223,26 @@ mod tests {
         assert!(!probe.end_by(clock::now()));
         assert_eq!(readiness.now(), stopping);
         drop((verdicts, was_asked));
+    }
+
+    #[test]
+    fn a_check_that_panics_is_made_again() {
+        let (asked, was_asked) = channel();
+        let readiness = Readiness::unknown();
+        let mut checks = 0;
+        let probe = Probe::start("probe", Duration::ZERO, readiness.clone(), move || {
+            // An error means that the test is over.
+            let _ = asked.send(());
+            checks += 1;
+            assert_ne!(checks, 2, "of the test's making");
+            Ok(Serves::All)
+        });
+        let _probe = probe.unwrap();
+        (0..2).for_each(|_| was_asked.recv().unwrap());
+        // The third check means that what the second said was taken in, or the thread would have ended.
+        was_asked.recv().expect("the thread goes on");
+        was_asked.recv().unwrap();
+        assert_eq!(readiness.now(), Ok(Serves::All));
     }
 
     #[test]

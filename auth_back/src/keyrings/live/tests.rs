@@ -205,3 +205,29 @@ fn a_fixed_ring_stays() {
     assert!(matches!(ring.look_up(id(2)), Lookup::Lacks(_)));
     check(&ring, &[1]);
 }
+
+#[test]
+fn a_reading_that_panics_is_not_the_last() {
+    use crate::keyrings::{Bell, Refresher};
+    let keys = directory();
+    place(keys.path(), "token-1.key", &key('1'), 0o600);
+    place(keys.path(), "pepper-1.key", &key('1'), 0o600);
+    let source = KeySource::Directory(KeyDirectory::at(keys.path()));
+    let (read, was_read) = std::sync::mpsc::channel();
+    let readings = std::sync::atomic::AtomicU32::new(0);
+    let tokens = live_if(&source, move |_| {
+        // An error means that the test is over.
+        let _ = read.send(());
+        assert_ne!(readings.fetch_add(1, Ordering::Relaxed), 0, "of the test's making");
+        Ok(())
+    });
+    let ring = source.load(Purpose::Pepper, OnMissing::Refuse).unwrap().keys.into();
+    let (bell, ear) = Bell::new();
+    let peppers = LiveRing::new(ring, source, bell.clone(), |_| Ok(()));
+    let refresher = Refresher::start(ear, Arc::new(peppers), Arc::new(tokens)).unwrap();
+    for _ in 0..2 {
+        bell.ring();
+        was_read.recv().expect("the thread goes on");
+    }
+    assert!(refresher.end_by(clock::now() + Duration::from_secs(60)));
+}

@@ -55,6 +55,14 @@ pub struct SqliteStore {
     place: Arc<Place>,
 }
 
+/// How long the log beside a file is, in bytes; 0 where there is none.
+#[must_use]
+pub fn log_bytes(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(0, |found| found.len())
+}
+
 impl SqliteStore {
     /// Opens the file. Its directory must exist. At most `readers` connections read at once; one writes.
     ///

@@ -11,6 +11,7 @@ use std::{env, io};
 use rusqlite::Connection;
 
 use super::SqliteStore;
+use crate::store::limits::SQLITE_LOG_BYTES_KEPT;
 use crate::store::testing::{Fixture as _, SqliteFixture, patient};
 use crate::store::{Absent, Inserted, NewSession, NewUser, Store as _, StoreError, Users as _};
 
@@ -84,6 +85,34 @@ fn the_writer_is_durable_and_checks_references() {
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("synchronous"), 2.into(), "2 is FULL");
     assert_eq!(pragma("foreign_keys"), 1.into());
+}
+
+/// A reader that stays keeps the log from being checkpointed; when it has gone, the file shrinks again.
+#[test]
+fn the_log_shrinks_when_a_long_reader_has_gone() {
+    let fixture = SqliteFixture::new();
+    drop(fixture.store());
+    let store = open(&fixture.path()).unwrap();
+    let log = || super::log_bytes(&fixture.path());
+    let write = |bytes: u64| {
+        store
+            .write(patient(), |connection| {
+                connection.execute_batch(&format!(
+                    "CREATE TABLE IF NOT EXISTS filler (content); DELETE FROM filler;
+                     INSERT INTO filler VALUES (zeroblob({bytes}))"
+                ))
+            })
+            .unwrap();
+    };
+    let reader = Connection::open(fixture.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM user").unwrap();
+    write(SQLITE_LOG_BYTES_KEPT);
+    write(SQLITE_LOG_BYTES_KEPT);
+    assert!(log() > 2 * SQLITE_LOG_BYTES_KEPT, "{}", log());
+    reader.execute_batch("COMMIT").unwrap();
+    // The first commit checkpoints all of it, the next begins the log anew.
+    (0..3).for_each(|_| write(1));
+    assert!((1..=SQLITE_LOG_BYTES_KEPT).contains(&log()), "{}", log());
 }
 
 #[test]
