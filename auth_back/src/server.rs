@@ -20,9 +20,9 @@ use service::lifetime::Lifetime;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe, Readiness, Serves};
 use service::process::{self, bind};
-use service::rare;
 use service::ready::Ready;
 use service::settings::Raw;
+use service::{rare, sparing};
 
 use crate::accounts::{
     Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrade, Upgrades, arenas_kib,
@@ -34,6 +34,7 @@ use crate::credentials::{
 };
 use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
+use crate::guard::unlocks::UnlockReader;
 use crate::guard::{Bucket, Guard, GuardNumbers};
 use crate::ids::UserId;
 use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View, join};
@@ -146,7 +147,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let mut timekeeper = Timekeeper::start(time(), store(), TIME_ASK_INTERVAL)?;
     let mut janitor = Janitor::start(store(), time(), PURGE_INTERVAL)?;
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
-    let mut refresher = Refresher::start(ear, peppers, token_keys)?;
+    let mut refresher =
+        Refresher::start(ear, peppers, token_keys, read_unlocks(settings, &accounts))?;
     let mut watch = Watch::start(redis_pools(&accounts))?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         sqlite_log.warn_if_long();
@@ -192,6 +194,17 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     ops.shut_down(by.end_by);
     rare!("once, at the end", INFO, "stopped");
     Ok(())
+}
+
+/// Forgets failures at the accounts that operators have unlocked.
+fn read_unlocks(settings: &Settings, accounts: &Accounts) -> impl FnMut() + Send + 'static {
+    let (mut reader, guard) = (UnlockReader::of(&settings.data), Arc::clone(&accounts.guard));
+    move || {
+        reader.read_new(|username, addresses| {
+            guard.unlock_here(username, addresses, clock::now());
+            sparing!(INFO, "failures at an account are forgotten, because an operator unlocked it");
+        });
+    }
 }
 
 fn open_audit(settings: &Settings) -> Result<(Audit, OpenedAudit), AuditError> {

@@ -136,6 +136,9 @@ fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
         return Some(interrupted.exit());
     }
+    if error.is::<user::RedisAway>() {
+        return Some(Exit::TryAgain);
+    }
     let is_refused = matches!(error.downcast_ref(), Some(KeysError::Owner(_)))
         || matches!(error.downcast_ref(), Some(Unconfirmed::NobodyToAsk))
         || error.is::<NotTheOwner>()
@@ -359,6 +362,7 @@ mod tests {
             "user add ada",
             "user disable ada",
             "user enable ada",
+            "user unlock ada",
             "user set-password ada",
             "user revoke ada --all",
             "import users.csv",

@@ -58,6 +58,20 @@ impl<'a> Buckets<'a> {
         buckets
     }
 
+    /// What an account has of its own: failures from everywhere, or from one network.
+    pub(super) fn of_account(username: &'a Username, source: Option<Source>) -> Self {
+        let mut buckets = Self::none();
+        match source {
+            None => buckets.add(Bucket::account(username)),
+            Some(source) => {
+                for (width, network) in widths(source) {
+                    buckets.add(Bucket::pair(username, width, network));
+                }
+            }
+        }
+        buckets
+    }
+
     /// Of somebody who wants an account. A network that is exempt is not counted at all.
     pub(super) fn of_registration(source: Source, exempt: bool) -> Self {
         let mut buckets = Self::none();

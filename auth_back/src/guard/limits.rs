@@ -55,6 +55,18 @@ pub const SITE_TIMES: u32 = 16;
 /// hour and 40 minutes by default, and not for days.
 pub const NETWORK_BURSTS_MAX: u32 = 2;
 
+/// Addresses that an operator can name when they unlock an account.
+pub const UNLOCK_ADDRESSES_MAX: usize = 16;
+
+/// Notes of unlocked accounts that are kept at a time, which are more than operators leave in [`UNLOCK_NOTE_KEPT`].
+pub const UNLOCK_NOTES_MAX: usize = 256;
+
+/// For how long such a note stays: many times what a server takes to look.
+pub const UNLOCK_NOTE_KEPT: Duration = Duration::from_secs(60);
+
+/// Largest such note, in bytes: a name, and the longest addresses.
+pub const UNLOCK_NOTE_BYTES_MAX: u64 = 1_024;
+
 /// One guess adds at most this part of a network's burst, whatever it costs: typing an own password wrong
 /// once must not shut out those who share the address.
 pub const CHARGE_BURST_PART: u32 = 2;
@@ -121,3 +133,7 @@ const _: () = assert!(
 const _: () = assert!(SHARED_BYTES_MAX <= 128 << 20);
 // Every shard of every table has a set at least.
 const _: () = assert!(MEMORY_MIN / 8 >= (SHARDS * WAYS * 32) as u64);
+const _: () =
+    assert!(UNLOCK_NOTE_KEPT.as_secs() > 4 * crate::limits::KEY_REREAD_INTERVAL.as_secs());
+// "\n2001:0db8:0000:0000:0000:0000:0000:0001" and a name.
+const _: () = assert!(UNLOCK_ADDRESSES_MAX as u64 * 40 + 64 <= UNLOCK_NOTE_BYTES_MAX);

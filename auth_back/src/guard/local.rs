@@ -143,6 +143,14 @@ impl Local {
         }
     }
 
+    /// Forgets what was counted in these buckets. Who is known stays known.
+    pub(super) fn unlock(&self, buckets: &Buckets<'_>, now: Tick) {
+        for bucket in buckets.iter() {
+            let forget = |entry: &mut Entry| entry.level = 0;
+            self.table(bucket.kind).visit_known(self.key(bucket), now, forget);
+        }
+    }
+
     /// Bytes of all tables together, whether they are in use yet or not.
     pub(super) fn memory(&self) -> usize {
         let Self { pairs, wide_pairs, accounts, networks, wide_networks, .. } = self;

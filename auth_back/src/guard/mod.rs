@@ -61,6 +61,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+pub mod unlocks;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -279,6 +280,19 @@ impl Guard {
         self.reserve(&buckets, self.clock.tick(now)).map_err(|no| self.refusal(no))
     }
 
+    /// Forgets the failures at an account from everywhere, and those from these addresses, in this server's own tables.
+    /// Networks stay charged for what they did, also to other accounts, and so do devices.
+    pub fn unlock_here(&self, username: &Username, addresses: &[IpAddr], now: Instant) {
+        let tick = self.clock.tick(now);
+        unlocked(username, addresses).for_each(|buckets| self.local.unlock(&buckets, tick));
+    }
+
+    /// The same in Redis; whether it was there. True where there is none. Blocks for round trips.
+    pub fn unlock_shared(&self, username: &Username, addresses: &[IpAddr]) -> bool {
+        let Some(shared) = &self.shared else { return true };
+        unlocked(username, addresses).all(|buckets| shared.unlock(&buckets))
+    }
+
     /// How many attempts this bucket has refused.
     #[must_use]
     pub fn refused(&self, bucket: Bucket) -> u64 {
@@ -346,6 +360,15 @@ impl Guard {
         self.refused[bucket as usize].fetch_add(1, Ordering::Relaxed);
         TooManyAttempts { retry_after, bucket }
     }
+}
+
+/// The buckets that an operator empties who unlocks an account.
+fn unlocked<'a>(
+    username: &'a Username,
+    addresses: &'a [IpAddr],
+) -> impl Iterator<Item = Buckets<'a>> {
+    let sources = addresses.iter().map(|address| Some(Source::of(*address)));
+    std::iter::once(None).chain(sources).map(|source| Buckets::of_account(username, source))
 }
 
 impl std::fmt::Debug for Guard {

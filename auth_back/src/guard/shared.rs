@@ -53,6 +53,7 @@ pub(super) struct Shared {
     reserve: Script,
     charge: Script,
     settle: Script,
+    unlock: Script,
     /// None before it was first asked for.
     seed: Mutex<Option<Seed>>,
     /// What becomes the seed if there is none.
@@ -122,6 +123,7 @@ impl Shared {
             reserve: script!("reserve"),
             charge: script!("charge"),
             settle: script!("settle"),
+            unlock: script!("unlock"),
             seed: Mutex::default(),
             own_seed: format!("{:032x}", u128::from_ne_bytes(random::bytes()?)),
         })
@@ -265,6 +267,23 @@ impl Shared {
             }
             call.invoke::<()>(connection.driver())
         });
+    }
+}
+
+impl Shared {
+    /// Forgets what was counted in these buckets; false if Redis is away. Blocks for two round trips.
+    pub(super) fn unlock(&self, buckets: &Buckets<'_>) -> bool {
+        let done = self.redis.run(clock::now() + SHARED_TIME_MAX, |connection| {
+            let seed = self.fetch_seed(connection)?;
+            let mut call = self.unlock.prepare_invoke();
+            call.arg(letters(buckets.iter().map(|bucket| bucket.kind)));
+            call.arg(self.rules.known_for.raw());
+            for Place { set, field } in buckets.iter().map(|bucket| seed.place(bucket)) {
+                call.key(set).arg(&field[..]);
+            }
+            call.invoke::<()>(connection.driver())
+        });
+        done.is_ok()
     }
 }
 

@@ -43,7 +43,7 @@ fn steadily<T>(read: impl FnOnce() -> T) {
 pub struct Refresher(Background);
 
 impl Refresher {
-    /// Starts it.
+    /// Starts it. It does what `too` says as well, whenever it looks for keys.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -51,6 +51,7 @@ impl Refresher {
         ear: Ear,
         peppers: Arc<LiveRing<PepperKeyring>>,
         token_keys: Arc<LiveRing<TokenKeyring>>,
+        mut too: impl FnMut() + Send + 'static,
     ) -> io::Result<Self> {
         let mut calls = ear.0;
         let work = move |stopped: &Receiver<()>| loop {
@@ -60,6 +61,7 @@ impl Refresher {
                     Ok(()) => {
                         steadily(|| peppers.reread());
                         steadily(|| token_keys.reread());
+                        steadily(&mut too);
                     }
                     // Nobody is left who could ring.
                     Err(_) => calls = never(),
@@ -67,6 +69,7 @@ impl Refresher {
                 default(KEY_REREAD_INTERVAL) => {
                     steadily(|| peppers.reread_if_due());
                     steadily(|| token_keys.reread_if_due());
+                    steadily(&mut too);
                 }
             }
         };

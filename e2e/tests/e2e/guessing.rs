@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{Answer, Builder, Client, Redis, Server, System};
+use e2e::{Answer, Builder, Client, Redis, Server, System, until};
 use serde_json::json;
 
 use crate::PASSWORD;
@@ -126,6 +126,50 @@ fn check_parallel_guesses(mut system: System) {
     // Even from where the guesses come from, with the device that is known.
     log_in_with(&user.behind_proxy(GUESSER), &marker).assert_status(200);
     log_in_with(&user.behind_proxy(GUESSER), "gdev_nonsense").assert_status(429);
+}
+
+#[test]
+fn an_operator_lets_somebody_try_again() {
+    check_unlock(system(&[]));
+}
+
+#[test]
+fn an_operator_lets_somebody_try_again_on_servers_that_share_redis() {
+    let redis = Redis::start();
+    let flags = ["--sessions", &redis.url(), "--store-connections", "64"];
+    check_unlock(builder(&flags).auths(2).start());
+    // What Redis holds cannot be reached; the servers forget.
+    let system = builder(&flags).start();
+    system.client().register("ada", PASSWORD).assert_status(200);
+    drop(redis);
+    let unlocked = system.operator(&["user", "unlock", "ada"]).run();
+    assert_eq!(unlocked.code, Some(75), "{unlocked:?}");
+    assert!(unlocked.errors.contains("Redis is away"), "{unlocked:?}");
+}
+
+fn check_unlock(mut system: System) {
+    let user = system.client();
+    user.register("ada", PASSWORD).assert_status(200);
+    let owner = user.behind_proxy(OWNER);
+    let guesses = || (0..).take_while(|_| owner.authenticate("ada", "wrong").status == 401).count();
+    assert!(guesses() >= FREE);
+    assert!(guesses() < FREE);
+    let everywhere: Vec<_> = (0..ACCOUNT).map(|n| format!("10.0.{n}.1")).collect();
+    check_refused(guess_at_once(&user, "ada", &everywhere).0);
+    user.behind_proxy(ELSEWHERE).authenticate("ada", PASSWORD).assert_status(429);
+
+    let unlock = ["user", "unlock", "ada", "--from", OWNER, "--json"];
+    let told = system.operator(&unlock).succeed();
+    assert!(told.contains("may try again"), "{told}");
+    for auth in system.auths() {
+        until("the server to forget", || auth.log().contains("unlocked it").then_some(()));
+    }
+    assert!(guesses() >= FREE, "as if nobody had failed from there");
+    user.behind_proxy(ELSEWHERE).authenticate("ada", PASSWORD).assert_status(200);
+
+    let unknown = system.operator(&["user", "unlock", "bob"]).run();
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.errors.contains("there is no user bob"), "{unknown:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod list;
 mod password;
 mod shown;
+mod unlock;
 
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use self::password::ask;
+pub(super) use self::unlock::RedisAway;
 use super::node::{CommandNode, next_id};
 use super::{
     Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
@@ -74,6 +76,10 @@ fn command() -> Command {
         .subcommand(one("show", "Print what is kept of somebody; never a hash"))
         .subcommand(one("disable", "Keep somebody out, and end their sessions"))
         .subcommand(one("enable", "Let somebody in again"))
+        .subcommand(unlock::command(one(
+            unlock::NAME,
+            "Forget the wrong guesses at somebody's account, so that they may try again at once",
+        )))
         .subcommand(
             one("set-password", "Replace somebody's password, and end their sessions")
                 .arg(password()),
@@ -117,6 +123,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         "show" => operator.show(),
         "disable" => operator.disable(),
         "enable" => operator.enable(),
+        unlock::NAME => operator.unlock(&unlock::addresses(arguments)),
         "set-password" => operator.set_password(arguments.get_flag("password-stdin")),
         "sessions" => operator.sessions(),
         "revoke" => operator.revoke(arguments.get_one("session").copied()),

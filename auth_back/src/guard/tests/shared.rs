@@ -44,6 +44,44 @@ fn servers_allow_together_what_one_allows() {
 }
 
 #[test]
+fn an_account_that_is_unlocked_is_as_if_nobody_had_failed_there() {
+    let redis = Redis::start();
+    let [one, other] = servers(&redis, |rules| rules.network_per_minute = 600);
+    let all = || [&one, &other];
+    let besiege = |server: &Bench| {
+        networks(300).for_each(|from| {
+            server.attempt("ada", &from, None, Wrong);
+        });
+    };
+    assert_eq!(one.attempt("ada", OWNER, None, Right), None);
+    besiege(&one);
+    for server in all() {
+        server.exhaust("ada", GUESSER, None);
+        server.exhaust("bob", GUESSER, None);
+    }
+    for server in all() {
+        assert_eq!(server.attempt("ada", ELSEWHERE, None, Wrong), Some(Bucket::Account));
+        assert_eq!(server.exhaust("bob", GUESSER, None), (0, Some(Bucket::AccountNetwork)));
+    }
+
+    let (ada, from) = (Username::new("ada").unwrap(), [GUESSER.parse().unwrap()]);
+    assert!(one.guard.unlock_shared(&ada, &from));
+    all().into_iter().for_each(|server| server.guard.unlock_here(&ada, &from, server.now));
+    assert_eq!(one.exhaust("ada", GUESSER, None), (20, Some(Bucket::AccountNetwork)));
+    assert_eq!(other.attempt("ada", ELSEWHERE, None, Wrong), None);
+    // Other accounts are not meant.
+    for server in all() {
+        assert_eq!(server.exhaust("bob", GUESSER, None), (0, Some(Bucket::AccountNetwork)));
+    }
+    // Who was known is so still, and an attack that goes on is stopped again.
+    besiege(&other);
+    for server in all() {
+        assert_eq!(server.attempt("ada", "203.0.113.9", None, Right), Some(Bucket::Account));
+        assert_eq!(server.attempt("ada", OWNER, None, Wrong), None);
+    }
+}
+
+#[test]
 fn who_is_known_to_one_is_known_to_the_other() {
     let redis = Redis::start();
     let [one, other] = servers(&redis, |_| {});

@@ -224,7 +224,7 @@ fn a_reading_that_panics_is_not_the_last() {
     let ring = source.load(Purpose::Pepper, OnMissing::Refuse).unwrap().keys.into();
     let (bell, ear) = Bell::new();
     let peppers = LiveRing::new(ring, source, bell.clone(), |_| Ok(()));
-    let refresher = Refresher::start(ear, Arc::new(peppers), Arc::new(tokens)).unwrap();
+    let refresher = Refresher::start(ear, Arc::new(peppers), Arc::new(tokens), || ()).unwrap();
     for _ in 0..2 {
         bell.ring();
         was_read.recv().expect("the thread goes on");
