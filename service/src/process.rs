@@ -142,6 +142,15 @@ pub fn log_settings(raw: &Raw) {
     for (setting, value, origin) in raw.summary() {
         rare!("once, at the start", INFO, setting, value, %origin, "setting");
     }
+    for setting in raw.passwords_in_flags() {
+        rare!(
+            "once, at the start",
+            WARN,
+            setting,
+            "a password was given as a flag, where every user of this machine can read it: give its variable or the \
+             settings file instead"
+        );
+    }
     for (variable, meant) in raw.misspelt_variables() {
         rare!(
             "once, at the start",

@@ -277,7 +277,7 @@ impl Shared {
             let seed = self.fetch_seed(connection)?;
             let mut call = self.unlock.prepare_invoke();
             call.arg(letters(buckets.iter().map(|bucket| bucket.kind)));
-            call.arg(self.rules.known_for.raw());
+            call.arg(self.rules.read().known_for.raw());
             for Place { set, field } in buckets.iter().map(|bucket| seed.place(bucket)) {
                 call.key(set).arg(&field[..]);
             }

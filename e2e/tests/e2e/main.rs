@@ -33,6 +33,7 @@ mod recipes;
 mod redis;
 mod request_ids;
 mod responsiveness;
+mod retries;
 mod revocation;
 mod run;
 mod schema;

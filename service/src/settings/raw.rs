@@ -62,6 +62,18 @@ impl Raw {
         &self.misspelt
     }
 
+    /// The settings that were given as flags and hold a password, as URLs do before an `@`: whoever may list processes
+    /// reads it there.
+    pub fn passwords_in_flags(&self) -> impl Iterator<Item = &'static str> {
+        self.program.settings.iter().zip(&self.given).filter_map(|(setting, given)| {
+            let Given { origin: Origin::Flag, content: Content::Text(text) } = given.as_ref()?
+            else {
+                return None;
+            };
+            (setting.secret && has_password(text)).then_some(setting.name)
+        })
+    }
+
     /// Every setting with its text as it may be shown and where it came from, for a line of the log.
     pub fn summary(&self) -> impl Iterator<Item = (&'static str, String, Origin)> {
         self.program.settings.iter().zip(&self.given).filter_map(|(setting, given)| {
@@ -75,6 +87,11 @@ impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.summary().map(|(name, shown, _)| (name, shown))).finish()
     }
+}
+
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// Where the text of a setting came from.

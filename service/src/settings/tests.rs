@@ -288,6 +288,24 @@ fn a_long_value_is_cut_and_its_controls_are_escaped() {
 }
 
 #[test]
+fn a_password_in_a_flag_is_noticed() {
+    let check = |flag: &str, variable: &str, expected: &[&str]| {
+        let flags = format!("--store={flag}");
+        let flags: &[&str] = if flag.is_empty() { &[] } else { &[&flags] };
+        let variables: &[_] =
+            if variable.is_empty() { &[] } else { &[("AUTH_BACK_STORE", variable)] };
+        let raw = Given { flags, variables, file: None }.raw().expect("settings").0;
+        assert_eq!(raw.passwords_in_flags().collect::<Vec<_>>(), expected, "{flag} {variable}");
+    };
+    check("mysql://gate:secret@db/gate", "", &["store"]);
+    check("redis://:secret@cache", "", &["store"]);
+    check("", "mysql://gate:secret@db/gate", &[]);
+    for harmless in ["mysql://root@db:3306/gate", "redis://cache:6379/0", "sqlite:/a:b@c", "x"] {
+        check(harmless, "", &[]);
+    }
+}
+
+#[test]
 fn help_shows_variable_and_default_and_no_secret() {
     let help =
         Given { flags: &["--help"], variables: &[("AUTH_BACK_STORE", "hunter2")], file: None }

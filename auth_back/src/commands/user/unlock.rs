@@ -9,7 +9,7 @@ use super::{Failure, Operator};
 use crate::guard::limits::UNLOCK_ADDRESSES_MAX;
 use crate::guard::{Guard, unlocks};
 use crate::limits::KEY_REREAD_INTERVAL;
-use crate::redis_pool::RedisPool;
+use crate::redis_pool::{RedisPool, Use};
 
 pub(super) const NAME: &str = "unlock";
 
@@ -57,7 +57,7 @@ impl Operator<'_> {
         let is_told = match &settings.redis {
             None => true,
             Some(url) => {
-                let redis = RedisPool::new(url.clone(), 1)?;
+                let redis = RedisPool::new(url.clone(), 1, Use::Guesses)?;
                 let guard = Guard::new(settings.guard.clone())?.shared_through(redis)?;
                 guard.unlock_shared(username, addresses)
             }
