@@ -112,8 +112,8 @@ macro_rules! sessions_in {
     };
 }
 
-/// The database's clock, in milliseconds since 1970. Not by UNIX_TIMESTAMP: of a time with milliseconds it takes the local
-/// one, which in the hour when summer time ends is one of two.
+/// The database's clock, in milliseconds since 1970. Not by `UNIX_TIMESTAMP`: of a time with milliseconds it takes the
+/// local one, which in the hour when summer time ends is one of two.
 macro_rules! now_ms {
     () => {
         "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(3)) DIV 1000"
