@@ -419,8 +419,8 @@ pub const NODE_STEP: Duration = Duration::from_millis(100);
 pub const NODE_AHEAD_MAX: Duration = Duration::from_secs(30);
 /// How often a process looks for a free node when others are quicker.
 pub const NODE_TRIES_MAX: u32 = 100;
-/// How long a server goes by the rules that it has read in the store. It reads them as often as it renews its node.
-pub const RULES_FRESH_FOR: Duration = Duration::from_secs(5);
+/// How long after it has renewed its node a server goes by the rules that it has read in the store then.
+pub const RULES_FRESH_FOR: Duration = Duration::from_millis(4_900);
 /// How long a command waits for the store to say them; then it waits for the longest leases that there are.
 pub const RULES_ASK_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long a start with other settings looks whether another server lives, or was killed.
@@ -503,4 +503,7 @@ const _: () =
 // Whoever was killed is known to have been.
 const _: () = assert!(RIVAL_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
 // A server that lives no more has given no lease that still runs.
-const _: () = assert!(LEASE_MAX.as_secs() < SERVER_LEASE.as_secs());
+const _: () = assert!(
+    RULES_FRESH_FOR.as_millis() + LEASE_MAX.as_millis() + LEASE_MARGIN.as_millis()
+        <= SERVER_LEASE.as_millis()
+);

@@ -12,7 +12,7 @@ use super::{Holder, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, Tag};
 use crate::time::ServerTime;
 
 /// What a process that holds a node says of itself, and learns of the others.
@@ -20,11 +20,11 @@ pub trait Member: Send {
     /// What its row says from now on. Does not block.
     fn says(&self) -> Says;
 
-    /// Learns what the store says of all. Blocks until `deadline` at the most.
+    /// Learns what the store says of all; this process is `run` there. Blocks until `deadline` at the most.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn learn(&mut self, deadline: Instant) -> Result<(), StoreError>;
+    fn learn(&mut self, run: Tag, deadline: Instant) -> Result<(), StoreError>;
 }
 
 /// A process that only needs ids.
@@ -35,7 +35,7 @@ impl Member for Guest {
         Says::default()
     }
 
-    fn learn(&mut self, _: Instant) -> Result<(), StoreError> {
+    fn learn(&mut self, _: Tag, _: Instant) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -70,9 +70,11 @@ fn keep(mut holder: Holder, member: &mut dyn Member, time: &ServerTime, stopped:
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let deadline = clock::now() + NODE_RENEW_TIME_MAX;
         // First what it says: others are to wait for what it has promised before it learns of more.
-        let done = holder
-            .renew(member.says(), time.now().to_system_time(), deadline)
-            .and_then(|renewed| Ok(member.learn(deadline).map(|()| renewed)?));
+        let renewed = holder.renew(member.says(), time.now().to_system_time(), deadline);
+        let done = renewed.and_then(|renewed| {
+            member.learn(holder.run(), deadline)?;
+            Ok(renewed)
+        });
         patience = if done.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
         match &done {
             Ok(Renewed::Kept) if fails => {

@@ -10,7 +10,7 @@
 //! - It gives longer ones when every other server has said that it goes by the same settings.
 //! - It gives shorter ones at once, and says the longer ones until they have run out. It waits for the longer ones until
 //!   every other server has said that it goes by the new settings.
-//! - Whoever has not seen the rows for [`RULES_FRESH_FOR`] gives none, and waits for the longest that there are.
+//! - Whoever has not renewed its row for [`RULES_FRESH_FOR`] gives none, and waits for the longest that there are.
 //!
 //! A server that starts has its row, of no settings, before it reads them.
 
@@ -50,8 +50,8 @@ pub struct Learned {
     pub outstanding: Duration,
     /// Whether another process may have a copy of sessions in Redis.
     pub in_redis: bool,
-    /// When the store was asked.
-    pub asked_at: Instant,
+    /// Until when leases may be given, and how long to wait for them is known.
+    pub fresh_until: Instant,
 }
 
 impl LiveRules {
@@ -63,7 +63,7 @@ impl LiveRules {
             granted: rules.lease,
             outstanding: rules.lease,
             in_redis: false,
-            asked_at: clock::now(),
+            fresh_until: clock::now(),
         };
         Self(Arc::new(RwLock::new(learned)), Source::Fixed)
     }
@@ -82,7 +82,7 @@ impl LiveRules {
             granted: Duration::ZERO,
             outstanding: rules.sessions.lease,
             in_redis: rules.in_redis,
-            asked_at: clock::now(),
+            fresh_until: clock::now(),
         };
         Self(Arc::new(RwLock::new(learned)), Source::Asked(store))
     }
@@ -123,7 +123,7 @@ impl LiveRules {
     }
 
     fn is_fresh(&self, learned: &Learned) -> bool {
-        matches!(self.1, Source::Fixed) || clock::since(learned.asked_at) < RULES_FRESH_FOR
+        matches!(self.1, Source::Fixed) || clock::now() < learned.fresh_until
     }
 }
 
@@ -190,6 +190,11 @@ impl Follower {
         Self { given: Some((lease, now + lease + LEASE_MARGIN)), ..self }
     }
 
+    /// Its row is of this run from now on.
+    pub fn runs_as(&mut self, run: Tag) {
+        self.run = run;
+    }
+
     /// Goes by these from now on.
     pub fn follow(&mut self, revision: u64, rules: SharedRules) {
         if revision != self.revision {
@@ -246,8 +251,16 @@ impl Follower {
             granted: self.granted,
             outstanding: self.says_lease(now).max(self.before).max(others),
             in_redis: self.rules.in_redis || has_redis(servers, Some(self.run)),
-            asked_at,
+            fresh_until: asked_at + self.fresh_for(servers),
         }
+    }
+
+    /// How long this server may go by what it sees. Its row has to count until the last lease has run out that it gives
+    /// meanwhile, so that counts from when it was renewed.
+    fn fresh_for(&self, servers: &Servers) -> Duration {
+        let own = servers.live().find(|listed| listed.row.run == self.run);
+        let age = own.map(|own| Duration::from_millis(servers.now_ms.abs_diff(own.renewed_ms)));
+        age.map_or(Duration::ZERO, |age| RULES_FRESH_FOR.saturating_sub(age))
     }
 
     /// Whether everybody knows that this server gives leases so long.

@@ -15,7 +15,7 @@ use crate::accounts::millis;
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
-use crate::store::{Servers, Store, StoreError};
+use crate::store::{Servers, Store, StoreError, Tag};
 use crate::time::ServerTime;
 
 /// A server that has its node and knows what all do.
@@ -188,7 +188,8 @@ impl Member for ServerMember {
         says(&self.follower, self.redis_run.clone(), self.view.about().chars().take(255).collect())
     }
 
-    fn learn(&mut self, deadline: Instant) -> Result<(), StoreError> {
+    fn learn(&mut self, run: Tag, deadline: Instant) -> Result<(), StoreError> {
+        self.follower.runs_as(run);
         let asked_at = clock::now();
         let followed = self.follow(deadline)?;
         let servers = self.store.servers(deadline)?;
@@ -198,3 +199,6 @@ impl Member for ServerMember {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

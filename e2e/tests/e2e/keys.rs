@@ -110,7 +110,7 @@ fn a_reading_that_fails_leaves_the_keys_that_were_there() {
 }
 
 /// The id of the key that signed a token.
-fn token_key(token: &str) -> u16 {
+pub(crate) fn token_key(token: &str) -> u16 {
     let body = URL_SAFE_NO_PAD.decode(token.strip_prefix("gate_").expect("a token"));
     let body = body.expect("base64");
     u16::from_be_bytes([body[1], body[2]])

@@ -35,6 +35,7 @@ mod request_ids;
 mod responsiveness;
 mod retries;
 mod revocation;
+mod rotation;
 mod run;
 mod schema;
 mod secrets;

@@ -21,13 +21,17 @@ fn register(system: &System, fronts: usize, prefix: &str) -> Vec<u64> {
                     let one = |turn| {
                         let answer = client.register(&format!("{prefix}{number}x{turn}"), PASSWORD);
                         assert_eq!(answer.status, 200, "{answer:?}");
-                        answer.json()["user_id"].as_str().unwrap().parse().unwrap()
+                        let id = &answer.json()["user_id"];
+                        id.as_str().and_then(|id| id.parse().ok()).expect("an id in digits")
                     };
                     (0..EACH).map(one).collect::<Vec<u64>>()
                 })
             })
             .collect();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().expect("every registration succeeds"))
+            .collect()
     })
 }
 
@@ -39,7 +43,8 @@ fn node_of(id: u64) -> u64 {
 fn held(database: &Database) -> BTreeSet<u64> {
     let sql = "SELECT node FROM server WHERE run <> REPEAT(CHAR(0), 16) \
                AND renewed_ms > UNIX_TIMESTAMP(NOW(3)) * 1000 - 10000";
-    database.connect().query::<u64, _>(sql).unwrap().into_iter().collect()
+    let nodes: Vec<u64> = database.connect().query(sql).expect("the database answers");
+    nodes.into_iter().collect()
 }
 
 /// Each server asks the next; so every one is asked.
@@ -62,7 +67,7 @@ fn servers_take_nodes_of_their_own() {
     system.auths()[1].kill_and_start_again();
     system.until_ready();
     assert_eq!(held(&database), BTreeSet::from([1, 2]));
-    system.auths()[0].stop();
+    assert!(system.auths()[0].stop().success());
     assert_eq!(held(&database), BTreeSet::from([2]));
 }
 

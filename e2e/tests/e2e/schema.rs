@@ -102,7 +102,7 @@ fn an_old_schema_is_migrated_where_that_was_said_and_by_default_on_sqlite_alone(
         &data,
     ]);
     assert_eq!(code, Some(2), "{errors}");
-    assert!(errors.contains("has schema version 4, this program needs 6"), "{errors}");
+    assert!(errors.contains("has schema version 4, this program needs 7"), "{errors}");
     system.auth().start_again();
     system.until_ready();
     let log = system.auth().log();
