@@ -130,6 +130,19 @@ pub trait Installation {
         deadline: Instant,
     ) -> Result<bool, StoreError>;
 
+    /// Frees all nodes, those included that nobody ever took. Whoever takes one makes ids behind `ids_until_ms`, and behind
+    /// what the node had before. `run` is nobody's: who holds a node loses it, and takes another.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the time does not fit its column.
+    fn free_all_nodes(
+        &self,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError>;
+
     /// What all servers do alike.
     ///
     /// # Errors

@@ -29,6 +29,15 @@ pub const IMPORT_BATCH_MAX: usize = 250;
 /// Most users of one page of an export. A row has up to 1.5 KiB.
 pub const PROFILES_PAGE_MAX: u32 = 500;
 
+/// Most users of one page that has their ids alone: it is read in a few milliseconds.
+pub const USER_RANGE_MAX: u32 = 10_000;
+
+/// While SQLite makes a copy, it asks after so many operations of its machine whether to go on: after some milliseconds.
+pub const SQLITE_COPY_LOOK_OPERATIONS: std::ffi::c_int = 20_000;
+
+/// How long a copy of SQLite waits for a lock. Servers hold those that it needs for no longer than an opening takes.
+pub const SQLITE_COPY_LOCK_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// Most password records that are replaced together: their rows are locked for a few milliseconds.
 pub const RECORD_CHANGES_MAX: usize = 200;
 

@@ -42,14 +42,14 @@ pub use self::installation::{
 pub use self::keys::{KeyList, Keys};
 pub use self::migrations::{Migrated, MigrationError, Schema};
 pub use self::mysql::MySqlStore;
-pub use self::operators::{Operators, Trial};
+pub use self::operators::{Operators, Trial, UserRange};
 pub use self::rows::{
     CacheEra, Imported, ImportedUser, Inserted, KeyRow, ListedSession, NewSession, NewUser,
     PasswordChange, Product, RecordChange, RecordRow, Refresh, SessionRow, UserAgent, UserProfile,
     UserRow,
 };
 pub use self::sessions::{Kept, Sessions};
-pub use self::sqlite::{SqliteStore, log_bytes as sqlite_log_bytes};
+pub use self::sqlite::{SqliteStore, backup, log_bytes as sqlite_log_bytes};
 pub use self::url::{MySqlUrl, StoreUrl, StoreUrlError};
 pub use self::users::Users;
 

@@ -13,6 +13,15 @@ pub enum Trial {
     Rehearsal,
 }
 
+/// Users whose ids follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRange {
+    /// How many they are.
+    pub count: u32,
+    /// The highest id of them; none where there are none.
+    pub last: Option<u64>,
+}
+
 /// What stands behind every name that begins with `prefix`: no name has this character.
 pub(super) fn end_of_prefix(prefix: &str) -> String {
     format!("{prefix}\u{7f}")
@@ -102,4 +111,30 @@ pub trait Operators {
         record: &str,
         deadline: Instant,
     ) -> Result<bool, StoreError>;
+
+    /// The users with the lowest ids above `after`, at most `limit` and at most
+    /// [`USER_RANGE_MAX`](super::limits::USER_RANGE_MAX): a page of a walk that reads nothing but ids.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn user_range(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<UserRange, StoreError>;
+
+    /// Raises the epochs of all users with ids above `after` and up to `last`, which ends their sessions. When this
+    /// returns, the change is durable. Locks as many rows until it is done, so there should be few.
+    ///
+    /// # Errors
+    ///
+    /// See [`Store`](super::Store).
+    fn raise_session_epochs(
+        &self,
+        after: u64,
+        last: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError>;
 }

@@ -210,4 +210,12 @@ pub trait Sessions {
     ///
     /// See [`Store`](super::Store).
     fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Begins a generation that is higher than the present one and at least `generation`, with the same cache server. When
+    /// this returns, it is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Internal`] if the number does not fit its column.
+    fn skip_cache_eras(&self, generation: u64, deadline: Instant) -> Result<(), StoreError>;
 }

@@ -121,7 +121,7 @@ impl FromStr for MySqlUrl {
 }
 
 impl MySqlUrl {
-    pub(super) fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         &self.user
     }
 
@@ -129,15 +129,15 @@ impl MySqlUrl {
         self.password.as_ref().map(|password| password.as_str())
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn database(&self) -> &str {
+    pub(crate) fn database(&self) -> &str {
         &self.database
     }
 }

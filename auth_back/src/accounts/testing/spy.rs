@@ -9,7 +9,7 @@ use crate::store::{
     Kept, KeyList, KeyRow, Keys, ListedServer, ListedSession, Migrated, MigrationError, NewSession,
     NewUser, Operators, PasswordChange, Product, RecordChange, RecordRow, Refresh, Schema,
     ServerRow, Servers, SessionRow, Sessions, SqliteStore, Store, StoreError, Tag, Trial,
-    UserProfile, UserRow, Users,
+    UserProfile, UserRange, UserRow, Users,
 };
 
 /// What a store does instead of what it is asked.
@@ -28,7 +28,7 @@ pub(crate) enum Fault {
 }
 
 /// Calls that write nothing.
-const READS: [&str; 16] = [
+const READS: [&str; 17] = [
     "time",
     "products",
     "ping",
@@ -41,6 +41,7 @@ const READS: [&str; 16] = [
     "user_profiles",
     "user_profiles_by_name",
     "user_profile",
+    "user_range",
     "session",
     "sessions",
     "sessions_of_user",
@@ -247,6 +248,17 @@ impl Installation for Spy {
         })
     }
 
+    fn free_all_nodes(
+        &self,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        self.call("free_all_nodes", deadline, |store| {
+            store.free_all_nodes(run, ids_until_ms, deadline)
+        })
+    }
+
     fn deployment(&self, deadline: Instant) -> Result<DeploymentRow, StoreError> {
         self.call("deployment", deadline, |store| store.deployment(deadline))
     }
@@ -337,6 +349,26 @@ impl Operators for Spy {
     ) -> Result<bool, StoreError> {
         self.call("set_password_record", deadline, |store| {
             store.set_password_record(user_id, record, deadline)
+        })
+    }
+
+    fn user_range(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<UserRange, StoreError> {
+        self.call("user_range", deadline, |store| store.user_range(after, limit, deadline))
+    }
+
+    fn raise_session_epochs(
+        &self,
+        after: u64,
+        last: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        self.call("raise_session_epochs", deadline, |store| {
+            store.raise_session_epochs(after, last, deadline)
         })
     }
 }
@@ -465,5 +497,9 @@ impl Sessions for Spy {
 
     fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError> {
         self.call("end_cache_era", deadline, |store| store.end_cache_era(deadline))
+    }
+
+    fn skip_cache_eras(&self, generation: u64, deadline: Instant) -> Result<(), StoreError> {
+        self.call("skip_cache_eras", deadline, |store| store.skip_cache_eras(generation, deadline))
     }
 }

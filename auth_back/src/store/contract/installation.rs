@@ -12,6 +12,7 @@ contract! {
     settings_are_changed_by_whoever_has_seen_the_last
     one_of_many_changes_of_settings_wins
     what_does_not_fit_is_refused
+    all_nodes_are_freed_and_make_later_ids
 }
 
 fn server(node: u16, run: u8) -> ServerRow {
@@ -148,4 +149,37 @@ fn what_does_not_fit_is_refused(fixture: &impl Fixture) {
     check_refused(take(ServerRow { about: "a".repeat(256), ..server(1, 1) }), "aaa");
     check_refused(store.change_deployment(0, &"s".repeat(4_097), patient()), "sss");
     assert_eq!(listed(store), []);
+}
+
+fn all_nodes_are_freed_and_make_later_ids(fixture: &impl Fixture) {
+    let store = &*fixture.store();
+    let (earlier, later) = (1_800_000_000_000, 1_900_000_000_000);
+    let row = |node, run, ids_until_ms| ServerRow { ids_until_ms, ..server(node, run) };
+    store.take_node(None, &row(5, 1, earlier), patient()).unwrap();
+    store.take_node(None, &row(7, 2, later), patient()).unwrap();
+    let seen = listed(store);
+    let between = 1_850_000_000_000;
+    for run in [8, 9] {
+        store.free_all_nodes(&[run; 16], between, patient()).unwrap();
+        let servers = store.servers(patient()).unwrap();
+        assert_eq!(servers.live().count(), 0);
+        let nodes: Vec<u16> = servers.listed.iter().map(|listed| listed.row.node).collect();
+        assert_eq!(nodes, (0..1_024).collect::<Vec<_>>());
+        for listed in servers.listed {
+            let expected = if listed.row.node == 7 { later } else { between };
+            assert_eq!(listed.row.ids_until_ms, expected, "{listed:?}");
+        }
+    }
+    // A restarted server still finds the node that was its own.
+    let instance = |node: usize| listed(store)[node].row.instance;
+    assert_eq!(instance(5), row(5, 1, 0).instance);
+    // Whoever looked or held before has to look again.
+    assert!(!store.take_node(None, &row(6, 3, later), patient()).unwrap());
+    for seen in &seen {
+        assert!(!store.take_node(Some(seen), &row(5, 3, later), patient()).unwrap());
+    }
+    assert!(!store.renew_node(&row(5, 1, later), patient()).unwrap());
+    let free = listed(store).remove(5);
+    assert!(store.take_node(Some(&free), &row(5, 3, later), patient()).unwrap());
+    check_refused(store.free_all_nodes(&[8; 16], u64::MAX, patient()), "1844");
 }

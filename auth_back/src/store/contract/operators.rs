@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
-use crate::store::{Imported, ImportedUser, Trial, UserProfile};
+use crate::store::{Imported, ImportedUser, Trial, UserProfile, UserRange};
 
 contract! {
     users_are_imported_together
@@ -14,6 +14,7 @@ contract! {
     profiles_are_listed_by_name
     a_disabled_user_has_no_live_session
     an_operator_sets_a_password_whatever_it_was
+    the_sessions_of_many_users_are_ended_in_ranges
 }
 
 fn imported<'a>(user_id: u64, username: &'a str, request: u8) -> ImportedUser<'a> {
@@ -204,4 +205,30 @@ fn an_operator_sets_a_password_whatever_it_was(fixture: &impl Fixture) {
     assert!(!store.set_password_record(2, "$gh1$new", patient()).unwrap());
     let long = "x".repeat(PASSWORD_RECORD_BYTES_MAX + 1);
     check_refused(store.set_password_record(1, &long, patient()), &long);
+}
+
+fn the_sessions_of_many_users_are_ended_in_ranges(fixture: &impl Fixture) {
+    let store = &*fixture.store();
+    let range = |after, limit| store.user_range(after, limit, patient()).unwrap();
+    assert_eq!(range(0, 5), UserRange { count: 0, last: None });
+    let ids = [10_u8, 20, 30];
+    for id in ids {
+        check_insert(store, &user(id.into(), &format!("user{id}")), Inserted::Created);
+        store.insert_session(&session(id.into(), id, id.into(), 9_000), patient()).unwrap();
+    }
+    assert_eq!(range(0, 2), UserRange { count: 2, last: Some(20) });
+    assert_eq!(range(20, 2), UserRange { count: 1, last: Some(30) });
+    assert_eq!(range(30, 2), UserRange { count: 0, last: None });
+    assert_eq!(range(0, u32::MAX), UserRange { count: 3, last: Some(30) });
+
+    store.raise_session_epochs(10, 20, patient()).unwrap();
+    let live = || ids.map(|id| store.session(&[id; 32], 1_000, patient()).unwrap().is_some());
+    assert_eq!(live(), [true, false, true], "neither the one before nor the one behind");
+    store.raise_session_epochs(0, 30, patient()).unwrap();
+    assert_eq!(live(), [false; 3]);
+    let epochs = ids.map(|id| {
+        store.user_profile(&format!("user{id}"), patient()).unwrap().unwrap().session_epoch
+    });
+    assert_eq!(epochs, [1, 2, 1]);
+    store.raise_session_epochs(30, 40, patient()).unwrap();
 }

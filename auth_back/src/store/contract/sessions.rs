@@ -20,6 +20,7 @@ contract! {
     a_changed_password_ends_every_session
     of_changes_and_raised_epochs_at_once_none_is_lost
     generations_of_a_cache_are_begun_once
+    generations_of_a_cache_are_skipped
 }
 
 /// A store with the users 1 and 2.
@@ -390,4 +391,15 @@ fn generations_of_a_cache_are_begun_once(fixture: &dyn Fixture) {
     assert_eq!(ended, era(1 + u64::from(THREADS), &format!("run {winner}")));
     assert!(!store.begin_cache_era(1, "late", patient()).unwrap());
     assert_eq!(store.cache_era(patient()).unwrap(), ended);
+}
+
+fn generations_of_a_cache_are_skipped(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    assert!(store.begin_cache_era(0, "run", patient()).unwrap());
+    for (at_least, expected) in [(7, 7), (7, 8), (3, 9), (1_900_000_000_000, 1_900_000_000_000)] {
+        store.skip_cache_eras(at_least, patient()).unwrap();
+        let expected = CacheEra { generation: expected, instance: "run".to_owned() };
+        assert_eq!(store.cache_era(patient()).unwrap(), expected);
+    }
+    check_refused(store.skip_cache_eras(u64::MAX, patient()), "1844");
 }

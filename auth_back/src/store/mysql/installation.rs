@@ -105,6 +105,20 @@ impl Installation for MySqlStore {
         Ok(released == 1)
     }
 
+    fn free_all_nodes(
+        &self,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let ids_until_ms = sql_integer(ids_until_ms, "the time")?;
+        self.run(deadline, |connection| {
+            let run = &run[..];
+            let values = (run, run, ids_until_ms, run, ids_until_ms);
+            connection.execute(Query::FreeAllServers, values).map(drop)
+        })
+    }
+
     fn deployment(&self, deadline: Instant) -> Result<DeploymentRow, StoreError> {
         let row = self.run(deadline, |connection| connection.first(Query::Deployment, ()))?;
         let row = row.map(|(revision, settings)| DeploymentRow { revision, settings });

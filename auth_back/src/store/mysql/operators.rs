@@ -6,10 +6,12 @@ use super::MySqlStore;
 use super::connection::Connection;
 use super::query::Query;
 use crate::store::fault::{Fault, Kind};
-use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
+use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX, USER_RANGE_MAX};
 use crate::store::operators::end_of_prefix;
 use crate::store::rows::sql_integer;
-use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
+use crate::store::{
+    Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile, UserRange,
+};
 
 /// The columns of a [`UserProfile`], in the order of the statements.
 type Profile = (u64, String, String, Option<String>, Option<u8>, u64, Option<u64>, u32);
@@ -105,6 +107,29 @@ impl Operators for MySqlStore {
         let found =
             self.run(deadline, |connection| connection.execute(Query::SetPasswordRecord, row))?;
         Ok(found == 1)
+    }
+
+    fn user_range(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<UserRange, StoreError> {
+        let page = (sql_integer(after, "the user id")?, limit.min(USER_RANGE_MAX));
+        let row = self.run(deadline, |connection| connection.first(Query::UserRange, page))?;
+        let (count, last) = row.unwrap_or((0, None));
+        Ok(UserRange { count, last })
+    }
+
+    fn raise_session_epochs(
+        &self,
+        after: u64,
+        last: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let range = (sql_integer(after, "the user id")?, sql_integer(last, "the user id")?);
+        self.run(deadline, |connection| connection.execute(Query::RaiseSessionEpochs, range))
+            .map(drop)
     }
 }
 

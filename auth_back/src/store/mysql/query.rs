@@ -16,6 +16,7 @@ pub(super) enum Query {
     UserProfile,
     UserProfiles,
     UserProfilesByName,
+    UserRange,
     DisableUser,
     EnableUser,
     PasswordRecords,
@@ -27,6 +28,7 @@ pub(super) enum Query {
     DeleteTokenKey,
     ChangePasswordRecord,
     RaiseSessionEpoch,
+    RaiseSessionEpochs,
     SessionEpoch,
     InsertSession,
     Session,
@@ -49,11 +51,13 @@ pub(super) enum Query {
     Time,
     BeginCacheEra,
     EndCacheEra,
+    SkipCacheEras,
     Servers,
     InsertServer,
     TakeServer,
     RenewServer,
     ReleaseServer,
+    FreeAllServers,
     Deployment,
     ChangeDeployment,
     Products,
@@ -204,6 +208,9 @@ impl Query {
             Self::RaiseSessionEpoch => {
                 "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ?"
             }
+            Self::RaiseSessionEpochs => {
+                "UPDATE user SET session_epoch = session_epoch + 1 WHERE id > ? AND id <= ?"
+            }
             Self::SessionEpoch => "SELECT session_epoch FROM user WHERE id = ?",
             Self::SetPasswordRecord => {
                 "UPDATE user SET password_record = ?, session_epoch = session_epoch + 1 \
@@ -229,6 +236,10 @@ impl Query {
                         session_epoch \
                  FROM user WHERE username >= ? AND username > ? AND username < ? \
                  ORDER BY username LIMIT ?"
+            }
+            Self::UserRange => {
+                "SELECT CAST(COUNT(*) AS UNSIGNED), MAX(id) FROM \
+                 (SELECT id FROM user WHERE id > ? ORDER BY id LIMIT ?) AS page"
             }
             Self::DisableUser => {
                 "UPDATE user SET disabled_at_ms = coalesce(disabled_at_ms, ?), \
@@ -290,6 +301,9 @@ impl Query {
             Self::EndCacheEra => {
                 "UPDATE session_cache SET generation = generation + 1 WHERE id = 1"
             }
+            Self::SkipCacheEras => {
+                "UPDATE session_cache SET generation = GREATEST(generation + 1, ?) WHERE id = 1"
+            }
             Self::DeleteSession => "DELETE FROM session WHERE token_digest = ?",
             Self::DeleteExpiredSessions => {
                 // By the earlier of two clocks: one server whose own is ahead would end everybody's sessions.
@@ -326,6 +340,17 @@ impl Query {
                 now_ms!(),
                 ", ids_until_ms = ? WHERE node = ? AND run = ?"
             ),
+            Self::FreeAllServers => {
+                // Thirty-two times thirty-two: a recursion may be limited to a thousand. Without a WHERE, the ON would be
+                // that of the join.
+                "INSERT INTO server (node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, \
+                                     revision, host, version, redis, about) \
+                 WITH RECURSIVE digit (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM digit WHERE n < 31) \
+                 SELECT high.n * 32 + low.n, ?, ?, 0, 0, ?, 0, 0, '', '', '', '' \
+                 FROM digit AS high CROSS JOIN digit AS low WHERE 1 = 1 \
+                 ON DUPLICATE KEY UPDATE run = ?, renewed_ms = 0, \
+                                         ids_until_ms = GREATEST(server.ids_until_ms, ?)"
+            }
             Self::Deployment => "SELECT revision, settings FROM deployment WHERE id = 1",
             Self::ChangeDeployment => {
                 "UPDATE deployment SET revision = revision + 1, settings = ? \

@@ -273,6 +273,12 @@ impl Sessions for MySqlStore {
     fn end_cache_era(&self, deadline: Instant) -> Result<(), StoreError> {
         self.run(deadline, |connection| connection.execute(Query::EndCacheEra, ())).map(drop)
     }
+
+    fn skip_cache_eras(&self, generation: u64, deadline: Instant) -> Result<(), StoreError> {
+        let generation = sql_integer(generation, "the generation")?;
+        self.run(deadline, |connection| connection.execute(Query::SkipCacheEras, (generation,)))
+            .map(drop)
+    }
 }
 
 fn digest(token: Vec<u8>) -> Result<[u8; 32], StoreError> {

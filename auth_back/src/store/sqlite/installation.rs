@@ -114,6 +114,30 @@ impl Installation for SqliteStore {
         })
     }
 
+    fn free_all_nodes(
+        &self,
+        run: &Tag,
+        ids_until_ms: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let ids_until_ms = sql_integer(ids_until_ms, "the time")?;
+        self.write(deadline, |connection| {
+            // Without a WHERE, SQLite would take ON for that of a join.
+            connection
+                .prepare_cached(
+                    "INSERT INTO server (node, run, instance, serves, renewed_ms, ids_until_ms, lease_ms, \
+                                         revision, host, version, redis, about) \
+                     WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < 1023) \
+                     SELECT n, :run, :run, 0, 0, :ids_until, 0, 0, '', '', '', '' FROM number WHERE true \
+                     ON CONFLICT (node) DO UPDATE SET \
+                         run = excluded.run, renewed_ms = 0, \
+                         ids_until_ms = max(ids_until_ms, excluded.ids_until_ms)",
+                )?
+                .execute(named_params! { ":run": run, ":ids_until": ids_until_ms })
+                .map(drop)
+        })
+    }
+
     fn deployment(&self, deadline: Instant) -> Result<DeploymentRow, StoreError> {
         let row = self.read(deadline, |connection| {
             connection

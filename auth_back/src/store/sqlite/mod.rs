@@ -8,6 +8,7 @@
 //! A statement of one row is a read of a few pages and cannot be interrupted. A commit waits for the disk
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
+pub mod backup;
 mod connection;
 mod installation;
 mod keys;

@@ -5,10 +5,12 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::{SqliteStore, unsigned};
-use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX};
+use crate::store::limits::{IMPORT_BATCH_MAX, PROFILES_PAGE_MAX, USER_RANGE_MAX};
 use crate::store::operators::end_of_prefix;
 use crate::store::rows::sql_integer;
-use crate::store::{Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile};
+use crate::store::{
+    Cause, Imported, ImportedUser, Operators, StoreError, Trial, UserProfile, UserRange,
+};
 
 /// The columns of a [`UserProfile`], in the order that [`profile`] reads.
 macro_rules! select_profile {
@@ -139,6 +141,45 @@ impl Operators for SqliteStore {
                 )?
                 .execute(params![record, user_id])
                 .map(|changed| changed == 1)
+        })
+    }
+
+    fn user_range(
+        &self,
+        after: u64,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<UserRange, StoreError> {
+        let after = sql_integer(after, "the user id")?;
+        self.read(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), max(id) FROM \
+                     (SELECT id FROM user WHERE id > ? ORDER BY id LIMIT ?)",
+                )?
+                .query_row(params![after, limit.min(USER_RANGE_MAX)], |row| {
+                    let last: Option<i64> = row.get(1)?;
+                    let last = last.map(|_| unsigned(row, 1)).transpose()?;
+                    Ok(UserRange { count: row.get(0)?, last })
+                })
+        })
+    }
+
+    fn raise_session_epochs(
+        &self,
+        after: u64,
+        last: u64,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let after = sql_integer(after, "the user id")?;
+        let last = sql_integer(last, "the user id")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE user SET session_epoch = session_epoch + 1 WHERE id > ? AND id <= ?",
+                )?
+                .execute([after, last])
+                .map(drop)
         })
     }
 }

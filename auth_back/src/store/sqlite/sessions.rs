@@ -296,6 +296,18 @@ impl Sessions for SqliteStore {
                 .map(drop)
         })
     }
+
+    fn skip_cache_eras(&self, generation: u64, deadline: Instant) -> Result<(), StoreError> {
+        let generation = sql_integer(generation, "the generation")?;
+        self.write(deadline, |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE session_cache SET generation = max(generation + 1, ?) WHERE id = 1",
+                )?
+                .execute([generation])
+                .map(drop)
+        })
+    }
 }
 
 /// That a session was seen, in numbers that SQLite has.
