@@ -254,6 +254,12 @@ pub const REWRAP_AFTER_COMMAND: Duration = Duration::from_secs(60);
 /// Most records a second that sealing anew can be held to.
 pub const REWRAP_RATE_MAX: u32 = 1_000_000;
 
+/// Users whose sessions are ended together by `auth_back restored`: their rows are locked for some ten milliseconds.
+pub const RESTORED_BATCH: u32 = 1_000;
+
+/// How often `auth_back restored` looks whether a server that seems to run renews its node.
+pub const RESTORED_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// How often a command that waits looks whether it is to stop.
 pub const INTERRUPT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -481,6 +487,7 @@ const _: () = assert!(
 // The default of --audit-file-size and --audit-files outlasts a night of it.
 const _: () = assert!((64 << 20) * 16 > 8 * AUDIT_FAILURE_BYTES_PER_HOUR);
 const _: () = assert!(REWRAP_BATCH <= crate::store::limits::RECORD_CHANGES_MAX);
+const _: () = assert!(RESTORED_BATCH <= crate::store::limits::USER_RANGE_MAX);
 const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
 const _: () = assert!(
     PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()

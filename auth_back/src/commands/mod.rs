@@ -4,6 +4,7 @@
 //! by flag, variable and file, so `auth_back --config FILE COMMAND` works on what the server with that
 //! file works on. What a command finds goes to standard output, everything else to standard error.
 
+mod backup;
 mod breached;
 mod calibrate;
 mod confirm;
@@ -15,6 +16,7 @@ mod migrate;
 mod node;
 mod pepper;
 mod progress;
+mod restored;
 mod token_key;
 mod user;
 mod users_file;
@@ -29,8 +31,10 @@ use clap::{ArgMatches, Command};
 use service::process::{self, Exit, Failure};
 use service::signals;
 
+use self::backup::OtherTools;
 use self::confirm::Unconfirmed;
 use self::interrupt::Interrupted;
+use self::restored::StillRunning;
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
 use crate::installation::deployment;
@@ -68,6 +72,8 @@ enum Telling {
 type Done = Result<(), Box<dyn Error>>;
 
 const COMMANDS: &[Subcommand] = &[
+    backup::COMMAND,
+    restored::COMMAND,
     breached::COMMAND,
     migrate::COMMAND,
     user::COMMAND,
@@ -142,6 +148,8 @@ fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
     let is_refused = matches!(error.downcast_ref(), Some(KeysError::Owner(_)))
         || matches!(error.downcast_ref(), Some(Unconfirmed::NobodyToAsk))
         || error.is::<NotTheOwner>()
+        || error.is::<OtherTools>()
+        || error.is::<StillRunning>()
         || error.is::<MixedOwners>();
     is_refused.then_some(Exit::Refused)
 }
@@ -359,6 +367,8 @@ mod tests {
         }
         for line in [
             "migrate",
+            "backup /somewhere",
+            "restored",
             "user add ada",
             "user disable ada",
             "user enable ada",
