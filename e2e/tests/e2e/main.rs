@@ -2,6 +2,7 @@
 
 mod addresses;
 mod audit;
+mod backup;
 mod bad_input;
 mod breached;
 mod buffers;

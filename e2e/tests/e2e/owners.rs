@@ -104,6 +104,27 @@ fn what_root_makes_belongs_to_the_server() {
     site.check_owners();
 }
 
+/// In a directory of root's, whoever has broken into the server cannot remove it.
+#[test]
+fn a_backup_that_root_makes_belongs_to_the_owner_of_its_directory() {
+    let Some(site) = Site::new() else { return };
+    site.system.client().register("ada", PASSWORD).assert_status(200);
+    let backup = |place: &Path| {
+        let place = place.to_str().expect("UTF-8");
+        site.system.operator(&["backup", place]).succeed();
+    };
+    backup(&site.data.join("backups/one"));
+    site.check_owners();
+    let place = site.system.scratch().join("backups/one");
+    backup(&place);
+    for path in files(&place) {
+        let found = fs::metadata(&path).expect("it is there");
+        assert_eq!((found.uid(), found.mode() & 0o077), (0, 0), "{}", path.display());
+    }
+    // Neither a companion of the database's is left that the server could not read.
+    site.check_owners();
+}
+
 #[test]
 fn a_store_that_root_makes_belongs_to_the_server() {
     let Some(mut site) = Site::new() else { return };

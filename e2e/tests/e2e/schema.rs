@@ -22,11 +22,13 @@ fn commands_make_no_store() {
     let users = scratch.path().join("users.csv");
     fs::write(&users, "username,password_hash\n").unwrap();
     let users = users.to_str().unwrap();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 10] = [
         &["user", "show", "ada"],
         &["user", "disable", "ada"],
         &["import", users],
         &["export", "out.csv"],
+        &["backup", "out"],
+        &["restored", "--yes"],
         &["pepper", "status"],
         &["pepper", "rotate"],
         &["token-key", "status"],
