@@ -62,8 +62,8 @@ impl OtherTools {
         let file = quoted(&directory.join("gatehouse.sql"));
         let (host, port, name) = (database.host(), database.port(), database.database());
         let line = format!(
-            "mariadb-dump --defaults-extra-file=DUMP.cnf --host={host} --port={port} --single-transaction --quick \
-             --hex-blob --no-tablespaces --skip-add-locks --skip-add-drop-table --result-file={file} {name}"
+            "mariadb-dump --defaults-extra-file=DUMP.cnf --protocol=tcp --host={host} --port={port} --single-transaction \
+             --quick --hex-blob --no-tablespaces --skip-add-locks --skip-add-drop-table --result-file={file} {name}"
         );
         Self { database: database.clone(), line }
     }
@@ -189,9 +189,13 @@ impl<'a> NewDirectory<'a> {
             progress.set(written.bytes);
             interrupt::flow()
         };
-        backup::copy(source, &database, watch)?;
+        // Either may be at fault, and trying again later helps with neither.
+        backup::copy(source, &database, watch).map_err(|error| {
+            format!("cannot copy {} into {}: {error}", source.display(), self.path.display())
+        })?;
         self.finish(&file, &database)?;
-        backup::check(&database, interrupt::flow)?;
+        backup::check(&database, interrupt::flow)
+            .map_err(|error| format!("the copy is of no use: {error}"))?;
         let copy = store::open(&StoreUrl::Sqlite(database), 1, Absent::Refuse)?;
         match copy.schema(store_deadline())? {
             Schema::Older { found, .. } | Schema::Fits { version: found } if found == version => {}

@@ -169,11 +169,11 @@ impl Traces {
     }
 
     fn tell(&self) {
-        let at = self.latest_ms.map_or_else(String::new, keys::rfc3339);
-        let of = if at.is_empty() { "before the backup" } else { at.as_str() };
+        let at = self.latest_ms.map(|at_ms| format!("at {}", keys::rfc3339(at_ms)));
+        let at = at.as_deref().unwrap_or("when the backup was made");
         tell(&format!(
-            "passwords, who is disabled and who is registered are as they were ({of}); docs/backup.md says how to \
-             find what operators have changed since"
+            "passwords, who is disabled and who is registered are as they were {at}; docs/backup.md says how to find \
+             what operators have changed since"
         ));
         if let Some(revision) = self.revision {
             tell(&format!("so are the settings of all servers: revision {revision}"));

@@ -408,6 +408,22 @@ fn a_backup_that_is_stopped_or_killed_is_none() {
 }
 
 #[test]
+fn a_full_disk_leaves_no_backup() {
+    let system = System::start();
+    register(&system.client(), "ada");
+    let place = system.scratch().join("backups/one");
+    // Where its beginning cannot be told, it is not begun; here it can.
+    let words = ["backup", place.to_str().expect("UTF-8"), "--audit", "-"];
+    let told = system.operator(&words).without_room().run();
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_eq!(told.output, "", "{told:?}");
+    let left = fs::read_dir(system.scratch().join("backups")).expect("it can be listed").count();
+    assert_eq!(left, 0, "{told:?}");
+    assert!(told.errors.contains("cannot copy"), "{told:?}");
+    system.operator(&words).succeed();
+}
+
+#[test]
 fn a_dump_of_mariadb_is_restored() {
     let site = Site::new();
     site.migrate();
