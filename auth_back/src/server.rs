@@ -89,7 +89,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let accounts = Arc::new(accounts);
     let member = ServerMember::new(&joined, Arc::new(SelfView(Arc::clone(&accounts))));
     let standing = member.standing();
-    let keeper = Keeper::start(joined.holder, member, Arc::clone(&accounts.time))?;
+    let mut keeper = Keeper::start(joined.holder, member, Arc::clone(&accounts.time))?;
     let (audit, opened_audit) = open_audit(settings)?;
     // Not before: to fronts, a port that nobody serves is worse than none.
     let listener = bind(settings.listen, NonZeroUsize::MIN)?;
@@ -178,10 +178,12 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     by.join("heavy", heavy_workers);
     by.join("finish", finish_workers);
     by.join("light", light_workers);
-    keeper.end_by(by.end_by);
+    // Nobody makes ids any more.
+    keeper.ask_to_end();
     // Nothing is left that would add to them.
     audit_writer.stop(by.end_by);
     note_writer.stop(by.end_by);
+    keeper.end_by(by.end_by);
     probe.end_by(by.end_by);
     watch.end_by(by.end_by);
     timekeeper.end_by(by.end_by);
@@ -233,11 +235,7 @@ fn open_accounts(
     let engine = thread::Builder::new()
         .name("engines".to_owned())
         .spawn(move || choose_engine(choice, params, threads, per_thread))?;
-    // From here on nobody else of this directory is this server.
-    let instance = instance(settings)?;
-    let Kept { store, time, peppers, token_keys, joined } =
-        open_store(settings, instance, readiness)?;
-    let ids = joined.holder.ids();
+    let Kept { store, time, peppers, token_keys } = open_store(settings, readiness)?;
     let [known, listing, lists] = [0; 3].map(|_| Arc::clone(&store));
     let [known_at, listed_at] = [0; 2].map(|_| Arc::clone(&time));
     let peppers = LiveRing::new(peppers, settings.pepper_keys.clone(), bell.clone(), move |ring| {
@@ -282,6 +280,10 @@ fn open_accounts(
         Some(redis) => guard.shared_through(redis)?,
         None => guard,
     };
+    let passwords = opening::password_rules(settings)?;
+    // Last of what takes long: from here on somebody has to renew the node every few seconds.
+    let joined = join_others(settings, &store, &time, readiness)?;
+    let ids = joined.holder.ids();
     let decoy = if settings.uniform_auth_errors {
         let user_id = UserId::from(ids.next(time.now().to_system_time())?);
         let mut arena = arenas.acquire(deadline)?;
@@ -310,7 +312,7 @@ fn open_accounts(
         guard: Arc::new(guard),
         decoy,
         ids,
-        passwords: opening::password_rules(settings)?,
+        passwords,
         upgrades: Upgrades::new(settings.rehash_rate),
         rules: settings.rules,
     };
@@ -353,22 +355,17 @@ fn instance(settings: &Settings) -> Result<Instance, Box<dyn Error>> {
     })
 }
 
-/// A store, its keys, and this server's place among others.
+/// A store, its clock and its keys.
 struct Kept {
     store: Arc<dyn Store>,
     time: Arc<ServerTime>,
     peppers: PepperKeyring,
     token_keys: TokenKeyring,
-    joined: Joined,
 }
 
 /// The store, the peppers that its records are sealed under, and the keys that its sessions are signed under. Waits
 /// without a limit while the store is away.
-fn open_store(
-    settings: &Settings,
-    instance: Instance,
-    readiness: &Readiness,
-) -> Result<Kept, Box<dyn Error>> {
+fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dyn Error>> {
     let lacking = if settings.migrates() { Lacking::Migrate } else { Lacking::MakeInEmpty };
     let place = &settings.store;
     let mut waiting = Waiting::for_store(readiness);
@@ -392,18 +389,35 @@ fn open_store(
         let token_keys = opening::token_keys(settings, &*store, now_ms, soon())?;
         Ok((store, time, peppers, token_keys))
     };
-    let mut goes_on = |cause: &Cause| {
+    let (store, time, peppers, token_keys) = opening::until_there(open, |cause| {
         waiting.tell(cause);
         true
-    };
-    let (store, time, peppers, token_keys) = opening::until_there(open, &mut goes_on)?;
+    })?;
+    Ok(Kept { store, time, peppers, token_keys })
+}
+
+/// Takes this server's place among others. Waits without a limit while the store is away.
+fn join_others(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    time: &ServerTime,
+    readiness: &Readiness,
+) -> Result<Joined, Box<dyn Error>> {
+    // From here on nobody else of this directory is this server.
+    let instance = instance(settings)?;
     let identity = Arc::new(Identity { instance, serves: true, wish: settings.node });
     let per_user = settings.rules.sessions.per_user;
-    let join = || join(&store, &time, &identity, &settings.shared, per_user);
-    let joined = opening::until_there(join, &mut goes_on)?;
+    let mut waiting = Waiting::for_store(readiness);
+    let joined = opening::until_there(
+        || join(store, time, &identity, &settings.shared, per_user),
+        |cause| {
+            waiting.tell(cause);
+            true
+        },
+    )?;
     let (node, rules) = (joined.holder.node(), joined.rules.now());
     rare!("once, at the start", INFO, %node, ?rules, "goes by the settings of the database");
-    Ok(Kept { store, time, peppers, token_keys, joined })
+    Ok(joined)
 }
 
 /// A start that waits: tells the log when it begins to and once in a while, and whoever asks whether it is ready.

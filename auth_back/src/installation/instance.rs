@@ -2,10 +2,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest as _, Sha256};
 
 use crate::credentials::random;
@@ -70,14 +70,23 @@ fn path(data: &Path, number: u32) -> PathBuf {
 /// What root makes belongs to whoever owns the directory.
 fn open_or_make(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
+    // What is a link or no file, whoever may write to the directory has put there for a server that runs as root.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    options.read(true).write(true).mode(0o600).custom_flags(flags);
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
             Heir::of(path, [])?.give(&file)?;
-            Ok(file)
+            return Ok(file);
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        Err(error) => Err(error),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let file = options.open(path)?;
+    let found = file.metadata()?;
+    if found.is_file() && found.nlink() == 1 {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is a link, or no file"))
     }
 }
 
@@ -102,6 +111,10 @@ fn read_or_write(file: &mut File) -> io::Result<[u8; TEXT_LEN]> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     fn of_server(data: &Path) -> Instance {
@@ -151,6 +164,27 @@ mod tests {
             assert_eq!(of_server(data.path()).tag, tag, "{text}");
             assert_eq!(fs::read(data.path().join("instance")).unwrap().len(), TEXT_LEN);
         }
+    }
+
+    #[test]
+    fn what_a_link_names_is_left_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::NamedTempFile::new().unwrap();
+        fs::write(elsewhere.path(), "precious").unwrap();
+        let place = data.path().join("instance");
+        let refused = || {
+            Instance::of_server(data.path()).unwrap_err();
+            assert_eq!(fs::read(elsewhere.path()).unwrap(), b"precious");
+            fs::remove_file(&place).unwrap();
+        };
+        symlink(elsewhere.path(), &place).unwrap();
+        refused();
+        fs::hard_link(elsewhere.path(), &place).unwrap();
+        refused();
+        // To be opened for reading alone, it would wait for somebody who writes.
+        mknodat(CWD, &place, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        refused();
+        of_server(data.path());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The thread that holds a node, and goes by what the store says of all servers.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use service::background::Background;
 use service::{rare, sparing};
 
-use super::{Holder, Renewed, Says};
+use super::{Holder, NodeError, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
@@ -25,6 +26,9 @@ pub trait Member: Send {
     /// # Errors
     /// [`StoreError`].
     fn learn(&mut self, run: Tag, deadline: Instant) -> Result<(), StoreError>;
+
+    /// Its node could not be renewed.
+    fn failed(&mut self, error: &NodeError);
 }
 
 /// A process that only needs ids.
@@ -38,6 +42,8 @@ impl Member for Guest {
     fn learn(&mut self, _: Tag, _: Instant) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn failed(&mut self, _: &NodeError) {}
 }
 
 /// The thread. Renews the node once a second, and gives it back at the end.
@@ -57,6 +63,11 @@ impl Keeper {
         Ok(Self(Background::start("node", work)?))
     }
 
+    /// Asks it to give the node back. Does not block.
+    pub fn ask_to_end(&mut self) {
+        self.0.ask_to_end();
+    }
+
     /// Gives the node back: to be called when nobody makes ids any more. Blocks for a call of the store, but not longer
     /// than until `by`. Returns whether the thread has ended.
     pub fn end_by(self, by: Instant) -> bool {
@@ -70,11 +81,13 @@ fn keep(mut holder: Holder, member: &mut dyn Member, time: &ServerTime, stopped:
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let deadline = clock::now() + NODE_RENEW_TIME_MAX;
         // First what it says: others are to wait for what it has promised before it learns of more.
-        let renewed = holder.renew(member.says(), time.now().to_system_time(), deadline);
-        let done = renewed.and_then(|renewed| {
+        let round = AssertUnwindSafe(|| {
+            let renewed = holder.renew(member.says(), time.now().to_system_time(), deadline)?;
             member.learn(holder.run(), deadline)?;
             Ok(renewed)
         });
+        // A panic was logged by the hook. The next round may do better, and without any this server makes no ids.
+        let Ok(done) = catch_unwind(round) else { continue };
         patience = if done.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
         match &done {
             Ok(Renewed::Kept) if fails => {
@@ -85,6 +98,7 @@ fn keep(mut holder: Holder, member: &mut dyn Member, time: &ServerTime, stopped:
                 sparing!(WARN, %from, %to, "another process has taken this server's node of ids: was this one stopped for a while?");
             }
             Err(error) => {
+                member.failed(error);
                 sparing!(WARN, %error, "the node of ids could not be renewed; seconds later no ids are made until it is");
             }
         }

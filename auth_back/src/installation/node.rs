@@ -18,7 +18,7 @@ use super::instance::Instance;
 use crate::accounts::{millis, unix_ms};
 use crate::credentials::random;
 use crate::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
-use crate::limits::{NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
+use crate::limits::{LEASE_MARGIN, NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
 use crate::store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 
 /// Where ids come from: the node that this process has at the time.
@@ -90,8 +90,8 @@ pub struct Holder {
     _identity: Arc<Identity>,
     row: ServerRow,
     ids: Arc<Ids>,
-    /// The longest lease that a front may still have of whoever had the node before.
-    inherited_lease_ms: u32,
+    /// The longest lease that a front may still have of whoever had the node before, and until when.
+    inherited: (u32, Instant),
 }
 
 /// What came of saying that the node is still held.
@@ -136,14 +136,8 @@ impl Holder {
         };
         let own = Some(identity.instance.tag);
         let (row, ids) = take(&*store, &draft, own, identity.wish, now, deadline)?;
-        let inherited_lease_ms = row.lease_ms;
-        Ok(Self {
-            store,
-            _identity: identity,
-            row,
-            ids: Arc::new(Ids::new(ids)),
-            inherited_lease_ms,
-        })
+        let inherited = inherited(&row);
+        Ok(Self { store, _identity: identity, row, ids: Arc::new(Ids::new(ids)), inherited })
     }
 
     /// The node.
@@ -162,7 +156,7 @@ impl Holder {
     /// moment ago.
     #[must_use]
     pub fn inherited_lease(&self) -> Duration {
-        Duration::from_millis(self.inherited_lease_ms.into())
+        Duration::from_millis(self.inherited.0.into())
     }
 
     /// The ids that are made under it, and under its successors.
@@ -183,9 +177,12 @@ impl Holder {
         deadline: Instant,
     ) -> Result<Renewed, NodeError> {
         let latest_ms = self.ids.0.read().latest_unix_ms();
+        let (inherited_ms, inherited_until) = self.inherited;
+        let inherited_ms = if clock::now() < inherited_until { inherited_ms } else { 0 };
         self.row = ServerRow {
-            ids_until_ms: until(unix_ms(now), latest_ms),
-            lease_ms: says.lease_ms,
+            // Never less than before: a row that has more is of a machine that was set back to what it was once.
+            ids_until_ms: until(unix_ms(now), latest_ms).max(self.row.ids_until_ms),
+            lease_ms: says.lease_ms.max(inherited_ms),
             revision: says.revision,
             redis: says.redis,
             about: says.about,
@@ -200,6 +197,7 @@ impl Holder {
         let run = random::bytes().map_err(|_| NodeError::NoChance)?;
         let draft = ServerRow { run, instance: run, ..self.row.clone() };
         let (row, ids) = take(&*self.store, &draft, None, None, now, deadline)?;
+        self.inherited = inherited(&row);
         self.row = row;
         *self.ids.0.write() = ids;
         Ok(Renewed::Moved { from, to: self.node() })
@@ -210,13 +208,21 @@ impl Holder {
     /// # Errors
     /// [`StoreError`]: then it is free after a while.
     pub fn release(self, deadline: Instant) -> Result<(), StoreError> {
-        let ids = self.ids.0.write();
-        let (node, latest_ms) = (ids.node(), ids.latest_unix_ms());
-        // Whoever still has them gets none.
-        let mut ids = ids;
-        *ids = Snowflakes::behind(node, latest_ms);
+        let latest_ms = {
+            let mut ids = self.ids.0.write();
+            let (node, latest_ms) = (ids.node(), ids.latest_unix_ms());
+            // Whoever still has them gets none.
+            *ids = Snowflakes::behind(node, latest_ms);
+            latest_ms
+        };
         self.store.release_node(self.row.node, &self.row.run, latest_ms, deadline).map(drop)
     }
+}
+
+/// What a row says of leases that it was taken with, and until when they run.
+fn inherited(row: &ServerRow) -> (u32, Instant) {
+    let lease = Duration::from_millis(row.lease_ms.into());
+    (row.lease_ms, clock::now() + lease + LEASE_MARGIN)
 }
 
 /// Takes a node for `draft`: the one that is wished for, or the one that the instance `own` has or had, or any.
@@ -233,10 +239,16 @@ fn take(
         let servers = store.servers(deadline)?;
         let choice = choose(&servers, own, wish, now_ms).ok_or(NodeError::NoneFree)?;
         if let Some(wish) = wish.filter(|wish| *wish != choice.node) {
-            let row = servers.listed.iter().map(|listed| &listed.row);
-            let holder = row.clone().find(|row| row.node == wish.number());
-            let (host, instead) = (holder.map_or("", |row| &row.host), choice.node);
-            sparing!(WARN, node = %wish, held_by = host, %instead, "the node of --node is another's");
+            let holder = servers.live().find(|listed| listed.row.node == wish.number());
+            let (host, instead) = (holder.map_or("", |listed| &listed.row.host), choice.node);
+            match holder {
+                Some(_) => {
+                    sparing!(WARN, node = %wish, held_by = host, %instead, "the node of --node is another's");
+                }
+                None => {
+                    sparing!(WARN, node = %wish, %instead, "the ids of the node of --node are of times to come");
+                }
+            }
         }
         let behind_ms = choice.seen.map_or(0, |seen| seen.row.ids_until_ms);
         // What others wait for must not be forgotten with the row.

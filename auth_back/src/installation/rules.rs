@@ -106,7 +106,10 @@ impl LiveRules {
     pub fn lease_settles_in(&self) -> Duration {
         let learned = *self.0.read();
         let outstanding = match &self.1 {
-            Source::Asked(store) => look(&**store).map_or(LEASE_MAX, |seen| seen.outstanding),
+            // Before the first server has written them, the settings are those that this command was given.
+            Source::Asked(store) => {
+                look(&**store).map_or(LEASE_MAX, |seen| seen.outstanding.max(learned.outstanding))
+            }
             Source::Published if !self.is_fresh(&learned) => LEASE_MAX,
             Source::Published | Source::Fixed => learned.outstanding,
         };
@@ -116,9 +119,13 @@ impl LiveRules {
     /// Whether another process may have a copy of sessions in Redis. Blocks in a command.
     #[must_use]
     pub fn in_redis(&self) -> bool {
+        let learned = *self.0.read();
         match &self.1 {
-            Source::Asked(store) => look(&**store).is_none_or(|seen| seen.in_redis),
-            Source::Published | Source::Fixed => self.0.read().in_redis,
+            Source::Asked(store) => {
+                learned.in_redis || look(&**store).is_none_or(|seen| seen.in_redis)
+            }
+            Source::Published if !self.is_fresh(&learned) => true,
+            Source::Published | Source::Fixed => learned.in_redis,
         }
     }
 

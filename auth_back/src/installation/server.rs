@@ -7,10 +7,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use service::rare;
 
-use super::deployment::agree;
+use super::deployment::{DeploymentFault, agree};
 use super::keeper::Member;
 use super::rules::{Follower, LiveRules};
-use super::{Holder, Identity, Says};
+use super::{Holder, Identity, NodeError, Renewed, Says};
 use crate::accounts::millis;
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
@@ -56,7 +56,18 @@ pub fn join(
             return Err(fault.into());
         }
     };
-    holder.renew(says(&follower, String::new(), String::new()), now(), soon())?;
+    let said = says(&follower, String::new(), String::new());
+    if let Renewed::Moved { .. } = holder.renew(said, now(), soon())? {
+        follower.runs_as(holder.run());
+    }
+    // Once more, now that others wait for this server: before, they may have taken it for one that is gone.
+    let row = store.deployment(soon())?;
+    if row.revision != follower.revision() {
+        let (rules, _) = SharedValues::parse(&row.settings)
+            .check(per_user)
+            .map_err(DeploymentFault::NotAllowed)?;
+        follower.follow(row.revision, rules);
+    }
     let asked_at = clock::now();
     let servers = store.servers(soon())?;
     let learned = follower.learn(&servers, asked_at, clock::now());
@@ -197,6 +208,13 @@ impl Member for ServerMember {
         let standing = followed.and(self.compare_redis(&servers));
         *self.standing.0.lock() = standing.err();
         Ok(())
+    }
+
+    fn failed(&mut self, error: &NodeError) {
+        // What the store does is said elsewhere, and one that takes no writes is read from all the same.
+        if !matches!(error, NodeError::Store(StoreError::Unavailable(_))) {
+            *self.standing.0.lock() = Some(format!("it makes no ids: {error}"));
+        }
     }
 }
 

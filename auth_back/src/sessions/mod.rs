@@ -147,7 +147,7 @@ impl SessionKeeper {
         }
         let mut kept = self.store.keep_sessions(new, self.rules().per_user, deadline);
         debug_assert_eq!(kept.len(), new.len());
-        if self.cache.is_none() {
+        if self.cache.is_none() && !self.rules.in_redis() {
             kept.iter_mut().flatten().for_each(Vec::clear);
         }
         kept
@@ -165,8 +165,9 @@ impl SessionKeeper {
     /// As for [`end`](Self::end).
     pub fn settle(&self, gone: &[[u8; 32]]) -> Result<(), StoreError> {
         match &self.cache {
-            Some(cache) if !gone.is_empty() => cache.end(gone).map(drop),
-            _ => Ok(()),
+            _ if gone.is_empty() => Ok(()),
+            Some(cache) => cache.end(gone).map(drop),
+            None => self.end_copies().map(drop),
         }
     }
 

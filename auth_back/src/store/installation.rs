@@ -109,7 +109,8 @@ pub trait Installation {
         deadline: Instant,
     ) -> Result<bool, StoreError>;
 
-    /// Says again what `row` says, as of now. False if another run has the node.
+    /// Says again what `row` says, as of now. False if another run has the node, or ids were made under it for later
+    /// times than `row` says.
     ///
     /// # Errors
     ///

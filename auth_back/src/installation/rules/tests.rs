@@ -109,6 +109,7 @@ impl Server {
                 Stage::Said(follower)
             }
             Stage::Said(mut follower) => {
+                follower.follow(rows.revision, shared(rows.lease));
                 let learned = follower.learn(&rows.seen(), now, now);
                 Stage::Serves(follower, LiveRules::published(learned))
             }

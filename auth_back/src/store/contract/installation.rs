@@ -71,6 +71,7 @@ fn a_node_is_renewed_and_given_back_by_its_run_alone(fixture: &impl Fixture) {
     assert!(store.renew_node(&renewed, patient()).unwrap());
     assert!(store.renew_node(&renewed, patient()).unwrap(), "the same once more");
     assert!(!store.renew_node(&server(5, 2), patient()).unwrap(), "another run");
+    assert!(!store.renew_node(&server(5, 1), patient()).unwrap(), "it was later before");
     assert_eq!(rows(store), [renewed]);
     assert!(listed(store)[0].renewed_ms > 0);
 

@@ -85,7 +85,8 @@ impl Installation for MySqlStore {
         let revision = sql_integer(row.revision, "the revision")?;
         let renewed = self.run(deadline, |connection| {
             let (redis, about, run) = (&*row.redis, &*row.about, &row.run[..]);
-            let set = (ids_until_ms, row.lease_ms, revision, redis, about, row.node, run);
+            let until = ids_until_ms;
+            let set = (until, row.lease_ms, revision, redis, about, row.node, run, until);
             connection.execute(Query::RenewServer, set)
         })?;
         Ok(renewed == 1)

@@ -333,7 +333,7 @@ impl Query {
                 "UPDATE server SET renewed_ms = ",
                 now_ms!(),
                 ", ids_until_ms = ?, lease_ms = ?, revision = ?, redis = ?, about = ? \
-                 WHERE node = ? AND run = ?"
+                 WHERE node = ? AND run = ? AND ids_until_ms <= ?"
             ),
             Self::ReleaseServer => concat!(
                 "UPDATE server SET run = ?, renewed_ms = ",

@@ -80,7 +80,7 @@ impl Installation for SqliteStore {
                 .prepare_cached(
                     "UPDATE server SET renewed_ms = ?, ids_until_ms = ?, lease_ms = ?, revision = ?, \
                                        redis = ?, about = ? \
-                     WHERE node = ? AND run = ?",
+                     WHERE node = ? AND run = ? AND ids_until_ms <= ?",
                 )?
                 .execute(params![
                     now_ms(),
@@ -91,6 +91,7 @@ impl Installation for SqliteStore {
                     row.about,
                     row.node,
                     row.run,
+                    ids_until_ms,
                 ])
                 .map(|changed| changed == 1)
         })
