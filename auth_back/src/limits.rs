@@ -436,7 +436,11 @@ pub const RIVAL_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// How often settings are written when others write them too.
 pub const DEPLOYMENT_TRIES_MAX: u32 = 10;
 /// How long `deployment set` waits until every server goes by what it has set.
-pub const DEPLOYMENT_FOLLOWED_TIME_MAX: Duration = Duration::from_secs(10);
+pub const DEPLOYMENT_FOLLOWED_TIME_MAX: Duration = Duration::from_secs(12);
+/// How often it looks.
+pub const DEPLOYMENT_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// As much of the run of a Redis as `deployment show` shows: enough to tell two apart.
+pub const SHOWN_REDIS_RUN_CHARS: usize = 8;
 /// How long a server may have another Redis than the others before it is not ready: they do not change at one moment.
 pub const OTHER_REDIS_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a server waits for its Redis to say which run it is.
@@ -509,6 +513,7 @@ const _: () =
     assert!(NODE_AHEAD_MAX.as_millis() * 2 <= crate::ids::snowflake::AHEAD_MS_MAX as u128);
 // Whoever was killed is known to have been.
 const _: () = assert!(RIVAL_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
+const _: () = assert!(DEPLOYMENT_FOLLOWED_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
 // A server that lives no more has given no lease that still runs.
 const _: () = assert!(
     RULES_FRESH_FOR.as_millis() + LEASE_MAX.as_millis() + LEASE_MARGIN.as_millis()

@@ -8,6 +8,7 @@ mod backup;
 mod breached;
 mod calibrate;
 mod confirm;
+mod deployment;
 mod export;
 mod import;
 mod interrupt;
@@ -33,11 +34,12 @@ use service::signals;
 
 use self::backup::OtherTools;
 use self::confirm::Unconfirmed;
+use self::deployment::Unsettable;
 use self::interrupt::Interrupted;
 use self::restored::StillRunning;
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
-use crate::installation::deployment;
+use crate::installation::deployment::look;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
 use crate::opening::{self, Lacking, Opened};
 use crate::ownership::{self, MixedOwners, NotTheOwner};
@@ -81,6 +83,7 @@ const COMMANDS: &[Subcommand] = &[
     export::COMMAND,
     pepper::COMMAND,
     token_key::COMMAND,
+    deployment::COMMAND,
     calibrate::COMMAND,
 ];
 
@@ -147,6 +150,7 @@ fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
     }
     let is_refused = matches!(error.downcast_ref(), Some(KeysError::Owner(_)))
         || matches!(error.downcast_ref(), Some(Unconfirmed::NobodyToAsk))
+        || error.is::<Unsettable>()
         || error.is::<NotTheOwner>()
         || error.is::<OtherTools>()
         || error.is::<StillRunning>()
@@ -261,7 +265,7 @@ fn open_store_that(settings: &Settings, lacking: Lacking) -> Result<Opened, Box<
 /// What all servers do alike: the database says so, whatever this command was given.
 fn rules_of(settings: &Settings, store: &dyn Store) -> Result<SharedRules, Box<dyn Error>> {
     let per_user = settings.rules.sessions.per_user;
-    let (rules, differing) = deployment::look(store, &settings.shared, per_user)?;
+    let (rules, differing) = look(store, &settings.shared, per_user)?;
     for one in differing {
         tell(&format!("{one}: the database counts"));
     }
@@ -361,6 +365,8 @@ mod tests {
             "user sessions ada",
             "pepper status",
             "token-key status",
+            "deployment show",
+            "deployment show --json",
             "import users.csv --dry-run",
         ] {
             check(line, Telling::After);
@@ -382,6 +388,7 @@ mod tests {
             "pepper retire 1",
             "token-key rotate",
             "token-key retire 1",
+            "deployment set lease=1s",
         ] {
             check(line, Telling::Before);
         }

@@ -21,17 +21,13 @@ fn register(system: &System, fronts: usize, prefix: &str) -> Vec<u64> {
                     let one = |turn| {
                         let answer = client.register(&format!("{prefix}{number}x{turn}"), PASSWORD);
                         assert_eq!(answer.status, 200, "{answer:?}");
-                        let id = &answer.json()["user_id"];
-                        id.as_str().and_then(|id| id.parse().ok()).expect("an id in digits")
+                        answer.text_at("user_id").parse().expect("an id is a number")
                     };
                     (0..EACH).map(one).collect::<Vec<u64>>()
                 })
             })
             .collect();
-        clients
-            .into_iter()
-            .flat_map(|client| client.join().expect("every registration succeeds"))
-            .collect()
+        clients.into_iter().flat_map(|client| client.join().expect("a client is content")).collect()
     })
 }
 
@@ -43,8 +39,7 @@ fn node_of(id: u64) -> u64 {
 fn held(database: &Database) -> BTreeSet<u64> {
     let sql = "SELECT node FROM server WHERE run <> REPEAT(CHAR(0), 16) \
                AND renewed_ms > UNIX_TIMESTAMP(NOW(3)) * 1000 - 10000";
-    let nodes: Vec<u64> = database.connect().query(sql).expect("the database answers");
-    nodes.into_iter().collect()
+    database.connect().query::<u64, _>(sql).expect("the table is there").into_iter().collect()
 }
 
 /// Each server asks the next; so every one is asked.
