@@ -1,6 +1,7 @@
 //! An operator at the command line, beside running servers.
 
 use std::{
+    ffi::OsString,
     io::Write,
     process::{Child, Command, Output, Stdio},
 };
@@ -64,13 +65,35 @@ impl Operator {
         operator
     }
 
+    /// Takes a flag of the server's, and its value, off the command line.
+    ///
+    /// # Panics
+    ///
+    /// When the server was started without it.
+    #[must_use]
+    pub fn without_flag(self, flag: &str) -> Self {
+        let mut words: Vec<_> = self.command.get_args().map(ToOwned::to_owned).collect();
+        let at = words.iter().position(|word| word == flag);
+        let at = at.unwrap_or_else(|| panic!("the server was started without {flag}"));
+        words.drain(at..at + 2);
+        let program = self.command.get_program().to_owned();
+        self.with_line(Command::new(program), &words)
+    }
+
     /// Puts these words before the command line.
     #[must_use]
     pub fn behind(self, words: &[&str]) -> Self {
-        let given = &self.command;
         let mut words = words.iter();
         let mut command = Command::new(words.next().expect("at least a program"));
-        command.args(words).arg(given.get_program()).args(given.get_args());
+        command.args(words).arg(self.command.get_program());
+        let own: Vec<_> = self.command.get_args().map(ToOwned::to_owned).collect();
+        self.with_line(command, &own)
+    }
+
+    /// The same surroundings for another command line: that of `command`, with these words after it.
+    fn with_line(self, mut command: Command, words: &[OsString]) -> Self {
+        let given = &self.command;
+        command.args(words);
         for (name, value) in given.get_envs() {
             match value {
                 Some(value) => command.env(name, value),

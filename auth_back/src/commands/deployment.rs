@@ -9,8 +9,9 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 use service::settings::SettingErrors;
 
-use super::interrupt::{self, Interrupted};
-use super::{Done, Subcommand, ascii_json, before_unless, keys, open_store, patiently, say, tell};
+use super::{
+    Done, Subcommand, ascii_json, before_unless, interrupt, keys, open_store, patiently, say, tell,
+};
 use crate::ids::NodeId;
 use crate::installation::DeploymentFault;
 use crate::limits::{
@@ -334,8 +335,7 @@ fn wait_until_followed(store: &dyn Store, revision: u64) -> Result<usize, Box<dy
                 "revision {revision} is in the database; these servers did not go by it yet: {}",
                 who(&late)
             )
-        })
-        .map_err(|interrupted: Interrupted| Box::new(interrupted))?;
+        })?;
         interrupt::sleep(DEPLOYMENT_LOOK_INTERVAL);
     }
 }

@@ -8,6 +8,7 @@ mod breached;
 mod buffers;
 mod clocks;
 mod database;
+mod deployment;
 mod descriptors;
 mod durability;
 mod fairness;
