@@ -4,6 +4,7 @@
 //! goes by what was written.
 
 use std::error::Error;
+use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
@@ -249,7 +250,8 @@ fn set(store: &dyn Store, wanted: &SharedValues, per_user: u32) -> Done {
     if changes.iter().any(|change| change.name == LIFETIME) {
         say(&format!("{LIFETIME} holds for sessions that begin from now on; others keep theirs"))?;
     }
-    match wait_until_followed(store, revision)? {
+    let give_up = clock::now() + DEPLOYMENT_FOLLOWED_TIME_MAX;
+    match wait_until_followed(store, revision, give_up)? {
         0 => say("no server runs; those that start go by it")?,
         1 => say("1 server goes by it")?,
         count => say(&format!("{count} servers go by it"))?,
@@ -305,8 +307,11 @@ fn changes(
 }
 
 /// Waits until every server goes by this revision, and returns how many there are.
-fn wait_until_followed(store: &dyn Store, revision: u64) -> Result<usize, Box<dyn Error>> {
-    let give_up = clock::now() + DEPLOYMENT_FOLLOWED_TIME_MAX;
+fn wait_until_followed(
+    store: &dyn Store,
+    revision: u64,
+    give_up: Instant,
+) -> Result<usize, Box<dyn Error>> {
     loop {
         let is_last = clock::now() >= give_up;
         let servers = patiently(|deadline| store.servers(deadline)).map_err(|error| {
@@ -319,7 +324,8 @@ fn wait_until_followed(store: &dyn Store, revision: u64) -> Result<usize, Box<dy
             return Ok(follow.len());
         }
         let who = |late: &[&ListedServer]| {
-            let who = late.iter().map(|one| format!("{} ({})", one.row.host, node(one)));
+            let who =
+                late.iter().map(|one| format!("{} ({})", one.row.host.escape_debug(), node(one)));
             who.collect::<Vec<_>>().join(", ")
         };
         if is_last {
@@ -344,11 +350,11 @@ fn wait_until_followed(store: &dyn Store, revision: u64) -> Result<usize, Box<dy
 mod tests {
     use super::*;
     use crate::accounts::testing::Fixture;
-    use crate::store::Installation as _;
+    use crate::store::{Installation as _, ServerRow};
 
     const PER_USER: u32 = 100;
 
-    fn soon() -> std::time::Instant {
+    fn soon() -> Instant {
         clock::now() + crate::limits::STORE_CALL_TIME_MAX
     }
 
@@ -410,6 +416,59 @@ mod tests {
             assert!(error.to_string().contains(words), "{error}");
         }
         assert_eq!(store.deployment(soon()).unwrap().revision, 2);
+    }
+
+    fn row(node: u16, serves: bool, revision: u64) -> ServerRow {
+        let tag = [u8::try_from(node).unwrap(); 16];
+        ServerRow {
+            node,
+            run: tag,
+            instance: tag,
+            serves,
+            ids_until_ms: 0,
+            lease_ms: 250,
+            revision,
+            host: "far\u{1b}away".to_owned(),
+            version: "0.1.0".to_owned(),
+            redis: String::new(),
+            about: "peppers 1; token keys 1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn who_does_not_follow_is_named() {
+        let fixture = Fixture::new();
+        let store = &*fixture.store;
+        let wait = |revision| wait_until_followed(store, revision, clock::now());
+        assert_eq!(wait(3).unwrap(), 0);
+        // A command goes by nothing.
+        for row in [row(33, true, 3), row(34, true, 2), row(35, false, 0)] {
+            assert!(store.take_node(None, &row, soon()).unwrap());
+        }
+        let error = wait(3).unwrap_err().to_string();
+        assert!(error.contains("go by it yet: far\\u{1b}away (1.2); `auth_back"), "{error}");
+        assert_eq!(wait(2).unwrap(), 2);
+        assert!(store.renew_node(&row(34, true, 4), soon()).unwrap());
+        assert_eq!(wait(3).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_server_is_shown_in_a_few_lines() {
+        let check = |row: ServerRow, in_redis: bool, expected: &[&str]| {
+            let listed = ListedServer { row, renewed_ms: 1_000 };
+            assert_eq!(lines(&listed, 3_900, 3, in_redis), expected);
+        };
+        let keys = "  peppers 1; token keys 1";
+        let server = "server 1.1 on far\\u{1b}away, version 0.1.0, seen 2 s ago";
+        let newest = "  goes by revision 3, the newest; lease 250 ms; no Redis";
+        check(row(33, true, 3), false, &[server, newest, keys]);
+        let older = "  goes by revision 2, NOT the newest; lease 250 ms; Redis not reached";
+        check(row(33, true, 2), true, &[server, older, keys]);
+        let with_redis = ServerRow { redis: "0123456789abcdef".to_owned(), ..row(33, true, 0) };
+        let starts = "  has not read the settings yet; lease 250 ms; Redis 01234567";
+        check(with_redis, true, &[server, starts, keys]);
+        let command = "command 1.3 on far\\u{1b}away, version 0.1.0, seen 2 s ago";
+        check(row(35, false, 0), false, &[command]);
     }
 
     #[test]
