@@ -40,7 +40,7 @@ fn the_commands_of_the_page_replace_every_key() {
     run(rotate);
     time_passes(&system, "pepper");
     let told = run(rewrap);
-    assert!(told.contains("pepper 1"), "{told}");
+    assert!(told.contains("1 records were sealed under pepper 2"), "{told}");
     run(retire);
     assert!(system.keys().join("pepper-1.key.retired").exists());
     user.session(&token).assert_status(200);

@@ -82,7 +82,7 @@ fn migrate_makes_a_store_and_says_so() {
 fn rewind(path: &Path) {
     let connection = rusqlite::Connection::open(path).expect("it can be opened");
     let rewind = "DELETE FROM schema_migration WHERE version > 4; \
-                  DROP TABLE token_key; \
+                  DROP TABLE token_key; DROP TABLE server; DROP TABLE deployment; \
                   ALTER TABLE schema_migration DROP COLUMN oldest";
     connection.execute_batch(rewind).expect("it is of schema 5");
 }
