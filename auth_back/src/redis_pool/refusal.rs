@@ -22,8 +22,23 @@ const CODES: [&str; 4] = ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED"];
 /// What a script that lacks a right is told, without a code: Redis 6 and 7 put it in these words.
 const LACKING_IN_SCRIPT: &str = "The user executing the script can't";
 
-/// What a Redis says that has no connection left, whatever it was asked.
-const OUT_OF_CONNECTIONS: &str = "max number of clients reached";
+/// What Redis 3 to 8 say without a code to AUTH or SELECT, and say again however long one waits. Everything else may pass:
+/// a proxy has words of its own for a Redis that is away, and Redis some for having no connection left.
+const LASTING_IN_GREETING: [&str; 10] = [
+    "invalid password",
+    "AUTH <password> called without any password",
+    // The same of Redis 5 and before.
+    "no password is set",
+    "DB index is out of range",
+    "invalid DB index",
+    // A number that is none in Redis 6 and later.
+    "value is not an integer or out of range",
+    "value is out of range",
+    "SELECT is not allowed in cluster mode",
+    // Such as one that was renamed, or that a proxy does not pass on.
+    "unknown command",
+    "wrong number of arguments",
+];
 
 /// What stands in the place of a code where there is none.
 const NO_CODE: &str = "ERR";
@@ -42,12 +57,14 @@ impl Refusal {
     }
 }
 
-/// Of an answer to AUTH or SELECT, which say no in several ways. Whatever has no code of its own is about what we said.
+/// Of an answer to AUTH or SELECT, which say no in several ways, some of them without a code.
 pub(super) fn of_greeting(error: RedisError) -> ConnectError {
     let answer = answers_of(&error).pop();
-    let is_ours =
-        |answer: &Answer| answer.code == NO_CODE && !answer.words.contains(OUT_OF_CONNECTIONS);
-    match answer.filter(is_ours) {
+    let lasts = |answer: &Answer| {
+        let has = |words: &&str| answer.words.contains(*words);
+        answer.code == NO_CODE && LASTING_IN_GREETING.iter().any(has)
+    };
+    match answer.filter(lasts) {
         Some(Answer { words, .. }) => ConnectError::Refused(Refusal { words }),
         None => ConnectError::of(error),
     }
@@ -140,8 +157,31 @@ mod tests {
             "ERR unknown command 'AUTH', with args beginning with: 'gate' 's3cret' ",
             Some("ERR unknown command 'AUTH'"),
         );
-        check("ERR max number of clients reached", None);
-        check("LOADING Redis is loading the dataset in memory", None);
+        let without_password = "ERR AUTH <password> called without any password configured for the default user. Are \
+                                you sure your configuration is correct?";
+        check(without_password, Some(without_password));
+        for lasts in [
+            "ERR Client sent AUTH, but no password is set",
+            "ERR invalid DB index",
+            "ERR value is not an integer or out of range",
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+            "ERR SELECT is not allowed in cluster mode",
+            "ERR wrong number of arguments for 'auth' command",
+        ] {
+            check(lasts, Some(lasts));
+        }
+        for passes in [
+            "ERR max number of clients reached",
+            "LOADING Redis is loading the dataset in memory",
+            // Such as proxies say whose Redis is away.
+            "ERR Connection refused",
+            "ERR upstream failure",
+            "ERR no server connection available",
+            "ERR handle response, backend conn reset",
+            "ERR",
+        ] {
+            check(passes, None);
+        }
     }
 
     #[test]
