@@ -103,20 +103,45 @@ impl Heir {
         fchown(file, Some(self.owner.uid), Some(self.owner.gid))
     }
 
-    /// The same of what has been made under a name. The heir may own the directory that it is in, and so put a link to
+    /// Opens a directory that root and the heir use together. The heir may own the one that it is in, and so put
+    /// something else in its place, where root would do harm: it has to be no link, and root's, the heir's or ours.
+    ///
+    /// # Errors
+    /// What the system says, or that it is something else.
+    pub fn open_directory(&self, path: &Path) -> io::Result<File> {
+        let directory = match open_made(path, Made::Directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                let text = format!("{} is no directory; remove it", path.display());
+                return Err(io::Error::other(text));
+            }
+            opened => opened?,
+        };
+        let found = directory.metadata()?;
+        if !self.trusts(&found) {
+            let (owner, heir) = (user_name(found.uid()), user_name(self.owner.uid));
+            let text = format!(
+                "{} is of the user {owner}, and not of {heir} or root; remove it",
+                path.display()
+            );
+            return Err(io::Error::other(text));
+        }
+        Ok(directory)
+    }
+
+    /// Whether nobody made it but those who may.
+    #[must_use]
+    pub fn trusts(&self, found: &Metadata) -> bool {
+        [ROOT, self.owner.uid, my_uid()].contains(&found.uid())
+    }
+
+    /// The same as [`Heir::give`], of what has been made under a name. The heir may own the directory that it is in, and so put a link to
     /// somebody else's file in its place, which root would give away: what is given is what was opened, without
     /// following a link, and root's own.
     fn give_made(&self, path: &Path, kind: Made) -> io::Result<()> {
         if my_uid() != ROOT {
             return Ok(());
         }
-        let flags = match kind {
-            // A pipe in its place would wait for its writer.
-            Made::File => OFlags::NOFOLLOW | OFlags::NONBLOCK,
-            Made::Directory => OFlags::NOFOLLOW | OFlags::DIRECTORY,
-        };
-        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let file = open_made(path, kind)?;
         let found = file.metadata()?;
         let is_as_made = match kind {
             Made::File => found.is_file() && found.nlink() == 1,
@@ -138,6 +163,16 @@ impl Heir {
 enum Made {
     File,
     Directory,
+}
+
+fn open_made(path: &Path, kind: Made) -> io::Result<File> {
+    let flags = match kind {
+        // A pipe in its place would wait for its writer.
+        Made::File => OFlags::NOFOLLOW | OFlags::NONBLOCK,
+        Made::Directory => OFlags::NOFOLLOW | OFlags::DIRECTORY,
+    };
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// Refuses whoever is neither root nor the owner of `path`; where that is not there, of `neighbour` or of the

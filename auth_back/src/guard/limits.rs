@@ -61,7 +61,7 @@ pub const UNLOCK_ADDRESSES_MAX: usize = 16;
 /// Notes of unlocked accounts that are kept at a time, which are more than operators leave in [`UNLOCK_NOTE_KEPT`].
 pub const UNLOCK_NOTES_MAX: usize = 256;
 
-/// For how long such a note stays: many times what a server takes to look.
+/// For how long such a note stays: many times what a server takes to look. A server that starts takes none that is older.
 pub const UNLOCK_NOTE_KEPT: Duration = Duration::from_secs(60);
 
 /// Largest such note, in bytes: a name, and the longest addresses.

@@ -9,6 +9,7 @@ use super::{Failure, Operator};
 use crate::guard::limits::UNLOCK_ADDRESSES_MAX;
 use crate::guard::{Guard, unlocks};
 use crate::limits::KEY_REREAD_INTERVAL;
+use crate::ownership::check_works_on;
 use crate::redis_pool::{RedisPool, Use};
 
 pub(super) const NAME: &str = "unlock";
@@ -50,8 +51,10 @@ impl Operator<'_> {
         if addresses.len() > UNLOCK_ADDRESSES_MAX {
             return Err(format!("at most {UNLOCK_ADDRESSES_MAX} addresses at a time").into());
         }
-        let user_id = self.profile()?.user_id;
         let (settings, username) = (self.settings, &self.username);
+        // Before Redis is told: the server could not read the note.
+        check_works_on(&settings.data, &settings.data)?;
+        let user_id = self.profile()?.user_id;
         let data = settings.data.display();
         // Redis first: a server that has forgotten asks Redis at once.
         let is_told = match &settings.redis {
