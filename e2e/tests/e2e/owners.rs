@@ -1,10 +1,10 @@
 //! Servers under a user of their own, and operators who are root, that user, or neither.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use e2e::{Server, System, is_root, until};
+use e2e::{Builder, MariaDb, Server, Store, System, is_root, until};
 
 use crate::PASSWORD;
 
@@ -29,6 +29,10 @@ fn as_user(uid: u32) -> [String; 4] {
 impl Site {
     /// `None` where this test's user may start nothing as another user.
     fn new() -> Option<Self> {
+        Self::with(System::builder())
+    }
+
+    fn with(builder: Builder) -> Option<Self> {
         if !is_root() {
             eprintln!("not done: only root may start servers as another user");
             return None;
@@ -39,7 +43,7 @@ impl Site {
         fs::create_dir(&data).expect("it is new");
         fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("it is ours");
         chown(&data, Some(SERVER), Some(SERVER)).expect("root may");
-        let system = System::builder().data(data.clone()).wrapper(&as_user(SERVER)).start();
+        let system = builder.data(data.clone()).wrapper(&as_user(SERVER)).start();
         Some(Self { system, data, _place: place })
     }
 
@@ -87,11 +91,15 @@ fn what_root_makes_belongs_to_the_server() {
         &["token-key", "rotate"],
         &["pepper", "rotate", "--standby"],
         &["token-key", "rotate", "--standby"],
+        &["user", "unlock", "ada"],
     ] {
         operator(words).succeed();
         site.check_owners();
     }
     assert!(site.data.join("keys/pepper-3.standby.key").exists());
+    until("the note to be read", || {
+        site.system.auths()[0].log().contains("unlocked it").then_some(())
+    });
 
     // The server reads them, also when it starts.
     site.system.auth().signal("HUP");
@@ -159,6 +167,7 @@ fn whoever_is_neither_root_nor_the_server_is_refused_before_anything_is_done() {
         &["token-key", "rotate"],
         &["token-key", "rotate", "--audit", "off"],
         &["user", "disable", "ada"],
+        &["user", "unlock", "ada"],
         &["migrate"],
     ] {
         let told = site.system.operator(words).behind(&other).run();
@@ -174,6 +183,42 @@ fn whoever_is_neither_root_nor_the_server_is_refused_before_anything_is_done() {
     open_to_all(work.parent().expect("it is in /tmp"));
     site.system.operator(&["pepper", "rotate"]).behind(&server).succeed();
     site.check_owners();
+}
+
+/// Its store is no file, so that nothing but the note would be made.
+#[test]
+fn who_could_leave_no_note_that_the_server_reads_unlocks_nobody() {
+    let mariadb = MariaDb::start();
+    let store = Store::MariaDb(mariadb.database_of_account());
+    let Some(site) = Site::with(System::builder().store(store)) else { return };
+    site.system.client().register("ada", PASSWORD).assert_status(200);
+    for path in [&site.data, &site.data.join("keys")] {
+        open_to_all(path);
+    }
+    let other = as_user(OTHER);
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    let unlock = ["user", "unlock", "ada", "--audit", "off"];
+    let told = site.system.operator(&unlock).behind(&other).run();
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.errors.contains(&format!("sudo -u '#{SERVER}' auth_back")), "{told:?}");
+    assert!(!site.data.join("unlocked").exists());
+}
+
+/// Who owns the data may put a link there, which root does not follow.
+#[test]
+fn root_removes_nothing_where_a_link_leads() {
+    let Some(site) = Site::new() else { return };
+    site.system.client().register("ada", PASSWORD).assert_status(200);
+    let elsewhere = site.data.with_file_name("elsewhere");
+    fs::create_dir(&elsewhere).expect("it is new");
+    let old = elsewhere.join("0123456789abcdef");
+    let file = fs::File::create(&old).expect("it is new");
+    file.set_modified(std::time::UNIX_EPOCH).expect("it is ours");
+    symlink(&elsewhere, site.data.join("unlocked")).expect("root may");
+    let told = site.system.operator(&["user", "unlock", "ada"]).run();
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.errors.contains("unlocked is no directory"), "{told:?}");
+    assert_eq!(files(&elsewhere), [elsewhere.clone(), old]);
 }
 
 /// A key that root placed by hand: logins go on, and nobody takes the server for a whole one.
