@@ -58,7 +58,7 @@ fn a_server_with_other_settings_does_not_start_beside_others() {
     let flags = ["--lease", "300ms", "--session-idle", "20m", "--session-lifetime", "10h"];
     let store = Store::At(database.url().to_owned());
     let system = System::builder().store(store).auth_flags(&flags).start();
-    assert_eq!(redis.ask("CONFIG SET requirepass geheim"), "OK");
+    assert_eq!(redis.ask("CONFIG SET requirepass geheim"), "+OK");
     let redis_url = redis.url().replace("redis://", "redis://:geheim@");
     let [here, there] = ["is redis here and store in the database", "while no other server runs"];
     let changes_it = "auth_back deployment set";
