@@ -29,10 +29,10 @@ fn as_user(uid: u32) -> [String; 4] {
 impl Site {
     /// `None` where this test's user may start nothing as another user.
     fn new() -> Option<Self> {
-        Self::with(System::builder())
+        Self::with(|builder| builder)
     }
 
-    fn with(builder: Builder) -> Option<Self> {
+    fn with(set: impl FnOnce(Builder) -> Builder) -> Option<Self> {
         if !is_root() {
             eprintln!("not done: only root may start servers as another user");
             return None;
@@ -43,7 +43,8 @@ impl Site {
         fs::create_dir(&data).expect("it is new");
         fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("it is ours");
         chown(&data, Some(SERVER), Some(SERVER)).expect("root may");
-        let system = builder.data(data.clone()).wrapper(&as_user(SERVER)).start();
+        let builder = System::builder().data(data.clone()).wrapper(&as_user(SERVER));
+        let system = set(builder).start();
         Some(Self { system, data, _place: place })
     }
 
@@ -190,7 +191,7 @@ fn whoever_is_neither_root_nor_the_server_is_refused_before_anything_is_done() {
 fn who_could_leave_no_note_that_the_server_reads_unlocks_nobody() {
     let mariadb = MariaDb::start();
     let store = Store::MariaDb(mariadb.database_of_account());
-    let Some(site) = Site::with(System::builder().store(store)) else { return };
+    let Some(site) = Site::with(|builder| builder.store(store)) else { return };
     site.system.client().register("ada", PASSWORD).assert_status(200);
     for path in [&site.data, &site.data.join("keys")] {
         open_to_all(path);
