@@ -36,7 +36,7 @@ pub struct Joined {
 /// another server may live that goes by other settings.
 ///
 /// # Errors
-/// [`NodeError`](super::NodeError), [`DeploymentFault`](super::DeploymentFault), [`StoreError`].
+/// [`NodeError`], [`DeploymentFault`], [`StoreError`].
 pub fn join(
     store: &Arc<dyn Store>,
     time: &ServerTime,

@@ -1,8 +1,7 @@
 //! `auth_back user`: what operators do with single users, and how they find them, on the database directly, while servers run.
 //!
 //! What ends sessions goes the way that a server's own revocations go ([`SessionKeeper`]), and is told as
-//! done when no front answers for them any more: a front may do so for as long as `--lease` says, which has
-//! to be the servers' here too.
+//! done when no front answers for them any more: for how long one may, the store says ([`LiveRules::asked`]).
 
 mod list;
 mod password;
