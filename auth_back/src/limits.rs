@@ -445,6 +445,8 @@ pub const SHOWN_REDIS_RUN_CHARS: usize = 8;
 pub const OTHER_REDIS_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a server waits for its Redis to say which run it is.
 pub const REDIS_LOOK_TIME_MAX: Duration = Duration::from_millis(100);
+/// How far the clock of the database may be from that of the machine where `restored` runs.
+pub const RESTORED_CLOCKS_APART_MAX: Duration = Duration::from_secs(60);
 /// How often an id is tried anew that is taken. Nodes make that impossible, but for servers of release 0.1.
 pub const REGISTRATION_TRIES_MAX: u32 = 3;
 

@@ -188,8 +188,10 @@ pub fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
         None if error.is::<Refusal>() => Some(Exit::Refused),
         None if error.is::<SchemaFault>() || error.is::<MigrationError>() => Some(Exit::Refused),
         None if error.is::<NodeError>() => Some(Exit::TryAgain),
-        None if error.is::<DeploymentFault>() => Some(Exit::Refused),
-        None => None,
+        None => match error.downcast_ref::<DeploymentFault>()? {
+            DeploymentFault::Contended => Some(Exit::TryAgain),
+            _ => Some(Exit::Refused),
+        },
     }
 }
 

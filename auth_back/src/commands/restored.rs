@@ -22,7 +22,9 @@ use crate::accounts::{millis, unix_ms};
 use crate::credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
 use crate::ids::NodeId;
 use crate::keyrings::register::{self, KeyFault};
-use crate::limits::{NODE_TIME, RESTORED_BATCH, RESTORED_LOOK_INTERVAL};
+use crate::limits::{
+    NODE_AHEAD_MAX, RESTORED_BATCH, RESTORED_CLOCKS_APART_MAX, RESTORED_LOOK_INTERVAL,
+};
 use crate::settings::Settings;
 use crate::store::limits::SERVER_LEASE;
 use crate::store::{ListedServer, Servers, Store, StoreError};
@@ -67,15 +69,27 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let traces = Traces::find(settings, store, &servers)?;
     traces.tell();
     let users = count(store)?;
-    let what = format!("this logs out all {users} users; their passwords are those of the backup");
+    let time = keys::rfc3339(clocks_agree(store)?);
+    let what = format!(
+        "this logs out all {users} users; their passwords are those of the backup. No id is made for an earlier time than \
+         now: {time} by the clock of the database, which has to be right"
+    );
     confirm(&what, arguments)?;
     // An operator may have taken a while to answer.
     if let Some(live) = look(store)?.live().next() {
         return Err(StillRunning::new(live).into());
     }
     interrupt::watch()?;
-    forget_what_came_after(store)?;
+    // The generation after that: whatever a server has brought to Redis meanwhile is of the one before.
     end_all_sessions(store, users)?;
+    forget_what_came_after(store)?;
+    if let Some(live) = look(store)?.live().next() {
+        let StillRunning { what, host, node } = StillRunning::new(live);
+        return Err(format!(
+            "it is done, but {what} on {host:?} (node {node}) was started meanwhile: stop it, and run this again"
+        )
+        .into());
+    }
     say(&format!(
         "the sessions of {users} users have ended, Redis is not believed what it had, and ids go on behind the \
          present time"
@@ -113,12 +127,30 @@ fn until_nobody_runs(store: &dyn Store) -> Result<Servers, Box<dyn Error>> {
     }
 }
 
+/// What the store's clock says, if this machine's does not contradict it.
+fn clocks_agree(store: &dyn Store) -> Result<u64, Box<dyn Error>> {
+    Ok(one_time(look(store)?.now_ms, unix_ms(clock::wall()))?)
+}
+
+/// A clock that is wrong would keep every server from making ids until its time has come, or let ids come again. Which of
+/// two is wrong is not known.
+fn one_time(there_ms: u64, here_ms: u64) -> Result<u64, String> {
+    if there_ms.abs_diff(here_ms) <= millis(RESTORED_CLOCKS_APART_MAX) {
+        return Ok(there_ms);
+    }
+    let [there, here] = [there_ms, here_ms].map(keys::rfc3339);
+    Err(format!(
+        "nothing was done: it is {there} by the clock of the database and {here} by that of this machine; set the one that \
+         is wrong, and run this again"
+    ))
+}
+
 /// Sees to it that no number comes again which was used after the backup: of ids, and of generations.
 fn forget_what_came_after(store: &dyn Store) -> Done {
     let run = random::bytes()?;
-    // The later of two clocks, since it is not known which is right. Ids may have been ahead of it.
-    let now_ms = look(store)?.now_ms.max(unix_ms(clock::wall()));
-    let ids_until_ms = now_ms + millis(NODE_TIME);
+    let now_ms = look(store)?.now_ms;
+    // As far ahead as ids may have been for somebody to take their node.
+    let ids_until_ms = now_ms + millis(NODE_AHEAD_MAX);
     patiently(|deadline| store.free_all_nodes(&run, ids_until_ms, deadline))?;
     patiently(|deadline| store.skip_cache_eras(now_ms, deadline))?;
     Ok(())
@@ -205,4 +237,24 @@ fn faults<R: Ring>(source: &KeySource, store: &dyn Store) -> Result<Vec<String>,
         None => Some(KeyFault::Zero(R::PURPOSE)),
     });
     Ok(faults.map(|fault| fault.to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_clocks_that_differ_are_refused() {
+        let (now_ms, apart_ms) = (1_790_000_000_000, millis(RESTORED_CLOCKS_APART_MAX));
+        for here_ms in [now_ms - apart_ms, now_ms, now_ms + apart_ms] {
+            assert_eq!(one_time(now_ms, here_ms), Ok(now_ms));
+        }
+        for here_ms in [now_ms - apart_ms - 1, now_ms + apart_ms + 1, 0] {
+            let refused = one_time(now_ms, here_ms).unwrap_err();
+            assert!(
+                refused.contains("2026-09-21T14:13:20.000Z by the clock of the da"),
+                "{refused}"
+            );
+        }
+    }
 }

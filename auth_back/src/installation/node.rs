@@ -302,8 +302,8 @@ fn choose(
     };
     let own_node = servers.listed.iter().find(|listed| is_own(listed));
     let own_node = own_node.and_then(|listed| NodeId::of_number(listed.row.node));
-    // The last one is the one that servers of release 0.1 use without asking.
-    let any = (1..NodeId::COUNT).chain([0]).filter_map(NodeId::of_number);
+    // From the last one down: servers of release 0.1 use what their --node says without asking, and that is 0.0, 0.1 and so on.
+    let any = (0..NodeId::COUNT).rev().filter_map(NodeId::of_number);
     wish.and_then(free)
         .or_else(|| own_node.and_then(free))
         .or_else(|| any.into_iter().find_map(free))

@@ -15,7 +15,7 @@ use crate::accounts::millis;
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
-use crate::store::{Servers, Store, StoreError, Tag};
+use crate::store::{ListedServer, Servers, Store, StoreError, Tag};
 use crate::time::ServerTime;
 
 /// A server that has its node and knows what all do.
@@ -160,6 +160,30 @@ impl ServerMember {
         Ok(Ok(()))
     }
 
+    /// A server that has another Redis than this one, if more have that than this one's; of as many, if one of them has the
+    /// first node.
+    fn of_more_with_another_redis<'s>(&self, servers: &'s Servers) -> Option<&'s ListedServer> {
+        let is_other = |listed: &&ListedServer| !self.follower.is(&listed.row);
+        // How many others have it, and the first node of them.
+        let having = |run: &str| -> (usize, Option<u16>) {
+            let others = servers.live().filter(is_other);
+            let having = others.filter(|listed| listed.row.redis == run);
+            // By node: the first comes first.
+            let nodes: Vec<_> = having.map(|listed| listed.row.node).collect();
+            (nodes.len(), nodes.first().copied())
+        };
+        let own = servers.live().find(|listed| self.follower.is(&listed.row))?.row.node;
+        let (ours, first_of_ours) = having(&self.redis_run);
+        let (ours, first_of_ours) = (ours + 1, first_of_ours.map_or(own, |first| first.min(own)));
+        servers.live().filter(is_other).find(|other| {
+            let theirs = &other.row.redis;
+            let is_another =
+                !self.redis_run.is_empty() && !theirs.is_empty() && *theirs != self.redis_run;
+            let (count, first) = having(theirs);
+            is_another && (count > ours || count == ours && first < Some(first_of_ours))
+        })
+    }
+
     /// Whether the others have the Redis that this one has.
     fn compare_redis(&mut self, servers: &Servers) -> Result<(), String> {
         let Some(run) = self.view.redis_run() else {
@@ -173,13 +197,7 @@ impl ServerMember {
         };
         self.redis_run = run.chars().take(64).collect();
         // One that is away is no other.
-        let of_another = servers.live().find(|listed| !listed.row.redis.is_empty());
-        let other = of_another.filter(|listed| {
-            !self.redis_run.is_empty()
-                && listed.row.redis != self.redis_run
-                && !self.follower.is(&listed.row)
-        });
-        let Some(other) = other else {
+        let Some(other) = self.of_more_with_another_redis(servers) else {
             self.other_redis_since = None;
             return Ok(());
         };

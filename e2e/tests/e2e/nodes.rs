@@ -11,6 +11,10 @@ use crate::PASSWORD;
 const CLIENTS: usize = 8;
 const EACH: usize = 12;
 
+/// The nodes that are taken first.
+const FIRST: u64 = 1023;
+const SECOND: u64 = 1022;
+
 /// Registers so many users over every front at the same time, and returns the ids that they got.
 fn register(system: &System, fronts: usize, prefix: &str) -> Vec<u64> {
     thread::scope(|scope| {
@@ -55,25 +59,25 @@ fn servers_take_nodes_of_their_own() {
     let ids = register(&system, 2, "ada");
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), CLIENTS * EACH);
     let nodes: BTreeSet<_> = ids.iter().map(|id| node_of(*id)).collect();
-    assert_eq!(nodes, BTreeSet::from([1, 2]));
+    assert_eq!(nodes, BTreeSet::from([FIRST, SECOND]));
     assert_eq!(held(&database), nodes);
 
     // Killed, it is itself again at once; stopped, its node is free for others.
     system.auths()[1].kill_and_start_again();
     system.until_ready();
-    assert_eq!(held(&database), BTreeSet::from([1, 2]));
+    assert_eq!(held(&database), BTreeSet::from([FIRST, SECOND]));
     assert!(system.auths()[0].stop().success());
-    assert_eq!(held(&database), BTreeSet::from([2]));
+    assert_eq!(held(&database), BTreeSet::from([SECOND]));
 }
 
 #[test]
 fn a_server_that_was_stopped_for_a_while_takes_another_node() {
     let database = Database::new();
     let mut system = two_servers(&database);
-    assert_eq!(held(&database), BTreeSet::from([1, 2]));
+    assert_eq!(held(&database), BTreeSet::from([FIRST, SECOND]));
     system.auths()[0].pause();
     until("the paused server's node is free", || {
-        (held(&database) == BTreeSet::from([2])).then_some(())
+        (held(&database) == BTreeSet::from([SECOND])).then_some(())
     });
 
     let users = system.scratch().join("users.csv");
@@ -84,8 +88,8 @@ fn a_server_that_was_stopped_for_a_while_takes_another_node() {
         run_to_end(Program::AuthBack, &["import", users.to_str().unwrap(), &data, &store], &[]);
     assert!(imported.status.success(), "{imported:?}");
     let bob: u64 = database.connect().query_first("SELECT id FROM user").unwrap().unwrap();
-    assert_eq!(node_of(bob), 1, "the command has had the node");
-    assert_eq!(held(&database), BTreeSet::from([2]), "it has given it back");
+    assert_eq!(node_of(bob), FIRST, "the command has had the node");
+    assert_eq!(held(&database), BTreeSet::from([SECOND]), "it has given it back");
 
     system.auths()[0].resume();
     until("the server has noticed", || {
@@ -106,7 +110,7 @@ fn a_node_is_a_wish() {
     let store = Store::At(database.url().to_owned());
     let flags = ["--node", "3.4"];
     let mut system = System::builder().store(store).auths(2).auth_flags(&flags).start();
-    assert_eq!(held(&database), BTreeSet::from([1, 3 * 32 + 4]));
+    assert_eq!(held(&database), BTreeSet::from([3 * 32 + 4, FIRST]));
     let log = system.auths()[1].log();
     assert!(log.contains("the node of --node is another's"), "{log}");
     assert!(!system.auths()[0].log().contains("is another's"));

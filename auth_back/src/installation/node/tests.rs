@@ -37,6 +37,7 @@ fn listed(number: u16, instance: u8, renewed_before_ms: u64, ids_until_ms: u64) 
     ListedServer { row, renewed_ms: NOW_MS - renewed_before_ms }
 }
 
+const LAST: u16 = NodeId::COUNT - 1;
 const NOW_MS: u64 = EPOCH_UNIX_MS + 1_000_000_000;
 const LEASE_MS: u64 = SERVER_LEASE.as_secs() * 1_000;
 
@@ -49,17 +50,18 @@ fn check_choice(all: &[ListedServer], wish: Option<u16>, expected: Option<u16>) 
 
 #[test]
 fn a_free_node_is_chosen() {
-    check_choice(&[], None, Some(1));
+    check_choice(&[], None, Some(LAST));
     check_choice(&[], Some(0), Some(0));
-    check_choice(&[listed(1, 1, 0, 0)], None, Some(2));
-    check_choice(&[listed(1, 1, LEASE_MS - 1, 0), listed(2, 2, 0, 0)], None, Some(3));
-    check_choice(&[listed(1, 1, LEASE_MS, 0)], None, Some(1));
+    check_choice(&[listed(LAST, 1, 0, 0)], None, Some(LAST - 1));
+    let two = [listed(LAST - 1, 2, 0, 0), listed(LAST, 1, LEASE_MS - 1, 0)];
+    check_choice(&two, None, Some(LAST - 2));
+    check_choice(&[listed(LAST, 1, LEASE_MS, 0)], None, Some(LAST));
     // Given back.
-    let mut free = listed(1, 1, 0, 0);
+    let mut free = listed(LAST, 1, 0, 0);
     free.row.run = NO_RUN;
-    check_choice(&[free], None, Some(1));
+    check_choice(&[free], None, Some(LAST));
     // The wish of another is not taken from it, and a free one is.
-    check_choice(&[listed(9, 1, 0, 0)], Some(9), Some(1));
+    check_choice(&[listed(9, 1, 0, 0)], Some(9), Some(LAST));
     check_choice(&[listed(9, 1, LEASE_MS, 0)], Some(9), Some(9));
     // One's own is free whatever it says, since its file was not locked.
     check_choice(&[listed(9, 7, 0, 0)], None, Some(9));
@@ -71,8 +73,8 @@ fn a_free_node_is_chosen() {
 fn a_node_that_is_far_ahead_is_left_alone() {
     let ahead_ms = NOW_MS + millis(NODE_AHEAD_MAX);
     check_choice(&[listed(1, 7, LEASE_MS, ahead_ms)], None, Some(1));
-    check_choice(&[listed(1, 7, LEASE_MS, ahead_ms + 1)], None, Some(2));
-    check_choice(&[listed(5, 1, LEASE_MS, ahead_ms + 1)], Some(5), Some(1));
+    check_choice(&[listed(1, 7, LEASE_MS, ahead_ms + 1)], None, Some(LAST));
+    check_choice(&[listed(5, 1, LEASE_MS, ahead_ms + 1)], Some(5), Some(LAST));
 }
 
 #[test]

@@ -141,21 +141,36 @@ fn of_two_that_have_another_redis_one_is_not_ready() {
         about: String::new(),
     };
     let store = Arc::clone(&bench.fixture.store);
-    // It has node 1. Whoever comes behind it is the one that has another.
-    assert!(store.take_node(None, &other(2), patient()).unwrap());
-    for _ in 0..8 {
-        bench.round();
-        assert!(store.renew_node(&other(2), patient()).unwrap());
-    }
+    let takes = |node: u16| {
+        let row = ServerRow { run: [u8::try_from(node).unwrap(); 16], ..other(node) };
+        assert!(store.take_node(None, &row, patient()).unwrap());
+        row
+    };
+    let rounds = |bench: &mut Bench, rows: &[ServerRow], count| {
+        for _ in 0..count {
+            bench.round();
+            for row in rows {
+                assert!(store.renew_node(row, patient()).unwrap());
+            }
+        }
+    };
+    // It has the last node. Of as many, those that have the first one count; servers do not change at one moment.
+    let mut rows = vec![takes(2)];
+    rounds(&mut bench, &rows, 5);
     bench.member.standing().check().unwrap();
-    assert!(store.take_node(None, &ServerRow { run: [7; 16], ..other(0) }, patient()).unwrap());
-    for _ in 0..4 {
-        bench.round();
-        bench.member.standing().check().unwrap();
+    rounds(&mut bench, &rows, 3);
+    bench.check_not_ready("than that of the server on elsewhere");
+    // With two more that have the same, they are more.
+    for node in [3, 4] {
+        let seen = ServerRow { redis: "ours".to_owned(), ..other(node) };
+        let row = ServerRow { run: [u8::try_from(node).unwrap(); 16], ..seen };
+        assert!(store.take_node(None, &row, patient()).unwrap());
+        rows.push(row);
     }
-    for _ in 0..3 {
-        bench.round();
-    }
+    rounds(&mut bench, &rows, 2);
+    bench.member.standing().check().unwrap();
+    rows.extend([takes(5), takes(6), takes(7)]);
+    rounds(&mut bench, &rows, 8);
     bench.check_not_ready(
         "its Redis is another one (run ours) than that of the server on elsewhere",
     );
