@@ -139,5 +139,8 @@ const _: () = assert!(
     USERNAME_BYTES_MAX + PASSWORD_RECORD_BYTES_MAX + 4 * NAME_CHARS_MAX < PACKET_BYTES_MAX / 2
 );
 
+/// How often a password is tried that the database refuses, before it is taken for wrong.
+pub const PASSWORD_TRIES_MAX: u32 = 3;
+
 /// A server that has not renewed its node for so long has lost it to whoever wants it.
 pub const SERVER_LEASE: Duration = Duration::from_secs(10);

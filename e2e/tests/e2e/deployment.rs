@@ -217,7 +217,7 @@ fn settings_change_while_servers_run() {
     let errors = String::from_utf8(ended.stderr).expect("it writes UTF-8");
     assert_eq!(ended.status.code(), Some(130), "{errors}");
     assert!(errors.contains("revision 4 is in the database; these servers did not go"), "{errors}");
-    assert!(errors.contains("(0.2)"), "{errors}");
+    assert!(errors.contains("(31.30)"), "{errors}");
     system.auths()[1].resume();
     let told = system.operator(&["deployment", "set", "lease=250ms"]).run();
     assert_eq!(told.code, Some(0), "{told:?}");

@@ -15,12 +15,13 @@ use mysql::prelude::{FromRow, Queryable as _};
 use mysql::{Conn, LocalInfileHandler, OptsBuilder, Params, Row, Statement};
 use pool::Manager;
 
+use super::errors::ACCESS_DENIED;
 use super::fault::{conversion, fault, panicked};
 use super::query::Query;
 use crate::store::fault::Fault;
 use crate::store::limits::{
     CONNECT_TIMEOUT, IO_TIMEOUT, MIGRATION_KEEPALIVE, MIGRATION_STATEMENT_TIME_MAX,
-    PACKET_BYTES_MAX, STATEMENT_TIMEOUT,
+    PACKET_BYTES_MAX, PASSWORD_TRIES_MAX, STATEMENT_TIMEOUT,
 };
 use crate::store::{MySqlUrl, Trial};
 
@@ -134,7 +135,7 @@ impl Connector {
     /// A connection to look at the schema with, on which nothing is prepared.
     pub(super) fn connect_to_look(&self, deadline: Instant) -> Result<Conn, Fault> {
         let opts = self.options(deadline)?.init(vec![STRICT.to_owned(), time_limits()]);
-        open(opts)
+        open(&opts)
     }
 
     /// A connection that waits long for its statements, since DDL copies a large table. The deadline is for
@@ -146,7 +147,7 @@ impl Connector {
             .write_timeout(Some(MIGRATION_STATEMENT_TIME_MAX))
             .tcp_keepalive_time_ms(u32::try_from(MIGRATION_KEEPALIVE.as_millis()).ok())
             .init(vec![STRICT.to_owned(), lock_limit()]);
-        open(opts)
+        open(&opts)
     }
 
     fn options(&self, deadline: Instant) -> Result<OptsBuilder, Fault> {
@@ -178,10 +179,20 @@ impl Connector {
 
 /// Connects. What a server asks of a client before it lets it in is the server's to choose, or of whoever sits in its
 /// place, and the driver panics at some of it: nothing here is shared with what it leaves behind.
-fn open(opts: OptsBuilder) -> Result<Conn, Fault> {
-    match std::panic::catch_unwind(AssertUnwindSafe(|| Conn::new(opts))) {
-        Ok(connected) => connected.map_err(|error| fault(&error)),
-        Err(_) => Err(panicked()),
+///
+/// A refused password is tried again: of a challenge for the plugin ed25519 the driver cuts off a last byte that is zero
+/// (`mysql_common` 0.37.3, `AuthSwitchRequest::plugin_data`), so one in 256 right ones is refused.
+fn open(opts: &OptsBuilder) -> Result<Conn, Fault> {
+    let mut tries_left = PASSWORD_TRIES_MAX;
+    loop {
+        tries_left -= 1;
+        let opts = opts.clone();
+        match std::panic::catch_unwind(AssertUnwindSafe(|| Conn::new(opts))) {
+            Ok(Err(mysql::Error::MySqlError(error)))
+                if error.code == ACCESS_DENIED && tries_left > 0 => {}
+            Ok(connected) => return connected.map_err(|error| fault(&error)),
+            Err(_) => return Err(panicked()),
+        }
     }
 }
 
@@ -220,7 +231,7 @@ impl Manager for Connector {
             READ_COMMITTED.to_owned(),
             time_limits(),
         ]);
-        let conn = open(opts)?;
+        let conn = open(&opts)?;
         Ok(Connection { conn, statements: [const { None }; Query::COUNT] })
     }
 

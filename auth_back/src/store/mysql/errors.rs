@@ -35,6 +35,8 @@ pub(super) const DUPLICATE: u16 = 1062;
 pub(super) const COLUMN_THERE_ALREADY: u16 = 1060;
 /// `ER_LOCK_DEADLOCK`.
 pub(super) const DEADLOCK: u16 = 1213;
+/// The account is not there, or the password is wrong.
+pub(super) const ACCESS_DENIED: u16 = 1045;
 
 /// What a database answers to writes that it would answer to reads: no room, read only, no primary.
 pub(super) const NO_WRITES: &[u16] = &[1021, 1114, 1290, 1792, 1836];
