@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     thread::{self, JoinHandle},
     time::Instant,
 };
@@ -59,6 +60,11 @@ impl Background {
         let _ = self.thread.join();
         true
     }
+}
+
+/// Does a piece of work of a thread that has to go on: none if it panics, which the hook has logged.
+pub fn steadily<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! The thread that holds a node, and goes by what the store says of all servers.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::Background;
+use service::background::{Background, steadily};
 use service::{rare, sparing};
 
 use super::{Holder, NodeError, Renewed, Says};
@@ -81,13 +80,13 @@ fn keep(mut holder: Holder, member: &mut dyn Member, time: &ServerTime, stopped:
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let deadline = clock::now() + NODE_RENEW_TIME_MAX;
         // First what it says: others are to wait for what it has promised before it learns of more.
-        let round = AssertUnwindSafe(|| {
+        let round = || {
             let renewed = holder.renew(member.says(), time.now().to_system_time(), deadline)?;
             member.learn(holder.run(), deadline)?;
             Ok(renewed)
-        });
-        // A panic was logged by the hook. The next round may do better, and without any this server makes no ids.
-        let Ok(done) = catch_unwind(round) else { continue };
+        };
+        // The next round may do better, and without any this server makes no ids.
+        let Some(done) = steadily(round) else { continue };
         patience = if done.is_ok() { NODE_RENEW_INTERVAL } else { NODE_RENEW_RETRY };
         match &done {
             Ok(Renewed::Kept) if fails => {

@@ -35,8 +35,6 @@ enum Source {
     Published,
     /// They are asked for each time, by a command.
     Asked(Arc<dyn Store>),
-    /// They are as they are.
-    Fixed,
 }
 
 /// What is known of them.
@@ -56,16 +54,13 @@ pub struct Learned {
 
 impl LiveRules {
     /// Rules that do not change, as if there were no other process.
-    #[must_use]
-    pub fn fixed(rules: SessionRules) -> Self {
-        let learned = Learned {
-            rules,
-            granted: rules.lease,
-            outstanding: rules.lease,
-            in_redis: false,
-            fresh_until: clock::now(),
-        };
-        Self(Arc::new(RwLock::new(learned)), Source::Fixed)
+    #[cfg(test)]
+    pub(crate) fn fixed(rules: SessionRules) -> Self {
+        /// Longer than any test moves its clock.
+        const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 86_400);
+        let (granted, outstanding) = (rules.lease, rules.lease);
+        let fresh_until = clock::now() + FOR_EVER;
+        Self::published(Learned { rules, granted, outstanding, in_redis: false, fresh_until })
     }
 
     /// Rules that somebody publishes.
@@ -96,7 +91,7 @@ impl LiveRules {
     #[must_use]
     pub fn now(&self) -> SessionRules {
         let learned = *self.0.read();
-        let lease = if self.is_fresh(&learned) { learned.granted } else { Duration::ZERO };
+        let lease = if learned.is_fresh() { learned.granted } else { Duration::ZERO };
         SessionRules { lease, ..learned.rules }
     }
 
@@ -110,8 +105,8 @@ impl LiveRules {
             Source::Asked(store) => {
                 look(&**store).map_or(LEASE_MAX, |seen| seen.outstanding.max(learned.outstanding))
             }
-            Source::Published if !self.is_fresh(&learned) => LEASE_MAX,
-            Source::Published | Source::Fixed => learned.outstanding,
+            Source::Published if !learned.is_fresh() => LEASE_MAX,
+            Source::Published => learned.outstanding,
         };
         if outstanding.is_zero() { Duration::ZERO } else { outstanding + LEASE_MARGIN }
     }
@@ -124,13 +119,14 @@ impl LiveRules {
             Source::Asked(store) => {
                 learned.in_redis || look(&**store).is_none_or(|seen| seen.in_redis)
             }
-            Source::Published if !self.is_fresh(&learned) => true,
-            Source::Published | Source::Fixed => learned.in_redis,
+            Source::Published => learned.in_redis || !learned.is_fresh(),
         }
     }
+}
 
-    fn is_fresh(&self, learned: &Learned) -> bool {
-        matches!(self.1, Source::Fixed) || clock::now() < learned.fresh_until
+impl Learned {
+    fn is_fresh(&self) -> bool {
+        clock::now() < self.fresh_until
     }
 }
 

@@ -1,12 +1,11 @@
 //! The thread that reads keys again.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use service::background::Background;
+use service::background::{Background, steadily};
 
 use super::LiveRing;
 use crate::credentials::{PepperKeyring, TokenKeyring};
@@ -32,11 +31,6 @@ impl Bell {
         // Full: it was rung already. Disconnected: the server is at its end.
         let _ = self.0.try_send(());
     }
-}
-
-/// A panic must not end the thread: keys would be read no more, and nothing would say so. The hook has logged it.
-fn steadily<T>(read: impl FnOnce() -> T) {
-    let _ = catch_unwind(AssertUnwindSafe(read));
 }
 
 /// The thread.

@@ -1,6 +1,5 @@
 //! Finding out, on a thread of its own, whether the server can serve.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -9,7 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use super::limits::{PROBE_LINES, PROBE_RETRY};
-use crate::background::Background;
+use crate::background::{Background, steadily};
 use crate::limits::LOG_SPARING_INTERVAL;
 use crate::rare;
 use crate::token_bucket::TokenBucket;
@@ -129,8 +128,8 @@ fn watch(
     let mut log = Log::new();
     loop {
         // A panic must not end the thread: its last word would stand for ever. The hook has logged it.
-        let checked = catch_unwind(AssertUnwindSafe(&mut check));
-        let (verdict, patience) = match checked.unwrap_or_else(|_| Err(PANICKED.to_owned())) {
+        let checked = steadily(&mut check);
+        let (verdict, patience) = match checked.unwrap_or_else(|| Err(PANICKED.to_owned())) {
             Ok(serves) => (Verdict::Ready(serves), interval),
             Err(reason) => (Verdict::NotReady(reason), PROBE_RETRY),
         };
