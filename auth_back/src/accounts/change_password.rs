@@ -1,18 +1,29 @@
-//! A user's new password.
+//! A user's new password, in steps as a [login](super::login):
+//!
+//! 1. [`Accounts::change`]: the session is found, the attempt reserved, the user found.
+//! 2. [`Accounts::prove_change`]: the current password is hashed, on another thread.
+//! 3. [`Accounts::judge_change`], and [`Accounts::seal_change`]: the new one is hashed, on another thread.
+//! 4. [`Accounts::replace`]: the record is replaced, which ends all sessions; and [`Accounts::begin_anew`] for several: their
+//!    new sessions become durable with one commit.
+//!
+//! [`Accounts::change_password`] takes them all.
+//!
+//! The record and the end of all sessions are one statement, and only if the user is still of the epoch that the session was
+//! found live in: somebody who is being logged out everywhere at this moment changes nothing any more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use service::lane::Flow;
+use service::lane::{Flow, Wakeup};
 
-use super::login::{Claim, Trial};
-use super::{AccountError, Accounts, Answer, Opened};
+use super::login::{Claim, Trial, judged};
+use super::{AccountError, Accounts, Answer, Opened, Opening};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
-use crate::guard::Known;
+use crate::guard::{Known, Reservation};
 use crate::ids::UserId;
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
-use crate::store::{Cause, PasswordChange, StoreError};
-use crate::work::NewPassword;
+use crate::store::{Cause, PasswordChange, SessionRow, StoreError};
+use crate::work::{NewPassword, Origin};
 
 /// A password that was changed, durably.
 #[derive(Debug)]
@@ -24,13 +35,62 @@ pub struct Changed {
     pub settles_in: Duration,
 }
 
+/// What a user wants, whose session is live.
+struct Wish {
+    session: SessionRow,
+    username: Username,
+    current: Arc<Password>,
+    new: Arc<Password>,
+    origin: Origin,
+    tries_left: u32,
+}
+
+/// A change of a password, before the current one is proved.
+pub struct Change {
+    wish: Wish,
+    /// The record as it is in the store.
+    stored: String,
+    trial: Trial,
+    attempt: Reservation,
+}
+
+/// A change whose current password was hashed, and what came of it.
+pub struct ProvedChange {
+    change: Change,
+    verdict: Answer<Verdict>,
+}
+
+/// A change that is allowed: the user knows the current password.
+pub struct AllowedChange {
+    wish: Wish,
+    stored: String,
+    user_id: UserId,
+}
+
+/// A change whose new password was hashed, and what came of it.
+pub struct SealedChange {
+    change: AllowedChange,
+    record: Answer<PasswordRecord>,
+}
+
+/// What became of a record that was to be replaced.
+pub enum Replaced {
+    /// It is another, durably, and all sessions have ended.
+    Done(Replacement),
+    /// It was sealed anew meanwhile, by a login or an operator: the current password is to be proved again.
+    Again(Box<Change>),
+}
+
+/// A record that is durably another; its user has no session yet.
+pub struct Replacement {
+    wish: Wish,
+    user_id: UserId,
+    settles_in: Duration,
+}
+
 impl Accounts {
     /// Replaces the password of a live session's user, which ends every session of theirs, and begins
-    /// a new one. Hashes twice.
-    ///
-    /// The record and the end of all sessions are one statement, and only if the user is still of the
-    /// epoch that the session was found live in: somebody who is being logged out everywhere at this
-    /// moment changes nothing any more.
+    /// a new one. Hashes twice. Blocks until all that is durable.
     ///
     /// The hash of a record that is dear to verify waits for the turn of `flow`.
     ///
@@ -47,51 +107,151 @@ impl Accounts {
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Answer<Changed> {
+        let mut change = self.change(request, deadline, whose)?;
+        loop {
+            let Change { trial, attempt, .. } = &mut change;
+            let verdict = self.verify(trial, attempt, flow, deadline);
+            let allowed = self.judge_change(ProvedChange { change, verdict })?;
+            let record = self.hash(allowed.user_id, &allowed.wish.new, deadline);
+            match self.replace(SealedChange { change: allowed, record }, deadline)? {
+                Replaced::Done(done) => return self.begin_anew(&[done], deadline).remove(0),
+                Replaced::Again(again) => change = *again,
+            }
+        }
+    }
+
+    /// The change that is asked for, if it may be tried now. Blocks for looks into the store. `whose` is as for
+    /// [`change_password`](Self::change_password).
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn change(
+        &self,
+        request: &NewPassword,
+        deadline: Instant,
+        whose: &mut Option<u64>,
+    ) -> Answer<Change> {
         let session = self.live_session(&request.token, self.time.now(), deadline)?;
         *whose = Some(session.user_id);
         let username = Username::new(&session.username)?;
-        let current = Arc::new(Password::for_login(&request.current_password)?);
-        let new = Arc::new(Password::for_registration(
-            &request.new_password,
-            &username,
-            &self.passwords,
-        )?);
-        let user_id = UserId::new(session.user_id)?;
+        let current = Password::for_login(&request.current_password)?;
+        let new = Password::for_registration(&request.new_password, &username, &self.passwords)?;
+        let wish = Wish {
+            session,
+            username,
+            current: Arc::new(current),
+            new: Arc::new(new),
+            origin: request.origin.clone(),
+            tries_left: CHANGE_PASSWORD_TRIES_MAX,
+        };
+        self.try_change(wish, deadline)
+    }
 
-        for _ in 0..CHANGE_PASSWORD_TRIES_MAX {
-            let user = self.store.user_by_id(session.user_id, deadline)?;
-            let user = user.filter(|user| user.session_epoch == session.epoch && !user.is_disabled);
-            let user = user.ok_or(AccountError::SessionNotLive)?;
-            let record: PasswordRecord = user.password_record.parse()?;
-            let peppers = self.peppers_with(record.pepper_id())?;
-            let known = Some(Known::Session(session.session_id));
-            let attempt = request.origin.attempt(&username, known);
-            let mut attempt = self.guard.reserve_login(&attempt, clock::now())?;
-            let trial = Trial { user_id, record, peppers, password: Arc::clone(&current) };
-            attempt.charge(trial.cost(self.rules.params));
-            match self.verify(&trial, &mut attempt, flow, deadline)? {
-                Verdict::Match => attempt.clear(),
-                // Whoever has a session knows that there is such a user: no need for other words.
-                Verdict::Mismatch => {
-                    attempt.keep();
-                    return Err(AccountError::PasswordWrong);
-                }
+    fn try_change(&self, mut wish: Wish, deadline: Instant) -> Answer<Change> {
+        let contended = StoreError::Unavailable(Cause::Contended);
+        wish.tries_left = wish.tries_left.checked_sub(1).ok_or(contended)?;
+        let Wish { session, username, origin, current, .. } = &wish;
+        let user = self.store.user_by_id(session.user_id, deadline)?;
+        let user = user.filter(|user| user.session_epoch == session.epoch && !user.is_disabled);
+        let user = user.ok_or(AccountError::SessionNotLive)?;
+        let record: PasswordRecord = user.password_record.parse()?;
+        let peppers = self.peppers_with(record.pepper_id())?;
+        let known = Some(Known::Session(session.session_id));
+        let mut attempt =
+            self.guard.reserve_login(&origin.attempt(username, known), clock::now())?;
+        let user_id = UserId::new(session.user_id)?;
+        let trial = Trial { user_id, record, peppers, password: Arc::clone(current) };
+        attempt.charge(trial.cost(self.rules.params));
+        Ok(Change { wish, stored: user.password_record, trial, attempt })
+    }
+
+    /// Has the current password hashed. `then` gets what came of it, whatever that is, on a thread that must not be kept
+    /// waiting; the [`Wakeup`] is for whoever goes on from there. Does not block. A dear hash waits for the turn of `flow`.
+    pub(crate) fn prove_change(
+        &self,
+        mut change: Change,
+        flow: Flow,
+        deadline: Instant,
+        then: impl FnOnce(ProvedChange) -> Wakeup + Send + 'static,
+    ) {
+        let work = match self.work(&change.trial) {
+            Ok(work) => work,
+            Err(error) => return then(ProvedChange { change, verdict: Err(error) }).fire(),
+        };
+        change.attempt.begin();
+        self.hashers.submit(flow, deadline, work, move |verdict| {
+            let verdict = judged(&mut change.attempt, verdict, deadline);
+            then(ProvedChange { change, verdict })
+        });
+    }
+
+    /// Allows the change, or says why not.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say.
+    pub fn judge_change(&self, proved: ProvedChange) -> Answer<AllowedChange> {
+        let ProvedChange { change: Change { wish, stored, trial, attempt }, verdict } = proved;
+        match verdict? {
+            Verdict::Match => attempt.clear(),
+            // Whoever has a session knows that there is such a user: no need for other words.
+            Verdict::Mismatch => {
+                attempt.keep();
+                return Err(AccountError::PasswordWrong);
             }
-            let change = PasswordChange {
-                user_id: session.user_id,
-                old: &user.password_record,
-                new: &self.hash(user_id, &new, deadline)?.to_text(),
-                epoch: session.epoch,
-            };
-            if let Some(settles_in) = self.sessions.change_password(&change, deadline)? {
-                let epoch = session.epoch + 1;
-                let claim = Claim { user_id, epoch, origin: &request.origin };
-                let opening = self.open_sessions(&[claim], deadline).remove(0)?;
-                self.sessions.settle(&opening.gone)?;
-                return Ok(Changed { opened: opening.opened, settles_in });
-            }
-            // The record was sealed anew, or all sessions have ended: another look tells which.
         }
-        Err(StoreError::Unavailable(Cause::Contended).into())
+        Ok(AllowedChange { wish, stored, user_id: trial.user_id })
+    }
+
+    /// Has the new password hashed; `then` is as for [`prove_change`](Self::prove_change). Does not block.
+    pub(crate) fn seal_change(
+        &self,
+        change: AllowedChange,
+        deadline: Instant,
+        then: impl FnOnce(SealedChange) -> Wakeup + Send + 'static,
+    ) {
+        match self.record_of(change.user_id, &change.wish.new) {
+            Ok(work) => self.hashers.submit(Flow::ONE, deadline, work, move |record| {
+                then(SealedChange { change, record: record.flatten() })
+            }),
+            Err(error) => then(SealedChange { change, record: Err(error) }).fire(),
+        }
+    }
+
+    /// Replaces the record, which ends every session of the user.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the password may
+    /// have been changed.
+    pub fn replace(&self, sealed: SealedChange, deadline: Instant) -> Answer<Replaced> {
+        let SealedChange { change: AllowedChange { wish, stored, user_id }, record } = sealed;
+        let change = PasswordChange {
+            user_id: user_id.get(),
+            old: &stored,
+            new: &record?.to_text(),
+            epoch: wish.session.epoch,
+        };
+        Ok(match self.sessions.change_password(&change, deadline)? {
+            Some(settles_in) => Replaced::Done(Replacement { wish, user_id, settles_in }),
+            // The record was sealed anew, or all sessions have ended: another look tells which.
+            None => Replaced::Again(Box::new(self.try_change(wish, deadline)?)),
+        })
+    }
+
+    /// Makes a session for each of these users. When this returns, they are durable. What became of each, in their order.
+    pub fn begin_anew(&self, replaced: &[Replacement], deadline: Instant) -> Vec<Answer<Changed>> {
+        let claims: Vec<_> = replaced
+            .iter()
+            .map(|Replacement { wish, user_id, .. }| Claim {
+                user_id: *user_id,
+                epoch: wish.session.epoch + 1,
+                origin: &wish.origin,
+            })
+            .collect();
+        let tell = |(opening, of): (Answer<Opening>, &Replacement)| {
+            let Opening { opened, gone } = opening?;
+            self.sessions.settle(&gone)?;
+            Ok(Changed { opened, settles_in: of.settles_in })
+        };
+        self.open_sessions(&claims, deadline).into_iter().zip(replaced).map(tell).collect()
     }
 }

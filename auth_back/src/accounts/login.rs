@@ -180,7 +180,7 @@ impl Accounts {
         };
         candidate.attempt.begin();
         self.hashers.submit(flow, deadline, work, move |verdict| {
-            let verdict = settle(&mut candidate.attempt, verdict, deadline);
+            let verdict = judged(&mut candidate.attempt, verdict, deadline);
             then(Proved { candidate, verdict })
         });
     }
@@ -294,7 +294,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::Internal`] when the record does not open.
-    fn work(&self, trial: &Trial) -> Answer<Work<Answer<Verdict>>> {
+    pub(super) fn work(&self, trial: &Trial) -> Answer<Work<Answer<Verdict>>> {
         match trial.record.recipe() {
             Some((salt, params)) if params == self.rules.params => {
                 // On the heap, so that no move leaves a copy: what the threads that hash are handed moves several times.
@@ -320,7 +320,7 @@ impl Accounts {
     ) -> Answer<Verdict> {
         let work = self.work(trial)?;
         attempt.begin();
-        settle(attempt, self.hashers.run(flow, deadline, work), deadline)
+        judged(attempt, self.hashers.run(flow, deadline, work), deadline)
     }
 
     /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
@@ -383,7 +383,7 @@ impl Trial {
 }
 
 /// The verdict of a hash that was begun.
-fn settle(
+pub(super) fn judged(
     attempt: &mut Reservation,
     verdict: Answer<Answer<Verdict>>,
     deadline: Instant,

@@ -23,12 +23,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pool::Pool;
 use service::lane::Flow;
 
-pub use change_password::Changed;
+pub use change_password::{
+    AllowedChange, Change, Changed, ProvedChange, Replaced, Replacement, SealedChange,
+};
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
 pub use hashers::{HashPace, Hashers, HashersOptions};
 pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
+pub use register::{Applicant, Enrolled, Sealed};
 pub use sessions::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
@@ -99,23 +102,29 @@ impl Accounts {
         keys.map_err(AccountError::KeysUnreadable)
     }
 
+    /// Hashes a new password. Blocks until it is done, or until `deadline`.
     fn hash(
         &self,
         user_id: UserId,
         password: &Arc<Password>,
         deadline: Instant,
     ) -> Answer<PasswordRecord> {
+        self.hashers.run(Flow::ONE, deadline, self.record_of(user_id, password)?)?
+    }
+
+    /// The hash that makes the record of a new password.
+    fn record_of(
+        &self,
+        user_id: UserId,
+        password: &Arc<Password>,
+    ) -> Answer<Work<Answer<PasswordRecord>>> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
         let password = Arc::clone(password);
         let salt = Salt::random()?;
         let after = move |tag: HashOutcome| -> Answer<_> {
             Ok(PasswordRecord::of_tag(user_id, &tag?, salt, params, &peppers)?)
         };
-        self.hashers.run(
-            Flow::ONE,
-            deadline,
-            Work::Usual { password, salt, params, after: Box::new(after) },
-        )?
+        Ok(Work::Usual { password, salt, params, after: Box::new(after) })
     }
 
     fn digest(&self, token: &str) -> Answer<TokenDigest> {

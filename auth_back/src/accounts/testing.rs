@@ -24,7 +24,7 @@ use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
 use crate::store::{Absent, SqliteStore, Store, Users as _};
 use crate::time::ServerTime;
-use crate::work::{Login, Origin, Registration};
+use crate::work::{Login, NewPassword, Origin, Registration};
 
 mod spy;
 
@@ -225,6 +225,16 @@ pub(crate) fn login(username: &str, password: &str) -> Login {
         username: username.to_owned(),
         password: Zeroizing::new(password.to_owned()),
         device: None,
+        origin: origin(),
+    }
+}
+
+pub(crate) fn change(token: &str, current: &str, new: &str) -> NewPassword {
+    let text = |text: &str| Zeroizing::new(text.to_owned());
+    NewPassword {
+        token: text(token),
+        current_password: text(current),
+        new_password: text(new),
         origin: origin(),
     }
 }

@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::testing::{
-    Fault, Fixture, guard_rules, login, origin, patient, registration, rules, rules_with_lease,
+    Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
 };
 use super::*;
 use crate::credentials::{Params, Token};

@@ -135,7 +135,7 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules().idle)).min(ends_at_ms)
     }
 
-    /// Keeps new sessions; the oldest of their users make room. When this returns, they are durable. For each there are the
+    /// Keeps new sessions, at most [`COMMIT_TOGETHER_MAX`](crate::store::limits::COMMIT_TOGETHER_MAX); the oldest of their users make room. When this returns, they are durable. For each there are the
     /// digests of those that made room and are to be [settled](Self::settle): none without Redis.
     ///
     /// # Errors
@@ -151,12 +151,6 @@ impl SessionKeeper {
             kept.iter_mut().flatten().for_each(Vec::clear);
         }
         kept
-    }
-
-    /// How many new sessions are better [kept](Self::keep) by one call than by as many at the same time.
-    #[must_use]
-    pub fn kept_together_max(&self) -> usize {
-        self.store.kept_together_max()
     }
 
     /// Ends sessions that have made room, in Redis too.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ contract! {
     a_repeated_request_is_recognised
     one_of_many_concurrent_registrations_wins
     a_taken_id_is_refused
+    users_are_inserted_together
+    many_who_insert_the_same_users_together_all_get_an_answer
     a_password_record_is_replaced_only_if_it_is_the_old_one
     one_of_many_concurrent_replacements_wins
     many_password_records_are_replaced_together
@@ -198,6 +200,72 @@ fn a_taken_id_is_refused(fixture: &dyn Fixture) {
     check_insert(&*store, &user(1, "ada"), Inserted::Created);
     check_insert(&*store, &user(1, "bob"), Inserted::IdTaken);
     check_lookup(&*store, "bob", None);
+}
+
+fn users_are_inserted_together(fixture: &dyn Fixture) {
+    let store = fixture.store();
+    let insert = |users: &[NewUser<'_>]| -> Vec<_> {
+        store.insert_users(users, patient()).into_iter().map(Result::ok).collect()
+    };
+    assert_eq!(insert(&[]), []);
+    let created = Some(Inserted::Created);
+    let asked = NewUser { request_id: Some([7; 16]), ..user(1, "ada") };
+    assert_eq!(insert(&[asked, user(2, "bob")]), [created; 2]);
+    assert_eq!(insert(&[user(3, "carl")]), [created]);
+    // Each by itself.
+    let nine = "x".repeat(PASSWORD_RECORD_BYTES_MAX + 1);
+    let all = [
+        user(11, "zoe"),
+        user(12, "bob"),
+        user(1, "eve"),
+        NewUser { user_id: 13, ..asked },
+        NewUser { password_record: &nine, ..user(14, "fred") },
+        user(15, "gina"),
+        user(16, "gina"),
+        NewUser { user_id: u64::MAX, ..user(17, "hugo") },
+    ];
+    let repeated = Some(Inserted::Repeated { user_id: 1 });
+    let (taken, id_taken) = (Some(Inserted::NameTaken), Some(Inserted::IdTaken));
+    assert_eq!(insert(&all), [created, taken, id_taken, repeated, None, created, taken, None]);
+    let there = |name| store.user_by_name(name, patient()).unwrap().map(|user| user.user_id);
+    for (name, id) in [("ada", 1), ("bob", 2), ("carl", 3), ("zoe", 11), ("gina", 15)] {
+        assert_eq!(there(name), Some(id), "{name}");
+    }
+    for name in ["eve", "fred", "hugo"] {
+        assert_eq!(there(name), None, "{name}");
+    }
+    let late = store.insert_users(&[user(21, "ida"), user(22, "jim")], clock::now());
+    assert!(late.iter().all(|one| matches!(one, Err(StoreError::Unavailable(_)))), "{late:?}");
+    assert_eq!((there("ida"), there("jim")), (None, None));
+}
+
+fn many_who_insert_the_same_users_together_all_get_an_answer(fixture: &dyn Fixture) {
+    const NAMES: [&str; 8] = ["ada", "bob", "carl", "dora", "eve", "fred", "gina", "hugo"];
+    let stores = [fixture.store(), fixture.open()];
+    let answers = Mutex::new(Vec::new());
+    race(|racer| {
+        let store = &stores[usize::from(racer) % 2];
+        let mut users: Vec<_> = (0..)
+            .zip(NAMES)
+            .map(|(place, name)| user(u64::from(racer) * 8 + place + 1, name))
+            .collect();
+        users.rotate_left(racer.into());
+        let inserted = store.insert_users(&users, patient());
+        let told = users.iter().zip(inserted).map(|(user, told)| (user.user_id, told.unwrap()));
+        answers.lock().unwrap().extend(told.collect::<Vec<_>>());
+    });
+    let answers = answers.into_inner().unwrap();
+    assert_eq!(answers.len(), usize::from(THREADS) * NAMES.len());
+    let mut owners: Vec<_> = answers
+        .iter()
+        .filter(|(_, told)| *told == Inserted::Created)
+        .map(|(user_id, _)| *user_id)
+        .collect();
+    owners.sort_unstable();
+    let found = NAMES.map(|name| stores[0].user_by_name(name, patient()).unwrap().unwrap().user_id);
+    let mut found = found.to_vec();
+    found.sort_unstable();
+    assert_eq!(owners, found, "who was told so owns the name, and each has one owner");
 }
 
 fn a_password_record_is_replaced_only_if_it_is_the_old_one(fixture: &dyn Fixture) {

@@ -24,31 +24,16 @@ pub trait Sessions {
     fn insert_session(&self, session: &NewSession<'_>, deadline: Instant)
     -> Result<(), StoreError>;
 
-    /// [Inserts](Self::insert_session) each of these sessions and [trims](Self::trim_sessions) those of its user. When
-    /// this returns, the rows are durable. What each came to, in their order; one that is refused leaves the others as they
+    /// [Inserts](Self::insert_session) each of these sessions, at most
+    /// [`COMMIT_TOGETHER_MAX`](super::limits::COMMIT_TOGETHER_MAX), with one commit where that can be, and
+    /// [trims](Self::trim_sessions) those of its user. When this returns, the rows are durable. What each came to, in their order; one that is refused leaves the others as they
     /// are.
     ///
     /// # Errors
     ///
     /// As for both. The session may be there.
-    fn keep_sessions(
-        &self,
-        sessions: &[NewSession<'_>],
-        keep: u32,
-        deadline: Instant,
-    ) -> Vec<Kept> {
-        let keep_one = |session| {
-            self.insert_session(session, deadline)?;
-            self.trim_sessions(session, keep, deadline)
-        };
-        sessions.iter().map(keep_one).collect()
-    }
-
-    /// How many sessions are better kept by one call than by as many calls at the same time. A database server commits
-    /// together by itself what comes through several connections.
-    fn kept_together_max(&self) -> usize {
-        1
-    }
+    fn keep_sessions(&self, sessions: &[NewSession<'_>], keep: u32, deadline: Instant)
+    -> Vec<Kept>;
 
     /// Looks up the session with this digest if it is live: it expires after `now_ms`, it has
     /// its user's epoch, and that user is not disabled. With 0 for `now_ms` the caller judges by itself whether its

@@ -14,6 +14,19 @@ pub trait Users {
     /// [`StoreError::Internal`] if a value does not fit its column.
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError>;
 
+    /// [Inserts](Self::insert_user) each of these users, at most
+    /// [`COMMIT_TOGETHER_MAX`](super::limits::COMMIT_TOGETHER_MAX), with one commit where that can be. When this returns,
+    /// the rows are durable. What each came to, in their order; one that is refused leaves the others as they are.
+    ///
+    /// # Errors
+    ///
+    /// As for one. The user may be there.
+    fn insert_users(
+        &self,
+        users: &[NewUser<'_>],
+        deadline: Instant,
+    ) -> Vec<Result<Inserted, StoreError>>;
+
     /// Looks a user up by the exact name.
     ///
     /// # Errors

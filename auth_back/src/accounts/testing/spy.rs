@@ -152,6 +152,22 @@ impl Users for Spy {
         self.call("insert_user", deadline, |store| store.insert_user(user, deadline))
     }
 
+    fn insert_users(
+        &self,
+        users: &[NewUser<'_>],
+        deadline: Instant,
+    ) -> Vec<Result<Inserted, StoreError>> {
+        let mut inserted = Vec::new();
+        let done = self.call("insert_users", deadline, |store| {
+            inserted = store.insert_users(users, deadline);
+            Ok(())
+        });
+        match done {
+            Ok(()) => inserted,
+            Err(error) => users.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     fn user_by_name(&self, name: &str, deadline: Instant) -> Result<Option<UserRow>, StoreError> {
         self.call("user_by_name", deadline, |store| store.user_by_name(name, deadline))
     }
@@ -382,10 +398,6 @@ impl Sessions for Spy {
         let kept = self
             .call("keep_sessions", deadline, |store| Ok(store.keep_sessions(new, keep, deadline)));
         kept.unwrap_or_else(|error| new.iter().map(|_| Err(error.clone())).collect())
-    }
-
-    fn kept_together_max(&self) -> usize {
-        self.store.kept_together_max()
     }
 
     fn insert_session(&self, new: &NewSession<'_>, deadline: Instant) -> Result<(), StoreError> {

@@ -3,8 +3,8 @@
 use service::lane::Flow;
 
 use super::*;
+use crate::accounts::testing::change;
 use crate::sessions::SessionRules;
-use crate::work::NewPassword;
 
 const NEW: &str = "staple battery horse";
 
@@ -19,16 +19,6 @@ fn check_live(fixture: &Fixture, token: &str, expected: bool) {
         Ok(_) => assert!(expected, "it is live"),
         Err(AccountError::SessionNotLive) => assert!(!expected, "it is dead"),
         Err(error) => panic!("{error:?}"),
-    }
-}
-
-fn change(token: &str, current: &str, new: &str) -> NewPassword {
-    let text = |text: &str| zeroize::Zeroizing::new(text.to_owned());
-    NewPassword {
-        token: text(token),
-        current_password: text(current),
-        new_password: text(new),
-        origin: origin(),
     }
 }
 

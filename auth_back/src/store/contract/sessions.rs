@@ -15,6 +15,7 @@ contract! {
     a_user_sees_their_live_sessions
     a_session_is_deleted_by_its_users_id_alone
     the_oldest_sessions_make_room
+    of_sessions_kept_together_the_last_stays
     many_logins_at_once_leave_no_more_than_the_cap
     a_raised_epoch_ends_every_session
     a_changed_password_ends_every_session
@@ -302,6 +303,21 @@ fn the_oldest_sessions_make_room(fixture: &dyn Fixture) {
     check_live(&*store, 99, 4_000, false);
     check_live(&*store, 98, 4_000, true);
     assert!(store.keep_sessions(&[], 1, patient()).is_empty());
+}
+
+/// Two programs of a user log in at the same moment, and one of them has to go.
+fn of_sessions_kept_together_the_last_stays(fixture: &dyn Fixture) {
+    let store = store_with_users(fixture);
+    let before = session(1, 1, 1, 5_000);
+    insert(&*store, &before);
+    let together = [session(2, 2, 1, 5_000), session(3, 3, 2, 5_000), session(4, 4, 1, 5_000)];
+    let kept = store.keep_sessions(&together, 1, patient());
+    let mut gone: Vec<_> = kept.into_iter().flat_map(Result::unwrap).collect();
+    gone.sort_unstable();
+    assert_eq!(gone, [before.token_digest, together[0].token_digest]);
+    for (digest, live) in [(1, false), (2, false), (3, true), (4, true)] {
+        check_live(&*store, digest, 0, live);
+    }
 }
 
 fn many_logins_at_once_leave_no_more_than_the_cap(fixture: &dyn Fixture) {

@@ -24,6 +24,7 @@ mod users;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use mysql::Value;
 use pool::{AcquireError, Config, Lent, Pool};
 use service::sparing;
 
@@ -31,7 +32,7 @@ use self::connection::{Connection, Connector};
 #[cfg(test)]
 pub(super) use self::migrate::CREATE_RECORD;
 use self::query::Query;
-use super::fault::{Fault, Kind};
+use super::fault::{Blame, Fault, Kind};
 use super::limits::{
     CONNECTION_IDLE_TIMEOUT, CONNECTION_LIFETIME, CONNECTION_LIFETIME_JITTER, DEADLOCK_RETRIES_MAX,
     HANGING_REST, HANGS_AFTER,
@@ -51,6 +52,15 @@ pub struct MySqlStore {
     circuit: Circuit,
     spared_calls: AtomicU64,
     writes: Writes,
+}
+
+/// What became of rows that one statement was to insert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Together {
+    /// All of them are there.
+    Inserted,
+    /// One of them could not be, and so none is.
+    Refused,
 }
 
 impl MySqlStore {
@@ -112,6 +122,24 @@ impl MySqlStore {
                 }
             }
         }
+    }
+
+    /// Inserts rows, `1..=`[`COMMIT_TOGETHER_MAX`](super::limits::COMMIT_TOGETHER_MAX), with one statement: so with one
+    /// round trip and one commit.
+    fn insert_together<const COLUMNS: usize>(
+        &self,
+        query: fn(usize) -> Query,
+        rows: &[[Value; COLUMNS]],
+        deadline: Instant,
+    ) -> Result<Together, StoreError> {
+        let query = query(rows.len());
+        self.run(deadline, |connection| match connection.execute(query, rows.concat()) {
+            Ok(_) => Ok(Together::Inserted),
+            Err(fault) if fault.blame() == Blame::Program && !fault.spoils_connection() => {
+                Ok(Together::Refused)
+            }
+            Err(fault) => Err(fault),
+        })
     }
 
     fn note(&self, fault: &Fault) {

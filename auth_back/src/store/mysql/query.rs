@@ -1,11 +1,18 @@
 //! Every statement, by name.
 
-use crate::store::limits::{NOTES_TOGETHER_MAX, SESSIONS_TOGETHER_MAX};
+use crate::store::limits::{COMMIT_TOGETHER_MAX, NOTES_TOGETHER_MAX, SESSIONS_TOGETHER_MAX};
 
 /// The statements of a [`MySqlStore`](super::MySqlStore).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Query {
     InsertUser,
+    InsertUsers2,
+    InsertUsers3,
+    InsertUsers4,
+    InsertUsers5,
+    InsertUsers6,
+    InsertUsers7,
+    InsertUsers8,
     OwnerOfName,
     UserByName,
     UserById,
@@ -31,6 +38,13 @@ pub(super) enum Query {
     RaiseSessionEpochs,
     SessionEpoch,
     InsertSession,
+    InsertSessions2,
+    InsertSessions3,
+    InsertSessions4,
+    InsertSessions5,
+    InsertSessions6,
+    InsertSessions7,
+    InsertSessions8,
     Session,
     Sessions4,
     Sessions16,
@@ -40,6 +54,7 @@ pub(super) enum Query {
     RefreshSessions64,
     SessionsOfUser,
     SessionAtPlace,
+    UsersWithMoreSessions,
     SurplusSessions,
     AnySession,
     DigestOfSession,
@@ -116,6 +131,37 @@ macro_rules! sessions_in {
     };
 }
 
+/// One user, and one more for each argument.
+macro_rules! insert_users {
+    (@row $more:tt) => {
+        ", (?, ?, ?, ?, ?, ?, ?)"
+    };
+    ($($more:tt)*) => {
+        concat!(
+            "INSERT INTO user (id, username, password_record, name, age, \
+                               registration_request_id, created_at_ms) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            $(insert_users!(@row $more)),*
+        )
+    };
+}
+
+/// One session, and one more for each argument.
+macro_rules! insert_sessions {
+    (@row $more:tt) => {
+        ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    };
+    ($($more:tt)*) => {
+        concat!(
+            "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
+                                  last_seen_at_ms, expires_at_ms, ends_at_ms, \
+                                  client_address, user_agent) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            $(insert_sessions!(@row $more)),*
+        )
+    };
+}
+
 /// The database's clock, in milliseconds since 1970. Not by `UNIX_TIMESTAMP`: of a time with milliseconds it takes the
 /// local one, which in the hour when summer time ends is one of two.
 macro_rules! now_ms {
@@ -145,6 +191,36 @@ macro_rules! refresh_sessions {
 }
 
 impl Query {
+    /// The statement that inserts `count` users, `1..=`[`COMMIT_TOGETHER_MAX`].
+    pub(super) fn insert_users(count: usize) -> Self {
+        const BY_COUNT: [Query; COMMIT_TOGETHER_MAX] = [
+            Query::InsertUser,
+            Query::InsertUsers2,
+            Query::InsertUsers3,
+            Query::InsertUsers4,
+            Query::InsertUsers5,
+            Query::InsertUsers6,
+            Query::InsertUsers7,
+            Query::InsertUsers8,
+        ];
+        BY_COUNT[count - 1]
+    }
+
+    /// The same for sessions.
+    pub(super) fn insert_sessions(count: usize) -> Self {
+        const BY_COUNT: [Query; COMMIT_TOGETHER_MAX] = [
+            Query::InsertSession,
+            Query::InsertSessions2,
+            Query::InsertSessions3,
+            Query::InsertSessions4,
+            Query::InsertSessions5,
+            Query::InsertSessions6,
+            Query::InsertSessions7,
+            Query::InsertSessions8,
+        ];
+        BY_COUNT[count - 1]
+    }
+
     /// The statement that looks for so many sessions or a few more, and for how many it does.
     pub(super) fn sessions(count: usize) -> (Self, usize) {
         match count {
@@ -167,11 +243,14 @@ impl Query {
 
     pub(super) fn sql(self) -> &'static str {
         match self {
-            Self::InsertUser => {
-                "INSERT INTO user (id, username, password_record, name, age, \
-                                   registration_request_id, created_at_ms) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)"
-            }
+            Self::InsertUser => insert_users!(),
+            Self::InsertUsers2 => insert_users!(2),
+            Self::InsertUsers3 => insert_users!(2 3),
+            Self::InsertUsers4 => insert_users!(2 3 4),
+            Self::InsertUsers5 => insert_users!(2 3 4 5),
+            Self::InsertUsers6 => insert_users!(2 3 4 5 6),
+            Self::InsertUsers7 => insert_users!(2 3 4 5 6 7),
+            Self::InsertUsers8 => insert_users!(2 3 4 5 6 7 8),
             Self::OwnerOfName => "SELECT id, registration_request_id FROM user WHERE username = ?",
             Self::UserByName => {
                 "SELECT id, password_record, session_epoch, disabled_at_ms IS NOT NULL \
@@ -247,12 +326,14 @@ impl Query {
                  WHERE id = ?"
             }
             Self::EnableUser => "UPDATE user SET disabled_at_ms = NULL WHERE id = ?",
-            Self::InsertSession => {
-                "INSERT INTO session (token_digest, id, user_id, epoch, created_at_ms, \
-                                      last_seen_at_ms, expires_at_ms, ends_at_ms, \
-                                      client_address, user_agent) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            }
+            Self::InsertSession => insert_sessions!(),
+            Self::InsertSessions2 => insert_sessions!(2),
+            Self::InsertSessions3 => insert_sessions!(2 3),
+            Self::InsertSessions4 => insert_sessions!(2 3 4),
+            Self::InsertSessions5 => insert_sessions!(2 3 4 5),
+            Self::InsertSessions6 => insert_sessions!(2 3 4 5 6),
+            Self::InsertSessions7 => insert_sessions!(2 3 4 5 6 7),
+            Self::InsertSessions8 => insert_sessions!(2 3 4 5 6 7 8),
             Self::Session => {
                 "SELECT session.id, user_id, username, epoch, session.created_at_ms, \
                         COALESCE(last_seen_at_ms, session.created_at_ms), expires_at_ms, \
@@ -278,6 +359,10 @@ impl Query {
             }
             Self::SessionAtPlace => {
                 "SELECT id FROM session WHERE user_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+            }
+            Self::UsersWithMoreSessions => {
+                "SELECT user_id FROM session WHERE user_id IN (?, ?, ?, ?, ?, ?, ?, ?) \
+                 GROUP BY user_id HAVING COUNT(*) > ?"
             }
             Self::SurplusSessions => {
                 "SELECT token_digest FROM session \

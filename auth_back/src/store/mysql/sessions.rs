@@ -7,12 +7,12 @@ use std::time::Instant;
 use mysql::Value;
 use service::sparing;
 
-use super::MySqlStore;
 use super::query::Query;
-use crate::store::limits::PURGE_BATCH_MAX;
+use super::{MySqlStore, Together};
+use crate::store::limits::{COMMIT_TOGETHER_MAX, PURGE_BATCH_MAX};
 use crate::store::rows::{check_notes, check_together, sql_integer};
 use crate::store::{
-    CacheEra, Cause, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
+    CacheEra, Cause, Kept, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
     UserAgent,
 };
 
@@ -38,29 +38,46 @@ impl Sessions for MySqlStore {
         session: &NewSession<'_>,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let id = sql_integer(session.session_id, "the session id")?;
-        let user_id = sql_integer(session.user_id, "the user id")?;
-        let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
-        let expires_at_ms = sql_integer(session.expires_at_ms, "the time")?;
-        let ends_at_ms = sql_integer(session.ends_at_ms, "the time")?;
-        self.run(deadline, |connection| {
-            connection.execute(
-                Query::InsertSession,
-                (
-                    &session.token_digest[..],
-                    id,
-                    user_id,
-                    session.epoch,
-                    created_at_ms,
-                    created_at_ms,
-                    expires_at_ms,
-                    ends_at_ms,
-                    session.client_address.map(|address| address.to_string()),
-                    session.user_agent.map(UserAgent::as_str),
-                ),
-            )
-        })
-        .map(drop)
+        let row = row(session)?;
+        self.run(deadline, |connection| connection.execute(Query::InsertSession, row.to_vec()))
+            .map(drop)
+    }
+
+    fn keep_sessions(
+        &self,
+        sessions: &[NewSession<'_>],
+        keep: u32,
+        deadline: Instant,
+    ) -> Vec<Kept> {
+        let one_by_one = || {
+            let keep_one = |session| {
+                self.insert_session(session, deadline)?;
+                self.trim_sessions(session, keep, deadline)
+            };
+            sessions.iter().map(keep_one).collect()
+        };
+        let rows: Vec<_> = sessions.iter().map_while(|session| row(session).ok()).collect();
+        if sessions.len() < 2 || rows.len() < sessions.len() {
+            return one_by_one();
+        }
+        let crowded = match self.insert_together(Query::insert_sessions, &rows, deadline) {
+            Ok(Together::Inserted) => self.users_with_more(sessions, keep, deadline),
+            Ok(Together::Refused) => return one_by_one(),
+            Err(error) => Err(error),
+        };
+        let crowded = match crowded {
+            Ok(crowded) => crowded,
+            Err(error) => return sessions.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let trim = |(place, session): (usize, &NewSession<'_>)| {
+            // For the last of a user: it stays, and all of them are there.
+            let of_them = |later: &NewSession<'_>| later.user_id == session.user_id;
+            if !crowded.contains(&session.user_id) || sessions[place + 1..].iter().any(of_them) {
+                return Ok(Vec::new());
+            }
+            self.trim_sessions(session, keep, deadline)
+        };
+        sessions.iter().enumerate().map(trim).collect()
     }
 
     fn session(
@@ -279,6 +296,42 @@ impl Sessions for MySqlStore {
         self.run(deadline, |connection| connection.execute(Query::SkipCacheEras, (generation,)))
             .map(drop)
     }
+}
+
+impl MySqlStore {
+    /// Which users of these sessions have more than `keep`, in a table that ended ones may still be in.
+    fn users_with_more(
+        &self,
+        sessions: &[NewSession<'_>],
+        keep: u32,
+        deadline: Instant,
+    ) -> Result<Vec<u64>, StoreError> {
+        let Some(last) = sessions.last() else { return Ok(Vec::new()) };
+        // Looking for the last again fills the rest.
+        let users = sessions.iter().chain(iter::repeat(last)).take(COMMIT_TOGETHER_MAX);
+        let params: Vec<Value> =
+            users.map(|session| session.user_id.into()).chain([keep.into()]).collect();
+        self.run(deadline, |connection| {
+            connection.all(Query::UsersWithMoreSessions, params.clone())
+        })
+    }
+}
+
+/// A new session, as the statement that inserts one takes it.
+fn row(session: &NewSession<'_>) -> Result<[Value; 10], StoreError> {
+    let created_at_ms = sql_integer(session.created_at_ms, "the time")?;
+    Ok([
+        (&session.token_digest[..]).into(),
+        sql_integer(session.session_id, "the session id")?.into(),
+        sql_integer(session.user_id, "the user id")?.into(),
+        session.epoch.into(),
+        created_at_ms.into(),
+        created_at_ms.into(),
+        sql_integer(session.expires_at_ms, "the time")?.into(),
+        sql_integer(session.ends_at_ms, "the time")?.into(),
+        session.client_address.map(|address| address.to_string()).into(),
+        session.user_agent.map(UserAgent::as_str).into(),
+    ])
 }
 
 fn digest(token: Vec<u8>) -> Result<[u8; 32], StoreError> {

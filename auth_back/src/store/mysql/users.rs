@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::MySqlStore;
+use mysql::Value;
+
 use super::query::Query;
+use super::{MySqlStore, Together};
 use crate::store::fault::Kind;
 use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::{record_changes, sql_integer};
@@ -13,33 +15,39 @@ use crate::store::{
 
 impl Users for MySqlStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
-        let id = sql_integer(user.user_id, "the user id")?;
-        let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
-        self.run(deadline, |connection| {
-            let inserted = connection.execute(
-                Query::InsertUser,
-                (
-                    id,
-                    user.username,
-                    user.password_record,
-                    user.name,
-                    user.age,
-                    user.request_id.as_ref().map(|id| &id[..]),
-                    created_at_ms,
-                ),
-            );
-            match inserted {
-                Ok(_) => Ok(Inserted::Created),
-                Err(fault) if fault.kind() == Kind::Duplicate => {
-                    let owner: Option<(u64, Option<Vec<u8>>)> =
-                        connection.first(Query::OwnerOfName, (user.username,))?;
-                    Ok(owner.map_or(Inserted::IdTaken, |(owner, registered_by)| {
-                        Inserted::for_owner(owner, registered_by.as_deref(), user.request_id)
-                    }))
-                }
-                Err(fault) => Err(fault),
+        let row = row(user)?;
+        self.run(deadline, |connection| match connection.execute(Query::InsertUser, row.to_vec()) {
+            Ok(_) => Ok(Inserted::Created),
+            Err(fault) if fault.kind() == Kind::Duplicate => {
+                let owner: Option<(u64, Option<Vec<u8>>)> =
+                    connection.first(Query::OwnerOfName, (user.username,))?;
+                Ok(owner.map_or(Inserted::IdTaken, |(owner, registered_by)| {
+                    Inserted::for_owner(owner, registered_by.as_deref(), user.request_id)
+                }))
             }
+            Err(fault) => Err(fault),
         })
+    }
+
+    fn insert_users(
+        &self,
+        users: &[NewUser<'_>],
+        deadline: Instant,
+    ) -> Vec<Result<Inserted, StoreError>> {
+        let one_by_one = || users.iter().map(|user| self.insert_user(user, deadline)).collect();
+        // By their names: two servers that insert the same ones do not wait for each other in a circle.
+        let mut sorted: Vec<_> = users.iter().collect();
+        sorted.sort_unstable_by_key(|user| user.username);
+        let rows: Vec<_> = sorted.into_iter().map_while(|user| row(user).ok()).collect();
+        if users.len() < 2 || rows.len() < users.len() {
+            return one_by_one();
+        }
+        match self.insert_together(Query::insert_users, &rows, deadline) {
+            Ok(Together::Inserted) => users.iter().map(|_| Ok(Inserted::Created)).collect(),
+            // The name of one of them has an owner.
+            Ok(Together::Refused) => one_by_one(),
+            Err(error) => users.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     fn user_by_name(
@@ -145,4 +153,17 @@ fn user(
     (user_id, password_record, session_epoch, is_disabled): (u64, String, u32, bool),
 ) -> UserRow {
     UserRow { user_id, password_record, session_epoch, is_disabled }
+}
+
+/// A new user, as the statement that inserts one takes it.
+fn row(user: &NewUser<'_>) -> Result<[Value; 7], StoreError> {
+    Ok([
+        sql_integer(user.user_id, "the user id")?.into(),
+        user.username.into(),
+        user.password_record.into(),
+        user.name.into(),
+        user.age.into(),
+        user.request_id.as_ref().map(|id| &id[..]).into(),
+        sql_integer(user.created_at_ms, "the time")?.into(),
+    ])
 }

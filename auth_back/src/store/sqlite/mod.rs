@@ -108,6 +108,39 @@ impl SqliteStore {
         self.place.look()?;
         Ok(done)
     }
+
+    /// Writes each of these rows, all with one commit. What each came to, in their order; one that is refused leaves the
+    /// others as they are.
+    fn write_together<R, T>(
+        &self,
+        deadline: Instant,
+        rows: &[Result<R, StoreError>],
+        write: impl Fn(&R, &Connection) -> rusqlite::Result<T>,
+    ) -> Vec<Result<T, StoreError>> {
+        let written = self.write(deadline, |connection| {
+            // The lock at once: a transaction that began with reading could not write if another process had meanwhile.
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let write_one = |row: &Result<R, StoreError>| match row {
+                Err(error) => Ok(Err(error.clone())),
+                Ok(row) => match write(row, &transaction) {
+                    // Then nothing can be committed.
+                    Err(error)
+                        if transaction.is_autocommit() || fault(&error).spoils_connection() =>
+                    {
+                        Err(error)
+                    }
+                    // A statement that fails undoes itself and nothing else.
+                    Err(error) => Ok(Err(fault(&error).into())),
+                    Ok(written) => Ok(Ok(written)),
+                },
+            };
+            let written = rows.iter().map(write_one).collect::<rusqlite::Result<Vec<_>>>()?;
+            transaction.commit()?;
+            Ok(written)
+        });
+        written.unwrap_or_else(|error| rows.iter().map(|_| Err(error.clone())).collect())
+    }
 }
 
 /// Borrows a connection, works, and gives it back unless the work spoilt it.

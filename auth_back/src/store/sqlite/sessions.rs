@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, TransactionBehavior, params};
 
-use super::connection::fault;
 use super::{SqliteStore, unsigned};
-use crate::store::limits::{COMMIT_TOGETHER_MAX, PURGE_BATCH_MAX};
+use crate::store::limits::PURGE_BATCH_MAX;
 use crate::store::rows::{check_notes, check_together, sql_integer};
 use crate::store::{
     CacheEra, Cause, Kept, ListedSession, NewSession, Refresh, SessionRow, Sessions, StoreError,
@@ -46,33 +45,7 @@ impl Sessions for SqliteStore {
         deadline: Instant,
     ) -> Vec<Kept> {
         let rows: Vec<_> = sessions.iter().map(Row::of).collect();
-        let kept = self.write(deadline, |connection| {
-            // The lock at once: a transaction that began with reading could not write if another process had meanwhile.
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let keep_one = |row: &Result<Row<'_>, StoreError>| match row {
-                Err(error) => Ok(Err(error.clone())),
-                Ok(row) => match row.keep(&transaction, keep) {
-                    // Then nothing can be committed.
-                    Err(error)
-                        if transaction.is_autocommit() || fault(&error).spoils_connection() =>
-                    {
-                        Err(error)
-                    }
-                    // A statement that fails undoes itself and nothing else.
-                    Err(error) => Ok(Err(fault(&error).into())),
-                    Ok(gone) => Ok(Ok(gone)),
-                },
-            };
-            let kept = rows.iter().map(keep_one).collect::<rusqlite::Result<Vec<_>>>()?;
-            transaction.commit()?;
-            Ok(kept)
-        });
-        kept.unwrap_or_else(|error| sessions.iter().map(|_| Err(error.clone())).collect())
-    }
-
-    fn kept_together_max(&self) -> usize {
-        COMMIT_TOGETHER_MAX
+        self.write_together(deadline, &rows, |row, transaction| row.keep(transaction, keep))
     }
 
     fn session(

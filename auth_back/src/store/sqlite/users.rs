@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension as _, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
 use super::{SqliteStore, unsigned};
 use crate::store::limits::RECORDS_PAGE_MAX;
@@ -13,36 +13,17 @@ use crate::store::{
 
 impl Users for SqliteStore {
     fn insert_user(&self, user: &NewUser<'_>, deadline: Instant) -> Result<Inserted, StoreError> {
-        let id = sql_integer(user.user_id, "the user id")?;
-        let created_at_ms = sql_integer(user.created_at_ms, "the time")?;
-        self.write(deadline, |connection| {
-            let inserted = connection
-                .prepare_cached(
-                    "INSERT INTO user (id, username, password_record, name, age, \
-                                       registration_request_id, created_at_ms) \
-                     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![
-                    id,
-                    user.username,
-                    user.password_record,
-                    user.name,
-                    user.age,
-                    user.request_id,
-                    created_at_ms,
-                ])?;
-            if inserted == 1 {
-                return Ok(Inserted::Created);
-            }
-            connection
-                .prepare_cached("SELECT id, registration_request_id FROM user WHERE username = ?")?
-                .query_row([user.username], |row| {
-                    let registered_by = row.get_ref(1)?.as_blob_or_null()?;
-                    Ok(Inserted::for_owner(unsigned(row, 0)?, registered_by, user.request_id))
-                })
-                .optional()
-                .map(|owner| owner.unwrap_or(Inserted::IdTaken))
-        })
+        let user = Registered::of(user)?;
+        self.write(deadline, |connection| user.insert(connection))
+    }
+
+    fn insert_users(
+        &self,
+        users: &[NewUser<'_>],
+        deadline: Instant,
+    ) -> Vec<Result<Inserted, StoreError>> {
+        let rows: Vec<_> = users.iter().map(Registered::of).collect();
+        self.write_together(deadline, &rows, Registered::insert)
     }
 
     fn user_by_name(
@@ -175,6 +156,53 @@ impl Users for SqliteStore {
                 .query_row([user_id], |row| row.get(0))
                 .optional()
         })
+    }
+}
+
+/// A new user, in numbers that SQLite has.
+struct Registered<'a> {
+    user: &'a NewUser<'a>,
+    id: i64,
+    created_at_ms: i64,
+}
+
+impl<'a> Registered<'a> {
+    fn of(user: &'a NewUser<'a>) -> Result<Self, StoreError> {
+        Ok(Self {
+            user,
+            id: sql_integer(user.user_id, "the user id")?,
+            created_at_ms: sql_integer(user.created_at_ms, "the time")?,
+        })
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<Inserted> {
+        let user = self.user;
+        let inserted = connection
+            .prepare_cached(
+                "INSERT INTO user (id, username, password_record, name, age, \
+                                   registration_request_id, created_at_ms) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![
+                self.id,
+                user.username,
+                user.password_record,
+                user.name,
+                user.age,
+                user.request_id,
+                self.created_at_ms,
+            ])?;
+        if inserted == 1 {
+            return Ok(Inserted::Created);
+        }
+        connection
+            .prepare_cached("SELECT id, registration_request_id FROM user WHERE username = ?")?
+            .query_row([user.username], |row| {
+                let registered_by = row.get_ref(1)?.as_blob_or_null()?;
+                Ok(Inserted::for_owner(unsigned(row, 0)?, registered_by, user.request_id))
+            })
+            .optional()
+            .map(|owner| owner.unwrap_or(Inserted::IdTaken))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Logins through the lanes of what hashes.
+//! Requests through the lanes of what hashes.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,9 +8,11 @@ use service::metrics::Registry;
 
 use super::*;
 use crate::accounts::Rules;
-use crate::accounts::testing::{Fault, Fixture, login, patient, registration, rules};
-use crate::credentials::Params;
+use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
+use crate::credentials::{Params, PasswordRecord};
+use crate::ids::UserId;
 use crate::rpc::testing::PostOffice;
+use crate::store::Users as _;
 use crate::work::{Call, Login, Origin};
 use crate::worker::tests::clerk;
 
@@ -24,12 +26,15 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
-/// Logins that are finished together.
+/// Requests that are finished together.
 struct Logins {
     fixture: Fixture,
     clerk: Clerk,
     post: PostOffice,
     permits: Permits,
+    /// What was hashed anew while others were finished.
+    next: mpsc::Receiver<Ending>,
+    finish: Arc<Lane<Ending>>,
 }
 
 /// A lane that gives each of its jobs back, with a permit.
@@ -68,7 +73,17 @@ impl Logins {
 
     fn on(fixture: Fixture) -> Self {
         let clerk = clerk(&fixture);
-        Self { fixture, clerk, post: PostOffice::open(), permits: Permits::new() }
+        let (gives, next) = mpsc::channel();
+        let eight = NonZeroUsize::new(8).unwrap();
+        let options = LaneOptions::new("finish", NonZeroUsize::MIN, eight).unwrap();
+        let (finish, _) = Lane::start(&options, move |inbox: &mut Inbox<Ending>| {
+            while let Some(ending) = inbox.recv() {
+                let _ = gives.send(ending);
+            }
+        })
+        .unwrap();
+        let (post, permits) = (PostOffice::open(), Permits::new());
+        Self { fixture, clerk, post, permits, next, finish: Arc::new(finish) }
     }
 
     fn job(&self, correlation: u64, request: Request, deadline: Instant) -> Job {
@@ -99,9 +114,21 @@ impl Logins {
             Wakeup::of(Arc::new(Nobody))
         });
         let job = self.job(correlation, Request::Authenticate(request), deadline);
+        let stage = Stage::Login(proves.recv().unwrap());
+        Ending { asked: self.in_flight(job), stage }
+    }
+
+    fn in_flight(&self, job: Job) -> InFlight {
         let (job, permit) = self.permits.of(job);
-        let login = InFlight { job, began: clock::now(), permit: Some(permit) };
-        Ending { login, proved: proves.recv().unwrap() }
+        let (permit, finish) = (Some(permit), Arc::clone(&self.finish));
+        InFlight { job, began: clock::now(), whose: None, permit, finish }
+    }
+
+    /// A request that was begun, after its first hash.
+    fn begun(&self, correlation: u64, request: Request, deadline: Instant) -> Ending {
+        let (job, permit) = self.permits.of(self.job(correlation, request, deadline));
+        self.clerk.begin(job, permit, &self.finish);
+        self.next.recv().expect("it is hashed")
     }
 
     /// Finishes these, and compares what they are told, by the code of it, and what the store is asked.
@@ -111,7 +138,7 @@ impl Logins {
         // As a lane does it: what a panic leaves is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = std::mem::take(&mut batch);
-            self.clerk.finish_logins(&mut batch);
+            self.clerk.finish(&mut batch);
         }));
         assert_eq!(self.fixture.store.take_calls(), calls);
         let mut told: Vec<_> = expected.iter().map(|_| self.next()).collect();
@@ -132,6 +159,12 @@ impl Logins {
                 self.fixture.accounts.check_session(token, patient()).expect("it is durable");
                 assert!(opened.device.is_some());
                 "ok"
+            }
+            Ok(Done::Registered(_)) => "registered",
+            Ok(Done::PasswordChanged(changed)) => {
+                let token = changed.opened.token.expose();
+                self.fixture.accounts.check_session(token, patient()).expect("it is durable");
+                "changed"
             }
             Ok(_) => "another answer",
             Err(error) => crate::rpc::code_of(error).text(),
@@ -158,6 +191,105 @@ fn logins_are_committed_together() {
     logins.check(vec![ending(1, "ada", WRONG)], &["password_wrong"], &[]);
     let late = logins.ending(1, "ada", PASSWORD, clock::now());
     logins.check(vec![late, ending(2, "bob", PASSWORD)], &["timed_out", "ok"], &["keep_sessions"]);
+}
+
+#[test]
+fn registrations_are_committed_together() {
+    let logins = Logins::new();
+    let begun = |number, name, deadline| {
+        logins.begun(number, Request::Register(registration(name, PASSWORD)), deadline)
+    };
+    logins.check(
+        vec![
+            begun(1, "carl", patient()),
+            begun(2, "ada", patient()),
+            begun(3, "dora", patient()),
+            logins.ending(4, "ada", PASSWORD, patient()),
+        ],
+        &["registered", "username_taken", "registered", "ok"],
+        &["keep_sessions", "insert_users"],
+    );
+    logins.check(vec![logins.ending(1, "dora", PASSWORD, patient())], &["ok"], &["keep_sessions"]);
+    // Which were hashed when it was too late ask nothing of the store.
+    let mut late = begun(1, "eve", patient());
+    late.asked.job.deadline = clock::now();
+    logins.check(vec![late], &["timed_out"], &[]);
+    let batch = vec![begun(1, "eve", patient()), begun(2, "fred", patient())];
+    logins.fixture.store.set_fault(Some(Fault::Unavailable));
+    logins.check(batch, &["store_unavailable", "store_unavailable"], &["insert_users"]);
+    logins.fixture.store.set_fault(None);
+    logins.check(vec![begun(1, "eve", patient())], &["registered"], &["insert_users"]);
+}
+
+/// What ids from two servers under one node come to.
+#[test]
+fn a_taken_id_is_hashed_anew_under_another() {
+    let logins = Logins::new();
+    let carl = logins.begun(1, Request::Register(registration("carl", PASSWORD)), patient());
+    let Stage::Registration(sealed) = &carl.stage else { panic!("it is a registration") };
+    logins.fixture.execute(&format!(
+        "INSERT INTO user (id, username, password_record, created_at_ms) \
+         VALUES ({}, 'another', 'x', 1)",
+        sealed.user_id().get()
+    ));
+    logins.fixture.store.take_calls();
+    logins.clerk.finish(&mut vec![carl]);
+    let again = logins.next.recv().expect("it is hashed anew");
+    logins.post.check_empty();
+    logins.check(vec![again], &["registered"], &["insert_users"]);
+    logins.check(vec![logins.ending(1, "carl", PASSWORD, patient())], &["ok"], &["keep_sessions"]);
+}
+
+#[test]
+fn passwords_are_changed_in_two_turns() {
+    const NEW: &str = "horse correct";
+    let logins = Logins::new();
+    let token = |name| {
+        let opened = logins.fixture.accounts.authenticate(&login(name, PASSWORD), patient());
+        opened.unwrap().token.expose().to_owned()
+    };
+    let (ada, bob) = (token("ada"), token("bob"));
+    let begun = |number, token: &str, current| {
+        let change = Request::ChangePassword(change(token, current, NEW));
+        logins.begun(number, change, patient())
+    };
+    // The first hash of each, then the second of who knew the password.
+    let whose = logins.fixture.store.user_by_name("ada", patient()).unwrap().unwrap().user_id;
+    let first = begun(1, &ada, PASSWORD);
+    assert_eq!(first.asked.whose, Some(whose), "it is told in the audit log");
+    let mut batch = vec![first, begun(2, &bob, WRONG), begun(3, &bob, PASSWORD)];
+    logins.clerk.finish(&mut batch);
+    assert_eq!(logins.next(), (2, "password_wrong"));
+    let mut sealed = vec![logins.next.recv().unwrap(), logins.next.recv().unwrap()];
+    logins.post.check_empty();
+    // Somebody seals bob's record anew meanwhile: his change begins again.
+    let Fixture { accounts, store, .. } = &logins.fixture;
+    let bobs = store.user_by_name("bob", patient()).unwrap().unwrap();
+    let (id, old) = (UserId::new(bobs.user_id).unwrap(), &bobs.password_record);
+    let record: PasswordRecord = old.parse().unwrap();
+    let new = record.reseal(id, &accounts.peppers.current()).unwrap().to_text();
+    assert!(store.replace_password_record(bobs.user_id, old, &new, patient()).unwrap());
+    logins.clerk.finish(&mut sealed);
+    assert_eq!(logins.next(), (1, "changed"));
+    for _ in 0..2 {
+        logins.post.check_empty();
+        logins.clerk.finish(&mut vec![logins.next.recv().expect("it is hashed anew")]);
+    }
+    assert_eq!(logins.next(), (3, "changed"));
+    logins.post.check_empty();
+    assert_eq!(logins.permits.lane.stats().snapshot().in_work, 0);
+    for name in ["ada", "bob"] {
+        let again = logins.fixture.accounts.authenticate(&login(name, NEW), patient());
+        again.expect("it is the password now");
+    }
+    // The session that asked has ended.
+    let (job, permit) = logins.permits.of(logins.job(
+        9,
+        Request::ChangePassword(change(&ada, NEW, PASSWORD)),
+        patient(),
+    ));
+    logins.clerk.begin(job, permit, &logins.finish);
+    assert_eq!(logins.next(), (9, "session_not_live"));
 }
 
 /// Else a record that takes longer to verify than anybody waits would keep its owner out for good.
