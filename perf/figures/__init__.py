@@ -59,5 +59,6 @@ ORDER = [
     "framing",
     "micro",
     "cold_start",
+    "restart",
     "scaling",
 ]

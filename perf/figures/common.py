@@ -119,14 +119,19 @@ class Process(Pid):
     def __exit__(self, *_):
         self.stop()
 
-    def stop(self):
+    def stop(self, how=signal.SIGTERM):
         """Asks it to end, and makes it end if it does not."""
         if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGTERM)
+            self._popen.send_signal(how)
             try:
                 self._popen.wait(_STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:
                 self._popen.kill()
+        return self._popen.wait()
+
+    def kill(self):
+        """Ends it at once: SIGKILL."""
+        self._popen.kill()
         return self._popen.wait()
 
     def wait(self, seconds):
