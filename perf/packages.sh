@@ -143,7 +143,9 @@ need_mariadb_dump() {
 
 # install_in_venv NAME==VERSION: from PyPI, into the virtual environment that is perf's own.
 install_in_venv() {
-    [[ ! -d $(echo "$VENV"/lib/python*/site-packages/"${1%%==*}-${1##*==}".dist-info) ]] || return 0
+    local directory=${1%%==*}
+    directory=${directory//-/_}
+    [[ ! -d $(echo "$VENV"/lib/python*/site-packages/"$directory-${1##*==}".dist-info) ]] || return 0
     if [[ ! -x $VENV/bin/pip ]]; then
         need_package python3 python3
         if ! python3 -m venv "$VENV" >/dev/null 2>&1; then
@@ -153,6 +155,14 @@ install_in_venv() {
     fi
     "$VENV/bin/pip" install --quiet --disable-pip-version-check "$1" >&2
 }
+
+# install_node_modules DIRECTORY: what its package-lock.json says, unless that is there. Runs no scripts of packages.
+install_node_modules() (
+    cd "$1" || exit
+    cmp -s package-lock.json node_modules/.installed && return
+    npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >&2
+    cp package-lock.json node_modules/.installed
+)
 
 # Where Debian has the source of Go packages: they are used as they are installed, without modules.
 # shellcheck disable=SC2034 # for whoever sources this

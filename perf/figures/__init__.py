@@ -9,6 +9,7 @@ A figure is a module of this folder with
                          where the time goes when a figure falls short
     prepare(bench)       optional: installs and builds what measure needs. Run before anything is measured;
                          the servers' and perf's release binaries are built by perf/bench itself
+    OPT_IN = True        optional: only runs when it is named, so that measuring all installs no more than it has to
 
 and its name in ORDER below, which is the order of the table. A whole figure takes at most about 90 s.
 `perf/bench --trial NAME` runs one with short loads and two pairs and keeps nothing, to try the module.
@@ -49,6 +50,7 @@ ORDER = [
     "engine",
     "logins",
     "peers",
+    "real",
     "headline",
     "overload",
     "overload_slow",

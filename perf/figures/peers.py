@@ -59,11 +59,7 @@ def prepare(_bench):
         need_package npm npm >&2
         need_package mariadb mariadb-client-core >&2
         need_go >&2
-        cd perf/peers/node
-        cmp -s package-lock.json node_modules/.installed || {
-            npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >&2
-            cp package-lock.json node_modules/.installed
-        }
+        install_node_modules perf/peers/node
         """
     )
     subprocess.run(

@@ -59,7 +59,7 @@ def _on_mariadb(bench):
 def _kills(bench, scratch, store):
     """Milliseconds from exec to ready, for each kill."""
     away = []
-    ports = [f"127.0.0.1:{_free_port()}" for _ in range(2)]
+    ports = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     back = Back(scratch / "data", store, *ports)
     with contextlib.ExitStack() as ends:
         ends.callback(lambda: back.stop())
@@ -134,7 +134,7 @@ class Front(common.Process):
     """An http_front of one auth_back."""
 
     def __init__(self, rpc):
-        ops = f"127.0.0.1:{_free_port()}"
+        ops = f"127.0.0.1:{free_port()}"
         command = [common.TARGET / "http_front", "--listen", "127.0.0.1:0", "--ops-listen", ops, "--auth", rpc]
         super().__init__(command, {"HTTP_FRONT_LOG_LEVEL": "off"}, stdout=subprocess.PIPE, text=True)
         self._ops = ops
@@ -192,7 +192,7 @@ def _two_servers(bench):
             words = ["--store", f"{url}/gatehouse"]
             if name == "two":
                 words += ["--pepper-keys", keys, "--token-keys", keys]
-            rpc, ops = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+            rpc, ops = (f"127.0.0.1:{free_port()}" for _ in range(2))
             back = Back(scratch / name, words, rpc, ops, CHEAP)
             ends.callback(back.stop)
             back.start()
@@ -304,7 +304,7 @@ def _scratch():
         yield pathlib.Path(scratch)
 
 
-def _free_port():
+def free_port():
     """One that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]

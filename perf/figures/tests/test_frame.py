@@ -1,6 +1,10 @@
 """Tests of the frame: ratios, parsing, rendering. `./test` runs them: python3 -m unittest."""
 
+import importlib.machinery
+import importlib.util
 import json
+import pathlib
+import types
 import unittest
 
 from figures import common, report, results
@@ -25,6 +29,21 @@ class Pairs(unittest.TestCase):
         order = []
         common.Bench().pairs(lambda: order.append("a") or 1, lambda: order.append("b") or 1, n=3)
         self.assertEqual("".join(order), "ababab")
+
+
+class Choice(unittest.TestCase):
+    def check(self, named, expected):
+        loader = importlib.machinery.SourceFileLoader("bench", str(pathlib.Path(common.ROOT, "perf/bench")))
+        bench = importlib.util.module_from_spec(importlib.util.spec_from_loader("bench", loader))
+        loader.exec_module(bench)
+        modules = {"first": types.SimpleNamespace(), "big": types.SimpleNamespace(OPT_IN=True)}
+        self.assertEqual(list(bench.choose(modules, named)), expected)
+
+    def test_a_figure_that_wants_to_be_named_only_runs_when_it_is(self):
+        self.check([], ["first"])
+        self.check(["big"], ["big"])
+        self.check(["big", "first"], ["first", "big"])
+        self.check(["first"], ["first"])
 
 
 class Wrk(unittest.TestCase):
