@@ -55,6 +55,7 @@ ORDER = [
     "overload",
     "overload_slow",
     "busy",
+    "growth",
     "latency",
     "idle",
     "pool",

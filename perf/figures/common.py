@@ -52,9 +52,9 @@ class Bench:
     def __init__(self, trial=False):
         self.trial = trial
 
-    def system(self, store="sqlite", sessions="store", front=None, auth=None, wrapper=()):
+    def system(self, store="sqlite", sessions="store", front=None, auth=None, wrapper=(), data=None):
         """A private Gatehouse, to be used in a `with`. See System."""
-        return System(store, sessions, front or {}, auth or {}, wrapper)
+        return System(store, sessions, front or {}, auth or {}, wrapper, data)
 
     def seconds(self, wanted):
         """How long a load runs: as wanted, or a second in a trial."""
@@ -163,13 +163,14 @@ class System:
     front     further settings of http_front by their names in SETTINGS.md: {"LOOPS": 1}
     auth      the same for auth_back: {"LEASE": "0ms"}
     wrapper   words in front of both servers' command lines, such as ("taskset", "1")
+    data      a directory for keys and the SQLite file that is there before and after; None for one of its own
 
     In the `with`: base (http://ADDRESS), rpc (ADDRESS of auth_back), front, auth, database and redis (Pid; None for what there is none of;
     database_url without a database's name), data (directory).
     """
 
-    def __init__(self, store, sessions, front, auth, wrapper):
-        self.store, self.sessions, self._wrapper = store, sessions, wrapper
+    def __init__(self, store, sessions, front, auth, wrapper, data):
+        self.store, self.sessions, self._wrapper, self._data = store, sessions, wrapper, data
         self._front, self._auth = front, auth
         self._ends = contextlib.ExitStack()
         self.tokens = []
@@ -180,7 +181,7 @@ class System:
         with contextlib.ExitStack() as ends:
             self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="gatehouse-bench-"))
             ends.callback(shutil.rmtree, self.scratch, ignore_errors=True)
-            self.data = self.scratch / "data"
+            self.data = self._data or self.scratch / "data"
             settings = {"HTTP_FRONT_" + key: value for key, value in ({"LOG_LEVEL": "warn"} | self._front).items()}
             settings |= {"AUTH_BACK_" + key: value for key, value in ({"LOG_LEVEL": "warn"} | self._auth).items()}
             words = ["--store", self.store, "--sessions", self.sessions, "--data", self.data]
@@ -205,10 +206,14 @@ class System:
         names = [f"user-{i}" for i in range(users)] + [f"viewer-{i}" for i in range(viewers)]
         with ThreadPoolExecutor(together) as threads:
             list(threads.map(self.register, names))
-            self.tokens = list(threads.map(self.log_in, names[users:]))
-        self.users = users
-        (self.scratch / "tokens").write_text("".join(token + "\n" for token in self.tokens))
-        return self.tokens
+            tokens = list(threads.map(self.log_in, names[users:]))
+        self.know(users, tokens)
+        return tokens
+
+    def know(self, users, tokens):
+        """Tells what is there already: user-0 … and sessions."""
+        self.users, self.tokens = users, tokens
+        (self.scratch / "tokens").write_text("".join(token + "\n" for token in tokens))
 
     def register(self, name):
         headers = {}
