@@ -70,7 +70,7 @@ def measure(bench):
         rows += _rows(store.NAME, found)
         table += [result.cells(store.NAME, size) for size, result in found.items()]
     head = ["store", "users", "sessions", "MiB", "check: auth_back µs", "database µs", "checks/s", "login: auth_back µs",
-            "database µs", "logins/s", "p50 at 0.8, ms", "p99 at 0.8, ms", "p99 at saturation, ms", "failed", "start ms",
+            "database µs", "logins/s", "p50 at 0.8, ms", "p99 at 0.8, ms", "p99 at saturation, ms", "failed at 0.8, %", "start ms",
             "filling s"]
     return [*rows, Table("All sizes", head, table, note)]
 
@@ -108,11 +108,12 @@ class _Result:
             median(self.checks, lambda load: load.cpu_us["auth_back"]), databases(self.checks),
             median(self.checks, lambda load: load.per_second),
             median(self.logins, lambda load: load.cpu_us["auth_back"]), databases(self.logins),
-            median(self.logins, lambda load: load.per_second),
+            median(self.logins, lambda load: load.served_per_second),
             median(self.paced, lambda load: load.latency_us["p50"] / 1000),
             median(self.paced, lambda load: load.latency_us["p99"] / 1000),
             median(self.logins, lambda load: load.p99_ms),
-            sum(load.failed for load in self.paced), statistics.median(self.starts_ms), self.fill_seconds,
+            sum(load.failed for load in self.paced) / sum(load.due for load in self.paced) * 100,
+            statistics.median(self.starts_ms), self.fill_seconds,
         ]
 
 
@@ -148,13 +149,18 @@ def _measure_size(bench, store, size, smallest):
             checks = common.wrk(
                 system.base, "products", 64, bench.seconds(3), servers, TOKENS_FILE=system.scratch / "tokens"
             )
-            logins = common.wrk(system.base, "authenticate", 32, bench.seconds(5), servers, USERS=genuine)
+            logins = common.wrk(
+                system.base, "authenticate", 32, bench.seconds(5), servers, errors_allowed=True, USERS=genuine
+            )
+            # At saturation a few may be refused. With many, it would be no login that is measured.
+            if logins.errors > logins.requests / 100:
+                raise RuntimeError(f"{logins.errors} of {logins.requests} logins at saturation failed")
             if warm_up:
                 store.forget_logins(size, begun_ms)
                 continue
             result.checks.append(checks)
             result.logins.append(logins)
-            rate = logins.per_second * FRACTION
+            rate = logins.served_per_second * FRACTION
             result.paced.append(system.open_loop(system.logins(), rate, bench.seconds(8), connections=256))
             store.forget_logins(size, begun_ms)
         result.sessions, result.mib = store.sessions(), store.mib()
@@ -298,7 +304,10 @@ class _MariaDb(_Store):
     NAME, DIVIDED = "MariaDB", "DIV"
 
     def begin(self, ends):
-        told = ends.enter_context(common.Harness("mariadb")).told
+        # A pool grows so far at the most; releases that know no such bound pass it over.
+        told = ends.enter_context(
+            common.Harness("mariadb", f"--loose-innodb-buffer-pool-size-max={FILL_POOL_BYTES}")
+        ).told
         self._url = told["url"]
         self.settings = {"STORE": f"{self._url}/gatehouse"}
         self.database = common.Pid(told["pid"])
@@ -350,7 +359,10 @@ class _MariaDb(_Store):
         )[0])
 
     def note(self):
-        return f"MariaDB has a buffer pool of {self._pool / MIB:.0f} MiB, the default, and O_DIRECT: what is not in it comes from the disk."
+        return (
+            f"MariaDB has a buffer pool of {self._pool / MIB:.0f} MiB, the default, and reads around the page cache: what is not "
+            "in the pool comes from the disk."
+        )
 
     @staticmethod
     def bytes(count):
