@@ -11,7 +11,8 @@ A figure is a module of this folder with
                          the servers' and perf's release binaries are built by perf/bench itself
     OPT_IN = True        optional: only runs when it is named, so that measuring all installs no more than it has to
 
-and its name in ORDER below, which is the order of the table. A whole figure takes at most about 90 s.
+and its name in ORDER below, which is the order of the table. A whole figure takes at most about 90 s,
+unless it is OPT_IN.
 `perf/bench --trial NAME` runs one with short loads and two pairs and keeps nothing, to try the module.
 
 An example, which compares the CPU of two stores:

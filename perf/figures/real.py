@@ -9,8 +9,8 @@ and missing credentials are tried; after it, sessions have to be alive still.
 
 **They do not do the same.** The hashes differ, so logins a second compare defaults and not implementations: argon2id
 of 19 MiB (Gatehouse), bcrypt of cost 10 (PocketBase), scrypt of 32 MiB (better-auth). PocketBase commits without
-waiting for the disk (`synchronous=NORMAL`), writes nothing at most logins, and its session is a signed token: a check
-looks the user up and no session, and no single session can be ended. better-auth has sessions in the database; its cookie
+waiting for the disk (`synchronous=NORMAL`), and its session is a signed token: a check looks the user up and no session,
+and no single session can be ended. better-auth has sessions in the database; its cookie
 cache answers without the database, and a session that was ended elsewhere lives on for up to five minutes. Gatehouse
 waits for the disk at each login, and a logout holds everywhere, with leases too.
 """
