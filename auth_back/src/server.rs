@@ -295,7 +295,7 @@ fn open_accounts(
         arenas: arenas.clone(),
         annex: Annex::new(engine),
         threads,
-        // Logins wait for hashes without a thread, other requests on theirs.
+        // Requests wait for their hashes without a thread; who finishes a login may have its record hashed anew.
         callers: in_flight_max(settings).saturating_add(heavy_threads(settings).get()),
         pace,
     })?;

@@ -3,8 +3,8 @@
 //! 1. [`Accounts::change`]: the session is found, the attempt reserved, the user found.
 //! 2. [`Accounts::prove_change`]: the current password is hashed, on another thread.
 //! 3. [`Accounts::judge_change`], and [`Accounts::seal_change`]: the new one is hashed, on another thread.
-//! 4. [`Accounts::replace`]: the record is replaced, which ends all sessions; and [`Accounts::begin_anew`] for several: their
-//!    new sessions become durable with one commit.
+//! 4. [`Accounts::replace`]: the record is replaced, which ends all sessions; and [`Accounts::begin_anew`]: a new one is
+//!    made.
 //!
 //! [`Accounts::change_password`] takes them all.
 //!
@@ -114,7 +114,7 @@ impl Accounts {
             let allowed = self.judge_change(ProvedChange { change, verdict })?;
             let record = self.hash(allowed.user_id, &allowed.wish.new, deadline);
             match self.replace(SealedChange { change: allowed, record }, deadline)? {
-                Replaced::Done(done) => return self.begin_anew(&[done], deadline).remove(0),
+                Replaced::Done(done) => return self.begin_anew(&done, deadline),
                 Replaced::Again(again) => change = *again,
             }
         }
@@ -237,21 +237,16 @@ impl Accounts {
         })
     }
 
-    /// Makes a session for each of these users. When this returns, they are durable. What became of each, in their order.
-    pub fn begin_anew(&self, replaced: &[Replacement], deadline: Instant) -> Vec<Answer<Changed>> {
-        let claims: Vec<_> = replaced
-            .iter()
-            .map(|Replacement { wish, user_id, .. }| Claim {
-                user_id: *user_id,
-                epoch: wish.session.epoch + 1,
-                origin: &wish.origin,
-            })
-            .collect();
-        let tell = |(opening, of): (Answer<Opening>, &Replacement)| {
-            let Opening { opened, gone } = opening?;
-            self.sessions.settle(&gone)?;
-            Ok(Changed { opened, settles_in: of.settles_in })
-        };
-        self.open_sessions(&claims, deadline).into_iter().zip(replaced).map(tell).collect()
+    /// Makes a session for this user. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`AccountError`] as its variants say. The password has been changed all the same.
+    pub fn begin_anew(&self, replaced: &Replacement, deadline: Instant) -> Answer<Changed> {
+        let Replacement { wish, user_id, settles_in } = replaced;
+        let claim =
+            Claim { user_id: *user_id, epoch: wish.session.epoch + 1, origin: &wish.origin };
+        let Opening { opened, gone } = self.open_sessions(&[claim], deadline).remove(0)?;
+        self.sessions.settle(&gone)?;
+        Ok(Changed { opened, settles_in: *settles_in })
     }
 }

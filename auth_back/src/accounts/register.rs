@@ -190,7 +190,12 @@ impl Sealed {
     }
 
     fn of(mut applicant: Applicant, record: Answer<PasswordRecord>, deadline: Instant) -> Self {
-        let record = record.inspect_err(|error| unhashed(&mut applicant.attempt, error, deadline));
+        match &record {
+            Err(error) => unhashed(&mut applicant.attempt, error, deadline),
+            // It is not told any more, and others waited behind it.
+            Ok(_) if clock::now() >= deadline => applicant.attempt.hold(),
+            Ok(_) => {}
+        }
         Self { applicant, record }
     }
 }

@@ -108,7 +108,7 @@ pub const NOTES_TOGETHER_MAX: usize = 64;
 /// server at each connect otherwise.
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 
-/// Sessions that are committed together at the most. Eight take a third of a login's time outside its hash less than
+/// Sessions, or new users, that are committed together at the most. Eight take a third of a login's time outside its hash less than
 /// four; with more the first would wait for long, and what one commit costs is little beside the hashes already.
 pub const COMMIT_TOGETHER_MAX: usize = 8;
 

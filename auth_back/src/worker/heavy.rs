@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use change_password::Changing;
+use login::LongerLogins;
 use reactor::Bundle;
 use service::lane::{
     Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
@@ -135,20 +136,28 @@ impl Clerk {
         }
     }
 
-    /// Requests whose passwords were hashed, committed and answered together.
+    /// Requests whose passwords were hashed, committed and answered together. What waits for nobody is first, what may
+    /// take long last; a panic in one kind is not that of the others.
     fn finish(&self, batch: &mut Vec<Ending>) {
-        let (mut logins, mut registrations, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut logins, mut registrations, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bundle = Bundle::default();
         for Ending { asked, stage } in batch.drain(..) {
             match stage {
                 Stage::Login(proved) => logins.push((asked, proved)),
                 Stage::Registration(sealed) => registrations.push((asked, sealed)),
-                Stage::ChangePassword(changing) => changes.push((asked, changing)),
+                Stage::ChangePassword(Changing::Proved(proved)) => {
+                    self.seal_new(asked, *proved, &mut bundle);
+                }
+                Stage::ChangePassword(Changing::Sealed(change)) => sealed.push((asked, *change)),
             }
         }
-        let mut bundle = Bundle::default();
-        self.finish_logins(logins, &mut bundle);
-        self.finish_registrations(registrations, &mut bundle);
-        self.go_on_with_changes(changes, &mut bundle);
+        let mut rest = LongerLogins::default();
+        one_kind(|| self.finish_logins(logins, &mut rest, &mut bundle));
+        one_kind(|| self.finish_registrations(registrations, &mut bundle));
+        for (asked, change) in sealed {
+            one_kind(|| self.finish_change(asked, change, &mut bundle));
+        }
+        one_kind(|| self.finish_longer(rest, &mut bundle));
     }
 
     fn tell(
@@ -168,6 +177,11 @@ impl Clerk {
 /// either if it should take longer.
 fn latest<'a>(asked: impl IntoIterator<Item = &'a InFlight>) -> Option<Instant> {
     asked.into_iter().map(|asked| asked.job.deadline).max()
+}
+
+/// Runs what concerns one kind of several. After a panic, whoever was not told is told so by their tickets.
+fn one_kind(work: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
 /// Runs what concerns one of several, so that its panic, which the hook has logged, is not that of the others.

@@ -135,7 +135,11 @@ impl MySqlStore {
         let query = query(rows.len());
         self.run(deadline, |connection| match connection.execute(query, rows.concat()) {
             Ok(_) => Ok(Together::Inserted),
-            Err(fault) if fault.blame() == Blame::Program && !fault.spoils_connection() => {
+            // One row, and not the database: the others are to be inserted without it.
+            Err(fault)
+                if !fault.spoils_connection()
+                    && (fault.blame() == Blame::Program || fault.kind() == Kind::LockWait) =>
+            {
                 Ok(Together::Refused)
             }
             Err(fault) => Err(fault),
@@ -152,7 +156,11 @@ impl MySqlStore {
             }
             // Neither slow nor an answer.
             Kind::NoAnswer => {}
-            Kind::Duplicate | Kind::Deadlock | Kind::TakesNoWrites | Kind::Other => self.answers(),
+            Kind::Duplicate
+            | Kind::Deadlock
+            | Kind::LockWait
+            | Kind::TakesNoWrites
+            | Kind::Other => self.answers(),
         }
     }
 

@@ -56,7 +56,10 @@ impl Sessions for MySqlStore {
             };
             sessions.iter().map(keep_one).collect()
         };
-        let rows: Vec<_> = sessions.iter().map_while(|session| row(session).ok()).collect();
+        // Each locks the row of its user: in the order of ids, as others who lock several.
+        let mut sorted: Vec<_> = sessions.iter().collect();
+        sorted.sort_unstable_by_key(|session| session.user_id);
+        let rows: Vec<_> = sorted.into_iter().map_while(|session| row(session).ok()).collect();
         if sessions.len() < 2 || rows.len() < sessions.len() {
             return one_by_one();
         }
@@ -70,8 +73,10 @@ impl Sessions for MySqlStore {
             Err(error) => return sessions.iter().map(|_| Err(error.clone())).collect(),
         };
         let trim = |(place, session): (usize, &NewSession<'_>)| {
-            // For the last of a user: it stays, and all of them are there.
-            let of_them = |later: &NewSession<'_>| later.user_id == session.user_id;
+            // For the last of a user, which stays: all of them are there. Those of another epoch make no room.
+            let of_them = |later: &NewSession<'_>| {
+                (later.user_id, later.epoch) == (session.user_id, session.epoch)
+            };
             if !crowded.contains(&session.user_id) || sessions[place + 1..].iter().any(of_them) {
                 return Ok(Vec::new());
             }

@@ -3,8 +3,8 @@
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::{InFlight, Stage, apart, latest};
-use crate::accounts::{AccountError, Change, ProvedChange, Replaced, Replacement, SealedChange};
+use super::{InFlight, Stage, apart};
+use crate::accounts::{Change, ProvedChange, Replaced, SealedChange};
 use crate::work::{Done, Reply, Request};
 
 /// A change of a password, one of whose two hashes is done.
@@ -39,37 +39,13 @@ impl Clerk {
         });
     }
 
-    /// Changes that have come one hash further.
-    pub(super) fn go_on_with_changes(
+    /// Has the new password hashed of whoever has proved to know the current one.
+    pub(super) fn seal_new(
         &self,
-        changes: Vec<(InFlight, Changing)>,
+        asked: InFlight,
+        proved: ProvedChange,
         bundle: &mut Bundle<Reply>,
     ) {
-        let (mut begun, mut replaced) = (Vec::new(), Vec::new());
-        for (asked, changing) in changes {
-            match changing {
-                Changing::Proved(proved) => self.seal_new(asked, *proved, bundle),
-                Changing::Sealed(sealed) => {
-                    if let Some((asked, replacement)) = self.replace(asked, *sealed, bundle) {
-                        begun.push(asked);
-                        replaced.push(replacement);
-                    }
-                }
-            }
-        }
-        // Those who are refused wait for no commit.
-        bundle.post();
-        if let Some(deadline) = latest(&begun) {
-            let changed = self.accounts.begin_anew(&replaced, deadline);
-            for (asked, changed) in begun.into_iter().zip(changed) {
-                self.tell(asked, changed.map(Done::PasswordChanged), bundle);
-            }
-            bundle.post();
-        }
-    }
-
-    /// Has the new password hashed of whoever has proved to know the current one.
-    fn seal_new(&self, asked: InFlight, proved: ProvedChange, bundle: &mut Bundle<Reply>) {
         let deadline = asked.job.deadline;
         match apart(|| self.accounts.judge_change(proved)) {
             Ok(change) => self.accounts.seal_change(change, deadline, |sealed| {
@@ -79,20 +55,21 @@ impl Clerk {
         }
     }
 
-    /// Replaces the record. The replacement, if there is one; else the request is answered, or is tried again.
-    fn replace(
+    /// Replaces the record of a change whose new password was hashed, and begins a new session. Each commits by itself:
+    /// they are rare, and nobody is to wait for what another's takes in Redis.
+    pub(super) fn finish_change(
         &self,
         asked: InFlight,
         sealed: SealedChange,
         bundle: &mut Bundle<Reply>,
-    ) -> Option<(InFlight, Replacement)> {
+    ) {
         let deadline = asked.job.deadline;
-        let replaced: Result<_, AccountError> = apart(|| self.accounts.replace(sealed, deadline));
-        match replaced {
-            Ok(Replaced::Done(replacement)) => return Some((asked, replacement)),
-            Ok(Replaced::Again(change)) => self.prove(asked, *change),
-            Err(error) => self.tell(asked, Err(error), bundle),
-        }
-        None
+        let changed = match self.accounts.replace(sealed, deadline) {
+            Ok(Replaced::Done(replaced)) => self.accounts.begin_anew(&replaced, deadline),
+            Ok(Replaced::Again(change)) => return self.prove(asked, *change),
+            Err(error) => Err(error),
+        };
+        self.tell(asked, changed.map(Done::PasswordChanged), bundle);
+        bundle.post();
     }
 }

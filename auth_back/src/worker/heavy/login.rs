@@ -4,8 +4,17 @@ use reactor::Bundle;
 
 use super::super::Clerk;
 use super::{InFlight, Stage, apart, latest};
-use crate::accounts::{AccountError, Admitted, Proved};
+use crate::accounts::{AccountError, Admitted, Opening, Proved};
 use crate::work::{Done, Reply, Request};
+
+/// Logins that are durable, or too late, for whom something has to be done that may take long.
+#[derive(Default)]
+pub(super) struct LongerLogins {
+    /// To be told of their sessions after it.
+    unsettled: Vec<(InFlight, Admitted, Opening)>,
+    /// They were told that it is too late.
+    late: Vec<Admitted>,
+}
 
 impl Clerk {
     /// Finds who wants to log in, and has the password hashed.
@@ -32,9 +41,10 @@ impl Clerk {
     pub(super) fn finish_logins(
         &self,
         proved: Vec<(InFlight, Proved)>,
+        rest: &mut LongerLogins,
         bundle: &mut Bundle<Reply>,
     ) {
-        let (mut logins, mut admitted, mut late) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut logins, mut admitted) = (Vec::new(), Vec::new());
         for (login, proved) in proved {
             let deadline = login.job.deadline;
             match apart(|| self.accounts.judge(proved)) {
@@ -44,15 +54,14 @@ impl Clerk {
                 }
                 Ok(user) => {
                     self.tell(login, Err(AccountError::TimedOut), bundle);
-                    late.push(user);
+                    rest.late.push(user);
                 }
                 Err(error) => self.tell(login, Err(error), bundle),
             }
         }
         // Those who are refused wait for no commit.
         bundle.post();
-        self.commit_logins(logins, admitted, bundle);
-        late.iter().for_each(|user| self.accounts.upgrade_late(user));
+        self.commit_logins(logins, admitted, rest, bundle);
     }
 
     /// Logins of users who have proved who they are.
@@ -60,16 +69,16 @@ impl Clerk {
         &self,
         logins: Vec<InFlight>,
         admitted: Vec<Admitted>,
+        rest: &mut LongerLogins,
         bundle: &mut Bundle<Reply>,
     ) {
         let Some(deadline) = latest(&logins) else { return };
-        let mut unsettled = Vec::new();
         for (login, (user, opening)) in
             logins.into_iter().zip(self.accounts.admit(admitted, deadline))
         {
             match opening {
                 Ok(opening) if !self.accounts.is_settled(&user, &opening) => {
-                    unsettled.push((login, user, opening));
+                    rest.unsettled.push((login, user, opening));
                 }
                 opening => {
                     let opened =
@@ -79,11 +88,16 @@ impl Clerk {
             }
         }
         bundle.post();
-        for (login, user, opening) in unsettled {
+    }
+
+    /// What is left of logins, after everybody else was told.
+    pub(super) fn finish_longer(&self, rest: LongerLogins, bundle: &mut Bundle<Reply>) {
+        for (login, user, opening) in rest.unsettled {
             let deadline = login.job.deadline;
             let opened = apart(|| self.accounts.settle(user, opening, deadline));
             self.tell(login, opened.map(Done::Authenticated), bundle);
             bundle.post();
         }
+        rest.late.iter().for_each(|user| self.accounts.upgrade_late(user));
     }
 }
