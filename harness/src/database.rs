@@ -7,9 +7,10 @@ use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mysql::prelude::Queryable as _;
+use mysql::prelude::{FromRow, Queryable as _};
 use mysql::{Conn, Opts};
 
+use crate::limits::HANG_GUARD;
 use crate::mariadb::MariaDb;
 
 /// Names the server that the test run has started, as `mysql://root@127.0.0.1:PORT`.
@@ -99,6 +100,37 @@ impl MariaDb {
     /// Has it take writes of administrators alone, or of everybody again.
     pub fn read_only(&self, is_on: bool) {
         self.run(&format!("SET GLOBAL read_only = {}", u8::from(is_on)));
+    }
+
+    /// Follows the writes of `primary`, from its first on, and takes none of others but administrators. Both were started
+    /// by [`start_replicating`](Self::start_replicating).
+    pub fn follow(&self, primary: &Self) {
+        self.read_only(true);
+        let (host, port) = (primary.address().ip(), primary.address().port());
+        self.run(&format!(
+            "CHANGE MASTER TO MASTER_HOST = '{host}', MASTER_PORT = {port}, MASTER_USER = 'root', \
+             MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1"
+        ));
+        self.run("START SLAVE");
+    }
+
+    /// Waits until it has all that `primary` has, which takes no more writes, and takes its place.
+    pub fn take_over_from(&self, primary: &Self) {
+        let last: String = primary.ask("SELECT @@GLOBAL.gtid_binlog_pos");
+        let timeout = HANG_GUARD.as_secs();
+        let waited: i64 = self.ask(&format!("SELECT MASTER_GTID_WAIT('{last}', {timeout})"));
+        assert_eq!(waited, 0, "it has not all writes of {:?}: {last}", primary.address());
+        self.run("STOP SLAVE");
+        self.run("RESET SLAVE ALL");
+        self.read_only(false);
+    }
+
+    /// The only value of the only row that is the answer to a question of its administrator.
+    #[track_caller]
+    pub fn ask<T: FromRow>(&self, question: &str) -> T {
+        let row = connect(&self.url()).and_then(|mut server| server.query_first(question));
+        let row: Option<T> = row.unwrap_or_else(|error| panic!("{question}: {error}"));
+        row.unwrap_or_else(|| panic!("{question}: no row"))
     }
 
     /// Runs a statement as its administrator.

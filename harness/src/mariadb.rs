@@ -118,6 +118,22 @@ impl MariaDb {
         Self::start_with(flags).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The same, as a server whose writes others can follow. Each of a group needs a number of its own.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_replicating(number: u32) -> Self {
+        let mut flags = SMALL.map(str::to_owned).to_vec();
+        flags.extend([
+            "--log-bin=binlog".to_owned(),
+            "--log-slave-updates".to_owned(),
+            format!("--server-id={number}"),
+        ]);
+        Self::start_with(flags).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// The server, as `--store` names it, without a database.
     #[must_use]
     pub fn url(&self) -> String {

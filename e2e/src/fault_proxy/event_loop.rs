@@ -25,7 +25,8 @@ pub(super) struct State {
     port: Port,
     /// None while connections are refused.
     listener: Option<TcpListener>,
-    upstream: SocketAddr,
+    /// Where new connections go.
+    pub(super) upstream: SocketAddr,
     pub(super) rules: Rules,
     pub(super) connections: BTreeMap<u64, Connection>,
     /// How many there have been; the number of the next.

@@ -145,6 +145,12 @@ impl FaultProxy {
         self.ask(State::listen).expect("the port is the proxy's own");
     }
 
+    /// Sends new connections to the server at `upstream`, as an address does that moves to another machine. Those that
+    /// are open stay where they are.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.ask(move |state| state.upstream = upstream);
+    }
+
     /// How many connections there have been.
     #[must_use]
     pub fn opened(&self) -> u64 {
