@@ -93,6 +93,10 @@ pub const HANGS_AFTER: u32 = 3;
 /// How often one call finds out whether a database that hangs answers again.
 pub const HANGING_REST: Duration = Duration::from_secs(1);
 
+/// While the database takes no writes, connections are replaced at most this often: they may lead to a demoted primary,
+/// and an address that has moved is found by a new one. The heart-beat of each server writes once a second.
+pub const ERA_MIN: Duration = Duration::from_millis(900);
+
 /// A statement that lost a deadlock was rolled back whole and is tried again, at most so often.
 pub const DEADLOCK_RETRIES_MAX: u32 = 2;
 

@@ -23,6 +23,11 @@ impl Writes {
         }
     }
 
+    /// Notes that a write was done. Whether the one before it was refused.
+    pub(super) fn note_done(&self) -> bool {
+        !self.are_taken() && self.refused.swap(false, Ordering::Relaxed)
+    }
+
     /// Where the last write was refused, tries one that changes nothing.
     pub(super) fn try_again<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) {
         if !self.are_taken() && write().is_ok() {

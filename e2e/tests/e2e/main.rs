@@ -11,6 +11,7 @@ mod database;
 mod deployment;
 mod descriptors;
 mod durability;
+mod failover;
 mod fairness;
 mod faults;
 mod flows;

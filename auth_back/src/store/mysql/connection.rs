@@ -15,6 +15,7 @@ use mysql::prelude::{FromRow, Queryable as _};
 use mysql::{Conn, LocalInfileHandler, OptsBuilder, Params, Row, Statement};
 use pool::Manager;
 
+use super::eras::{Era, Eras};
 use super::errors::ACCESS_DENIED;
 use super::fault::{conversion, fault, panicked};
 use super::query::Query;
@@ -32,9 +33,27 @@ pub(super) struct Connection {
     conn: Conn,
     /// By [`Query`], each filled when it is first needed.
     statements: [Option<Statement>; Query::COUNT],
+    era: Era,
+    /// Whether a write was done over it since this was last asked.
+    has_written: bool,
 }
 
 impl Connection {
+    /// The era in which it was begun.
+    pub(super) fn era(&self) -> Era {
+        self.era
+    }
+
+    /// It leads to a database that takes writes: it belongs to this era from now on.
+    pub(super) fn move_to(&mut self, era: Era) {
+        self.era = era;
+    }
+
+    /// Whether a write was done over it since this was last asked.
+    pub(super) fn take_has_written(&mut self) -> bool {
+        std::mem::take(&mut self.has_written)
+    }
+
     /// The first row of the answer, if any.
     pub(super) fn first<T: FromRow>(
         &mut self,
@@ -51,7 +70,7 @@ impl Connection {
         query: Query,
         params: impl Into<Params>,
     ) -> Result<Vec<T>, Fault> {
-        let Self { conn, statements } = self;
+        let Self { conn, statements, .. } = self;
         let statement = prepared(conn, statements, query)?;
         let rows: Vec<Row> = conn
             .exec_iter(statement, params)
@@ -66,9 +85,10 @@ impl Connection {
         query: Query,
         params: impl Into<Params>,
     ) -> Result<u64, Fault> {
-        let Self { conn, statements } = self;
+        let Self { conn, statements, has_written, .. } = self;
         let statement = prepared(conn, statements, query)?;
         conn.exec_drop(statement, params).map_err(|error| fault(&error))?;
+        *has_written = true;
         Ok(conn.affected_rows())
     }
 
@@ -125,11 +145,17 @@ fn prepared<'s>(
 #[derive(Debug)]
 pub(super) struct Connector {
     url: MySqlUrl,
+    eras: Eras,
 }
 
 impl Connector {
     pub(super) fn new(url: MySqlUrl) -> Self {
-        Self { url }
+        Self { url, eras: Eras::default() }
+    }
+
+    /// Which of its connections may still be used.
+    pub(super) fn eras(&self) -> &Eras {
+        &self.eras
     }
 
     /// A connection to look at the schema with, on which nothing is prepared.
@@ -226,17 +252,24 @@ impl Manager for Connector {
     type Error = Fault;
 
     fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
+        // Before it is opened: an address that moves meanwhile is not to be missed.
+        let era = self.eras.now();
         let opts = self.options(deadline)?.init(vec![
             STRICT.to_owned(),
             READ_COMMITTED.to_owned(),
             time_limits(),
         ]);
         let conn = open(&opts)?;
-        Ok(Connection { conn, statements: [const { None }; Query::COUNT] })
+        let statements = [const { None }; Query::COUNT];
+        Ok(Connection { conn, statements, era, has_written: false })
     }
 
     fn is_alive(&self, connection: &mut Connection, _deadline: Instant) -> bool {
-        connection.ping().is_ok()
+        connection.era == self.eras.now() && connection.ping().is_ok()
+    }
+
+    fn is_broken(&self, connection: &Connection) -> bool {
+        connection.era != self.eras.now()
     }
 }
 

@@ -6,9 +6,11 @@
 //!
 //! Connections come from our [`pool`]. One that idled for half a second is pinged before it is lent; one
 //! that failed is closed, so after a restart of the server at most the connections that were in use a
-//! moment ago give an error each. The driver's own pool is not used, see [`connection`].
+//! moment ago give an error each. A refused write closes all that may lead to a demoted primary, see [`eras`]. The
+//! driver's own pool is not used, see [`connection`].
 
 mod connection;
+mod eras;
 mod errors;
 mod fault;
 mod installation;
@@ -29,6 +31,7 @@ use pool::{AcquireError, Config, Lent, Pool};
 use service::sparing;
 
 use self::connection::{Connection, Connector};
+use self::eras::Eras;
 #[cfg(test)]
 pub(super) use self::migrate::CREATE_RECORD;
 use self::query::Query;
@@ -97,11 +100,7 @@ impl MySqlStore {
             self.spared_calls.fetch_add(1, Ordering::Relaxed);
             return Err(StoreError::Unavailable(Cause::Hangs));
         }
-        let mut connection = self.pool.acquire(deadline).inspect_err(|error| {
-            if let AcquireError::Connect(fault) = error {
-                self.note(fault);
-            }
-        })?;
+        let mut connection = self.connection(deadline)?;
         let mut retries_left = DEADLOCK_RETRIES_MAX;
         loop {
             check_deadline(deadline)?;
@@ -112,12 +111,18 @@ impl MySqlStore {
                 Err(fault) => {
                     self.note(&fault);
                     if fault.spoils_connection() {
+                        if fault.kind() == Kind::TakesNoWrites {
+                            self.eras().refused(connection.era(), clock::now());
+                        }
                         Lent::discard(connection);
                     }
                     return Err(fault.into());
                 }
                 Ok(done) => {
                     self.answers();
+                    if connection.take_has_written() && self.writes.note_done() {
+                        connection.move_to(self.eras().taken());
+                    }
                     return Ok(done);
                 }
             }
@@ -144,6 +149,26 @@ impl MySqlStore {
             }
             Err(fault) => Err(fault),
         })
+    }
+
+    /// A connection of this era. Those of earlier ones, at most as many as there are, are closed on the way.
+    fn connection(&self, deadline: Instant) -> Result<Lent<'_, Connector>, StoreError> {
+        loop {
+            let connection = self.pool.acquire(deadline).inspect_err(|error| {
+                if let AcquireError::Connect(fault) = error {
+                    self.note(fault);
+                }
+            })?;
+            if connection.era() == self.eras().now() {
+                return Ok(connection);
+            }
+            Lent::discard(connection);
+            check_deadline(deadline)?;
+        }
+    }
+
+    fn eras(&self) -> &Eras {
+        self.pool.manager().eras()
     }
 
     fn note(&self, fault: &Fault) {

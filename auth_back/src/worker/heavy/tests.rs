@@ -221,6 +221,17 @@ fn registrations_are_committed_together() {
     logins.check(vec![begun(1, "eve", patient())], &["registered"], &["insert_users"]);
 }
 
+#[test]
+fn a_panic_in_one_kind_leaves_the_others_to_be_tried() {
+    let logins = Logins::new();
+    let carl = logins.begun(1, Request::Register(registration("carl", PASSWORD)), patient());
+    let batch = vec![carl, logins.ending(2, "ada", PASSWORD, patient())];
+    logins.fixture.store.set_fault(Some(Fault::Panic));
+    logins.check(batch, &["internal", "internal"], &["keep_sessions", "insert_users"]);
+    logins.fixture.store.set_fault(None);
+    logins.check(vec![logins.ending(1, "ada", PASSWORD, patient())], &["ok"], &["keep_sessions"]);
+}
+
 /// What ids from two servers under one node come to.
 #[test]
 fn a_taken_id_is_hashed_anew_under_another() {
