@@ -32,8 +32,6 @@ pub(super) enum Kind {
     Duplicate,
     /// The statement was rolled back to break a deadlock, and may be sent again.
     Deadlock,
-    /// Others kept a row locked for so long that the statement was rolled back.
-    LockWait,
     /// There is no answer: the line broke, or there was none.
     NoAnswer,
     /// Nothing came back in time.

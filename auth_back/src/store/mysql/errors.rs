@@ -35,8 +35,6 @@ pub(super) const DUPLICATE: u16 = 1062;
 pub(super) const COLUMN_THERE_ALREADY: u16 = 1060;
 /// `ER_LOCK_DEADLOCK`.
 pub(super) const DEADLOCK: u16 = 1213;
-/// `ER_LOCK_WAIT_TIMEOUT`.
-pub(super) const LOCK_WAIT: u16 = 1205;
 /// The account is not there, or the password is wrong.
 pub(super) const ACCESS_DENIED: u16 = 1045;
 
@@ -74,7 +72,7 @@ pub(super) const KNOWN: &[Known] = &[
     known(Act::Away, 1180, "ER_ERROR_DURING_COMMIT"),
     known(Act::Away, 1184, "ER_NEW_ABORTING_CONNECTION"),
     known(Act::Away, 1203, "ER_TOO_MANY_USER_CONNECTIONS"),
-    known(Act::NotNow, LOCK_WAIT, "ER_LOCK_WAIT_TIMEOUT"),
+    known(Act::NotNow, 1205, "ER_LOCK_WAIT_TIMEOUT"),
     known(Act::Ours, 1210, "ER_WRONG_ARGUMENTS"),
     known(Act::NotNow, DEADLOCK, "ER_LOCK_DEADLOCK"),
     known(Act::Away, 1226, "ER_USER_LIMIT_REACHED"),

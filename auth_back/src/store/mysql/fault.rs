@@ -5,7 +5,7 @@ use std::io;
 use mysql::{DriverError, Error, MySqlError};
 
 use super::errors::{
-    Act, COLUMN_THERE_ALREADY, DEADLOCK, DUPLICATE, LOCK_WAIT, NO_WRITES, act, may_quote, name,
+    Act, COLUMN_THERE_ALREADY, DEADLOCK, DUPLICATE, NO_WRITES, act, may_quote, name,
 };
 use crate::store::fault::{Blame, Connection, Fault, Kind};
 use crate::store::limits::{CONNECT_TIMEOUT, IO_TIMEOUT};
@@ -113,7 +113,6 @@ fn server_fault(error: &MySqlError) -> Fault {
     let kind = match error.code {
         DUPLICATE => Kind::Duplicate,
         DEADLOCK => Kind::Deadlock,
-        LOCK_WAIT => Kind::LockWait,
         number if NO_WRITES.contains(&number) => Kind::TakesNoWrites,
         _ => Kind::Other,
     };

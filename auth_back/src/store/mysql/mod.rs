@@ -140,11 +140,9 @@ impl MySqlStore {
         let query = query(rows.len());
         self.run(deadline, |connection| match connection.execute(query, rows.concat()) {
             Ok(_) => Ok(Together::Inserted),
-            // One row, and not the database: the others are to be inserted without it.
-            Err(fault)
-                if !fault.spoils_connection()
-                    && (fault.blame() == Blame::Program || fault.kind() == Kind::LockWait) =>
-            {
+            // One row, and not the database: the others are to be inserted without it. A wait for a row that somebody keeps
+            // locked fails all of them: it cannot be told from a database that is slow, which more statements make slower.
+            Err(fault) if fault.blame() == Blame::Program && !fault.spoils_connection() => {
                 Ok(Together::Refused)
             }
             Err(fault) => Err(fault),
@@ -181,11 +179,7 @@ impl MySqlStore {
             }
             // Neither slow nor an answer.
             Kind::NoAnswer => {}
-            Kind::Duplicate
-            | Kind::Deadlock
-            | Kind::LockWait
-            | Kind::TakesNoWrites
-            | Kind::Other => self.answers(),
+            Kind::Duplicate | Kind::Deadlock | Kind::TakesNoWrites | Kind::Other => self.answers(),
         }
     }
 

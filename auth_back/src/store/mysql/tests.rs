@@ -266,24 +266,6 @@ fn sessions_that_made_room_are_told_of_when_not_all_could() {
     assert_eq!(store.trim_sessions(&session(4, 9), 2, patient()).unwrap(), [[1; 32]]);
 }
 
-/// An operator looks at one user in a transaction, and forgets to end it.
-#[test]
-fn a_locked_row_fails_itself_and_not_its_batch() {
-    let fixture = MariaDbFixture::new();
-    let store = single(&fixture);
-    store.insert_user(&user(1, "ada"), patient()).unwrap();
-    store.insert_user(&user(2, "bob"), patient()).unwrap();
-    let mut operator = fixture.connect();
-    operator.query_drop("START TRANSACTION").unwrap();
-    operator.query_drop("SELECT * FROM user WHERE id = 1 FOR UPDATE").unwrap();
-    let of = |user_id, number| NewSession { user_id, ..session(number, 9) };
-    let kept = store.keep_sessions(&[of(1, 1), of(2, 2)], 10, patient());
-    let [Err(locked), Ok(_)] = &kept[..] else { panic!("{kept:?}") };
-    assert!(locked.to_string().contains("error 1205"), "{locked}");
-    assert!(store.session(&[2; 32], 0, patient()).unwrap().is_some());
-    operator.query_drop("COMMIT").unwrap();
-}
-
 #[test]
 fn a_statement_that_lost_a_deadlock_is_sent_again() {
     // The counters that tell what happens are the server's, so the server must be our own.
