@@ -30,6 +30,8 @@ TITLE = "Killed and back"
 
 KILLS = 20
 READY_SECONDS_MAX = 10
+# More than one user begins in all: the first session must not make room.
+SESSIONS = 1000
 # Registrations: at each front a second, how long, and how many may be under way.
 RATE, SECONDS, THREADS = 50, 60, 32
 CHEAP = {"ARGON2": "m=64,t=1,p=1", "ALLOW_WEAK_ARGON2": "true"}
@@ -60,7 +62,7 @@ def _kills(bench, scratch, store):
     """Milliseconds from exec to ready, for each kill."""
     away = []
     ports = [f"127.0.0.1:{free_port()}" for _ in range(2)]
-    back = Back(scratch / "data", store, *ports)
+    back = Back(scratch / "data", [*store, "--sessions-per-user", str(SESSIONS)], *ports)
     with contextlib.ExitStack() as ends:
         ends.callback(lambda: back.stop())
         back.start()
