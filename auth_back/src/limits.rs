@@ -338,8 +338,8 @@ pub const HASHES_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(2).expect("not
 /// Most threads that hash that can be set: the cores of the largest machines.
 pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 
-/// Threads of the heavy lane for each hash at a time: while one request is hashed and the next waits for that, two
-/// others may wait for the store.
+/// Threads that begin requests, and as many that finish them, for each hash at a time: none waits for a hash, but they
+/// wait for the store, and for Redis.
 pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
 /// Most hashes in flight for each thread. As many logins wait for each other and for the disk as are committed together, and

@@ -30,7 +30,7 @@ TITLE = "Killed and back"
 
 KILLS = 20
 READY_SECONDS_MAX = 10
-# More than one user begins in all: the first session must not make room.
+# More than all logins of the one user come to: the first session must not make room.
 SESSIONS = 1000
 # Registrations: at each front a second, how long, and how many may be under way.
 RATE, SECONDS, THREADS = 50, 60, 32

@@ -135,8 +135,9 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules().idle)).min(ends_at_ms)
     }
 
-    /// Keeps new sessions, at most [`COMMIT_TOGETHER_MAX`](crate::store::limits::COMMIT_TOGETHER_MAX); the oldest of their users make room. When this returns, they are durable. For each there are the
-    /// digests of those that made room and are to be [settled](Self::settle): none without Redis.
+    /// Keeps new sessions, at most [`COMMIT_TOGETHER_MAX`](crate::store::limits::COMMIT_TOGETHER_MAX); the oldest of their
+    /// users make room. When this returns, they are durable. For each there are the digests of those that made room and
+    /// are to be [settled](Self::settle): none without Redis.
     ///
     /// # Errors
     /// [`StoreError`]. The session may have been kept; nobody has its token.
