@@ -150,9 +150,13 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
         sqlite_log.warn_if_long();
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;
         standing.check()?;
-        Ok(match accounts.store.condition().takes_writes {
-            true => Serves::All,
-            false => Serves::Part("reads only: the store takes no writes"),
+        Ok(if !accounts.store.condition().takes_writes {
+            Serves::Part("reads only: the store takes no writes")
+        } else if accounts.ids.next(accounts.time.now().to_system_time()).is_err() {
+            // After an outage of some seconds, until the node is renewed.
+            Serves::Part("reads only: no ids can be made at present")
+        } else {
+            Serves::All
         })
     })?;
 

@@ -14,6 +14,7 @@ use std::time::Instant;
 use std::{env, fs, fs::File};
 
 use crate::error::Error;
+use crate::last_lines;
 use crate::limits::{POLL_PAUSE, START_MAX};
 use crate::port::Port;
 use crate::process::Process;
@@ -163,8 +164,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            let (name, address) = (self.kind.name, self.address());
-            eprintln!("--- {name} at {address} logged:\n{}---", self.log());
+            last_lines::show(self.kind.name, self.address(), &self.log());
         }
     }
 }

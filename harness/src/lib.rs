@@ -28,7 +28,7 @@
 //! ```
 //!
 //! Every helper for tests panics when the unexpected happens, with what it was doing: that is how a test
-//! fails. What the servers wrote to standard error is then shown below the panic. What other programs use
+//! fails. The last lines of the servers' logs are then shown below the panic. What other programs use
 //! gives an [`Error`] instead. No helper decides anything by time: a wait ends with the event it waits for,
 //! or fails after [`limits::HANG_GUARD`].
 
@@ -43,6 +43,7 @@ mod daemon;
 mod database;
 mod error;
 mod haproxy;
+mod last_lines;
 pub mod limits;
 mod mariadb;
 mod nginx;

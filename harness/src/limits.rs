@@ -37,3 +37,9 @@ pub const LOG_READS_MAX: usize = 20;
 const _: () = assert!(POLL_PAUSE.as_millis() * 100 < HANG_GUARD.as_millis());
 const _: () = assert!(START_MAX.as_millis() < HANG_GUARD.as_millis());
 const _: () = assert!(PROBE_MAX.as_millis() * 2 < START_MAX.as_millis());
+
+/// Lines of a program's log that are shown when a test fails. The settings of a start are some 40.
+pub const LOG_LINES_SHOWN: usize = 40;
+
+/// Characters shown of each.
+pub const LOG_LINE_CHARS_SHOWN: usize = 600;

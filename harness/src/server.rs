@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::error::Error;
+use crate::last_lines;
 use crate::limits::{HANG_GUARD, LOG_QUIET, LOG_READS_MAX, START_MAX};
 use crate::port::Port;
 use crate::process::{FirstLine, Lines, Process};
@@ -263,8 +264,7 @@ impl Drop for Server {
         }
         let log = self.log();
         if thread::panicking() && !log.is_empty() {
-            let name = self.recipe.program.name();
-            eprintln!("--- {name} at {} logged:\n{log}---", self.address);
+            last_lines::show(self.recipe.program.name(), self.address, &log);
         }
     }
 }
