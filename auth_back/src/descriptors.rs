@@ -12,11 +12,11 @@ use crate::store::StoreUrl;
 /// # Errors
 /// When as many were asked for as do not fit, or not one fits.
 pub fn clients(settings: &Settings, limit: Option<u64>) -> Result<usize, DoesNotFit> {
-    // One more than is set: SQLite's writer.
-    let store_connections = settings.store_connections + 1;
     let store = match settings.store {
-        StoreUrl::Sqlite(_) => SQLITE_DESCRIPTORS * store_connections,
-        StoreUrl::MySql(_) => store_connections,
+        // Beside those that are set, the writer and the one that carries the log into the file.
+        StoreUrl::Sqlite(_) => SQLITE_DESCRIPTORS * (settings.store_connections + 2),
+        // Beside those that are set, one that looks at the schema.
+        StoreUrl::MySql(_) => settings.store_connections + 1,
     };
     // One pool for sessions and one for the limiter.
     let redis = settings.redis.as_ref().map_or(0, |_| 2 * settings.store_connections);
@@ -45,8 +45,8 @@ mod tests {
             let settings = read(flags).expect("allowed");
             assert_eq!(clients(&settings, Some(1024)), Ok(1024 - others - rest), "{flags:?}");
         };
-        check(&[], SQLITE_DESCRIPTORS * 9);
-        check(&["--store-connections=1"], SQLITE_DESCRIPTORS * 2);
+        check(&[], SQLITE_DESCRIPTORS * 10);
+        check(&["--store-connections=1"], SQLITE_DESCRIPTORS * 3);
         check(&["--store=mysql://a:b@127.0.0.1:3306/c"], 9);
         let redis = "--sessions=redis://127.0.0.1:6379/0";
         check(&["--store=mysql://a:b@127.0.0.1:3306/c", redis], 9 + 16);
@@ -57,6 +57,6 @@ mod tests {
         let clients = |flag| clients(&read(&[flag]).expect("allowed"), Some(1024));
         assert_eq!(clients("--connections-max=500"), Ok(500));
         let error = clients("--connections-max=1000").expect_err("it does not fit");
-        assert!(error.to_string().contains("27 for the store"), "{error}");
+        assert!(error.to_string().contains("30 for the store"), "{error}");
     }
 }

@@ -120,13 +120,34 @@ pub const COMMIT_TOGETHER_MAX: usize = 8;
 /// process does the same.
 pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// What is left of SQLite's log after a checkpoint that was late, in bytes: four times what it usually grows to until
-/// one (1,000 pages, with their headers). A reader that stays keeps it growing, and it never shrinks by itself.
+/// Commits after which a thread carries SQLite's log into its file. A login is a commit of some six pages of 4 KiB.
+pub const SQLITE_CHECKPOINT_COMMITS: u32 = 40;
+
+/// How long that thread rests in between, at least: each time costs two syncs of the disk.
+pub const SQLITE_CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long it waits for the file when it opens it.
+pub const SQLITE_CHECKPOINT_OPEN_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How long a store that is closed waits for it.
+pub const SQLITE_CHECKPOINT_END_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Pages in SQLite's log from which on a commit carries into the file what is not there yet. SQLite's default is 1,000.
+/// With 4,000 there is twice as much left to do.
+pub const SQLITE_LOG_PAGES_MAX: u32 = 2_000;
+
+/// Pages in it from which on the thread does not rest, so that little is left for that commit.
+pub const SQLITE_LOG_PAGES_URGENT: u32 = 1_000;
+
+/// What is left of SQLite's log after a checkpoint that was late, in bytes: twice [`SQLITE_LOG_PAGES_MAX`] with their
+/// headers. A reader that stays keeps it growing, and it never shrinks by itself.
 pub const SQLITE_LOG_BYTES_KEPT: u64 = 16 << 20;
 
 /// Size of SQLite's log from which on the server's own log says that something keeps it from being checkpointed.
 pub const SQLITE_LOG_BYTES_WARN: u64 = 4 * SQLITE_LOG_BYTES_KEPT;
 
+const _: () = assert!(SQLITE_LOG_PAGES_URGENT < SQLITE_LOG_PAGES_MAX);
+const _: () = assert!(SQLITE_LOG_PAGES_MAX as u64 * (4096 + 24) < SQLITE_LOG_BYTES_KEPT);
 // The server speaks first: its error says that nothing was done, our giving up leaves that unknown.
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());
 // MySQL takes lock wait timeouts in whole seconds, and zero has its own meaning.

@@ -16,7 +16,7 @@ use super::place::Place;
 use crate::store::Absent;
 use crate::store::error::{Cause, StoreError};
 use crate::store::fault::{Blame, Connection as Condition, Fault, Kind};
-use crate::store::limits::{SQLITE_LOG_BYTES_KEPT, SQLITE_WAL_RETRY_PAUSE};
+use crate::store::limits::{SQLITE_LOG_BYTES_KEPT, SQLITE_LOG_PAGES_MAX, SQLITE_WAL_RETRY_PAUSE};
 
 /// Permission bits of anybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -64,9 +64,11 @@ impl Opener {
                 // FULL syncs the log at each commit; NORMAL would lose the last ones in a power cut.
                 set("synchronous", "FULL")?;
                 set("foreign_keys", "ON")?;
-                connection
-                    .pragma_update(None, "journal_size_limit", SQLITE_LOG_BYTES_KEPT.cast_signed())
-                    .map_err(|error| fault(&error))?;
+                let set = |name, value: i64| {
+                    connection.pragma_update(None, name, value).map_err(|error| fault(&error))
+                };
+                set("journal_size_limit", SQLITE_LOG_BYTES_KEPT.cast_signed())?;
+                set("wal_autocheckpoint", SQLITE_LOG_PAGES_MAX.into())?;
             }
         }
         Ok(connection)

@@ -9,6 +9,7 @@
 //! (`synchronous=FULL`), and that wait has no deadline either: to give it up would not undo it.
 
 pub mod backup;
+mod checkpoints;
 mod connection;
 mod installation;
 mod keys;
@@ -26,6 +27,7 @@ use std::time::Instant;
 use pool::{Config, Lent, Pool};
 use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
 
+use self::checkpoints::Checkpoints;
 use self::connection::{Access, Opener, fault, prepare_file};
 use self::place::Place;
 use super::limits::SQLITE_WRITERS;
@@ -51,6 +53,8 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: Pool<Opener>,
+    /// Ends before the writer, which is closed last and removes the log.
+    checkpoints: Checkpoints,
     writer: Pool<Opener>,
     writes: Writes,
     place: Arc<Place>,
@@ -82,6 +86,7 @@ impl SqliteStore {
         };
         Ok(Self {
             readers: pool(readers, Access::Read)?,
+            checkpoints: Checkpoints::new(Arc::clone(&place)),
             writer: pool(SQLITE_WRITERS, Access::Write)?,
             writes: Writes::default(),
             place,
@@ -104,6 +109,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         self.place.look()?;
         let done = run(&self.writer, &self.writes, deadline, work)?;
+        self.checkpoints.note_commit();
         // What is acknowledged is in the file that the next start opens.
         self.place.look()?;
         Ok(done)

@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{env, io};
+use std::{env, io, thread};
 
 use rusqlite::Connection;
 
 use super::SqliteStore;
-use crate::store::limits::SQLITE_LOG_BYTES_KEPT;
+use crate::store::limits::{SQLITE_CHECKPOINT_COMMITS, SQLITE_LOG_BYTES_KEPT};
 use crate::store::testing::{Fixture as _, SqliteFixture, patient};
 use crate::store::{Absent, Inserted, NewSession, NewUser, Store as _, StoreError, Users as _};
 
@@ -85,6 +85,36 @@ fn the_writer_is_durable_and_checks_references() {
     assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
     assert_eq!(pragma("synchronous"), 2.into(), "2 is FULL");
     assert_eq!(pragma("foreign_keys"), 1.into());
+}
+
+/// A thread carries what is committed into the file, long before a commit would: a copy of the file alone has it.
+#[test]
+fn the_log_is_carried_into_the_file_beside_the_writer() {
+    let fixture = SqliteFixture::new();
+    let store = fixture.store();
+    let copy = fixture.path().with_extension("copy");
+    let in_file = |user_id: u64| {
+        fs::copy(fixture.path(), &copy).unwrap();
+        let opened = Connection::open(&copy).unwrap();
+        // Whoever opens it would make the log anew.
+        opened.pragma_update(None, "query_only", "ON").unwrap();
+        let id = user_id.cast_signed();
+        let found = opened.query_row("SELECT 1 FROM user WHERE id = ?", [id], |_| Ok(()));
+        found.is_ok()
+    };
+    for user_id in 1..=u64::from(SQLITE_CHECKPOINT_COMMITS) {
+        assert!(user_id > 1 || !in_file(1), "nothing has been carried there");
+        store.insert_user(&user(user_id, &format!("user-{user_id}")), patient()).unwrap();
+    }
+    let give_up = clock::now() + Duration::from_secs(60);
+    while !in_file(1) {
+        assert!(clock::now() < give_up, "the log stays as it is");
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The thread has closed its connection before the last one is closed, which removes the log.
+    drop(store);
+    assert_eq!(super::log_bytes(&fixture.path()), 0);
+    assert!(in_file(SQLITE_CHECKPOINT_COMMITS.into()));
 }
 
 /// A reader that stays keeps the log from being checkpointed; when it has gone, the file shrinks again.
