@@ -10,6 +10,9 @@ pub const HANG_GUARD: Duration = Duration::from_secs(90);
 /// writes to all arenas takes a tenth of a second, a new MariaDB one or two.
 pub const START_MAX: Duration = Duration::from_secs(60);
 
+/// An operator's command that is run to its end has ended by then, or never will. One waits for a store for a minute.
+pub const COMMAND_MAX: Duration = Duration::from_secs(180);
+
 /// Pause between two looks at something that sends no event, such as readiness.
 pub const POLL_PAUSE: Duration = Duration::from_millis(10);
 

@@ -3,10 +3,19 @@
 use std::{
     ffi::OsString,
     io::Write,
+    os::fd::AsFd as _,
     process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
-use crate::system::System;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::{
+    limits::COMMAND_MAX,
+    process::{Waited, wait_for},
+    system::System,
+};
 
 impl System {
     /// `auth_back` with the settings of the first auth server and these words after them.
@@ -107,14 +116,39 @@ impl Operator {
     }
 
     /// Runs it to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it has not ended after [`COMMAND_MAX`]: also where a server was to end at its start, and serves.
     #[must_use]
-    pub fn run(mut self) -> Told {
+    #[track_caller]
+    pub fn run(self) -> Told {
+        self.run_within(COMMAND_MAX)
+    }
+
+    #[track_caller]
+    fn run_within(mut self, patience: Duration) -> Told {
+        let give_up = Instant::now() + patience;
         let mut child = self.spawn_piped();
         let mut stdin = child.stdin.take().expect("standard input is piped");
         // A command that reads nothing may have ended.
         let _ = stdin.write_all(self.input.as_bytes());
         drop(stdin);
-        told(child.wait_with_output().expect("a child can be waited for"))
+        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
+        let end = end.expect("a child that nobody has waited for");
+        let (output, has_hung) = thread::scope(|scope| {
+            let guard = scope.spawn(|| {
+                let has_hung =
+                    wait_for(&[end.as_fd()], Some(give_up)).ok() == Some(Waited::TimedOut);
+                // It may have ended just now.
+                let _ = has_hung.then(|| pidfd_send_signal(&end, Signal::KILL));
+                has_hung
+            });
+            (child.wait_with_output(), guard.join().expect("it does not panic"))
+        });
+        let told = told(output.expect("a child can be waited for"));
+        assert!(!has_hung, "it has not ended after {patience:?}: {told:?}");
+        told
     }
 
     /// Runs it to its end, which has to be a good one. Returns standard output.
@@ -140,4 +174,26 @@ impl Operator {
 fn told(output: Output) -> Told {
     let text = |bytes| String::from_utf8(bytes).expect("it writes UTF-8");
     Told { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleep(seconds: &str) -> Operator {
+        let mut command = Command::new("sleep");
+        command.arg(seconds);
+        Operator { command, input: String::new() }
+    }
+
+    #[test]
+    fn a_command_that_ends_in_time_is_told() {
+        assert_eq!(sleep("0").run().code, Some(0));
+    }
+
+    #[test]
+    #[should_panic(expected = "it has not ended after 10ms")]
+    fn a_command_that_does_not_end_is_killed() {
+        let _ = sleep("600").run_within(Duration::from_millis(10));
+    }
 }
