@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use auth_back::ids::snowflake::EPOCH_UNIX_MS;
-use e2e::{Client, Redis, Store, System, until};
+use e2e::{Client, Redis, StopOnDrop, Store, System, until};
 use tempfile::TempDir;
 
 use crate::PASSWORD;
@@ -137,14 +137,13 @@ fn register(client: &Client, name: &str) -> u64 {
 fn while_ada_logs_in<T>(client: &Client, work: impl FnOnce() -> T) -> T {
     let (is_done, logins) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
+        let _stop = StopOnDrop(&is_done);
         scope.spawn(|| {
             while !is_done.load(Ordering::Relaxed) {
-                let answer = client.authenticate("ada", PASSWORD);
-                if answer.status != 200 {
-                    // Whoever waits for logins has to fail too.
-                    is_done.store(true, Ordering::Relaxed);
-                }
-                answer.assert_status(200);
+                // Whoever waits for logins must not wait for a thread that has failed.
+                let failed = StopOnDrop(&is_done);
+                client.authenticate("ada", PASSWORD).assert_status(200);
+                std::mem::forget(failed);
                 logins.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -158,7 +157,6 @@ fn while_ada_logs_in<T>(client: &Client, work: impl FnOnce() -> T) -> T {
         some_logins();
         let done = work();
         some_logins();
-        is_done.store(true, Ordering::Relaxed);
         done
     })
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use e2e::{Client, System};
+use e2e::{Client, StopOnDrop, System};
 
 use crate::PASSWORD;
 
@@ -118,6 +118,7 @@ fn logins_served(
     let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
     let begun = Barrier::new(attackers + 1);
     thread::scope(|scope| {
+        let stop = StopOnDrop(&over);
         for attacker in 0..attackers {
             let (over, served, begun) = (&over, &served, &begun);
             let thread = thread::Builder::new().stack_size(128 * 1024);
@@ -140,7 +141,7 @@ fn logins_served(
         let answers = answers.into_iter().map(|login| login.join().expect("it is answered"));
         let (let_in, refused): (Vec<_>, Vec<_>) = answers.partition(|answer| answer.status == 200);
         refused.iter().for_each(|answer| eprintln!("{} {}", answer.status, answer.text()));
-        over.store(true, Ordering::Relaxed);
+        drop(stop);
         if let Sends::Logins { .. } = sends {
             assert!(served.load(Ordering::Relaxed) > 0, "what is left goes to the others");
         }
