@@ -85,6 +85,27 @@ fn a_repeated_request_answers_as_the_first_did() {
 }
 
 #[test]
+fn an_id_that_another_server_has_made_is_not_used_again() {
+    let clock = clock::Movable::stopped();
+    let fixture = Fixture::new();
+    // It has the same node, so within a millisecond it makes the same ids.
+    let other = fixture.stranger();
+    let [ada, bob] = ["ada", "bob"].map(|name| fixture.user(name, PASSWORD));
+    let eve = other.user("eve", PASSWORD);
+    assert!(![ada, bob].contains(&eve));
+    // Her record is sealed for that id.
+    let opened = other.accounts.authenticate(&login("eve", PASSWORD), patient()).unwrap();
+    assert_eq!(opened.user_id.get(), eve);
+
+    // It is not tried for ever.
+    let third = fixture.stranger();
+    fixture.user("fay", PASSWORD);
+    let refused = third.accounts.register(&registration("guy", PASSWORD), patient());
+    check_refused!(refused, AccountError::Internal(InternalError::IdsTaken));
+    drop(clock);
+}
+
+#[test]
 fn wrong_passwords_and_unknown_users() {
     let fixture = Fixture::new();
     fixture.user("ada", PASSWORD);
