@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::Background;
+use service::background::{Background, steadily};
 use service::rare;
 
 use crate::accounts::millis;
@@ -55,7 +55,10 @@ fn tidy(store: &dyn Store, time: &ServerTime, interval: Duration, stopped: &Rece
     let mut deleted_in_all = 0_u64;
     while stopped.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let (limit, began) = (tempo.limit, clock::now());
-        let deleted = purge_batch(store, time, limit);
+        let Some(deleted) = steadily(|| purge_batch(store, time, limit)) else {
+            (tempo, patience) = (Tempo::new(), interval);
+            continue;
+        };
         patience = match deleted {
             // More may be left.
             Ok(deleted) if deleted >= limit => {

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use crossbeam_channel::RecvTimeoutError;
-use service::background::Background;
+use service::background::{Background, steadily};
 use service::metrics::Registry;
 
 use super::RedisPool;
@@ -25,7 +25,7 @@ impl Watch {
             loop {
                 for pool in &pools {
                     // The log tells of it, and so do metrics.
-                    let _ = pool.look();
+                    let _ = steadily(|| pool.look());
                 }
                 if stopped.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     return;

@@ -1,5 +1,8 @@
 //! The rules on virtual time, and what they mean for sessions.
 
+use std::sync::Arc;
+use std::thread;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -411,4 +414,20 @@ fn how_far_the_wall_clock_is_off_is_known() {
     assert_eq!(time.wall_ahead_seconds().abs(), 0.0);
     assert_eq!((offset(1_500), offset(-86_400_000)), (1.5, -86_400.0));
     drop(clock);
+}
+
+#[test]
+fn the_store_is_asked_on_and_on_whatever_it_answers() {
+    let fixture = Fixture::new();
+    let time = Arc::clone(&fixture.accounts.time);
+    let timekeeper = Timekeeper::start(time, Arc::clone(&fixture.store) as _, long(1)).unwrap();
+    for fault in [Some(Fault::Panic), Some(Fault::Unavailable), None] {
+        fixture.store.set_fault(fault);
+        let (before, give_up) = (fixture.store.time_asked(), patient());
+        while fixture.store.time_asked() < before + 3 {
+            assert!(clock::now() < give_up, "the store is not asked any more");
+            thread::yield_now();
+        }
+    }
+    assert!(timekeeper.end_by(patient()));
 }

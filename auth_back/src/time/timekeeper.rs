@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::Background;
+use service::background::{Background, steadily};
 
 use super::ServerTime;
 use crate::limits::TIME_ASK_TIME_MAX;
@@ -26,8 +26,9 @@ impl Timekeeper {
     ) -> io::Result<Self> {
         let work = move |stopped: &Receiver<()>| {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let asked = steadily(|| time.ask(&*store, clock::now() + TIME_ASK_TIME_MAX));
                 // That the store is away is told by those who need it for more.
-                if let Err(error) = time.ask(&*store, clock::now() + TIME_ASK_TIME_MAX) {
+                if let Some(Err(error)) = asked {
                     tracing::debug!(%error, "the store did not say what time it is");
                 }
             }

@@ -1,6 +1,7 @@
 //! A store that notes what it is asked, and fails when told to.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -52,6 +53,8 @@ const READS: [&str; 17] = [
 pub(crate) struct Spy {
     store: SqliteStore,
     calls: Mutex<Vec<&'static str>>,
+    /// How often it was asked what time it is; that is not among the calls.
+    time_asked: AtomicUsize,
     fault: Mutex<Option<Fault>>,
     after_session: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -61,6 +64,7 @@ impl Spy {
         Self {
             store,
             calls: Mutex::default(),
+            time_asked: AtomicUsize::new(0),
             fault: Mutex::default(),
             after_session: Mutex::default(),
         }
@@ -74,6 +78,11 @@ impl Spy {
     /// What was asked since the last time.
     pub(crate) fn take_calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// How often it was asked what time it is.
+    pub(crate) fn time_asked(&self) -> usize {
+        self.time_asked.load(Ordering::Relaxed)
     }
 
     /// Fails from now on, or works again.
@@ -134,7 +143,7 @@ impl Store for Spy {
     }
 
     fn time(&self, deadline: Instant) -> Result<u64, StoreError> {
-        // Nobody counts these calls.
+        self.time_asked.fetch_add(1, Ordering::Relaxed);
         self.answer("time", deadline, |store| store.time(deadline))
     }
 
