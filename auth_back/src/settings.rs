@@ -516,13 +516,13 @@ fn key_source(
 }
 
 fn params(values: &Values<'_>) -> Result<Params, SettingError> {
-    if values.boolean("allow-weak-argon2")? {
-        let want = "parameters such as m=19456,t=2,p=1";
-        return values.parse("argon2", want, |text| Params::parse_in_record(text).ok());
-    }
-    let want = "parameters at least as strong as one of m=47104,t=1,p=1 m=19456,t=2,p=1 \
-                m=12288,t=3,p=1 m=9216,t=4,p=1 m=7168,t=5,p=1";
-    values.parse("argon2", want, |text| text.parse().ok())
+    let want = "parameters such as m=19456,t=2,p=1";
+    let parse = if values.boolean("allow-weak-argon2")? {
+        Params::parse_in_record
+    } else {
+        str::parse::<Params>
+    };
+    values.parse_or_say("argon2", want, parse)
 }
 
 fn password_policy(values: &Values<'_>) -> Result<PasswordPolicy, SettingErrors> {

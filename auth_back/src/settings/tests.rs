@@ -192,14 +192,20 @@ fn bad_values_are_refused_with_what_is_allowed() {
 
 #[test]
 fn a_weak_work_factor_has_to_be_asked_for_twice() {
-    let strong = "parameters at least as strong as one of m=47104,t=1,p=1 m=19456,t=2,p=1 \
-                  m=12288,t=3,p=1 m=9216,t=4,p=1 m=7168,t=5,p=1";
-    check_refused("--argon2=m=8,t=1,p=1", strong);
-    check_refused("--argon2=19456", strong);
+    #[track_caller]
+    fn check(flags: &[&str], why: &str) {
+        let error = read(flags).unwrap_err();
+        assert!(error.contains(&format!(" is not allowed: {why}")), "{error}");
+    }
+    check(&["--argon2=m=8,t=1,p=1"], "m=8,t=1,p=1 is too weak: for each lane, use at least ");
+    check(&["--argon2=19456"], "argon2 parameters are written like m=19456,t=2,p=1");
+    let too_strong = "m=1048576,t=8,p=1 costs too much: m times t is at most 4194304";
+    check(&["--argon2=m=1048576,t=8,p=1"], too_strong);
+    check(&["--argon2=m=1048576,t=8,p=1", "--allow-weak-argon2"], too_strong);
     check_refused("--allow-weak-argon2=maybe", "true or false");
     let settings = read(&["--argon2=m=8,t=1,p=1", "--allow-weak-argon2"]).unwrap();
     assert_eq!(settings.rules.params, Params::in_record(8, 1, 1).unwrap());
-    assert!(read(&["--argon2=m=7,t=1,p=1", "--allow-weak-argon2"]).is_err(), "no argon2 at all");
+    check(&["--argon2=m=7,t=1,p=1", "--allow-weak-argon2"], "m=7 is out of range: from 8 KiB");
 }
 
 #[test]
