@@ -244,6 +244,14 @@ impl Cache {
         })
     }
 
+    /// Makes every server forget what is here. Returns for how long others may still find it.
+    ///
+    /// # Errors
+    /// As for [`end`](Self::end).
+    pub(super) fn forget(&self) -> Result<Duration, StoreError> {
+        Ok(self.generations.raise()?.settles_in())
+    }
+
     /// The generation is read after the commit, so that whatever begins later finds the session dead in
     /// the database, and what began under this one or before is dealt with here.
     fn end_by(
