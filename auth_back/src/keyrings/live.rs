@@ -87,6 +87,13 @@ pub enum RingFault {
     Listed(#[from] KeyFault),
 }
 
+impl RingFault {
+    /// Whether the store could not say: then it is no fault of the keys.
+    fn is_of_store(&self) -> bool {
+        matches!(self, Self::Listed(KeyFault::Store(_)))
+    }
+}
+
 impl<R: Ring> LiveRing<R> {
     /// A ring that was read from `source` just now, and is read again from there. `admit` has the last
     /// word about each ring that is read later.
@@ -264,14 +271,7 @@ impl<R: Ring> LiveRing<R> {
                     *logged == text && clock::since(*at) < KEY_FAULT_LOG_INTERVAL
                 });
                 if !known {
-                    let ring = self.current();
-                    rare!(
-                        "after a failure, KEY_LOOKUP_INTERVAL passes before the next reading",
-                        ERROR,
-                        %fault,
-                        ?ring,
-                        "the keys could not be read again; the old ones stay"
-                    );
+                    self.log(&fault);
                     reading.logged = Some((text, clock::now()));
                 }
                 false
@@ -279,22 +279,42 @@ impl<R: Ring> LiveRing<R> {
         }
     }
 
+    fn log(&self, fault: &RingFault) {
+        let ring = self.current();
+        if fault.is_of_store() {
+            rare!(
+                "after a failure, KEY_LOOKUP_INTERVAL passes before the next reading",
+                WARN,
+                %fault,
+                ?ring,
+                "the keys could not be compared with the store, which is away; they stay as they are, and it is asked again"
+            );
+        } else {
+            rare!(
+                "after a failure, KEY_LOOKUP_INTERVAL passes before the next reading",
+                ERROR,
+                %fault,
+                ?ring,
+                "the keys could not be read again; the old ones stay"
+            );
+        }
+    }
+
     /// Notes what a failed reading says of this server. Files that cannot be read, another key under a known number
     /// and a pepper that is missing stay until somebody mends them. A command that fails, such as a vault that is
     /// away, says nothing of the keys: with the store's list they are as good as they were.
     fn judge(&self, fault: &RingFault, origin: &Origin<R>) {
-        let is_away = |fault: &RingFault| matches!(fault, RingFault::Listed(KeyFault::Store(_)));
         let fault = match (fault, &origin.source) {
             (RingFault::Keys(_), KeySource::Command(_)) => match (origin.admit)(&self.current()) {
                 Ok(()) => {
                     *self.fault.lock() = None;
                     return;
                 }
-                Err(lacking) if is_away(&lacking) => return,
+                Err(lacking) if lacking.is_of_store() => return,
                 Err(lacking) => lacking.to_string(),
             },
             // What was known before still holds; that the store is away is told by its own check.
-            (fault, _) if is_away(fault) => return,
+            (fault, _) if fault.is_of_store() => return,
             (fault, _) => fault.to_string(),
         };
         *self.fault.lock() = Some(fault);
