@@ -1,6 +1,7 @@
 //! A well-behaved user of the HTTP API.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::{Agent, Body, RequestBuilder, http::Response, typestate::WithBody};
@@ -19,11 +20,14 @@ impl Client {
     /// A user of the server at `address`.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(HANG_GUARD))
-            .build();
-        Self { agent: config.into(), base: format!("http://{address}"), forwarded_for: None }
+        let base = format!("http://{address}");
+        Self { agent: agent(HANG_GUARD), base, forwarded_for: None }
+    }
+
+    /// The same user, who waits no longer for an answer. Only the methods that return an error are of use to them.
+    #[must_use]
+    pub fn patient_for(&self, patience: Duration) -> Self {
+        Self { agent: agent(patience), ..self.clone() }
     }
 
     /// The same user, whose requests come from `address` through a proxy.
@@ -68,9 +72,7 @@ impl Client {
     /// `POST /open_api/v1/logout`.
     #[must_use]
     pub fn logout(&self, token: &str) -> Answer {
-        let url = format!("{}/open_api/v1/logout", self.base);
-        let request = self.json_to(&url);
-        received(&url, request.header("authorization", bearer(token)).send("{}"))
+        self.post_as("/open_api/v1/logout", &json!({}), token)
     }
 
     /// `POST /open_api/v1/logout` of every session.
@@ -123,17 +125,32 @@ impl Client {
     /// `POST` of JSON to any path.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Answer {
-        let url = format!("{}{path}", self.base);
-        let request = self.json_to(&url);
-        received(&url, request.send(body.to_string()))
+        self.try_post(path, body, None).unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
     /// `POST` of JSON to any path, by somebody who has logged in.
     #[must_use]
     pub fn post_as(&self, path: &str, body: &Value, token: &str) -> Answer {
-        let url = format!("{}{path}", self.base);
-        let request = self.json_to(&url);
-        received(&url, request.header("authorization", bearer(token)).send(body.to_string()))
+        let answer = self.try_post(path, body, Some(token));
+        answer.unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
+    /// `POST` of JSON to any path.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer: nobody listens, or the connection is cut.
+    pub fn try_post(
+        &self,
+        path: &str,
+        body: &Value,
+        token: Option<&str>,
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = self.json_to(&format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.header("authorization", bearer(token));
+        }
+        request.send(body.to_string()).and_then(answer)
     }
 
     fn json_to(&self, url: &str) -> RequestBuilder<WithBody> {
@@ -185,12 +202,13 @@ impl Nginx {
     }
 }
 
-fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
+fn agent(patience: Duration) -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false);
+    config.timeout_global(Some(patience)).build().into()
 }
 
-fn received(url: &str, response: Result<Response<Body>, ureq::Error>) -> Answer {
-    response.and_then(answer).unwrap_or_else(|error| panic!("POST {url}: {error}"))
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 fn answer(response: Response<Body>) -> Result<Answer, ureq::Error> {

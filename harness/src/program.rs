@@ -92,6 +92,12 @@ impl Binaries {
         Ok(Self { directory: this.parent().map(Path::to_owned).unwrap_or_default() })
     }
 
+    /// Those in this directory, of another release, say.
+    #[must_use]
+    pub fn in_directory(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
     /// Where they lie.
     #[must_use]
     pub fn directory(&self) -> &Path {

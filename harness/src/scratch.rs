@@ -35,7 +35,8 @@ impl Scratch {
     }
 
     /// The path of `name` in it, as text.
-    pub(crate) fn at(&self, name: &str) -> String {
+    #[must_use]
+    pub fn at(&self, name: &str) -> String {
         self.path.join(name).display().to_string()
     }
 }

@@ -14,7 +14,7 @@ use crate::last_lines;
 use crate::limits::{HANG_GUARD, LOG_QUIET, LOG_READS_MAX, START_MAX};
 use crate::port::Port;
 use crate::process::{FirstLine, Lines, Process};
-use crate::program::Program;
+use crate::program::{Binaries, Program};
 use crate::recipe::{Log, Recipe};
 
 /// A server that listens. Dropping it kills it; in a failing test its log is then shown.
@@ -175,6 +175,11 @@ impl Server {
         let at = self.recipe.flags.iter().position(|given| given == flag);
         let at = at.unwrap_or_else(|| panic!("it was started without {flag}"));
         value.clone_into(&mut self.recipe.flags[at + 1]);
+    }
+
+    /// Has it be one of these from its next start on.
+    pub fn set_binaries(&mut self, binaries: &Binaries) {
+        self.recipe.binaries = binaries.clone();
     }
 
     /// Gives it a variable of its environment, from its next start on.

@@ -260,6 +260,20 @@ impl Builder {
         self
     }
 
+    /// Has every http_front be one of these.
+    #[must_use]
+    pub fn front_binaries(mut self, binaries: &Binaries) -> Self {
+        self.front.binaries = binaries.clone();
+        self
+    }
+
+    /// Has every auth_back be one of these.
+    #[must_use]
+    pub fn auth_binaries(mut self, binaries: &Binaries) -> Self {
+        self.auth.binaries = binaries.clone();
+        self
+    }
+
     /// Lets every http_front open this many files, sockets among them.
     #[must_use]
     pub fn front_open_files(mut self, files: u32) -> Self {
