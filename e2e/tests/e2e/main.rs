@@ -49,6 +49,7 @@ mod sqlite_file;
 mod start_signals;
 mod starting;
 mod supervisor;
+mod unequal;
 mod uniform;
 mod upgrades;
 mod users;
