@@ -28,6 +28,7 @@ mod network;
 mod nginx;
 mod nodes;
 mod notes;
+mod old_servers;
 mod owners;
 mod pages;
 mod peer;
