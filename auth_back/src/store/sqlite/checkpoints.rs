@@ -4,7 +4,7 @@
 //! all the pages to be written and synced. Here a thread does it, over a connection of its own, in the way that holds up
 //! neither readers nor the writer (PASSIVE). It seldom reaches the end of a log that is written meanwhile, and only then
 //! can the log begin anew: so the writer still does it, seldom, for the little that is left ([`SQLITE_LOG_PAGES_MAX`]).
-//! Sources: "Write-Ahead Logging", section 2.3, and "PRAGMA wal_checkpoint", both of SQLite's documentation.
+//! Sources: "Write-Ahead Logging" in the documentation of SQLite, section 2.3, and its page of `PRAGMA wal_checkpoint`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
