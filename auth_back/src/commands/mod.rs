@@ -36,7 +36,7 @@ use self::backup::OtherTools;
 use self::confirm::Unconfirmed;
 use self::deployment::Unsettable;
 use self::interrupt::Interrupted;
-use self::restored::StillRunning;
+use self::restored::{KeysLacking, StillRunning};
 use crate::audit::{AuditTarget, OperatorsLog};
 use crate::credentials::KeysError;
 use crate::installation::deployment::look;
@@ -154,6 +154,7 @@ fn exit_of(error: &(dyn Error + 'static)) -> Option<Exit> {
         || error.is::<NotTheOwner>()
         || error.is::<OtherTools>()
         || error.is::<StillRunning>()
+        || error.is::<KeysLacking>()
         || error.is::<MixedOwners>();
     is_refused.then_some(Exit::Refused)
 }

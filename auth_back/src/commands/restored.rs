@@ -62,6 +62,13 @@ impl StillRunning {
     }
 }
 
+/// No server starts with the keys that are there.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it is done, but no server starts before the keys named above are put right; then run this again"
+)]
+pub(super) struct KeysLacking;
+
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let store = super::open_store(settings)?;
     let store = &*store;
@@ -94,6 +101,9 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         "the sessions of {users} users have ended, Redis is not believed what it had, and ids go on behind the \
          present time"
     ))?;
+    if !traces.keys.is_empty() {
+        return Err(KeysLacking.into());
+    }
     say("servers may start")?;
     Ok(())
 }
@@ -201,12 +211,16 @@ impl Traces {
     }
 
     fn tell(&self) {
-        let at = self.latest_ms.map(|at_ms| format!("at {}", keys::rfc3339(at_ms)));
-        let at = at.as_deref().unwrap_or("when the backup was made");
-        tell(&format!(
-            "passwords, who is disabled and who is registered are as they were {at}; docs/backup.md says how to find \
-             what operators have changed since"
-        ));
+        tell(
+            "passwords, who is disabled and who is registered are as they were when the backup was made; docs/backup.md \
+             says how to find what operators have changed since",
+        );
+        if let Some(at_ms) = self.latest_ms {
+            tell(&format!(
+                "the last sign of a server in it is of {}: the backup was made then, or it has been served from since",
+                keys::rfc3339(at_ms)
+            ));
+        }
         if let Some(revision) = self.revision {
             tell(&format!("so are the settings of all servers: revision {revision}"));
         }

@@ -172,7 +172,16 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     let source = &settings.token_keys;
     let (ids, active) = present(source)?;
     if active == Some(id) {
-        return Err(format!("token key {id} is the active one: rotate first").into());
+        let others = ids.iter().filter(|other| **other != id);
+        let others: Vec<_> = others.map(ToString::to_string).collect();
+        let others = match &others[..] {
+            [] => "there is no other".to_owned(),
+            others => format!("the others are {}", others.join(", ")),
+        };
+        return Err(format!(
+            "token key {id} is the active one, and {others}; if it is this one that has to go, rotate first"
+        )
+        .into());
     }
     let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
     let Some(dates) = dates.get(&id) else {

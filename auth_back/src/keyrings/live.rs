@@ -15,6 +15,7 @@ use crate::limits::{
     KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LIST_INTERVAL,
     KEY_LOOKUP_INTERVAL, KEY_LOOKUP_TIME_MAX, KEY_REREAD_INTERVAL,
 };
+use crate::store::StoreError;
 
 /// Whether a ring may be used, beyond what can be told from its keys. Blocks.
 type Admit<R> = Box<dyn Fn(&R) -> Result<(), RingFault> + Send + Sync>;
@@ -90,7 +91,7 @@ pub enum RingFault {
 impl RingFault {
     /// Whether the store could not say: then it is no fault of the keys.
     fn is_of_store(&self) -> bool {
-        matches!(self, Self::Listed(KeyFault::Store(_)))
+        matches!(self, Self::Listed(KeyFault::Store(StoreError::Unavailable(_))))
     }
 }
 

@@ -204,20 +204,12 @@ impl SessionKeeper {
         digest.map(|digest| self.settle_one(&digest)).transpose()
     }
 
-    /// The same after a call that failed. That one may have ended the session and not its copy in Redis, and nobody knows
-    /// any more which that is; so where none is found, every server is made to forget what Redis has.
+    /// Makes every server forget what Redis has: for whoever finds no session to end, because an end that failed half way
+    /// may have left its copy there, and nobody knows any more which that is. Returns how long it may still be found.
     ///
     /// # Errors
     /// As for [`end`](Self::end).
-    pub fn end_by_id_again(
-        &self,
-        user_id: u64,
-        session_id: u64,
-        deadline: Instant,
-    ) -> Result<Duration, StoreError> {
-        if let Some(settles_in) = self.end_by_id(user_id, session_id, deadline)? {
-            return Ok(settles_in);
-        }
+    pub fn forget_copies(&self) -> Result<Duration, StoreError> {
         let elsewhere = match &self.cache {
             Some(cache) => cache.forget()?,
             None => self.end_copies()?,

@@ -313,14 +313,14 @@ fn a_redis_that_cannot_be_told_is_not_believed() {
 
 /// The row is gone, and Redis has the session: an end that failed half way.
 #[test]
-fn who_ends_a_session_again_after_a_failure_ends_its_copy() {
+fn what_an_end_that_failed_half_way_has_left_is_forgotten() {
     let bench = Bench::new();
     let digest = bench.begin();
     bench.until_cached(&digest);
     bench.fixture.store.delete_session(&digest, patient()).unwrap();
     assert_eq!(bench.servers[1].end_by_id(bench.user_id, 1, patient()).unwrap(), None);
     assert!(bench.find(0, &digest), "nobody has told Redis");
-    let settles_in = bench.servers[1].end_by_id_again(bench.user_id, 1, patient()).unwrap();
+    let settles_in = bench.servers[1].forget_copies().unwrap();
     check_gone_within(&bench, &digest, settles_in);
 }
 

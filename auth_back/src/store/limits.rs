@@ -123,7 +123,7 @@ pub const SQLITE_WAL_RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// Commits after which a thread carries SQLite's log into its file. A login is a commit of some six pages of 4 KiB.
 pub const SQLITE_CHECKPOINT_COMMITS: u32 = 40;
 
-/// How long that thread rests in between, at least: each time costs two syncs of the disk.
+/// How long that thread rests in between, at least: each time costs a sync of the log.
 pub const SQLITE_CHECKPOINT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long it waits for the file when it opens it.
@@ -136,9 +136,6 @@ pub const SQLITE_CHECKPOINT_END_TIME_MAX: Duration = Duration::from_secs(2);
 /// With 4,000 there is twice as much left to do.
 pub const SQLITE_LOG_PAGES_MAX: u32 = 2_000;
 
-/// Pages in it from which on the thread does not rest, so that little is left for that commit.
-pub const SQLITE_LOG_PAGES_URGENT: u32 = 1_000;
-
 /// What is left of SQLite's log after a checkpoint that was late, in bytes: twice [`SQLITE_LOG_PAGES_MAX`] with their
 /// headers. A reader that stays keeps it growing, and it never shrinks by itself.
 pub const SQLITE_LOG_BYTES_KEPT: u64 = 16 << 20;
@@ -146,7 +143,6 @@ pub const SQLITE_LOG_BYTES_KEPT: u64 = 16 << 20;
 /// Size of SQLite's log from which on the server's own log says that something keeps it from being checkpointed.
 pub const SQLITE_LOG_BYTES_WARN: u64 = 4 * SQLITE_LOG_BYTES_KEPT;
 
-const _: () = assert!(SQLITE_LOG_PAGES_URGENT < SQLITE_LOG_PAGES_MAX);
 const _: () = assert!(SQLITE_LOG_PAGES_MAX as u64 * (4096 + 24) < SQLITE_LOG_BYTES_KEPT);
 // The server speaks first: its error says that nothing was done, our giving up leaves that unknown.
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < IO_TIMEOUT.as_millis());

@@ -135,8 +135,7 @@ fn after_a_long_outage_a_server_is_ready_when_it_has_ids() {
     assert!(!system.auth().log().contains("could not be read again"));
     mariadb.resume();
     until_readiness(system.auth(), 200);
-    user.session(&token).assert_status(200);
-    user.authenticate("ada", PASSWORD).assert_status(200);
+    until_served(&user, &token);
 }
 
 /// A database that hangs costs some requests their whole time, and the others nothing.

@@ -242,20 +242,14 @@ impl Operator<'_> {
             let settles_in = ended.ok_or_else(|| self.gone())?;
             return self.wait(user_id, "has no session any more", live, settles_in);
         };
-        let mut has_failed = false;
-        let ended = patiently(|deadline| {
-            let ended = if has_failed {
-                self.sessions.end_by_id_again(user_id, session_id, deadline).map(Some)
-            } else {
-                self.sessions.end_by_id(user_id, session_id, deadline)
-            };
-            has_failed |= ended.is_err();
-            ended
-        })?;
-        match ended {
-            Some(settles_in) => self.wait(user_id, "has one session less", 1, settles_in),
-            None => Err(format!("{} has no session {session_id}", self.username).into()),
+        let ended = patiently(|deadline| self.sessions.end_by_id(user_id, session_id, deadline))?;
+        if let Some(settles_in) = ended {
+            return self.wait(user_id, "has one session less", 1, settles_in);
         }
+        // An end that failed half way, or was stopped, may have left its copy.
+        let settles_in = patiently(|_| self.sessions.forget_copies())?;
+        thread::sleep(settles_in);
+        Err(format!("{} has no session {session_id}", self.username).into())
     }
 
     fn profile(&self) -> Result<UserProfile, Failure> {
