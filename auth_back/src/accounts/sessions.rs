@@ -29,6 +29,14 @@ pub struct Checks {
     pub unresolved: Option<Unresolved>,
 }
 
+impl Live {
+    /// For a session that was found when the rules allowed a lease of `lease_max`.
+    fn of(session: SessionRow, now: Now, lease_max: Duration) -> Self {
+        let lease = lease_max.min(now.until(session.expires_at_ms));
+        Self { expires_in: now.until(session.ends_at_ms), lease, session }
+    }
+}
+
 /// One or more sessions that were ended, durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -57,12 +65,7 @@ impl Accounts {
     pub fn check_session(&self, token: &str, deadline: Instant) -> Answer<Live> {
         let now = self.time.now();
         let session = self.live_session(token, now, deadline)?;
-        Ok(self.live(session, now))
-    }
-
-    fn live(&self, session: SessionRow, now: Now) -> Live {
-        let lease = self.sessions.rules().lease.min(now.until(session.expires_at_ms));
-        Live { expires_in: now.until(session.ends_at_ms), lease, session }
+        Ok(Live::of(session, now, self.sessions.rules().lease))
     }
 
     /// Whose sessions these tokens are, all looked up together.
@@ -115,8 +118,9 @@ impl Accounts {
         count: usize,
         now: Now,
     ) -> Vec<Option<Answer<Live>>> {
+        let lease = self.sessions.rules().lease;
         let answer = |sighting| match sighting {
-            Sighting::Live(session) => Some(Ok(self.live(session, now))),
+            Sighting::Live(session) => Some(Ok(Live::of(session, now, lease))),
             Sighting::Dead => Some(Err(AccountError::SessionNotLive)),
             Sighting::Unknown => Some(Err(UNKNOWN.into())),
             Sighting::Undated => Some(Err(UNDATED.into())),

@@ -9,10 +9,10 @@
 
 use std::time::Instant;
 
-use super::SessionKeeper;
 use super::cache::{Copy, Ticket};
 use super::generation::Known;
 use super::notes::Note;
+use super::{SessionKeeper, SessionRules};
 use crate::store::{Cause, SessionRow, StoreError};
 use crate::time::Now;
 
@@ -97,12 +97,13 @@ impl SessionKeeper {
             let sightings = self.ask_store(digests, &[], now, deadline)?;
             return Ok(Lookup { sightings, unresolved: None });
         };
+        let rules = self.rules();
         let mut unresolved =
             Unresolved { digests: Vec::new(), copies: Vec::new(), known: copies.known };
         let sighting = |(digest, copy): (&Digest, Option<SessionRow>)| match copy {
             Some(row)
                 if now.is_before(row.expires_at_ms) == Some(true)
-                    && !self.is_due(digest, &row, now.ms()) =>
+                    && !is_due(&rules, digest, &row, now.ms()) =>
             {
                 Sighting::Live(row)
             }
@@ -224,17 +225,17 @@ impl SessionKeeper {
             [digest] => vec![self.store.session(digest, AT_ANY_TIME, deadline)?],
             digests => self.store.sessions(digests, AT_ANY_TIME, deadline)?,
         };
-        let mut due = Vec::new();
+        let (rules, mut due) = (self.rules(), Vec::new());
         let sighting = |(place, row): (usize, Option<SessionRow>)| {
             let Some(row) = row else { return Sighting::Dead };
             let copy = copies.get(place).and_then(Option::as_ref);
             let mut sighting = judge(row, copy, pending.note(place), pending.is_refused, now);
             if let Sighting::Live(row) = &mut sighting
-                && self.is_due(&digests[place], row, now.ms())
+                && is_due(&rules, &digests[place], row, now.ms())
             {
                 row.last_seen_at_ms = now.ms();
                 row.expires_at_ms = self.expiry(now.ms(), row.ends_at_ms);
-                due.push((digests[place], self.note(row)));
+                due.push((digests[place], note(&rules, row)));
             }
             sighting
         };
@@ -242,22 +243,21 @@ impl SessionKeeper {
         self.notes.add(&due);
         Ok(sightings)
     }
+}
 
-    fn note(&self, row: &SessionRow) -> Note {
-        Note {
-            seen_at_ms: row.last_seen_at_ms,
-            unless_seen_after_ms: row
-                .last_seen_at_ms
-                .saturating_sub(self.rules().shortest_note_interval_ms()),
-            expires_at_ms: row.expires_at_ms,
-        }
+fn note(rules: &SessionRules, row: &SessionRow) -> Note {
+    let interval_ms = rules.shortest_note_interval_ms();
+    Note {
+        seen_at_ms: row.last_seen_at_ms,
+        unless_seen_after_ms: row.last_seen_at_ms.saturating_sub(interval_ms),
+        expires_at_ms: row.expires_at_ms,
     }
+}
 
-    /// Whether a note is due that the session was seen.
-    fn is_due(&self, digest: &Digest, row: &SessionRow, now_ms: u64) -> bool {
-        let interval = self.rules().note_interval_ms(digest, row.last_seen_at_ms);
-        now_ms.saturating_sub(row.last_seen_at_ms) >= interval
-    }
+/// Whether a note is due that the session was seen.
+fn is_due(rules: &SessionRules, digest: &Digest, row: &SessionRow, now_ms: u64) -> bool {
+    let interval_ms = rules.note_interval_ms(digest, row.last_seen_at_ms);
+    now_ms.saturating_sub(row.last_seen_at_ms) >= interval_ms
 }
 
 /// What [`Sighting::Unknown`] is as an error.
