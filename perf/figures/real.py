@@ -160,7 +160,7 @@ class Gatehouse(Product):
         self._system = enter(self._bench.system(auth=self._auth))
         self.base = self._system.base
         told = subprocess.run([common.TARGET / "auth_back", "--version"], capture_output=True, text=True, check=True)
-        self.version = told.stdout.split()[-1]
+        self.version = told.stdout.split()[1]
         self.settings = "its defaults, " + ("lease=0ms" if self._auth else "leases of 250 ms") + "; SQLite, WAL, FULL"
 
     def processes(self):
