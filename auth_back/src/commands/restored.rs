@@ -215,14 +215,14 @@ impl Traces {
             "passwords, who is disabled and who is registered are as they were when the backup was made; docs/backup.md \
              says how to find what operators have changed since",
         );
-        if let Some(at_ms) = self.latest_ms {
-            tell(&format!(
-                "the last sign of a server in it is of {}: the backup was made then, or it has been served from since",
-                keys::rfc3339(at_ms)
-            ));
-        }
         if let Some(revision) = self.revision {
             tell(&format!("so are the settings of all servers: revision {revision}"));
+        }
+        if let Some(at_ms) = self.latest_ms {
+            tell(&format!(
+                "the last sign of a server in the store is of {}: the backup was made then, or it has been served from since",
+                keys::rfc3339(at_ms)
+            ));
         }
         for fault in &self.keys {
             tell(&format!("no server starts before this is mended: {fault}"));

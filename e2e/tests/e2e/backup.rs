@@ -139,11 +139,10 @@ fn while_ada_logs_in<T>(client: &Client, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let _stop = StopOnDrop(&is_done);
         scope.spawn(|| {
+            // Whoever waits for logins must not wait for a thread that has failed.
+            let _stop = StopOnDrop(&is_done);
             while !is_done.load(Ordering::Relaxed) {
-                // Whoever waits for logins must not wait for a thread that has failed.
-                let failed = StopOnDrop(&is_done);
                 client.authenticate("ada", PASSWORD).assert_status(200);
-                std::mem::forget(failed);
                 logins.fetch_add(1, Ordering::Relaxed);
             }
         });
