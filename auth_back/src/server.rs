@@ -145,7 +145,9 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let mut refresher =
         Refresher::start(ear, peppers, token_keys, read_unlocks(settings, &accounts))?;
-    let mut watch = Watch::start(observing::redis_pools(&accounts))?;
+    let keeping = Arc::clone(&accounts);
+    let mut watch =
+        Watch::start(observing::redis_pools(&accounts), move || keeping.sessions.make_up())?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
         sqlite_log.warn_if_long();
         accounts.health(clock::now() + PROBE_TIME_MAX).map_err(|error| error.to_string())?;

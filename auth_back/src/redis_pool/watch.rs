@@ -1,4 +1,5 @@
-//! Looking once a second how Redis is, so that metrics say what is and not what was when somebody last asked.
+//! Looking once a second how Redis is, so that metrics say what is and not what was when somebody last asked; and making
+//! up for what it could not be told.
 
 use std::io;
 use std::time::Instant;
@@ -16,17 +17,22 @@ use super::limits::LOOK_INTERVAL;
 pub struct Watch(Background);
 
 impl Watch {
-    /// Looks at each of `pools` once a second.
+    /// Looks at each of `pools` once a second, and then calls `make_up`, which sees to what Redis could not be told. While
+    /// it has to wait for the store, the next look comes late.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(pools: Vec<RedisPool>) -> io::Result<Self> {
+    pub fn start(
+        pools: Vec<RedisPool>,
+        mut make_up: impl FnMut() + Send + 'static,
+    ) -> io::Result<Self> {
         let background = Background::start("redis", move |stopped| {
             loop {
                 for pool in &pools {
                     // The log tells of it, and so do metrics.
                     let _ = steadily(|| pool.look());
                 }
+                let _ = steadily(&mut make_up);
                 if stopped.recv_timeout(LOOK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }

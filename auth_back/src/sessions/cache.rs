@@ -244,6 +244,19 @@ impl Cache {
         })
     }
 
+    /// The database was asked for an end and gave no answer: what is here may have to be [forgotten](Self::make_up).
+    pub(super) fn doubt_end(&self) {
+        self.generations.doubt_revocation();
+    }
+
+    /// Makes every server forget what is here, if this one has ends to make up for. To be called once a second. Blocks.
+    ///
+    /// # Errors
+    /// When the database could not be told. To be called again.
+    pub(super) fn make_up(&self) -> Result<(), StoreError> {
+        self.generations.make_up()
+    }
+
     /// Makes every server forget what is here. Returns for how long others may still find it.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Every key in Redis carries a generation, and the current one is a row in the database. When Redis
 //! may hold what it should not, the number is raised, and nothing of the old one is ever read again.
-//! That is the case when a revocation could not tell Redis (whoever revoked raises it), and when Redis
+//! That is the case when a revocation could not tell Redis (whoever revoked raises it), when it is open whether the
+//! database has done one (the same, twice: the database may do it a little later), and when Redis
 //! is another run than the one that the generation was begun with (whoever notices raises it): a server
 //! that was restarted from an old snapshot, or promoted without the last writes, has old contents.
 //!
@@ -25,7 +26,8 @@ use service::sparing;
 
 use super::layout::LAYOUT;
 use super::limits::{
-    FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW, GENERATION_RETRY,
+    DONE_LATE_MAX, FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW,
+    GENERATION_RETRY,
 };
 use crate::redis_pool::Instance;
 use crate::store::{CacheEra, Store, StoreError};
@@ -71,6 +73,17 @@ pub(super) struct Generations {
     owed: AtomicU64,
     /// As many of them as a raised generation has made up for.
     paid: AtomicU64,
+    late: Mutex<Late>,
+}
+
+/// Whether a revocation may yet be done, whose requester was given no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    No,
+    /// Since the last of them the database has not answered.
+    Open,
+    /// It has answered, so what it had been asked for is done from then on.
+    Until(Instant),
 }
 
 impl Generations {
@@ -82,6 +95,7 @@ impl Generations {
             begin_at: Mutex::default(),
             owed: AtomicU64::new(0),
             paid: AtomicU64::new(0),
+            late: Mutex::new(Late::No),
         }
     }
 
@@ -112,16 +126,35 @@ impl Generations {
 
     /// The generation as it is now, for somebody who has just written to the database. Blocks.
     pub(super) fn current(&self) -> Result<Known, StoreError> {
-        self.ask(clock::now() + FINISH_TIME).inspect_err(|_| {
-            self.owed.fetch_add(1, Ordering::AcqRel);
-        })
+        self.ask(clock::now() + FINISH_TIME).inspect_err(|_| self.owe())
     }
 
     /// Begins the next generation: Redis may hold what it should not. Blocks. After an error this
     /// server uses Redis no more until it has made up for it.
     pub(super) fn raise(&self) -> Result<Known, StoreError> {
-        self.owed.fetch_add(1, Ordering::AcqRel);
+        self.owe();
         self.ask(clock::now() + FINISH_TIME)
+    }
+
+    /// The database was asked for a revocation and gave no answer: it may have done it, or do it yet.
+    pub(super) fn doubt_revocation(&self) {
+        *self.late.lock() = Late::Open;
+        self.owe();
+    }
+
+    /// Raises the generation if this server owes that, and nobody has come to do it. Blocks.
+    pub(super) fn make_up(&self) -> Result<(), StoreError> {
+        let mut late = self.late.lock();
+        if matches!(*late, Late::Until(at) if at <= clock::now()) {
+            *late = Late::No;
+            self.owe();
+        }
+        drop(late);
+        if self.owes() { self.ask(clock::now() + FINISH_TIME).map(drop) } else { Ok(()) }
+    }
+
+    fn owe(&self) {
+        self.owed.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Redis is `instance`, which is not what `known` says; the connection that showed it was made
@@ -160,6 +193,10 @@ impl Generations {
             let owed = self.owed.load(Ordering::Acquire);
             self.store.end_cache_era(deadline)?;
             self.paid.fetch_max(owed, Ordering::AcqRel);
+            let mut late = self.late.lock();
+            if *late == Late::Open {
+                *late = Late::Until(clock::now() + DONE_LATE_MAX);
+            }
         }
         let (asked_at, slept) = (clock::now(), clock::slept());
         let era = self.store.cache_era(deadline)?;

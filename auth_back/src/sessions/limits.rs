@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::{BUDGET_MAX, LEASE_MARGIN};
+use crate::store::limits::STATEMENT_TIMEOUT;
 
 /// For how long a server goes by the generation that it read, counted from when it asked. What a
 /// revocation that could not tell Redis waits longer; and one small read of the database in this time.
@@ -18,6 +19,10 @@ pub const GENERATION_RENEW: Duration = Duration::from_millis(125);
 /// How soon a generation that could not be begun is tried again: a store that takes no writes is not asked to by every
 /// check.
 pub const GENERATION_RETRY: Duration = Duration::from_secs(1);
+
+/// How long after its next answer the database has done what it was asked for before, if it does it at all: a statement
+/// that was under way ends within [`STATEMENT_TIMEOUT`]. Twice that.
+pub const DONE_LATE_MAX: Duration = STATEMENT_TIMEOUT.saturating_mul(2);
 
 /// How late a session that Redis missed may be brought there, by Redis' own clock, counted from when
 /// it was missed. The database was asked in between, and what it said may have changed since.

@@ -20,6 +20,9 @@
 //! acknowledge after the lease of fronts, and what is left of the generation lease if G is young
 //! ```
 //!
+//! What if the database gives no answer, so that it is open whether it has committed, or will? Whoever asked for the
+//! revocation is told that it failed, and the server raises the generation, once it can and a little later once more.
+//!
 //! What if a server dies between commit and script? The revocation was not acknowledged, but Redis
 //! still has the session. Whenever a [note](Notes) is due that a session was seen, at least once in a tenth of its idle
 //! time, its row is read from the database first; so within that time it is found dead.
@@ -185,7 +188,7 @@ impl SessionKeeper {
     /// # Errors
     /// [`StoreError`]: it may have ended or not. To be called again.
     pub fn end(&self, digest: &[u8; 32], deadline: Instant) -> Result<Duration, StoreError> {
-        self.store.delete_session(digest, deadline)?;
+        self.doubting(self.store.delete_session(digest, deadline))?;
         self.settle_one(digest)
     }
 
@@ -193,14 +196,16 @@ impl SessionKeeper {
     /// user has no such session.
     ///
     /// # Errors
-    /// As for [`end`](Self::end), but that a second call may no longer find it.
+    /// As for [`end`](Self::end), but that a second call may no longer find it. [`make_up`](Self::make_up) sees to what
+    /// Redis then has.
     pub fn end_by_id(
         &self,
         user_id: u64,
         session_id: u64,
         deadline: Instant,
     ) -> Result<Option<Duration>, StoreError> {
-        let digest = self.store.delete_session_by_id(user_id, session_id, deadline)?;
+        let digest =
+            self.doubting(self.store.delete_session_by_id(user_id, session_id, deadline))?;
         digest.map(|digest| self.settle_one(&digest)).transpose()
     }
 
@@ -217,13 +222,21 @@ impl SessionKeeper {
         Ok(self.rules.lease_settles_in() + elsewhere)
     }
 
+    /// Makes every server forget what Redis has, if this one has left it open whether the database has ended something of
+    /// that. To be called once a second, whether or not there are requests. Blocks.
+    pub fn make_up(&self) {
+        if let Some(Err(error)) = self.cache.as_ref().map(Cache::make_up) {
+            tracing::debug!(%error, "what Redis has cannot be forgotten yet");
+        }
+    }
+
     /// Ends every session of a user. Returns how long one may still be answered for, or `None` if there
     /// is no such user.
     ///
     /// # Errors
     /// As for [`end`](Self::end).
     pub fn end_all(&self, user_id: u64, deadline: Instant) -> Result<Option<Duration>, StoreError> {
-        let epoch = self.store.raise_session_epoch(user_id, deadline)?;
+        let epoch = self.doubting(self.store.raise_session_epoch(user_id, deadline))?;
         epoch.map(|epoch| self.settle_all(user_id, epoch)).transpose()
     }
 
@@ -237,7 +250,7 @@ impl SessionKeeper {
         change: &PasswordChange<'_>,
         deadline: Instant,
     ) -> Result<Option<Duration>, StoreError> {
-        if !self.store.change_password_record(change, deadline)? {
+        if !self.doubting(self.store.change_password_record(change, deadline))? {
             return Ok(None);
         }
         self.settle_all(change.user_id, change.epoch + 1).map(Some)
@@ -261,6 +274,17 @@ impl SessionKeeper {
             tracing::debug!(%error, "sessions that have ended are left for the purge");
         }
         Ok(self.rules.lease_settles_in() + elsewhere)
+    }
+
+    /// What the database said of an end. If that leaves it open, Redis may have what is no more. (A session that made room
+    /// for another is not worth it: nobody asked for its end, and its next note finds out.)
+    fn doubting<T>(&self, said: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Err(error), Some(cache)) = (&said, &self.cache)
+            && error.leaves_open()
+        {
+            cache.doubt_end();
+        }
+        said
     }
 
     fn settle_one(&self, digest: &[u8; 32]) -> Result<Duration, StoreError> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::fault::{Blame, Fault};
+use super::fault::{Blame, Fault, Kind};
 
 /// Why a store could not do what it was asked.
 ///
@@ -15,9 +15,9 @@ pub enum StoreError {
     /// Not now: the database is away, too slow or full, or every connection was busy until the deadline.
     /// The operator's to mend; the caller answers 503.
     ///
-    /// If it was a write, whether it happened is unknown. An insert of a user is repeated with the same
-    /// request id, an insert of a session with a new digest. A swap or a deletion may be repeated as it
-    /// is; false then means that the first one may have worked.
+    /// A write may have been done, if this [leaves it open](StoreError::leaves_open). An insert of a user is repeated
+    /// with the same request id, an insert of a session with a new digest. A swap or a deletion may be repeated as
+    /// it is; false then means that the first one may have worked.
     #[error("the store is unavailable: {0}")]
     Unavailable(Cause),
 
@@ -68,6 +68,9 @@ pub enum Cause {
     /// The database, or its driver, said this.
     #[error("{0}")]
     Database(String),
+    /// The database, or the way to it, went before it said what became of the call.
+    #[error("{0}")]
+    Interrupted(String),
     /// The database does not let us in, or not as far as we have to, and only its operator can change that.
     #[error(
         "{0}. This stays so until somebody changes the account, its rights, the database or the file that \
@@ -102,7 +105,8 @@ impl Cause {
             | Self::Unsure
             | Self::ClockDoubted
             | Self::Hangs
-            | Self::Database(_) => true,
+            | Self::Database(_)
+            | Self::Interrupted(_) => true,
             Self::Closed
             | Self::Refused(_)
             | Self::File { .. }
@@ -112,11 +116,21 @@ impl Cause {
     }
 }
 
+impl StoreError {
+    /// Whether the write that failed with this may have been done.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, Self::Unavailable(Cause::Interrupted(_)))
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let blame = fault.blame();
+        let is_interrupted = fault.spoils_connection() && fault.kind() != Kind::TakesNoWrites;
         let text = fault.into_text();
         match blame {
+            Blame::Circumstances if is_interrupted => Self::Unavailable(Cause::Interrupted(text)),
             Blame::Circumstances => Self::Unavailable(Cause::Database(text)),
             Blame::Operator => Self::Unavailable(Cause::Refused(text)),
             Blame::Data => Self::Corrupt(Cause::Database(text)),
@@ -130,7 +144,13 @@ impl From<pool::AcquireError<Fault>> for StoreError {
         match error {
             pool::AcquireError::TimedOut => Self::Unavailable(Cause::Busy),
             pool::AcquireError::Closed => Self::Unavailable(Cause::Closed),
-            pool::AcquireError::Connect(fault) => fault.into(),
+            pool::AcquireError::Connect(fault) => match fault.into() {
+                // Nothing was asked yet.
+                Self::Unavailable(Cause::Interrupted(text)) => {
+                    Self::Unavailable(Cause::Database(text))
+                }
+                error => error,
+            },
         }
     }
 }

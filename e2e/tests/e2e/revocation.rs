@@ -4,7 +4,10 @@
 //!
 //! No request that was *sent* after the acknowledgement may be answered 200, and none before the end
 //! was asked for 401. With sessions in the database, and with Redis that stays, goes, comes back empty,
-//! or comes back with an old snapshot.
+//! or comes back with an old snapshot; and with a database that hangs, which leaves it open whether a session was ended.
+//!
+//! A machine whose disk stands still has a database that hangs too. So what is answered 503 is asked again in every play,
+//! and it is a fault unless the database was as slow to a [`Witness`].
 
 use std::{
     sync::{
@@ -12,9 +15,12 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
-use e2e::{Answer, Client, Database, Redis, StopOnDrop, Store, System, until};
+use auth_back::store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
+use e2e::{Answer, Client, Database, MariaDb, Redis, StopOnDrop, Store, System, until};
+use mysql::{Conn, prelude::Queryable as _};
 use serde_json::Value;
 
 /// Each round waits a quarter of a second for leases to run, so many users are needed to keep two cores
@@ -29,14 +35,14 @@ const FEWER_ROUNDS: usize = 2_000;
 #[test]
 fn sessions_in_the_database() {
     let system = two_of_each(&[]);
-    play(&system, ROUNDS, Quiet::No, &mut []);
+    play(system, ROUNDS, Quiet::No, &mut []);
 }
 
 #[test]
 fn sessions_in_redis() {
     let redis = Redis::start();
     let system = two_of_each(&["--sessions", &redis.url()]);
-    play(&system, ROUNDS, Quiet::No, &mut []);
+    play(system, ROUNDS, Quiet::No, &mut []);
     assert!(redis.info("keyspace_hits") > 4 * ROUNDS as u64, "it was asked");
 }
 
@@ -48,7 +54,7 @@ fn redis_is_restarted_empty() {
         redis.kill();
         redis.start_empty();
     };
-    play(&system, ROUNDS, Quiet::No, &mut [&mut restart]);
+    play(system, ROUNDS, Quiet::No, &mut [&mut restart]);
     assert!(redis.info("keyspace_hits") > 0, "it was asked again");
 }
 
@@ -56,7 +62,7 @@ fn redis_is_restarted_empty() {
 fn redis_is_stopped() {
     let redis = Redis::start();
     let system = two_of_each(&["--sessions", &redis.url()]);
-    play(&system, ROUNDS, Quiet::No, &mut [&mut || redis.kill()]);
+    play(system, ROUNDS, Quiet::No, &mut [&mut || redis.kill()]);
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn redis_comes_and_goes() {
     let [mut s1, mut s2, mut s3] = [stop; 3];
     let [mut b1, mut b2, mut b3] = [start; 3];
     play(
-        &system,
+        system,
         FEWER_ROUNDS,
         Quiet::No,
         &mut [&mut s1, &mut b1, &mut s2, &mut b2, &mut s3, &mut b3],
@@ -86,7 +92,7 @@ fn redis_is_restored_from_old_snapshots() {
     };
     let [mut s1, mut s2] = [save; 2];
     let [mut r1, mut r2, mut r3] = [restore; 3];
-    play(&system, FEWER_ROUNDS, Quiet::No, &mut [&mut s1, &mut r1, &mut r2, &mut s2, &mut r3]);
+    play(system, FEWER_ROUNDS, Quiet::No, &mut [&mut s1, &mut r1, &mut r2, &mut s2, &mut r3]);
     assert!(redis.ask("DBSIZE") != ":0");
 }
 
@@ -101,7 +107,7 @@ fn redis_is_restored_from_an_old_snapshot_that_nobody_noticed() {
         // Bystanders go on asking.
         until("Redis to be asked again", || (redis.info("keyspace_hits") > 0).then_some(()));
     };
-    play(&system, FEWER_ROUNDS, Quiet::Yes, &mut [&mut save, &mut restore]);
+    play(system, FEWER_ROUNDS, Quiet::Yes, &mut [&mut save, &mut restore]);
 }
 
 #[test]
@@ -112,18 +118,90 @@ fn redis_that_refuses_to_be_told() {
     let set =
         |memory: &str| assert_eq!(redis.ask(&format!("CONFIG SET maxmemory {memory}")), "+OK");
     let [mut full, mut free] = ["1", "0"].map(|memory| move || set(memory));
-    play(&system, FEWER_ROUNDS, Quiet::No, &mut [&mut full, &mut free]);
+    play(system, FEWER_ROUNDS, Quiet::No, &mut [&mut full, &mut free]);
 }
 
-fn two_of_each(flags: &[&str]) -> System {
-    System::builder()
-        .store(Store::MariaDb(Database::new()))
+/// For longer than the servers wait for an answer: what had been asked for is then done, and nobody is told.
+#[test]
+fn the_database_hangs() {
+    let redis = Redis::start();
+    let mariadb = MariaDb::start();
+    let system = two_on(mariadb.database(), &["--sessions", &redis.url()]);
+    let hang = || {
+        mariadb.pause();
+        thread::sleep(IO_TIMEOUT + Duration::from_millis(500));
+        mariadb.resume();
+    };
+    let [mut h1, mut h2, mut h3] = [hang; 3];
+    let unanswered = play(system, FEWER_ROUNDS, Quiet::No, &mut [&mut h1, &mut h2, &mut h3]);
+    let Unanswered { all, ends, untold } = unanswered;
+    eprintln!("503 {all} times, in {ends} rounds for the end, which was done in {untold} of them");
+    assert!(ends > 0, "whoever ended a session was told so");
+}
+
+fn two_of_each(flags: &[&str]) -> Played {
+    two_on(Database::new(), flags)
+}
+
+fn two_on(database: Database, flags: &[&str]) -> Played {
+    let system = System::builder()
+        .store(Store::At(database.url().to_owned()))
         .fronts(2)
         .auths(2)
         .auth_flags(flags)
         // Whether it is fast is another question, on a busy machine.
         .front_flags(&["--request-timeout", "30s", "--heavy-queue", "1000"])
-        .start()
+        .start();
+    // Not before: a first server wants an empty database.
+    let witness = Witness::new(&database);
+    Played { system, witness, _database: database }
+}
+
+/// A system to play with, and a witness of its database.
+struct Played {
+    system: System,
+    witness: Witness,
+    // After the system, which uses it.
+    _database: Database,
+}
+
+/// Commits over and over, and so learns for how long the database has none commit.
+struct Witness(Conn);
+
+impl Witness {
+    fn new(database: &Database) -> Self {
+        let mut connection = database.connect();
+        connection.query_drop("CREATE TABLE witness (number INT)").expect("a table can be made");
+        connection.query_drop("INSERT INTO witness VALUES (0)").expect("a row can be added");
+        Self(connection)
+    }
+
+    /// The longest that a commit took.
+    fn look_on(mut self, over: &AtomicBool) -> Duration {
+        let mut longest = Duration::ZERO;
+        while !over.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            self.0.query_drop("UPDATE witness SET number = number + 1").expect("it commits");
+            longest = longest.max(began.elapsed());
+            thread::sleep(WITNESS_PAUSE);
+        }
+        longest
+    }
+}
+
+const WITNESS_PAUSE: Duration = Duration::from_millis(20);
+
+/// The database ends a statement that takes longer. A witness that comes a little later sees less of the same wait.
+const SLOW_MIN: Duration = STATEMENT_TIMEOUT.saturating_sub(Duration::from_millis(300));
+
+/// How often the store did not answer in time.
+#[derive(Debug)]
+struct Unanswered {
+    all: usize,
+    /// Rounds whose end it was that got no answer at first.
+    ends: usize,
+    /// Those of them in which the session had ended by that, which only a retry told.
+    untold: usize,
 }
 
 /// Whether no session ends during a disturbance. A session that ends while Redis is away makes every
@@ -136,11 +214,11 @@ enum Quiet {
 
 /// Plays so many rounds, and in between, at equal distances, each of the disturbances.
 fn play(
-    system: &System,
+    Played { system, witness, _database }: Played,
     rounds: usize,
     quiet: Quiet,
     disturbances: &mut [&mut (dyn FnMut() + Send)],
-) {
+) -> Unanswered {
     let stage = Stage {
         fronts: [system.client_of(0), system.client_of(1)],
         shown: [const { Mutex::new(None) }; USERS],
@@ -149,13 +227,18 @@ fn play(
         rounds,
         begun: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
+        unanswered: AtomicUsize::new(0),
+        unanswered_ends: AtomicUsize::new(0),
+        untold_ends: AtomicUsize::new(0),
     };
     let over = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let longest = thread::scope(|scope| {
         // A panic anywhere ends the others too.
         let stop = StopOnDrop(&over);
+        let over = &over;
+        let witness = scope.spawn(move || witness.look_on(over));
         for number in 0..BYSTANDERS {
-            let (stage, over) = (&stage, &over);
+            let stage = &stage;
             scope.spawn(move || {
                 let _stop = StopOnDrop(over);
                 stage.look_on(Chance::new(number), over);
@@ -163,7 +246,7 @@ fn play(
         }
         let users: Vec<_> = (0..USERS)
             .map(|number| {
-                let (stage, over) = (&stage, &over);
+                let stage = &stage;
                 scope.spawn(move || {
                     let guard = StopOnDrop(over);
                     User::new(number).play(stage, over);
@@ -194,8 +277,13 @@ fn play(
             user.join().expect("a user is content");
         }
         drop(stop);
+        witness.join().expect("the witness commits")
     });
     assert_eq!(stage.done.load(Ordering::Relaxed), rounds);
+    let [all, ends, untold] = [&stage.unanswered, &stage.unanswered_ends, &stage.untold_ends]
+        .map(|count| count.load(Ordering::Relaxed));
+    assert!(all == 0 || longest >= SLOW_MIN, "503 {all} times; no commit took over {longest:?}");
+    Unanswered { all, ends, untold }
 }
 
 struct Stage {
@@ -209,6 +297,10 @@ struct Stage {
     rounds: usize,
     begun: AtomicUsize,
     done: AtomicUsize,
+    /// As [`Unanswered`] says.
+    unanswered: AtomicUsize,
+    unanswered_ends: AtomicUsize,
+    untold_ends: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -235,7 +327,7 @@ impl Stage {
                 continue;
             };
             let before = state.load(Ordering::SeqCst);
-            let answer = self.fronts[chance.below(2)].products(Some(&token));
+            let answer = self.ask(|| self.fronts[chance.below(2)].products(Some(&token)));
             let after = state.load(Ordering::SeqCst);
             match answer.status {
                 200 => assert!(before != DEAD, "alive after its end was acknowledged: {answer:?}"),
@@ -250,7 +342,31 @@ impl Stage {
         let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(token) = dead.get(chance.below(dead.len().max(1))).cloned() else { return };
         drop(dead);
-        self.fronts[chance.below(2)].products(Some(&token)).assert_status(401);
+        self.ask(|| self.fronts[chance.below(2)].products(Some(&token))).assert_status(401);
+    }
+
+    /// Asks again while the store does not answer.
+    fn ask(&self, mut ask: impl FnMut() -> Answer) -> Answer {
+        self.ask_counting(&mut ask).0
+    }
+
+    /// The same, and how often it was asked in vain.
+    fn ask_counting(&self, mut ask: impl FnMut() -> Answer) -> (Answer, usize) {
+        let mut in_vain = 0;
+        let answer = until("the store to answer", || {
+            let answer = ask();
+            if answer.status == 503 {
+                in_vain += 1;
+                return None;
+            }
+            Some(answer)
+        });
+        self.unanswered.fetch_add(in_vain, Ordering::Relaxed);
+        (answer, in_vain)
+    }
+
+    fn log_in(&self, front: &Client, name: &str, password: &str) -> String {
+        self.ask(|| front.authenticate(name, password)).assert_status(200).text_at("token")
     }
 
     fn show(&self, user: usize, token: &str) -> std::sync::Arc<AtomicU8> {
@@ -279,7 +395,13 @@ impl User {
     }
 
     fn play(&mut self, stage: &Stage, over: &AtomicBool) {
-        stage.fronts[0].register(&self.name, &self.password).assert_status(200);
+        let registered =
+            stage.ask_counting(|| stage.fronts[0].register(&self.name, &self.password));
+        match registered {
+            (answer, 0) => drop(answer.assert_status(200)),
+            // The first was done.
+            (answer, _) => assert!([200, 409].contains(&answer.status), "{answer:?}"),
+        }
         loop {
             let round = stage.begun.fetch_add(1, Ordering::Relaxed);
             if round >= stage.rounds || over.load(Ordering::Relaxed) {
@@ -292,74 +414,75 @@ impl User {
 
     fn round(&mut self, round: usize, stage: &Stage) {
         let front = |chance: &mut Chance| &stage.fronts[chance.below(2)];
-        let token = front(&mut self.chance).log_in(&self.name, &self.password);
+        let token = stage.log_in(front(&mut self.chance), &self.name, &self.password);
         let state = stage.show(self.number, &token);
         // Either both fronts have leases when it ends, or it is asked for the first time as it ends.
         let leased = self.chance.below(2) == 0;
         if leased {
             for front in &stage.fronts {
-                front.products(Some(&token)).assert_status(200);
+                stage.ask(|| front.products(Some(&token))).assert_status(200);
             }
         }
         let here = front(&mut self.chance);
         // Another session of the user, which ends or stays with the first.
         let end = round % 4;
-        let other = (end == 1 || end == 2).then(|| here.log_in(&self.name, &self.password));
+        let other = (end == 1 || end == 2).then(|| stage.log_in(here, &self.name, &self.password));
         if let Some(other) = &other {
-            here.products(Some(other)).assert_status(200);
+            stage.ask(|| here.products(Some(other))).assert_status(200);
         }
-        let id = (end == 2).then(|| own_id(&here.sessions(&token)));
+        let id = (end == 2).then(|| own_id(&stage.ask(|| here.sessions(&token))));
         let gate = stage.gate.read().unwrap_or_else(PoisonError::into_inner);
         state.store(ENDING, Ordering::SeqCst);
-        let fresh = thread::scope(|scope| {
+        let new_password = format!("correct horse battery {}", round + 1);
+        let (answer, in_vain) = thread::scope(|scope| {
             if !leased {
                 let there = front(&mut self.chance);
                 scope.spawn(|| {
-                    let status = there.products(Some(&token)).status;
+                    let status = stage.ask(|| there.products(Some(&token))).status;
                     assert!(status == 200 || status == 401, "{status}");
                 });
             }
-            self.end(round, here, &token, other.as_deref(), id.as_deref())
+            stage.ask_counting(|| match end {
+                0 => here.logout(&token),
+                1 => here.logout_everywhere(&token),
+                2 => here.revoke_session(
+                    other.as_ref().expect("another was begun"),
+                    id.as_ref().expect("it was listed"),
+                ),
+                _ => here.change_password(&token, &self.password, &new_password),
+            })
         });
+        // Otherwise the first was done, and nobody was told.
+        let is_acknowledged = in_vain == 0 || answer.status == 200;
+        if is_acknowledged {
+            answer.clone().assert_status(200);
+        } else {
+            stage.untold_ends.fetch_add(1, Ordering::Relaxed);
+            assert!([401, 404].contains(&answer.status), "{end}: {answer:?}");
+            for front in &stage.fronts {
+                until("the session to be over", || {
+                    let answer = stage.ask(|| front.products(Some(&token)));
+                    (answer.status == 401).then_some(())
+                });
+            }
+        }
+        stage.unanswered_ends.fetch_add(usize::from(in_vain > 0), Ordering::Relaxed);
         state.store(DEAD, Ordering::SeqCst);
         drop(gate);
         stage.dead.lock().unwrap_or_else(PoisonError::into_inner).push(token.clone());
+        let fresh = (end == 3 && is_acknowledged).then(|| answer.text_at("token"));
         for front in &stage.fronts {
-            front.products(Some(&token)).assert_status(401);
-            if let Some(other) = other.as_ref().filter(|_| end == 1) {
-                front.products(Some(other)).assert_status(401);
+            stage.ask(|| front.products(Some(&token))).assert_status(401);
+            if let Some(other) = other.as_ref().filter(|_| end == 1 && is_acknowledged) {
+                stage.ask(|| front.products(Some(other))).assert_status(401);
             }
-            if let Some(fresh) = &fresh {
-                front.products(Some(fresh)).assert_status(200);
+            if let Some(lives) = fresh.as_ref().or(other.as_ref().filter(|_| end == 2)) {
+                stage.ask(|| front.products(Some(lives))).assert_status(200);
             }
         }
-    }
-
-    /// Ends the session of `token` in the way that is due. Returns the token of one that lives on.
-    fn end(
-        &mut self,
-        round: usize,
-        here: &Client,
-        token: &str,
-        other: Option<&str>,
-        id: Option<&str>,
-    ) -> Option<String> {
-        match round % 4 {
-            0 => here.logout(token).assert_status(200),
-            1 => here.logout_everywhere(token).assert_status(200),
-            2 => {
-                let by = other.expect("another was begun");
-                here.revoke_session(by, id.expect("it was listed")).assert_status(200);
-                return Some(by.to_owned());
-            }
-            _ => {
-                let new = format!("correct horse battery {}", round + 1);
-                let changed = here.change_password(token, &self.password, &new).assert_status(200);
-                self.password = new;
-                return Some(changed.text_at("token"));
-            }
-        };
-        None
+        if end == 3 {
+            self.password = new_password;
+        }
     }
 }
 

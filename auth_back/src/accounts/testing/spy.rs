@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     ReadOnly,
     /// It answers, after the deadline.
     Late,
+    /// It does what it is asked, and nobody is told.
+    Interrupted,
     /// Its code is wrong.
     Panic,
 }
@@ -119,6 +121,10 @@ impl Spy {
                     thread::sleep(deadline.saturating_duration_since(clock::now()));
                 }
                 done
+            }
+            Some(Fault::Interrupted) => {
+                work(&self.store)?;
+                Err(StoreError::Unavailable(Cause::Interrupted("told to break off".to_owned())))
             }
             Some(Fault::Panic) => panic!("told to panic"),
         }
