@@ -1,6 +1,7 @@
 //! Opening what the server and the operator's commands both work on: the store and the keys.
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -57,6 +58,20 @@ pub enum SchemaFault {
         /// This program's.
         needed: u32,
     },
+    /// Whether there is one cannot be seen.
+    #[error("cannot look for {place}: {error}; run this as root or as the servers' user (sudo -u)")]
+    OutOfReach {
+        /// The store.
+        place: StoreUrl,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It is a backup.
+    #[error(
+        "{0} is a backup, and sessions that have ended since it was made would be live again: with all servers on it \
+         stopped, run `auth_back restored`; docs/backup.md says what that does"
+    )]
+    Copy(StoreUrl),
 }
 
 /// A store that fits this program.
@@ -109,14 +124,31 @@ pub fn until_there<T>(
     }
 }
 
+/// Whether servers may serve from the store, as far as it is about its file: one that `auth_back backup` has made is marked
+/// until `auth_back restored` was run.
+///
+/// # Errors
+/// [`SchemaFault::Copy`] when they may not, [`StoreError`] when that cannot be seen.
+pub fn check_in_use(settings: &Settings) -> Result<(), Box<dyn Error>> {
+    match &settings.store {
+        StoreUrl::Sqlite(path) if store::backup::is_out_of_use(path)? => {
+            Err(SchemaFault::Copy(settings.store.clone()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a command looks at a place where a store may be.
 ///
 /// # Errors
-/// [`SchemaFault::None`] when the SQLite file is not there.
+/// [`SchemaFault::None`] when the SQLite file is not there, [`SchemaFault::OutOfReach`] when that cannot be seen.
 pub fn check_place(settings: &Settings) -> Result<(), SchemaFault> {
-    match &settings.store {
-        StoreUrl::Sqlite(path) if !path.exists() => Err(SchemaFault::None(settings.store.clone())),
-        _ => Ok(()),
+    let StoreUrl::Sqlite(path) = &settings.store else { return Ok(()) };
+    let place = settings.store.clone();
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SchemaFault::None(place)),
+        Err(error) => Err(SchemaFault::OutOfReach { place, error }),
     }
 }
 

@@ -378,6 +378,7 @@ fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dy
     let open = || {
         let deadline = clock::now() + STORE_CALL_TIME_MAX;
         let Opened { store, migrated } = opening::store(settings, lacking, deadline)?;
+        opening::check_in_use(settings)?;
         match migrated {
             None => {}
             Some(Migrated { from: 0, to }) => {

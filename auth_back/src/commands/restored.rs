@@ -27,7 +27,7 @@ use crate::limits::{
 };
 use crate::settings::Settings;
 use crate::store::limits::SERVER_LEASE;
-use crate::store::{ListedServer, Servers, Store, StoreError};
+use crate::store::{ListedServer, Servers, Store, StoreError, StoreUrl, backup};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 
@@ -96,6 +96,9 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
             "it is done, but {what} on {host:?} (node {node}) was started meanwhile: stop it, and run this again"
         )
         .into());
+    }
+    if let StoreUrl::Sqlite(path) = &settings.store {
+        backup::put_to_use(path)?;
     }
     say(&format!(
         "the sessions of {users} users have ended, Redis is not believed what it had, and ids go on behind the \

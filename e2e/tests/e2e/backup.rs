@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use auth_back::ids::snowflake::EPOCH_UNIX_MS;
-use e2e::{Client, Redis, StopOnDrop, Store, System, until};
+use e2e::{Client, Program, Redis, StopOnDrop, Store, System, run_to_end, until};
 use tempfile::TempDir;
 
 use crate::PASSWORD;
@@ -282,6 +282,12 @@ fn keys_that_were_retired_since_the_backup_are_named() {
     fs::rename(&pepper, data.join("keys/pepper-1.key.retired")).expect("it is there");
     system.auth().kill();
     put_in_place(&places, &page);
+    // Whoever forgets the last line is told.
+    let data = format!("--data={}", data.display());
+    let started = run_to_end(Program::AuthBack, &[&data, "--listen=127.0.0.1:0"], &[]);
+    let errors = String::from_utf8_lossy(&started.stderr);
+    assert_eq!(started.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("run `auth_back restored`"), "{errors}");
 
     let restored = || system.operator(&["restored", "--yes"]).run();
     let told = restored();

@@ -156,13 +156,22 @@ fn a_store_that_root_makes_belongs_to_the_server() {
 fn whoever_is_neither_root_nor_the_server_is_refused_before_anything_is_done() {
     let Some(site) = Site::new() else { return };
     site.system.client().register("ada", PASSWORD).assert_status(200);
+    let other = as_user(OTHER);
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    // A place that nobody else may look into is not called empty.
+    let place = site.data.parent().expect("it is in a directory");
+    fs::set_permissions(place, fs::Permissions::from_mode(0o700)).expect("it is ours");
+    for words in [&["user", "list"][..], &["user", "disable", "ada"]] {
+        let told = site.system.operator(words).behind(&other).run();
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(told.errors.contains("run this as root or as the servers' user"), "{told:?}");
+    }
+    open_to_all(place);
     // Nothing but ownership stands in the way.
     for path in [&site.data, &site.data.join("keys")] {
         open_to_all(path);
     }
     let before = files(&site.data);
-    let other = as_user(OTHER);
-    let other: Vec<&str> = other.iter().map(String::as_str).collect();
     for words in [
         &["pepper", "rotate"][..],
         &["token-key", "rotate"],

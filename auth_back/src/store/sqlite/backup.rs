@@ -27,8 +27,13 @@ pub struct Written {
     pub due: u64,
 }
 
+/// The application id (<https://www.sqlite.org/fileformat2.html#application_id>) of a copy that is not in use: `GHcp`. One
+/// that is in use has none.
+const COPY: i32 = 0x4748_6370;
+
 /// Copies the database `from` to `to`, an empty file, whose mode it keeps. Blocks until that is done; `watch` is asked
-/// all the while whether to go on. The copy is one file, without companions. It is not synced.
+/// all the while whether to go on. The copy is one file, without companions, and is marked as a copy that is [not in
+/// use](is_out_of_use). It is not synced.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when one of the files cannot be used, or `watch` said no: the copy is of no use then.
@@ -40,6 +45,7 @@ pub fn copy(
     let [from, to] =
         [from, to].map(|path| std::path::absolute(path).map_err(|e| unusable(path, &e)));
     let (from, to) = (from?, to?);
+    let copy = to.clone();
     let name = to.to_str().ok_or_else(|| unusable(&to, &"its name is not UTF-8"))?.to_owned();
     // Who reads a log that is being written to needs to write to its index.
     let mut connection = open(&from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -57,7 +63,33 @@ pub fn copy(
         watch(Written { bytes, due })
     })?;
     connection.execute("VACUUM INTO ?", [name]).map_err(|error| fault(&error))?;
-    Ok(())
+    set_application(&copy, COPY)
+}
+
+/// Whether a database is a copy that nobody has [put to use](put_to_use): what ended after it was made is live in it.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it cannot be read.
+pub fn is_out_of_use(path: &Path) -> Result<bool, StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let application: i32 = connection
+        .pragma_query_value(None, "application_id", |row| row.get(0))
+        .map_err(|error| fault(&error))?;
+    Ok(application == COPY)
+}
+
+/// Takes the mark of a copy off a database. One that has none stays as it is.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it cannot be read or written.
+pub fn put_to_use(path: &Path) -> Result<(), StoreError> {
+    if is_out_of_use(path)? { set_application(path, 0) } else { Ok(()) }
+}
+
+fn set_application(path: &Path, application: i32) -> Result<(), StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let set = connection.pragma_update(None, "application_id", application);
+    set.map_err(|error| fault(&error).into())
 }
 
 /// Whether every page and every row of a database can be read, and each value is one that its column takes. Blocks;
@@ -169,6 +201,9 @@ mod tests {
             connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
         };
         assert_eq!((rows(&from), rows(&to)), (10_001, 10_000));
+        assert!(is_out_of_use(&to).unwrap() && !is_out_of_use(&from).unwrap());
+        put_to_use(&to).unwrap();
+        assert!(!is_out_of_use(&to).unwrap());
         assert!(has(&to, b"kept2000") && !has(&to, b"deleted"));
         let mut names: Vec<_> =
             fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
