@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use service::background::{Background, steadily};
 use service::rare;
+use unix_time::millis;
 
-use crate::accounts::millis;
 use crate::limits::{
     PURGE_AFTER, PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST,
     PURGE_TIME_MAX,

@@ -45,7 +45,6 @@ pub mod opening;
 pub mod ownership;
 pub mod pace;
 pub mod redis_pool;
-mod rfc3339;
 pub mod rpc;
 pub mod server;
 pub mod sessions;

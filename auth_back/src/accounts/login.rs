@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use service::lane::{Flow, Wakeup};
+use unix_time::millis;
 
 use super::hashers::{HashOutcome, Work};
-use super::{AccountError, Accounts, Answer, InternalError, millis};
+use super::{AccountError, Accounts, Answer, InternalError};
 use crate::credentials::{
     Arena, Cost, DeviceMarker, Params, Password, PasswordRecord, PepperKeyring, Token, TokenError,
     Username, Verdict,

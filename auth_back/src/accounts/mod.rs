@@ -18,7 +18,7 @@ mod tests;
 mod upgrade;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use pool::Pool;
 use service::lane::Flow;
@@ -149,16 +149,6 @@ impl Accounts {
             Lookup::Unsure => Err(AccountError::KeysUnavailable),
         }
     }
-}
-
-/// Milliseconds since 1970, UTC; a clock before that counts as 1970.
-pub(crate) fn unix_ms(at: SystemTime) -> u64 {
-    millis(at.duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-/// Whole milliseconds, rounded down.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The memory that hashing may take, in KiB, with `count` hashes at a time.

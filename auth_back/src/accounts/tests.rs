@@ -1,6 +1,9 @@
 //! The flows, against a real store.
 
 use std::thread;
+use std::time::Duration;
+
+use unix_time::unix_ms;
 
 use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,

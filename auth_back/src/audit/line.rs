@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use framing::limits::HTTP_REQUEST_ID_BYTES_MAX;
+use unix_time::rfc3339::rfc3339;
 
 use super::entry::Entry;
 use super::failures::Suppressed;
 use crate::limits::{AUDIT_TEXT_BYTES_MAX, AUDIT_USER_AGENT_BYTES_MAX};
-use crate::rfc3339::rfc3339;
 
 /// What stands at the end of a text that was longer.
 const ELLIPSIS: &str = "\\u2026";

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use rustix::fs::OFlags;
+use unix_time::rfc3339::rfc3339;
 
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, say, store_deadline};
 use crate::credentials::{KeySource, random};
 use crate::opening::SchemaFault;
 use crate::ownership::{self, Heir};
-use crate::rfc3339::rfc3339;
 use crate::settings::Settings;
 use crate::store::limits::USER_RANGE_MAX;
 use crate::store::{self, Absent, MySqlUrl, Schema, Store, StoreError, StoreUrl, backup};

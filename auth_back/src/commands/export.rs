@@ -18,6 +18,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
+use unix_time::rfc3339::rfc3339;
 use zeroize::Zeroizing;
 
 use super::progress::{Progress, Unit};
@@ -26,7 +27,6 @@ use super::{Done, Subcommand, Telling, ascii_json, interrupt, patiently};
 use crate::credentials::{PasswordRecord, PepperKeyring, random};
 use crate::ids::UserId;
 use crate::opening;
-use crate::rfc3339::rfc3339;
 use crate::settings::Settings;
 use crate::store::limits::PROFILES_PAGE_MAX;
 use crate::store::{Store, UserProfile};

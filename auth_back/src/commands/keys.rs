@@ -135,10 +135,10 @@ pub(super) fn read_after(source: &KeySource) -> Duration {
 
 /// The time in milliseconds since 1970.
 pub(super) fn unix_ms(time: SystemTime) -> u64 {
-    crate::accounts::unix_ms(time)
+    unix_time::unix_ms(time)
 }
 
 /// The time as RFC 3339 has it, in UTC.
 pub(super) fn rfc3339(unix_ms: u64) -> String {
-    crate::rfc3339::rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
+    unix_time::rfc3339::rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
 }

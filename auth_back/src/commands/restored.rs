@@ -13,12 +13,12 @@
 use std::error::Error;
 
 use clap::{ArgMatches, Command};
+use unix_time::{millis, unix_ms};
 
 use super::backup::count;
 use super::confirm::{self, confirm};
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, keys, patiently, say, tell};
-use crate::accounts::{millis, unix_ms};
 use crate::credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
 use crate::ids::NodeId;
 use crate::keyrings::register::{self, KeyFault};

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use service::sparing;
+use unix_time::{millis, unix_ms};
 
 use super::instance::Instance;
-use crate::accounts::{millis, unix_ms};
 use crate::credentials::random;
 use crate::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
 use crate::limits::{LEASE_MARGIN, NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use service::rare;
+use unix_time::millis;
 
 use super::deployment::{DeploymentFault, agree};
 use super::keeper::Member;
 use super::rules::{Follower, LiveRules};
 use super::{Holder, Identity, NodeError, Renewed, Says};
-use crate::accounts::millis;
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};

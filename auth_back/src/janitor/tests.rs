@@ -111,7 +111,7 @@ fn nothing_is_deleted_by_a_clock_that_may_be_wrong() {
     clock.step_wall_back(day);
     let ask = || fixture.accounts.time.ask(&*fixture.store, patient()).unwrap();
     let user_id = fixture.user("ada", "correct horse");
-    let now_ms = crate::accounts::unix_ms(clock::wall());
+    let now_ms = unix_time::unix_ms(clock::wall());
     insert_sessions(&fixture, user_id, 1, now_ms + 7_200_000);
     assert_eq!(purge(&fixture, PURGE_BATCH), 0);
     ask();

@@ -14,10 +14,11 @@ use framing::v2::{
 };
 use framing::{DecodeError, EncodeError, Secret, Status};
 use service::sparing;
+use unix_time::millis;
 use zeroize::Zeroizing;
 
 use super::refusals;
-use crate::accounts::{Listed, Live, millis};
+use crate::accounts::{Listed, Live};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
 use crate::store;
 use crate::work::{

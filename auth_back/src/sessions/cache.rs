@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Pipeline, RedisResult, Script, ScriptInvocation, Value};
+use unix_time::millis;
 
 use super::generation::{Generations, Known};
 use super::layout::{Hex, Keys, session_of, text_of};
 use super::limits::{FILL_LATE_MAX, FINISH_TIME, TOMBSTONE};
 use super::owners::Owners;
-use crate::accounts::millis;
 use crate::redis_pool::{Away, Connection, Instance, RedisPool};
 use crate::store::{SessionRow, Store, StoreError};
 

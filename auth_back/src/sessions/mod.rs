@@ -40,12 +40,13 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use unix_time::millis;
+
 use self::cache::Cache;
 use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
 pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
 pub(crate) use self::lookup::{UNDATED, UNKNOWN};
 pub use self::notes::{NoteWriter, Notes};
-use crate::accounts::millis;
 use crate::installation::LiveRules;
 use crate::redis_pool::RedisPool;
 use crate::store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
@@ -310,7 +311,7 @@ impl SessionKeeper {
 impl SessionKeeper {
     /// Writes all notes that wait, on this thread.
     pub(crate) fn write_notes(&self) {
-        let now_ms = crate::accounts::unix_ms(clock::wall());
+        let now_ms = unix_time::unix_ms(clock::wall());
         self.notes.write_all(&*self.store, now_ms).expect("the store takes them");
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 
 use redis::Commands as _;
+use unix_time::unix_ms;
 
 use super::cache::{Copy, Ticket};
 use super::generation::Generations;
@@ -14,7 +15,6 @@ use super::layout::LAYOUT;
 use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
-use crate::accounts::unix_ms;
 use crate::installation::LiveRules;
 use crate::redis_pool::Use;
 use crate::redis_pool::testing::Redis;

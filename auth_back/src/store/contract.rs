@@ -6,6 +6,8 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use unix_time::unix_ms;
+
 use super::limits::{
     NAME_CHARS_MAX, PASSWORD_RECORD_BYTES_MAX, PURGE_BATCH_MAX, RECORD_CHANGES_MAX,
     RECORDS_PAGE_MAX, USER_AGENT_CHARS_MAX, USERNAME_BYTES_MAX,
@@ -15,7 +17,6 @@ use super::{
     Cause, Inserted, KeyList, KeyRow, Migrated, MigrationError, NewSession, NewUser, RecordChange,
     Schema, SessionRow, Store, StoreError, UserAgent, UserRow, migrations,
 };
-use crate::accounts::unix_ms;
 
 macro_rules! contract {
     ($($check:ident)+) => {

@@ -10,7 +10,8 @@
 //! The time that is told never goes back, except when a line that is behind is believed after its hour: to stand still
 //! for a day would give every session of that day a day too much.
 
-use crate::accounts::millis;
+use unix_time::millis;
+
 use crate::limits::{TIME_BELIEVED_AFTER, TIME_DOUBT_LINE_INTERVAL, TIME_JUMP_MIN};
 use crate::time::Now;
 

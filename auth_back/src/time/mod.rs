@@ -22,12 +22,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use service::{rare, sparing};
+use unix_time::rfc3339::rfc3339;
+use unix_time::{millis, unix_ms};
 
 use self::keeper::{Change, Keeper, Reading};
 pub use self::timekeeper::Timekeeper;
-use crate::accounts::{millis, unix_ms};
 use crate::limits::{TIME_BELIEVED_AFTER, TIME_JUMP_MIN, TIME_ROUND_TRIP_MAX};
-use crate::rfc3339::rfc3339;
 use crate::store::{Cause, Store, StoreError};
 
 /// What time it is, in milliseconds since 1970, UTC. While the clock is doubted, it is one of two times.

@@ -1,6 +1,7 @@
 //! Many sessions of one user: listed, ended, capped, idle; and changed passwords.
 
 use service::lane::Flow;
+use unix_time::millis;
 
 use super::*;
 use crate::accounts::testing::change;

@@ -101,10 +101,10 @@ fn the_line_is_the_last_of_them_with_the_time_of_the_first() {
     log.record(Event::Authenticate, 7, 1, HERE);
     log.lines();
     log.pass(SECOND);
-    let since = crate::rfc3339::rfc3339(clock::wall());
+    let since = unix_time::rfc3339::rfc3339(clock::wall());
     log.record(Event::Authenticate, 7, 2, HERE);
     log.pass(SECOND);
-    let last = crate::rfc3339::rfc3339(clock::wall());
+    let last = unix_time::rfc3339::rfc3339(clock::wall());
     log.record(Event::Authenticate, 7, 3, HERE);
     log.pass(AUDIT_REPEATS_TIME);
     let lines = log.lines();

@@ -1,6 +1,7 @@
 //! A line as a user, checked as a registration is.
 
 use sha2::{Digest as _, Sha256};
+use unix_time::rfc3339;
 
 use super::cost::Cost;
 use crate::accounts::{AgeError, NameError, profile};
@@ -10,7 +11,6 @@ use crate::credentials::{
     UsernameError, VerifyError,
 };
 use crate::ids::{IdError, UserId};
-use crate::rfc3339;
 use crate::store::{ImportedUser, NewUser};
 
 /// What a sealed record starts with.

@@ -318,7 +318,7 @@ impl Operator<'_> {
             });
             if let Some(Ended { sessions, settled_in }) = ended {
                 told["ended_sessions"] = sessions.into();
-                told["settled_ms"] = crate::accounts::millis(settled_in).into();
+                told["settled_ms"] = unix_time::millis(settled_in).into();
             }
             say(&ascii_json(&told))?;
             return Ok(());

@@ -3,9 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use unix_time::rfc3339::rfc3339;
 
 use crate::credentials::PasswordRecord;
-use crate::rfc3339::rfc3339;
 use crate::store::{ListedSession, UserProfile};
 
 /// A user, for programs.

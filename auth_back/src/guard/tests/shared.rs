@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use unix_time::millis;
+
 use super::*;
-use crate::accounts::millis;
 use crate::guard::limits::{
     KNOWN_FOR, NETWORK_DELAY_MAX, SHARED_BYTES_MAX, SHARED_SET_BYTES, SHARED_SETS,
 };

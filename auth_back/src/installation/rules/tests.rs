@@ -2,10 +2,10 @@
 //! session meanwhile: no front answers for it any more when that is said to have settled.
 
 use proptest::prelude::*;
+use unix_time::unix_ms;
 
 use super::*;
 use crate::accounts::testing::rules;
-use crate::accounts::unix_ms;
 use crate::guard::GuardNumbers;
 use crate::store::ServerRow;
 

@@ -21,7 +21,7 @@ pub(crate) struct Site {
 
 /// The time.
 pub(crate) fn now_ms() -> u64 {
-    crate::accounts::unix_ms(clock::wall())
+    unix_time::unix_ms(clock::wall())
 }
 
 pub(crate) fn soon() -> Instant {

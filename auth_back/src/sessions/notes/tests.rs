@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use unix_time::unix_ms;
+
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient};
-use crate::accounts::unix_ms;
 use crate::store::{NewSession, Sessions as _, Store};
 
 fn digest(number: u64) -> Digest {

@@ -26,6 +26,7 @@ use std::time::Instant;
 
 use pool::{Config, Lent, Pool};
 use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
+use unix_time::unix_ms;
 
 use self::checkpoints::Checkpoints;
 use self::connection::{Access, Opener, fault, prepare_file};
@@ -36,7 +37,6 @@ use super::writes::Writes;
 use super::{
     Absent, Condition, Migrated, MigrationError, Product, Schema, Store, StoreError, check_deadline,
 };
-use crate::accounts::unix_ms;
 
 pub(super) const CREATE_RECORD: &str = "\
 CREATE TABLE IF NOT EXISTS schema_migration (

@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use crate::accounts::unix_ms;
+use crate::unix_ms;
 
 const MS_PER_DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// The text. A clock before 1970 counts as 1970; after 9999, years have more than four digits.
-pub(crate) fn rfc3339(at: SystemTime) -> String {
+#[must_use]
+pub fn rfc3339(at: SystemTime) -> String {
     let ms = unix_ms(at);
     let (year, month, day) = civil(ms / MS_PER_DAY);
     let ms = ms % MS_PER_DAY;
@@ -19,7 +20,8 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 /// Milliseconds since 1970 of such a text, or of a date alone, which is its first moment in UTC. Any
 /// offset is taken, and any number of digits of a second, of which three count. `None` for what is no
 /// time, or before 1970.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse(text: &str) -> Option<u64> {
     let (date, time) = match text.split_at_checked(10)? {
         (date, "") => (date, "T00:00:00Z"),
         parts => parts,
