@@ -60,6 +60,8 @@ impl Circuit {
 
 #[cfg(test)]
 mod tests {
+    use unix_time::millis;
+
     use super::*;
 
     const REST: Duration = Duration::from_secs(1);
@@ -90,7 +92,7 @@ mod tests {
         check(0, [true, true]);
         assert!(circuit.failed(start));
         assert!(!circuit.failed(start), "it was broken already");
-        let rest = u64::try_from(REST.as_millis()).unwrap();
+        let rest = millis(REST);
         check(0, [false, false]);
         check(rest - 1, [false, false]);
         check(rest, [true, false]);

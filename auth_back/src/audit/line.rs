@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use framing::limits::HTTP_REQUEST_ID_BYTES_MAX;
-use unix_time::rfc3339::rfc3339;
+use unix_time::{rfc3339, unix_ms};
 
 use super::entry::Entry;
 use super::failures::Suppressed;
@@ -55,7 +55,7 @@ pub(super) fn render_repeated(
     session_ids: &[u64],
 ) -> Box<str> {
     let last = last.strip_suffix("}\n").unwrap_or(last);
-    let mut line = format!("{last},\"count\":{count},\"since\":\"{}\"", rfc3339(since));
+    let mut line = format!("{last},\"count\":{count},\"since\":\"{}\"", rfc3339(unix_ms(since)));
     for (index, id) in session_ids.iter().enumerate() {
         line.push_str(if index == 0 { ",\"session_ids\":[" } else { "," });
         let _ = write!(line, "\"{id}\"");
@@ -67,7 +67,7 @@ pub(super) fn render_repeated(
 /// The line that tells of failures which were not written between `since` and now.
 pub(super) fn render_suppressed(more: &Suppressed, since: SystemTime, at: SystemTime) -> String {
     let mut line = begin(at, "audit_lines_suppressed");
-    displayed(&mut line, "since", rfc3339(since));
+    displayed(&mut line, "since", rfc3339(unix_ms(since)));
     let _ = write!(line, ",\"count\":{},\"suppressed\":{{", more.count());
     for (index, (event, counted)) in more.by_event().enumerate() {
         let comma = if index == 0 { "" } else { "," };
@@ -93,7 +93,7 @@ fn begin(at: SystemTime, event: &str) -> String {
     // More than most lines take; one that is longer makes its text grow once.
     let mut line = String::with_capacity(384);
     line.push_str("{\"time\":\"");
-    line.push_str(&rfc3339(at));
+    line.push_str(&rfc3339(unix_ms(at)));
     line.push('"');
     displayed(&mut line, "event", event);
     line
@@ -142,9 +142,10 @@ fn escape(line: &mut String, character: char) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use proptest::prelude::*;
+    use unix_time::system_time;
 
     use super::*;
     use crate::audit::{Event, Outcome};
@@ -157,7 +158,7 @@ mod tests {
 
     /// 2026-11-24T15:13:08.042Z
     fn at() -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(1_795_533_188_042)
+        system_time(1_795_533_188_042)
     }
 
     const ADAS_LOGIN: &str = "{\"time\":\"2026-11-24T15:13:08.042Z\",\"event\":\"authenticate\",\

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use rustix::fs::OFlags;
-use unix_time::rfc3339::rfc3339;
+use unix_time::{rfc3339, unix_ms};
 
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, say, store_deadline};
@@ -258,7 +258,7 @@ fn check_free(place: &Path) -> io::Result<()> {
 }
 
 fn describe(settings: &Settings, version: u32, users: u64) -> String {
-    let (place, made) = (&settings.store, rfc3339(clock::wall()));
+    let (place, made) = (&settings.store, rfc3339(unix_ms(clock::wall())));
     let program = env!("CARGO_PKG_VERSION");
     format!(
         "A backup of Gatehouse's store.\n\

@@ -14,11 +14,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
-use unix_time::rfc3339::rfc3339;
+use unix_time::rfc3339;
 use zeroize::Zeroizing;
 
 use super::progress::{Progress, Unit};
@@ -135,8 +134,8 @@ impl Export<'_> {
             Column::PasswordHash => Some(Cow::Borrowed(hash.as_str())),
             Column::Name => profile.name.as_deref().map(Cow::Borrowed),
             Column::Age => profile.age.map(|age| Cow::Owned(age.to_string())),
-            Column::CreatedAt => Some(Cow::Owned(time(profile.created_at_ms))),
-            Column::Disabled => profile.disabled_at_ms.map(|at_ms| Cow::Owned(time(at_ms))),
+            Column::CreatedAt => Some(Cow::Owned(rfc3339(profile.created_at_ms))),
+            Column::Disabled => profile.disabled_at_ms.map(|at_ms| Cow::Owned(rfc3339(at_ms))),
         };
         match self.format {
             Format::Csv => {
@@ -174,10 +173,6 @@ impl Export<'_> {
         let hash = record.unseal(user_id, peppers).map_err(|error| failed(&error))?;
         Ok(hash.to_text())
     }
-}
-
-fn time(unix_ms: u64) -> String {
-    rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
 }
 
 /// No name that was registered or imported has a control character; one that somebody put into the

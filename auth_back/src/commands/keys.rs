@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches};
+
+pub(super) use unix_time::rfc3339;
 
 use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
@@ -117,7 +119,7 @@ pub(super) struct Dates {
 
 /// The dates of the keys of a list, which is in the order of their ids.
 pub(super) fn dates(rows: &[KeyRow]) -> BTreeMap<KeyId, Dates> {
-    let at = |row: &KeyRow| UNIX_EPOCH + Duration::from_millis(row.since_ms);
+    let at = |row: &KeyRow| unix_time::system_time(row.since_ms);
     let replaced = rows.iter().skip(1).map(|row| Some(at(row))).chain([None]);
     let dated = rows.iter().zip(replaced).filter_map(|(row, replaced)| {
         Some((KeyId::new(row.id)?, Dates { since: at(row), replaced }))
@@ -131,14 +133,4 @@ pub(super) fn read_after(source: &KeySource) -> Duration {
         KeySource::Directory(_) => REWRAP_AFTER,
         KeySource::Environment(_) | KeySource::Command(_) => REWRAP_AFTER_COMMAND,
     }
-}
-
-/// The time in milliseconds since 1970.
-pub(super) fn unix_ms(time: SystemTime) -> u64 {
-    unix_time::unix_ms(time)
-}
-
-/// The time as RFC 3339 has it, in UTC.
-pub(super) fn rfc3339(unix_ms: u64) -> String {
-    unix_time::rfc3339::rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
 }

@@ -5,11 +5,12 @@
 //! unless that is asked for.
 
 use std::cmp::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
+use unix_time::{rfc3339, system_time, unix_ms};
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say, store_ms};
@@ -126,9 +127,9 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
         let replaced = dates.and_then(|dates| dates.replaced);
         Key {
             id: id.get(),
-            since_ms: dates.map(|dates| keys::unix_ms(dates.since)),
-            replaced_ms: replaced.map(keys::unix_ms),
-            needed_until_ms: replaced.map(|at| keys::unix_ms(needed_until(at, lifetime, source))),
+            since_ms: dates.map(|dates| unix_ms(dates.since)),
+            replaced_ms: replaced.map(unix_ms),
+            needed_until_ms: replaced.map(|at| unix_ms(needed_until(at, lifetime, source))),
         }
     });
     let keys: Vec<Key> = keys.collect();
@@ -151,7 +152,7 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
         ];
         for (what, at_ms) in dated {
             if let Some(at_ms) = at_ms {
-                line += &format!(", {what} {}", keys::rfc3339(at_ms));
+                line += &format!(", {what} {}", rfc3339(at_ms));
             }
         }
         say(&line)?;
@@ -197,7 +198,7 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     let what = match dates.replaced {
         Some(replaced) => {
             let until = needed_until(replaced, lifetime, source);
-            let now = UNIX_EPOCH + Duration::from_millis(store_ms(store)?);
+            let now = system_time(store_ms(store)?);
             what_ends(id, replaced, until, lifetime, now, end_sessions)
         }
         None if ids.contains(&id) => {
@@ -243,7 +244,7 @@ fn what_ends(
     now: SystemTime,
     end_sessions: bool,
 ) -> Result<String, String> {
-    let [since, until_text] = [replaced, until].map(|at| keys::rfc3339(keys::unix_ms(at)));
+    let [since, until_text] = [replaced, until].map(|at| rfc3339(unix_ms(at)));
     let devices = "devices that it vouches for are strangers again until their next login";
     if now >= until {
         return Ok(format!(

@@ -29,7 +29,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The epoch: 2025-01-01T00:00:00Z, in milliseconds of Unix time. 41 bits last from here until
 /// September 2094. Changing it would let old numbers come again.
@@ -241,8 +241,7 @@ fn after(last: u64, now_ms: u64, latest_ms: u64, reserved_ms: u64) -> Result<u64
 
 /// Milliseconds since the epoch; zero before it.
 fn since_epoch_ms(now: SystemTime) -> u64 {
-    let unix = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX).saturating_sub(EPOCH_UNIX_MS)
+    unix_time::unix_ms(now).saturating_sub(EPOCH_UNIX_MS)
 }
 
 /// A number that was made by a node at a time: from 1 to 2^63 - 1.

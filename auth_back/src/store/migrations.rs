@@ -14,7 +14,6 @@
 //! here is only what both must agree on.
 
 use std::fmt::Write as _;
-use std::time::UNIX_EPOCH;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -263,10 +262,9 @@ pub(super) fn pending<'m>(
     Ok(known.get(applied.len()..).unwrap_or_default())
 }
 
-/// This machine's clock, in milliseconds since 1970, never negative.
+/// This machine's clock as a column has it, never negative.
 pub(super) fn now_ms() -> i64 {
-    let since_1970 = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(unix_time::unix_ms(clock::wall())).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

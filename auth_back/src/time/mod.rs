@@ -18,12 +18,11 @@ mod tests;
 mod timekeeper;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use service::{rare, sparing};
-use unix_time::rfc3339::rfc3339;
-use unix_time::{millis, unix_ms};
+use unix_time::{millis, rfc3339, system_time, unix_ms};
 
 use self::keeper::{Change, Keeper, Reading};
 pub use self::timekeeper::Timekeeper;
@@ -53,7 +52,7 @@ impl Now {
     /// The same as others have it.
     #[must_use]
     pub fn to_system_time(self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.ms)
+        system_time(self.ms)
     }
 
     /// Whether it is earlier than that; not known if the two times differ on it.
@@ -180,12 +179,11 @@ fn read(store: &dyn Store, deadline: Instant) -> Result<(Reading, i64), StoreErr
 }
 
 fn tell(change: Change, reading: Reading) {
-    let at = |ms: u64| rfc3339(UNIX_EPOCH + Duration::from_millis(ms));
-    let clock = at(reading.unix_ms);
+    let clock = rfc3339(reading.unix_ms);
     match change {
         Change::None | Change::Doubted { is_worth_a_line: false, .. } => {}
         Change::Doubted { believed_ms, since_ms, .. } => {
-            let (believed, doubted_s) = (at(believed_ms), since_ms / 1000);
+            let (believed, doubted_s) = (rfc3339(believed_ms), since_ms / 1000);
             let left_s = TIME_BELIEVED_AFTER.as_secs().saturating_sub(doubted_s);
             rare!(
                 "once a minute at most",
@@ -202,7 +200,7 @@ fn tell(change: Change, reading: Reading) {
             sparing!(INFO, %clock, "the store's clock is right again: nothing was lost by it");
         }
         Change::Adopted { believed_ms } => {
-            let before = at(believed_ms);
+            let before = rfc3339(believed_ms);
             rare!("once an hour at most", WARN, %before, %clock, "the store's clock has kept its new time for an hour, and is believed");
         }
     }

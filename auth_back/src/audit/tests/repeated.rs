@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use unix_time::{rfc3339, unix_ms};
+
 use super::*;
 use crate::limits::{AUDIT_REPEATS_MAX, AUDIT_REPEATS_SESSIONS_MAX, AUDIT_REPEATS_TIME};
 use crate::work::Origin;
@@ -101,10 +103,10 @@ fn the_line_is_the_last_of_them_with_the_time_of_the_first() {
     log.record(Event::Authenticate, 7, 1, HERE);
     log.lines();
     log.pass(SECOND);
-    let since = unix_time::rfc3339::rfc3339(clock::wall());
+    let since = rfc3339(unix_ms(clock::wall()));
     log.record(Event::Authenticate, 7, 2, HERE);
     log.pass(SECOND);
-    let last = unix_time::rfc3339::rfc3339(clock::wall());
+    let last = rfc3339(unix_ms(clock::wall()));
     log.record(Event::Authenticate, 7, 3, HERE);
     log.pass(AUDIT_REPEATS_TIME);
     let lines = log.lines();

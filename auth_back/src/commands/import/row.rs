@@ -1,7 +1,7 @@
 //! A line as a user, checked as a registration is.
 
 use sha2::{Digest as _, Sha256};
-use unix_time::rfc3339;
+use unix_time::parse_rfc3339;
 
 use super::cost::Cost;
 use crate::accounts::{AgeError, NameError, profile};
@@ -97,11 +97,11 @@ impl Row {
         let age = cells.get(Column::Age).map(|age| whole_number(age).ok_or(RowError::AgeSyntax));
         let created_at = cells.get(Column::CreatedAt);
         let created_at =
-            created_at.map(|text| rfc3339::parse(text).ok_or(RowError::CreatedAt)).transpose()?;
+            created_at.map(|text| parse_rfc3339(text).ok_or(RowError::CreatedAt)).transpose()?;
         let disabled_at_ms = match cells.get(Column::Disabled) {
             None | Some("false" | "FALSE" | "False" | "0") => None,
             Some("true" | "TRUE" | "True" | "1") => Some(now_ms),
-            Some(text) => Some(rfc3339::parse(text).ok_or(RowError::Disabled)?),
+            Some(text) => Some(parse_rfc3339(text).ok_or(RowError::Disabled)?),
         };
         Ok(Self {
             username,

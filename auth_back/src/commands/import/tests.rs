@@ -316,13 +316,12 @@ fn import_of_export_is_the_identity() {
     let config = ProptestConfig::with_cases(24);
     proptest!(config, |(users in users, json: bool)| {
         let place = Place::new();
-        let seconds = |ms: &u64| unix_time::rfc3339::rfc3339(std::time::UNIX_EPOCH + Duration::from_millis(*ms));
         let mut lines = String::new();
         for (index, (name, age, created_at_ms, disabled)) in users.iter().enumerate() {
             let name = name.as_ref().filter(|name| crate::accounts::profile::name(Some(name)).is_ok());
             let line = serde_json::json!({
                 "username": format!("user{index}"), "password_hash": BCRYPT, "name": name, "age": age,
-                "created_at": seconds(created_at_ms), "disabled": disabled,
+                "created_at": unix_time::rfc3339(*created_at_ms), "disabled": disabled,
             });
             lines.push_str(&format!("{line}\n"));
         }

@@ -13,6 +13,7 @@ use std::time::Instant;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use service::rare;
 use service::settings::format_duration;
+use unix_time::millis;
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say, store_ms};
@@ -161,7 +162,7 @@ fn check_replaced(id: KeyId, active: KeyId, rows: &[KeyRow], now_ms: u64) -> Don
         .into());
     };
     let replaced_ms = now_ms.saturating_sub(by.since_ms);
-    let least_ms = u64::try_from(PEPPER_RETIRE_AFTER.as_millis()).unwrap_or(u64::MAX);
+    let least_ms = millis(PEPPER_RETIRE_AFTER);
     if replaced_ms >= least_ms {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! `auth_back pepper rewrap`: sealing every record under the active key.
 
 use service::settings::format_duration;
+use unix_time::millis;
 
 use super::{keys, say, status};
 use crate::commands::progress::{Progress, Unit};
@@ -71,7 +72,7 @@ fn check_read_by_all(source: &KeySource, active: KeyId, rows: &[KeyRow], now_ms:
     let after = keys::read_after(source);
     let since_ms = rows.iter().find(|row| row.id == active.get()).map(|row| row.since_ms);
     let used_ms = since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
-    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let after_ms = millis(after);
     if used_ms >= after_ms {
         return Ok(());
     }

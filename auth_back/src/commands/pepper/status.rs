@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use unix_time::{rfc3339, unix_ms};
 
 use super::{keys, say, soon};
 use crate::commands::progress::{Progress, Unit};
@@ -74,8 +75,8 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
         id: id.get(),
         records: counts.by_pepper.get(&id).copied().unwrap_or(0),
         present: ids.contains(&id),
-        since_ms: dates.get(&id).map(|dates| keys::unix_ms(dates.since)),
-        replaced_ms: dates.get(&id).and_then(|dates| dates.replaced).map(keys::unix_ms),
+        since_ms: dates.get(&id).map(|dates| unix_ms(dates.since)),
+        replaced_ms: dates.get(&id).and_then(|dates| dates.replaced).map(unix_ms),
     };
     let status = Status {
         active: active.map(KeyId::get),
@@ -88,7 +89,7 @@ pub(super) fn run(settings: &Settings, store: &dyn Store, json: bool) -> Done {
     }
     say(&format!("pepper     records  {:24}  replaced", "in use since"))?;
     for pepper in &status.peppers {
-        let date = |at_ms: Option<u64>| at_ms.map_or_else(|| "-".to_owned(), keys::rfc3339);
+        let date = |at_ms: Option<u64>| at_ms.map_or_else(|| "-".to_owned(), rfc3339);
         let (since, replaced) = (date(pepper.since_ms), date(pepper.replaced_ms));
         let is_active = Some(pepper.id) == status.active;
         let active = if is_active { "  active" } else { "" };

@@ -19,7 +19,7 @@ fn a_pepper_is_retired_once_it_has_been_replaced_for_long_enough() {
         (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
         (outcome, _) => panic!("{outcome:?} instead of {expected:?}"),
     };
-    let least_ms = u64::try_from(PEPPER_RETIRE_AFTER.as_millis()).unwrap();
+    let least_ms = millis(PEPPER_RETIRE_AFTER);
     let long_ago = now_ms - least_ms - 1;
     check(4, &[row(3, 0), row(4, long_ago)], Ok(()));
     check(4, &[row(3, 0), row(4, now_ms)], Err("less than 2m ago"));

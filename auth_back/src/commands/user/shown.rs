@@ -1,9 +1,7 @@
 //! What an operator sees of a user, for eyes and for programs.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde_json::{Value, json};
-use unix_time::rfc3339::rfc3339;
+use unix_time::rfc3339;
 
 use crate::credentials::PasswordRecord;
 use crate::store::{ListedSession, UserProfile};
@@ -16,8 +14,8 @@ pub(super) fn json(profile: &UserProfile) -> Value {
         "username": profile.username,
         "name": profile.name,
         "age": profile.age,
-        "created_at": time(profile.created_at_ms),
-        "disabled_at": profile.disabled_at_ms.map(time),
+        "created_at": rfc3339(profile.created_at_ms),
+        "disabled_at": profile.disabled_at_ms.map(rfc3339),
         "password_function": function,
         "pepper": pepper,
     })
@@ -29,7 +27,7 @@ pub(super) fn text(profile: &UserProfile) -> String {
     let none = || "-".to_owned();
     let name = profile.name.as_deref().map_or_else(none, escaped);
     let age = profile.age.map_or_else(none, |age| age.to_string());
-    let disabled = profile.disabled_at_ms.map_or_else(none, time);
+    let disabled = profile.disabled_at_ms.map_or_else(none, rfc3339);
     let password = function.unwrap_or_else(|| "cannot be read".to_owned());
     let pepper = pepper.map_or_else(none, |pepper| pepper.to_string());
     format!(
@@ -37,7 +35,7 @@ pub(super) fn text(profile: &UserProfile) -> String {
          disabled  {disabled}\npassword  {password}\npepper    {pepper}",
         profile.user_id,
         escaped(&profile.username),
-        time(profile.created_at_ms),
+        rfc3339(profile.created_at_ms),
     )
 }
 
@@ -45,13 +43,13 @@ pub(super) fn text(profile: &UserProfile) -> String {
 pub(super) fn line(profile: &UserProfile) -> String {
     let state = profile
         .disabled_at_ms
-        .map_or_else(|| "enabled".to_owned(), |at_ms| format!("disabled since {}", time(at_ms)));
+        .map_or_else(|| "enabled".to_owned(), |at_ms| format!("disabled since {}", rfc3339(at_ms)));
     let name = profile.name.as_deref().map_or_else(|| "-".to_owned(), escaped);
     let username = escaped(&profile.username);
     format!(
         "{username}  {}  created {}, {state}, {name}",
         profile.user_id,
-        time(profile.created_at_ms)
+        rfc3339(profile.created_at_ms)
     )
 }
 
@@ -59,9 +57,9 @@ pub(super) fn line(profile: &UserProfile) -> String {
 pub(super) fn session_json(session: &ListedSession) -> Value {
     json!({
         "session_id": session.session_id.to_string(),
-        "created_at": time(session.created_at_ms),
-        "last_seen_at": time(session.last_seen_at_ms),
-        "expires_at": time(session.expires_at_ms),
+        "created_at": rfc3339(session.created_at_ms),
+        "last_seen_at": rfc3339(session.last_seen_at_ms),
+        "expires_at": rfc3339(session.expires_at_ms),
         "client_address": session.client_address.map(|address| address.to_string()),
         "user_agent": session.user_agent,
     })
@@ -72,7 +70,7 @@ pub(super) fn session_text(session: &ListedSession) -> String {
     let address = session.client_address.map_or_else(|| "-".to_owned(), |it| it.to_string());
     let agent = session.user_agent.as_deref().map_or_else(|| "-".to_owned(), escaped);
     let [created, seen, expires] =
-        [session.created_at_ms, session.last_seen_at_ms, session.expires_at_ms].map(time);
+        [session.created_at_ms, session.last_seen_at_ms, session.expires_at_ms].map(rfc3339);
     let id = session.session_id;
     format!("{id}  since {created}, seen {seen}, until {expires}, from {address}, {agent}")
 }
@@ -82,10 +80,6 @@ fn password(profile: &UserProfile) -> (Option<String>, Option<u16>) {
     let record: Option<PasswordRecord> = profile.password_record.parse().ok();
     let pepper = record.as_ref().map(|record| record.pepper_id().get());
     (record.map(|record| record.function()), pepper)
-}
-
-fn time(unix_ms: u64) -> String {
-    rfc3339(UNIX_EPOCH + Duration::from_millis(unix_ms))
 }
 
 fn escaped(text: &str) -> String {

@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A time, in milliseconds after the epoch.
 fn at(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(EPOCH_UNIX_MS + ms)
+    unix_time::system_time(EPOCH_UNIX_MS + ms)
 }
 
 fn node(datacenter: u8, machine: u8) -> NodeId {

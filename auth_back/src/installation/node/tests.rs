@@ -1,9 +1,10 @@
 //! Processes that come, go, stop for a while, and have clocks that disagree.
 
 use std::collections::HashSet;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use proptest::prelude::*;
+use unix_time::system_time;
 
 use super::*;
 use crate::accounts::testing::Fixture;
@@ -96,7 +97,7 @@ fn holder(fixture: &Fixture, instance: u8, now_ms: u64) -> Holder {
 }
 
 fn at(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
+    system_time(ms)
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Several processes on one store.
 
+use unix_time::millis;
+
 use super::*;
 use crate::store::limits::SERVER_LEASE;
 use crate::store::{DeploymentRow, ListedServer, NO_RUN, ServerRow};
@@ -99,16 +101,16 @@ fn one_of_many_takes_a_node(fixture: &impl Fixture) {
 
 fn time_is_that_of_the_store(fixture: &impl Fixture) {
     let store = &*fixture.store();
-    let before = migrations::now_ms().cast_unsigned();
+    let before = unix_ms(clock::wall());
     store.take_node(None, &server(1, 1), patient()).unwrap();
     let servers = store.servers(patient()).unwrap();
-    let after = migrations::now_ms().cast_unsigned();
+    let after = unix_ms(clock::wall());
     // One machine: one clock, which databases cut to milliseconds in their own way.
     assert!((before - 1..=after + 1).contains(&servers.now_ms), "{before} {servers:?} {after}");
     let taken = &servers.listed[0];
     assert!((before - 1..=servers.now_ms).contains(&taken.renewed_ms), "{before} {servers:?}");
     assert_eq!(servers.live().collect::<Vec<_>>(), [taken]);
-    let lease_ms = u64::try_from(SERVER_LEASE.as_millis()).unwrap();
+    let lease_ms = millis(SERVER_LEASE);
     assert!(taken.is_live(taken.renewed_ms + lease_ms - 1));
     assert!(!taken.is_live(taken.renewed_ms + lease_ms));
     assert!(!taken.is_live(taken.renewed_ms - lease_ms), "its clock was put back long ago");

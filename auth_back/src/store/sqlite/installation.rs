@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use unix_time::unix_ms;
 
 use super::{SqliteStore, unsigned};
 use crate::store::migrations::now_ms;
@@ -23,7 +24,7 @@ impl Installation for SqliteStore {
                 .query_map([], listed)?
                 .collect()
         })?;
-        Ok(Servers { now_ms: now_ms().cast_unsigned(), listed })
+        Ok(Servers { now_ms: unix_ms(clock::wall()), listed })
     }
 
     fn take_node(
