@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use mysql::{Opts, UrlError};
+use addresses::{ServerUrl, ServerUrlError};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 /// The port that MySQL and MariaDB listen on by default.
 const MYSQL_PORT: u16 = 3306;
@@ -36,11 +35,8 @@ pub enum StoreUrl {
 /// is not wiped.
 #[derive(Clone)]
 pub struct MySqlUrl {
-    user: String,
-    password: Option<Zeroizing<String>>,
-    host: String,
-    port: u16,
-    database: String,
+    server: ServerUrl,
+    database: Box<str>,
 }
 
 /// Why a store setting was refused. Whoever wrote it is at fault. Quotes nothing of it: it may hold a
@@ -53,20 +49,15 @@ pub enum StoreUrlError {
     /// `sqlite:` and nothing, or an in-memory database, which would lose acknowledged registrations.
     #[error("want a file after sqlite:")]
     SqlitePath,
-    /// Not a URL.
-    #[error("not a valid URL; characters such as @ / : in the password must be percent-encoded")]
-    MySqlSyntax,
+    /// Not a URL, or one with options that the store depends on.
+    #[error(transparent)]
+    MySqlServer(#[from] ServerUrlError),
     /// No user.
     #[error("the URL names no user")]
     MySqlUser,
     /// No database.
     #[error("the URL names no database")]
     MySqlDatabase,
-    /// `?` or `#`: the driver would take options from there that the store depends on.
-    #[error(
-        "the URL may not have a query or a fragment; ? and # in the password must be percent-encoded"
-    )]
-    MySqlOptions,
 }
 
 impl FromStr for StoreUrl {
@@ -78,10 +69,8 @@ impl FromStr for StoreUrl {
                 return Err(StoreUrlError::SqlitePath);
             }
             Ok(Self::Sqlite(path.into()))
-        } else if text.starts_with("mysql://") {
-            text.parse().map(Self::MySql)
         } else {
-            Err(StoreUrlError::Scheme)
+            text.parse().map(Self::MySql)
         }
     }
 }
@@ -99,42 +88,38 @@ impl FromStr for MySqlUrl {
     type Err = StoreUrlError;
 
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
-        if text.contains(['?', '#']) {
-            return Err(StoreUrlError::MySqlOptions);
+        if !text.starts_with("mysql://") {
+            return Err(StoreUrlError::Scheme);
         }
-        let opts = Opts::from_url(text).map_err(|error| match error {
-            UrlError::UnsupportedScheme(_) => StoreUrlError::Scheme,
-            _ => StoreUrlError::MySqlSyntax,
-        })?;
-        let required = |part: Option<&str>, missing| match part {
-            Some(part) if !part.is_empty() => Ok(part.to_owned()),
-            _ => Err(missing),
-        };
-        Ok(Self {
-            user: required(opts.get_user(), StoreUrlError::MySqlUser)?,
-            password: opts.get_pass().map(|password| Zeroizing::new(password.to_owned())),
-            host: opts.get_ip_or_hostname().into_owned(),
-            port: if opts.get_tcp_port() == 0 { MYSQL_PORT } else { opts.get_tcp_port() },
-            database: required(opts.get_db_name(), StoreUrlError::MySqlDatabase)?,
-        })
+        // The driver reads a host like that too.
+        let server = ServerUrl::parse(text, "mysql", MYSQL_PORT)?.with_web_host()?;
+        if server.user().is_none() {
+            return Err(StoreUrlError::MySqlUser);
+        }
+        let database = server.first_segment()?;
+        if database.is_empty() {
+            return Err(StoreUrlError::MySqlDatabase);
+        }
+        Ok(Self { server, database: database.into() })
     }
 }
 
 impl MySqlUrl {
     pub(crate) fn user(&self) -> &str {
-        &self.user
+        self.server.user().unwrap_or_default()
     }
 
     pub(super) fn password(&self) -> Option<&str> {
-        self.password.as_ref().map(|password| password.as_str())
+        self.server.password()
     }
 
-    pub(crate) fn host(&self) -> &str {
-        &self.host
+    /// IPv6 in brackets, as the driver takes it.
+    pub(crate) fn host(&self) -> String {
+        self.server.host_in_brackets()
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.server.port()
     }
 
     pub(crate) fn database(&self) -> &str {
@@ -144,9 +129,7 @@ impl MySqlUrl {
 
 impl fmt::Display for MySqlUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user, password, host, port, database } = self;
-        let password = if password.is_some() { ":***" } else { "" };
-        write!(f, "mysql://{user}{password}@{host}:{port}/{database}")
+        write!(f, "{}/{}", self.server, self.database)
     }
 }
 
@@ -158,6 +141,9 @@ impl fmt::Debug for MySqlUrl {
 
 #[cfg(test)]
 mod tests {
+    use mysql::Opts;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -168,6 +154,7 @@ mod tests {
 
     #[test]
     fn urls() {
+        use ServerUrlError::*;
         use StoreUrlError::*;
 
         check("sqlite:a.db", Ok("sqlite:a.db"));
@@ -182,13 +169,48 @@ mod tests {
         check("mysql://h/d", Err(MySqlUser));
         check("mysql://u@h", Err(MySqlDatabase));
         check("mysql://u@h/", Err(MySqlDatabase));
-        check("mysql://u@h:port/d", Err(MySqlSyntax));
-        check("mysql://u:p@h/d?prefer_socket=true", Err(MySqlOptions));
-        check("mysql://u:p@h/d#x", Err(MySqlOptions));
+        check("mysql://u:p@%FF/d", Err(MySqlServer(Syntax)));
+        check("mysql://u:%FF@h/d", Err(MySqlServer(Syntax)));
+        check("mysql://u@h/%FF", Err(MySqlServer(Syntax)));
+        check("mysql://u@h:0/d", Ok("mysql://u@h:3306/d"));
+        check("mysql://u@DB.Example/d/x", Ok("mysql://u@db.example:3306/d"));
+        check("mysql://u@h:port/d", Err(MySqlServer(Syntax)));
+        check("mysql://u:p@h/d?prefer_socket=true", Err(MySqlServer(Options)));
+        check("mysql://u:p@h/d#x", Err(MySqlServer(Options)));
 
         check("", Err(Scheme));
         check("postgres://u@h/d", Err(Scheme));
         check("a.db", Err(Scheme));
+    }
+
+    /// Apart from what is no UTF-8, which the driver replaces by something else.
+    #[test]
+    fn the_driver_reads_the_same() {
+        let (user, host) =
+            ("[uÄ%4:]{0,4}(:[pÄ%4F@:]{0,5})?@", "([hHü0-9.%_]{0,6}|\\[::[0-9a]{0,2}\\])");
+        let urls = format!("mysql://({user})?{host}(:[0-9]{{0,5}})?(/[dÄ%4F/.]{{0,6}})?");
+        proptest!(|(text in urls.as_str())| {
+            match (text.parse::<MySqlUrl>(), Opts::from_url(&text)) {
+                (Ok(url), Ok(opts)) => {
+                    prop_assert_eq!(Some(url.user()), opts.get_user());
+                    prop_assert_eq!(url.password(), opts.get_pass());
+                    prop_assert_eq!(url.host(), opts.get_ip_or_hostname());
+                    let port = Some(opts.get_tcp_port()).filter(|port| *port != 0);
+                    prop_assert_eq!(url.port(), port.unwrap_or(MYSQL_PORT));
+                    prop_assert_eq!(Some(url.database()), opts.get_db_name());
+                }
+                (Err(StoreUrlError::MySqlUser), Ok(opts)) => prop_assert_eq!(opts.get_user(), None),
+                (Err(StoreUrlError::MySqlDatabase), Ok(opts)) => {
+                    prop_assert_eq!(opts.get_db_name(), None);
+                }
+                (Err(_), Ok(opts)) => {
+                    let parts = [opts.get_user(), opts.get_pass(), opts.get_db_name()];
+                    let is_replaced = |part: &str| part.contains(char::REPLACEMENT_CHARACTER);
+                    prop_assert!(parts.into_iter().flatten().any(is_replaced));
+                }
+                (ours, Err(_)) => prop_assert!(ours.is_err()),
+            }
+        });
     }
 
     #[test]
