@@ -6,8 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-pub(super) use unix_time::rfc3339;
-
 use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
 use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};

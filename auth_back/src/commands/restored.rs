@@ -13,12 +13,12 @@
 use std::error::Error;
 
 use clap::{ArgMatches, Command};
-use unix_time::{millis, unix_ms};
+use unix_time::{millis, rfc3339, unix_ms};
 
 use super::backup::count;
 use super::confirm::{self, confirm};
 use super::progress::{Progress, Unit};
-use super::{Done, Subcommand, Telling, interrupt, keys, patiently, say, tell};
+use super::{Done, Subcommand, Telling, interrupt, patiently, say, tell};
 use crate::credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
 use crate::ids::NodeId;
 use crate::keyrings::register::{self, KeyFault};
@@ -76,7 +76,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let traces = Traces::find(settings, store, &servers)?;
     traces.tell();
     let users = count(store)?;
-    let time = keys::rfc3339(clocks_agree(store)?);
+    let time = rfc3339(clocks_agree(store)?);
     let what = format!(
         "this logs out all {users} users; their passwords are those of the backup. No id is made for an earlier time than \
          now: {time} by the clock of the database, which has to be right"
@@ -151,7 +151,7 @@ fn one_time(there_ms: u64, here_ms: u64) -> Result<u64, String> {
     if there_ms.abs_diff(here_ms) <= millis(RESTORED_CLOCKS_APART_MAX) {
         return Ok(there_ms);
     }
-    let [there, here] = [there_ms, here_ms].map(keys::rfc3339);
+    let [there, here] = [there_ms, here_ms].map(rfc3339);
     Err(format!(
         "nothing was done: it is {there} by the clock of the database and {here} by that of this machine; set the one that \
          is wrong, and run this again"
@@ -224,7 +224,7 @@ impl Traces {
         if let Some(at_ms) = self.latest_ms {
             tell(&format!(
                 "the last sign of a server in the store is of {}: the backup was made then, or it has been served from since",
-                keys::rfc3339(at_ms)
+                rfc3339(at_ms)
             ));
         }
         for fault in &self.keys {
