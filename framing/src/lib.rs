@@ -23,19 +23,17 @@
 //! that one well-framed message is bad: answer it with 400 and go on. [`EncodeError`] means that
 //! the caller asked for something the protocol cannot carry; its buffer is as it was before.
 
-mod buffer;
 mod error;
 pub mod limits;
 pub mod registry;
-mod secret;
 mod status;
 pub mod v1;
 pub mod v2;
 mod varint;
 
 pub use error::{DecodeError, EncodeError, FrameError};
-pub use secret::Secret;
 pub use status::Status;
+pub use wipe::Secret;
 
 /// A major version of the protocol, as the first byte of a connection tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

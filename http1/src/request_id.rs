@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reactor::append;
+use wipe::append;
 
 use crate::limits::REQUEST_ID_BYTES_MAX;
 

@@ -38,7 +38,7 @@ impl Buffer {
     /// Appends to what is there. It has been given memory before.
     pub(crate) fn append(&mut self, bytes: &[u8], storage: &mut Storage) {
         let before = self.bytes.capacity();
-        append(&mut self.bytes, bytes);
+        wipe::append(&mut self.bytes, bytes);
         storage.resized(before, self.bytes.capacity());
     }
 
@@ -92,32 +92,6 @@ impl Buffer {
     }
 }
 
-/// Appends `bytes`. When the storage has to grow, the memory it grows out of is wiped, which
-/// `Vec::extend_from_slice` would not do. For whatever writes secrets to [`Io::output`](crate::Io).
-#[inline]
-pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
-    reserve(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-/// Makes room for `additional` bytes, wiping the memory that the storage grows out of. The capacity
-/// doubles at least, as that of a `Vec` does, so that appending stays linear in all.
-#[inline]
-pub fn reserve(out: &mut Vec<u8>, additional: usize) {
-    if out.capacity() - out.len() < additional {
-        grow(out, additional);
-    }
-}
-
-#[cold]
-fn grow(out: &mut Vec<u8>, additional: usize) {
-    let capacity = (out.len() + additional).max(out.capacity() * 2);
-    let mut grown = Vec::with_capacity(capacity);
-    grown.extend_from_slice(out);
-    out.zeroize();
-    *out = grown;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,21 +108,6 @@ mod tests {
         buffer.consume(7);
         assert_eq!(buffer.as_slice(), b"rest");
         assert_eq!(&buffer.bytes[..7], [0; 7]);
-    }
-
-    #[test]
-    fn storage_grows_with_what_is_in_it() {
-        let mut out = Vec::with_capacity(2);
-        let mut grown = 0;
-        for byte in 0..100 {
-            let before = out.capacity();
-            append(&mut out, &[byte]);
-            grown += usize::from(out.capacity() != before);
-        }
-        assert!(out.iter().copied().eq(0..100));
-        assert!(grown <= 6, "it doubles");
-        reserve(&mut out, 1000);
-        assert!(out.capacity() >= 1100 && out.len() == 100);
     }
 
     #[test]

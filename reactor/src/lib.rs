@@ -26,17 +26,14 @@ mod protocol;
 mod running;
 mod session;
 mod slots;
-mod stack;
 mod storage;
 pub mod testing;
 mod wheel;
 
 pub use accept::is_exhaustion;
-pub use buffer::{append, reserve};
 pub use counters::Counters;
 pub use event_loop::idle_connection_bytes;
 pub use listener::Listener;
 pub use mailbox::{Bundle, Mailbox, Ticket};
 pub use protocol::{ConnectionId, Io, Protocol};
 pub use running::{Limits, Reactor, start};
-pub use stack::wipe_stack;

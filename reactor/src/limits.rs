@@ -126,7 +126,3 @@ const _: () = assert!(WRITE_STALL_MAX.as_millis() < WRITE_TIME_MAX.as_millis());
 const _: () = assert!(LINGER_QUIET_MAX.as_millis() < LINGER_TIME_MAX.as_millis());
 const _: () = assert!(LINGER_STOPPING_MAX.as_millis() <= LINGER_QUIET_MAX.as_millis());
 const _: () = assert!(STILL_NOTES_MIN >= 2);
-
-/// How much of the stack is wiped before a thread waits. Optimised, everything that a request goes
-/// through stays within a few KiB; unoptimised, frames are several times as large.
-pub const WIPED_STACK_BYTES: usize = if cfg!(debug_assertions) { 128 << 10 } else { 16 << 10 };

@@ -178,7 +178,7 @@ impl Io<'_> {
 
     /// Bytes for the peer are appended here; the reactor writes them when the turn ends. What is
     /// already there must not be touched, except to take back what this very call appended. It is
-    /// wiped once it is sent; who appends secrets uses [`crate::append`], which also wipes what the
+    /// wiped once it is sent; who appends secrets uses [`wipe::append`], which also wipes what the
     /// storage grows out of.
     pub fn output(&mut self) -> &mut Vec<u8> {
         self.output.tail()

@@ -1,6 +1,6 @@
 //! Reading and writing the `u16 length, bytes` of v1.
 
-use crate::{EncodeError, FrameError, buffer};
+use crate::{EncodeError, FrameError};
 
 /// Why a message could not be cut off the front of the input.
 pub(super) enum Stop {
@@ -80,7 +80,7 @@ pub(super) fn append_prefixed(
         .ok()
         .filter(|_| bytes <= bytes_max)
         .ok_or(EncodeError::FieldTooLong { field, bytes, bytes_max })?;
-    buffer::append(out, &len.to_be_bytes());
-    buffer::append(out, text.as_bytes());
+    wipe::append(out, &len.to_be_bytes());
+    wipe::append(out, text.as_bytes());
     Ok(())
 }

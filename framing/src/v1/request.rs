@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::cursor::{Stop, append_prefixed, split};
 use crate::{
-    DecodeError, EncodeError, FrameError, Secret, buffer,
+    DecodeError, EncodeError, FrameError, Secret,
     limits::{NAME_BYTES_MAX, PASSWORD_BYTES_MAX, USERNAME_BYTES_MAX},
 };
 
@@ -154,13 +154,13 @@ pub fn encode_request(out: &mut Vec<u8>, request: &Request<'_>) -> Result<(), En
         Command::Register => 3,
         Command::Authenticate => 4,
     };
-    buffer::append_or_restore(out, |out| {
-        buffer::append(out, &[command_len]);
-        buffer::append(out, command.as_bytes());
+    wipe::append_or_restore(out, |out| {
+        wipe::append(out, &[command_len]);
+        wipe::append(out, command.as_bytes());
         append_prefixed(out, "username", username, USERNAME_BYTES_MAX)?;
         append_prefixed(out, "password", password.expose(), PASSWORD_BYTES_MAX)?;
         append_prefixed(out, "name", name, NAME_BYTES_MAX)?;
-        buffer::append(out, &[age]);
+        wipe::append(out, &[age]);
         Ok(())
     })
 }

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::cursor::{Stop, append_prefixed, split};
-use crate::{
-    DecodeError, EncodeError, FrameError, Secret, Status, buffer, limits::V1_MESSAGE_BYTES_MAX,
-};
+use crate::{DecodeError, EncodeError, FrameError, Secret, Status, limits::V1_MESSAGE_BYTES_MAX};
 
 /// An answer cut off the stream, its message not checked yet.
 ///
@@ -64,8 +62,8 @@ pub fn encode_response(
     status: Status,
     message: Secret<'_>,
 ) -> Result<(), EncodeError> {
-    buffer::append_or_restore(out, |out| {
-        buffer::append(out, &status.get().to_be_bytes());
+    wipe::append_or_restore(out, |out| {
+        wipe::append(out, &status.get().to_be_bytes());
         append_prefixed(out, "message", message.expose(), V1_MESSAGE_BYTES_MAX)
     })
 }

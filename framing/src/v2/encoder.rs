@@ -6,7 +6,7 @@ use super::{
     message::{Answer, Refusal, ReplyMessage, RequestMessage},
 };
 use crate::{
-    EncodeError, Status, buffer,
+    EncodeError, Status,
     limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR},
     registry::{request, response},
 };
@@ -123,10 +123,10 @@ impl Encoder {
         head: &Frame<'_>,
         write: impl FnOnce(&mut FieldWriter<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
-        buffer::append_or_restore(out, |out| {
+        wipe::append_or_restore(out, |out| {
             let start = out.len();
             // The length of the body is put in when the body is there.
-            buffer::append(out, &frame::header(head, 0));
+            wipe::append(out, &frame::header(head, 0));
             let body_start = out.len();
             write(&mut FieldWriter::new(out))?;
 

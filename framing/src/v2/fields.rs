@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{message::RequestId, messages::Currency};
 use crate::{
-    DecodeError, EncodeError, Secret, buffer,
+    DecodeError, EncodeError, Secret,
     limits::{FIELD_NUMBER_MAX, VARINT_BYTES_MAX},
     registry::{Field, Presence, SLOTS, Shape},
     varint::{self, Varint},
@@ -304,7 +304,7 @@ impl<'v> FieldWriter<'v> {
     #[inline]
     fn value(&mut self, field: &Field, value: &[u8]) {
         let key = self.key(field);
-        buffer::reserve(self.out, 2 * VARINT_BYTES_MAX + value.len());
+        wipe::reserve(self.out, 2 * VARINT_BYTES_MAX + value.len());
         match (u8::try_from(key), u8::try_from(value.len())) {
             // Both are their own varints: almost all fields there are.
             (Ok(key @ ..=0x7f), Ok(len @ ..=0x7f)) => self.out.extend_from_slice(&[key, len]),
@@ -342,7 +342,7 @@ fn prepend_length(out: &mut Vec<u8>, start: usize) {
 }
 
 fn insert(out: &mut Vec<u8>, at: usize, bytes: &[u8]) {
-    buffer::append(out, bytes);
+    wipe::append(out, bytes);
     out[at..].rotate_right(bytes.len());
 }
 

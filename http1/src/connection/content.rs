@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use reactor::append;
+use wipe::append;
 use zeroize::Zeroizing;
 
 /// Bytes that are wiped wherever they have been: also when the storage grows, which `Vec` alone

@@ -14,7 +14,7 @@ use std::fmt;
 pub use reply::{Answered, ContentWriter, Progress, Reply};
 pub(crate) use reply::{Form, PRECONDITION_FAILED, Persistence, Step};
 
-use reactor::append;
+use wipe::append;
 
 use crate::grammar::{is_field_value, is_token};
 use crate::precondition::is_entity_tag;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 use std::{fmt, io};
 
-use reactor::{append, reserve};
+use wipe::{append, reserve};
 use zeroize::Zeroize;
 
 use super::{PreparedResponse, Response, append_decimal};

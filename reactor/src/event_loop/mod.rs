@@ -27,7 +27,6 @@ use crate::protocol::{ConnectionId, Protocol};
 use crate::running::Common;
 use crate::session::Surroundings;
 use crate::slots::Slots;
-use crate::stack::wipe_stack;
 use crate::storage::Storage;
 use crate::wheel::Wheel;
 use admission::Accepting;
@@ -152,7 +151,7 @@ impl<P: Protocol> EventLoop<P> {
         while !(self.life == Life::Closing && self.connections.is_empty()) {
             let mut patience = self.patience();
             // Requests of the last turn are not to lie on the stack while nobody asks anything.
-            wipe_stack();
+            wipe::wipe_stack();
             if letters >= BUSY_LETTERS_MIN && patience != Some(Duration::ZERO) {
                 // Under a flood, workers that wait for this core have the next answers.
                 thread::yield_now();

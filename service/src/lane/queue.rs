@@ -289,7 +289,7 @@ impl<J> Queue<J> {
         // Others may wait for what this one has done.
         self.release(state);
         // The last job is not to lie on the stack for as long as no other comes.
-        reactor::wipe_stack();
+        wipe::wipe_stack();
         state = self.state.lock();
         let mut yields = if done < LANE_BUSY_BATCH_MIN { 0 } else { LANE_YIELDS };
         while yields > 0 && !may_go_on(&state) {

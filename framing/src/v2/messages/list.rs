@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    DecodeError, EncodeError, buffer,
+    DecodeError, EncodeError,
     registry::{Field, Shape},
     v2::{
         FieldWriter, Fields,
@@ -98,7 +98,7 @@ impl<'a, T: Item<'a>> List<'a, T> {
                 items.iter().try_for_each(|item| append_item(out, |fields| item.write(fields)))
             }
             Source::Encoded(bytes) => {
-                buffer::append(out, bytes);
+                wipe::append(out, bytes);
                 Ok(())
             }
         })

@@ -1,26 +1,31 @@
-//! Appending to a caller's buffer that holds secrets.
+//! Appending to a buffer that holds secrets.
 
 use zeroize::Zeroize;
 
-/// Appends `bytes`. When the buffer must grow, the memory it grows out of is wiped, which
+/// Appends `bytes`. When the buffer has to grow, the memory it grows out of is wiped, which
 /// `Vec::extend_from_slice` would not do.
 #[inline]
-pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     reserve(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-/// Makes room for so many bytes, which `Vec` can then append by itself. What the buffer grows out of
-/// is wiped.
+/// Makes room for `additional` bytes, which `Vec` can then append by itself. The memory that the
+/// buffer grows out of is wiped. The capacity doubles at least, as that of a `Vec` does, so that
+/// appending stays linear in all.
 #[inline]
-pub(crate) fn reserve(out: &mut Vec<u8>, additional: usize) {
+pub fn reserve(out: &mut Vec<u8>, additional: usize) {
     if out.capacity() - out.len() < additional {
         grow(out, additional);
     }
 }
 
 /// Runs `write` on `out`; when it fails, wipes what it wrote and restores the length.
-pub(crate) fn append_or_restore<E>(
+///
+/// # Errors
+///
+/// What `write` failed with.
+pub fn append_or_restore<E>(
     out: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -33,7 +38,6 @@ pub(crate) fn append_or_restore<E>(
     result
 }
 
-/// Doubles, as `Vec` does, so that appending stays linear in all.
 #[cold]
 fn grow(out: &mut Vec<u8>, additional: usize) {
     let capacity = (out.len() + additional).max(out.capacity() * 2);
@@ -48,12 +52,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growing_keeps_the_content() {
+    fn a_buffer_grows_with_what_is_in_it() {
         let mut out = Vec::with_capacity(2);
+        let mut grown = 0;
         for byte in 0..100 {
+            let before = out.capacity();
             append(&mut out, &[byte]);
+            grown += usize::from(out.capacity() != before);
         }
         assert!(out.iter().copied().eq(0..100));
+        assert!(grown <= 6, "it doubles");
+        reserve(&mut out, 1000);
+        assert!(out.capacity() >= 1100 && out.len() == 100);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// let password = framing::Secret::new("correct horse");
+/// let password = wipe::Secret::new("correct horse");
 /// assert_eq!(format!("{password:?}"), "***");
 /// assert_eq!(password.expose(), "correct horse");
 /// ```
@@ -20,12 +20,14 @@ pub struct Secret<'a>(&'a str);
 
 impl<'a> Secret<'a> {
     /// Marks `text` as secret.
+    #[inline]
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
         Self(text)
     }
 
     /// The text itself. Every call is a place to look at in a review.
+    #[inline]
     #[must_use]
     pub const fn expose(self) -> &'a str {
         self.0
