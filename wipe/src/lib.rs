@@ -5,6 +5,7 @@
 //! | append to a buffer that may grow | [`append`], [`reserve`] |
 //! | append all of something, or nothing | [`append_or_restore`] |
 //! | lend a secret text | [`Secret`] |
+//! | keep one | [`SecretText`] |
 //! | wait without one on the stack | [`wipe_stack`] |
 //!
 //! All of it is built on the crate `zeroize`. Whoever only owns bytes for a while takes its
@@ -16,5 +17,5 @@ mod secret;
 mod stack;
 
 pub use append::{append, append_or_restore, reserve};
-pub use secret::Secret;
+pub use secret::{Secret, SecretText};
 pub use stack::wipe_stack;

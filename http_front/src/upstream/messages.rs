@@ -10,12 +10,13 @@ use framing::v2::{
 use framing::{EncodeError, Secret};
 use reactor::Bundle;
 use service::sparing;
+use wipe::SecretText;
 
 use crate::api::{render_products, render_sessions};
 use crate::catalog::Rendered;
 use crate::in_flight::Answered;
 use crate::lease::SessionFacts;
-use crate::token::{Device, SecretText, Token};
+use crate::token::{Device, Token};
 use crate::work::{Basis, CheckedSession, Delivery, Job, Outcome, Refusal, Unanswered, Work};
 
 /// Appends the request for `job`.
