@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use service::lane::Niceness;
+use lane::Niceness;
 
 use crate::credentials::Cost;
 use crate::store::limits::SERVER_LEASE;
@@ -323,7 +323,7 @@ pub const HELD_BACK_MAX: Duration = Duration::from_millis(100);
 pub const PACE_HASHES: usize = 8;
 
 /// For how long it is believed how long hashes took.
-pub const PACE_KNOWN_FOR: Duration = service::limits::LANE_PACE_KNOWN_FOR;
+pub const PACE_KNOWN_FOR: Duration = lane::limits::LANE_PACE_KNOWN_FOR;
 
 /// Hashes in flight take so long together: a request that is hashed can no longer be overtaken, so a newcomer waits for
 /// them whatever its turn is.
@@ -463,13 +463,13 @@ const _: () = assert!(
         <= reactor::limits::OUTPUT_BYTES_MAX
 );
 const _: () = assert!(
-    HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= service::limits::LANE_THREADS_MAX
+    HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= lane::limits::LANE_THREADS_MAX
 );
 const _: () = assert!(HASHES_IN_FLIGHT_PER_THREAD_MAX.get() > HASHES_TOGETHER_MAX);
 const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_millis());
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
-const _: () = assert!(LIGHT_THREADS_MAX.get() <= service::limits::LANE_THREADS_MAX);
+const _: () = assert!(LIGHT_THREADS_MAX.get() <= lane::limits::LANE_THREADS_MAX);
 // A reading that is as wrong as can be is still no jump.
 const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
 const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());

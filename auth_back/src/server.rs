@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use lane::{Admission, FlowKeys};
 use pool::Pool;
 use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
-use service::lane::{Admission, FlowKeys};
 use service::lifetime::Lifetime;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe, Readiness, Serves};

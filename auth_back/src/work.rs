@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use framing::v2::MessageType;
+use lane::{Ask, Flow, Refused};
 use reactor::Ticket;
-use service::lane::{Ask, Flow, Refused};
 use zeroize::Zeroizing;
 
 use crate::accounts::{
@@ -41,7 +41,7 @@ impl Job {
     }
 }
 
-impl service::lane::Job for Job {
+impl lane::Job for Job {
     fn refuse(self, why: Refused) {
         let outcome = Err(AccountError::Overloaded { retry_after: why.retry_after });
         self.ticket.answer(Reply { call: self.call, outcome });

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use service::lane::{Lane, LaneError, LaneOptions, Workers};
+use lane::{Lane, LaneError, LaneOptions, Workers};
 use service::sparing;
 
 pub use heavy::{Heavy, start_heavy};

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use lane::{Admission, Permit};
 use parking_lot::Mutex;
-use service::lane::{Admission, Permit};
 
 use crate::limits::ANSWER_TIME_MAX;
 use crate::work::Job;

@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use http1::{Connection, Shared};
+use lane::FlowKeys;
 use reactor::Limits;
 use service::hardening::{open_files_max, usable_memory};
-use service::lane::FlowKeys;
 use service::lifetime::Lifetime;
 use service::metrics::Registry;
 use service::ops::{self, OpsServer, Probe, Readiness, Serves};

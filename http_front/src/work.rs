@@ -9,8 +9,8 @@ use std::time::Instant;
 use addresses::Source;
 use framing::v2::{Features, RequestId};
 use http1::PreparedResponse;
+use lane::Refused;
 use reactor::Ticket;
-use service::lane::Refused;
 use zeroize::Zeroizing;
 
 use crate::catalog::Rendered;
@@ -400,7 +400,7 @@ impl Job {
     }
 }
 
-impl service::lane::Job for Job {
+impl lane::Job for Job {
     fn refuse(self, why: Refused) {
         self.answer(Outcome::Unanswered(why.into()));
     }

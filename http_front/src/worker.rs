@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service::lane::{Admission, Lane, LaneError, LaneOptions, Workers};
+use lane::{Admission, Lane, LaneError, LaneOptions, Workers};
 
 use crate::in_flight::{InFlight, Window};
 use crate::limits::IN_FLIGHT_MAX;

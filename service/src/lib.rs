@@ -1,8 +1,8 @@
 //! What both servers are equipped with, and neither of them owns.
 //!
 //! The two servers never know each other, so whatever both need stands here: how settings are
-//! read and refused, how log lines leave the process, what `/metrics` is made of, bounded lanes of
-//! worker threads, signals, and what a process does to itself before it handles secrets.
+//! read and refused, how log lines leave the process, what `/metrics` is made of, signals, and
+//! what a process does to itself before it handles secrets.
 //!
 //! Left out on purpose: sockets, HTTP and frames. A server brings those together with this crate.
 
@@ -10,7 +10,6 @@ pub mod background;
 pub mod build;
 pub mod descriptors;
 pub mod hardening;
-pub mod lane;
 pub mod lifetime;
 pub mod limits;
 pub mod log;

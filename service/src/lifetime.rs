@@ -18,11 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lane::Workers;
 use parking_lot::Mutex;
 
 use crate::{
     gather,
-    lane::Workers,
     limits::{
         DRAIN_MAX, GRACE_MAX, STOP_LAST_WRITES_MAX, STOP_LAST_WRITES_MIN, STOP_LAST_WRITES_SHARE,
     },

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use service::lane::{Flow, Wakeup};
+use lane::{Flow, Wakeup};
 
 use super::login::{Claim, Trial, judged};
 use super::{AccountError, Accounts, Answer, Opened, Opening};

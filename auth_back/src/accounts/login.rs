@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use service::lane::{Flow, Wakeup};
+use lane::{Flow, Wakeup};
 use unix_time::millis;
 
 use super::hashers::{HashOutcome, Work};

@@ -20,8 +20,8 @@ mod upgrade;
 use std::sync::Arc;
 use std::time::Instant;
 
+use lane::Flow;
 use pool::Pool;
-use service::lane::Flow;
 
 pub use change_password::{
     AllowedChange, Change, Changed, ProvedChange, Replaced, Replacement, SealedChange,

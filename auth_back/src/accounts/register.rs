@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use service::lane::{Flow, Wakeup};
+use lane::{Flow, Wakeup};
 use service::sparing;
 
 use super::login::unhashed;

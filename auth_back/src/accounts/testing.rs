@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lane::Admission;
 use pool::Pool;
-use service::lane::Admission;
 use service::metrics::{Histogram, Registry};
 use tempfile::TempDir;
 use zeroize::Zeroizing;

@@ -24,8 +24,8 @@ use framing::v2::{
     Encoder, Features, Frame, Hello, Refusal, Request as Message, negotiate, split_frame,
 };
 use framing::{FrameError, Status, Version};
+use lane::Lane;
 use reactor::{Io, Mailbox, Protocol, Ticket};
-use service::lane::Lane;
 use service::sparing;
 
 use crate::accounts::AccountError;

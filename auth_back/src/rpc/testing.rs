@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use framing::v2::{Encoder, Frame, HealthReply, Hello, ReplyMessage, RequestMessage, split_frame};
+use lane::{FlowKeys, Lane, LaneOptions};
 use reactor::testing::{Harness, Post, Posted, connection_id, mailbox};
 use reactor::{Mailbox, Ticket};
-use service::lane::{FlowKeys, Lane, LaneOptions};
 use service::metrics::Registry;
 
 use super::{Conversation, Desk, Lanes, Turns};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use addresses::Source;
-use service::lane::{Flow, FlowKeys};
+use lane::{Flow, FlowKeys};
 
 use crate::credentials::{TokenKeyring, Username};
 use crate::keyrings::LiveRing;

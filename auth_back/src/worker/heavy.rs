@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use change_password::Changing;
-use login::LongerLogins;
-use reactor::Bundle;
-use service::lane::{
+use lane::{
     Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
     Workers,
 };
+use login::LongerLogins;
+use reactor::Bundle;
 use service::sparing;
 
 use super::{Clerk, LaneSize};
@@ -104,7 +104,7 @@ struct InFlight {
     finish: Arc<Lane<Ending>>,
 }
 
-impl service::lane::Job for Ending {}
+impl lane::Job for Ending {}
 
 impl InFlight {
     /// Queues what is to be done next; the wake-up is for whoever does it.

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use framing::v2::MessageType;
-use service::lane::Flow;
+use lane::Flow;
 use service::metrics::Registry;
 use zeroize::Zeroizing;
 

@@ -32,8 +32,8 @@ use http1::{
     Accepted, Answered, Answerer, Exchange, Fault, Handler, Head, Problem, Progress, Reply,
     RequestId, Status,
 };
+use lane::{Ask, Flow, FlowKeys, Lane, Rejected};
 use reactor::{Mailbox, Ticket};
-use service::lane::{Ask, Flow, FlowKeys, Lane, Rejected};
 
 use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;

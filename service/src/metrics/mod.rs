@@ -24,20 +24,15 @@ pub use prometheus_client::metrics::{
     counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
 };
 
-use crate::lane::{Class, LaneSnapshot, LaneStats, LaneWaits, Why};
+use lane::{Class, LaneSnapshot, LaneStats, LaneWaits, WAIT_BUCKETS_SECONDS, Why};
+
 use observed::{Distribution, Observed, Reader, Series};
 
 /// The media type of [`Registry::encode`] (OpenMetrics 1.0, section "Overall Structure").
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of latency histograms, in seconds: 100 microseconds to 10 seconds.
-///
-/// No two neighbours are more than a factor of 2.5 apart; they are closer between 10 and 50 ms, where
-/// hashing a password falls, and there is one at 1 s, in which every request has to be answered.
-pub const LATENCY_BUCKETS_SECONDS: [f64; 17] = [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
-    2.5, 5.0, 10.0,
-];
+/// Upper bounds of latency histograms, in seconds: those of the waits that a lane counts itself.
+pub const LATENCY_BUCKETS_SECONDS: [f64; WAIT_BUCKETS_SECONDS.len()] = WAIT_BUCKETS_SECONDS;
 
 /// Histogram families need a function that makes one histogram.
 pub type HistogramFamily<L> = Family<L, Histogram, fn() -> Histogram>;

@@ -10,9 +10,11 @@ use std::{
 };
 
 use super::*;
-use crate::lane::{Inbox, Job, Lane, LaneOptions};
+use lane::{Inbox, Job, Lane, LaneOptions};
 
-impl Job for () {}
+struct Nothing;
+
+impl Job for Nothing {}
 
 /// The metrics of the test itself, without those of the process.
 fn check(registry: &Registry, expected: &str) {
@@ -141,11 +143,11 @@ fn a_lane_is_observed_under_its_name() {
     let size = NonZeroUsize::new(4).expect("not zero");
     let options = LaneOptions::new("heavy", NonZeroUsize::MIN, size).expect("a lane");
     let (lane, workers) =
-        Lane::start(&options, |inbox: &mut Inbox<()>| while inbox.recv().is_some() {})
+        Lane::start(&options, |inbox: &mut Inbox<Nothing>| while inbox.recv().is_some() {})
             .expect("a thread");
     let mut registry = Registry::new("test");
     registry.observe_lane(&lane.stats());
-    lane.try_submit(()).expect("room");
+    lane.try_submit(Nothing).expect("room");
     drop(lane);
     workers.join();
     let text = registry.encode();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use lane::{Wake, Wakeup};
 use parking_lot::{Condvar, Mutex};
-use service::lane::{Wake, Wakeup};
 
 use super::super::{AccountError, Answer, InternalError};
 

@@ -10,8 +10,8 @@
 
 use std::time::Instant;
 
+use lane::Wakeup;
 use parking_lot::Mutex;
-use service::lane::Wakeup;
 
 use crate::limits::{HASHES_TOGETHER_MAX, HELD_BACK_MAX};
 
@@ -62,7 +62,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    use service::lane::Wake;
+    use lane::Wake;
 
     use super::*;
 

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use lane::{Ask, Flow, Lane, LaneError, LaneOptions, LaneStats, Refused, Wakeup};
 use pool::Pool;
-use service::lane::{Ask, Flow, Lane, LaneError, LaneOptions, LaneStats, Refused, Wakeup};
 use service::sparing;
 
 pub use pace::HashPace;
@@ -244,7 +244,7 @@ impl Task {
     }
 }
 
-impl service::lane::Job for Task {
+impl lane::Job for Task {
     fn refuse(self, why: Refused) {
         Self::refuse(self, overloaded(why)).fire();
     }

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use lane::Admission;
 use parking_lot::Mutex;
-use service::lane::Admission;
 use service::metrics::Histogram;
 
 use crate::limits::{

@@ -2,7 +2,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use service::lane::{Admission, Wake};
+use lane::{Admission, Wake};
 use subtle::ConstantTimeEq as _;
 
 use super::*;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use lane::{Inbox, Wakeup};
 use pool::{AcquireError, Lent, Pool};
-use service::lane::{Inbox, Wakeup};
 
 use super::held::Held;
 use super::{HashPace, Job, Task, Usual};

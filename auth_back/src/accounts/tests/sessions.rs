@@ -1,6 +1,6 @@
 //! Many sessions of one user: listed, ended, capped, idle; and changed passwords.
 
-use service::lane::Flow;
+use lane::Flow;
 use unix_time::millis;
 
 use super::*;

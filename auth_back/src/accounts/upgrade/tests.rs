@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use service::lane::Flow;
+use lane::Flow;
 
 use super::*;
 use crate::accounts::hashers::Work;

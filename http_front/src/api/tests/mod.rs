@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use http1::{Connection, Shared};
+use lane::{FlowKeys, Inbox, Lane, LaneOptions};
 use reactor::testing::{Harness, Post, mailbox};
-use service::lane::{FlowKeys, Inbox, Lane, LaneOptions};
 
 use super::{Api, Lanes};
 use crate::lease::SessionFacts;

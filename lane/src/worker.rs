@@ -10,9 +10,9 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use sparing::sparing;
 
 use super::{Inbox, Job, LaneOptions, Niceness, queue::Queue, stats::Counters};
-use crate::sparing;
 
 /// The threads of a lane, to be waited for after its last [`Lane`](super::Lane) is dropped.
 ///

@@ -22,6 +22,7 @@ fn options(threads: usize, queue: usize) -> LaneOptions {
     LaneOptions::new("test", size(threads), size(queue)).expect("options of the test's own")
 }
 
+impl Job for () {}
 impl Job for u32 {}
 impl Job for usize {}
 impl Job for &'static str {}
@@ -254,7 +255,7 @@ fn jobs_queued_together_are_seen_together() {
 fn no_job_is_left_behind_whoever_is_called() {
     check_none_is_left_behind(1);
     // Their workers come from large batches, and yield before they rest.
-    check_none_is_left_behind(2 * crate::limits::LANE_BUSY_BATCH_MIN);
+    check_none_is_left_behind(2 * limits::LANE_BUSY_BATCH_MIN);
 }
 
 /// Submitters queue so many jobs together, and wait for as many to be done.

@@ -164,7 +164,7 @@ fn what_was_measured_long_ago_keeps_nobody_out() {
     stepped.wait_until_in_work();
     let dear = Duration::from_secs(1);
     admission.measured(dear, dear, clock::now());
-    clock.advance(crate::limits::LANE_PACE_KNOWN_FOR - Duration::from_millis(1));
+    clock.advance(limits::LANE_PACE_KNOWN_FOR - Duration::from_millis(1));
     stepped.queue(&["a1"], PATIENCE);
     assert_eq!(stepped.ends(0), [("a1", Some(Why::TooLong))]);
     clock.advance(Duration::from_millis(1));

@@ -10,7 +10,15 @@ use std::{
 };
 
 use super::{Class, LaneOptions, Why};
-use crate::metrics::LATENCY_BUCKETS_SECONDS;
+
+/// Upper bounds of the buckets that waits are counted in, in seconds: 100 microseconds to 10 seconds.
+///
+/// No two neighbours are more than a factor of 2.5 apart; they are closer between 10 and 50 ms, where
+/// hashing a password falls, and there is one at 1 s, in which every request has to be answered.
+pub const WAIT_BUCKETS_SECONDS: [f64; 17] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1.0,
+    2.5, 5.0, 10.0,
+];
 
 /// Counters that only grow; what is queued and in work are differences between them.
 ///
@@ -35,7 +43,7 @@ pub(super) struct Counters {
 /// sum.
 #[derive(Debug, Default)]
 struct Waits {
-    counts: [AtomicU64; LATENCY_BUCKETS_SECONDS.len() + 1],
+    counts: [AtomicU64; WAIT_BUCKETS_SECONDS.len() + 1],
     sum_ns: AtomicU64,
 }
 
@@ -104,7 +112,7 @@ impl Counters {
         let Waited { class: Some(class), time, jobs } = *waited else { return };
         let waits = &self.waits[class as usize];
         let seconds = time.as_secs_f64();
-        let bucket = LATENCY_BUCKETS_SECONDS.partition_point(|&bound| bound < seconds);
+        let bucket = WAIT_BUCKETS_SECONDS.partition_point(|&bound| bound < seconds);
         waits.counts[bucket].fetch_add(jobs, Ordering::Relaxed);
         let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         waits.sum_ns.fetch_add(ns.saturating_mul(jobs), Ordering::Relaxed);
@@ -219,11 +227,11 @@ pub struct LaneSnapshot {
     pub parties: usize,
 }
 
-/// How long jobs have waited: see [`LATENCY_BUCKETS_SECONDS`].
+/// How long jobs have waited: see [`WAIT_BUCKETS_SECONDS`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaneWaits {
     /// For each bucket how many fell into it and into none before; at the end those beyond all.
-    pub counts: [u64; LATENCY_BUCKETS_SECONDS.len() + 1],
+    pub counts: [u64; WAIT_BUCKETS_SECONDS.len() + 1],
     /// All waits together.
     pub sum: Duration,
 }

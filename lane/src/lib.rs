@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use std::{num::NonZeroUsize, time::{Duration, Instant}};
-//! use service::lane::{Inbox, Job, Lane, LaneOptions};
+//! use lane::{Inbox, Job, Lane, LaneOptions};
 //!
 //! struct Square(u64);
 //! impl Job for Square {}
@@ -29,7 +29,7 @@
 //!
 //! drop(lane);
 //! workers.join_by(Instant::now() + Duration::from_secs(5)).expect("the workers are idle");
-//! # Ok::<(), service::lane::LaneError>(())
+//! # Ok::<(), lane::LaneError>(())
 //! ```
 //!
 //! # Whose turn it is
@@ -64,6 +64,7 @@ mod backlog;
 mod flow;
 mod in_work;
 mod inbox;
+pub mod limits;
 mod options;
 mod permit;
 mod queue;
@@ -82,7 +83,7 @@ pub use flow::{Ask, Class, Flow, FlowKeys};
 pub use inbox::Inbox;
 pub use options::{LaneOptions, Niceness};
 pub use permit::Permit;
-pub use stats::{LaneSnapshot, LaneStats, LaneWaits};
+pub use stats::{LaneSnapshot, LaneStats, LaneWaits, WAIT_BUCKETS_SECONDS};
 pub use wakeup::{Wake, Wakeup};
 pub use worker::{StillRunning, Workers};
 
