@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use addresses::Source;
 use parking_lot::Mutex;
 
-use crate::limits::SITE_CONNECTIONS_FACTOR;
-use crate::running::Limits;
+use crate::limits::{Limits, SITE_CONNECTIONS_FACTOR};
 
 /// Connections that are open, in all and by party.
 pub(crate) struct Census {

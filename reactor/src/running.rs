@@ -12,26 +12,10 @@ use sparing::Sparing;
 use crate::census::Census;
 use crate::counters::Counters;
 use crate::event_loop::{EventLoop, Prepared};
+use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::protocol::Protocol;
-
-/// What a server sets per listener.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections open at a time, over all loops. When the cap is reached, the loop that accepts a new connection evicts
-    /// an idle one of its own ([`Protocol::idle_since`]); if none is idle there, it rejects the new one.
-    pub connections_max: usize,
-    /// Connections open at a time from one party, over all loops: an IPv4 address, or a /56 of IPv6; a /48 has
-    /// [`SITE_CONNECTIONS_FACTOR`](crate::limits::SITE_CONNECTIONS_FACTOR) times as many. A protocol can
-    /// exempt addresses ([`Protocol::is_capped`]).
-    pub connections_per_address_max: usize,
-    /// Memory for the input and output buffers of all connections, in bytes. Each loop has an equal part, since loops
-    /// share nothing and the kernel spreads connections evenly. When a part is used up, the loop closes the connections
-    /// that hold most of it and have not moved a byte for a second. Between two connections of a turn, the part may be exceeded
-    /// by what one connection adds.
-    pub buffer_bytes_max: usize,
-}
 
 /// What the loops of a reactor share.
 pub(crate) struct Common {

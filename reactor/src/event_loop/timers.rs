@@ -120,8 +120,8 @@ mod tests {
 
     use super::super::Prepared;
     use super::*;
-    use crate::running::{Common, Limits};
-    use crate::{Io, Mailbox};
+    use crate::running::Common;
+    use crate::{Io, Limits, Mailbox};
 
     /// Has a minute for what it waits for, or as much as a completion says.
     struct Patient;
