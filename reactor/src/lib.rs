@@ -14,6 +14,7 @@
 mod accept;
 mod buffer;
 mod census;
+mod common;
 mod connection;
 mod counters;
 mod event_loop;

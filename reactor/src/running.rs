@@ -7,44 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sparing::Sparing;
-
-use crate::census::Census;
+use crate::common::Common;
 use crate::counters::Counters;
 use crate::event_loop::{EventLoop, Prepared};
 use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::mailbox::Mailbox;
 use crate::protocol::Protocol;
-
-/// What the loops of a reactor share.
-pub(crate) struct Common {
-    /// The reactor's name, for the log.
-    pub(crate) name: Box<str>,
-    pub(crate) limits: Limits,
-    pub(crate) census: Census,
-    pub(crate) counters: Arc<Counters>,
-    // Lines that strangers or an outage could write any number of times.
-    pub(crate) exhausted: Sparing,
-    pub(crate) refused: Sparing,
-    pub(crate) unregistered: Sparing,
-    pub(crate) relieved: Sparing,
-}
-
-impl Common {
-    pub(crate) fn new(name: &str, limits: Limits) -> Self {
-        Self {
-            name: name.into(),
-            limits,
-            census: Census::new(limits),
-            counters: Arc::new(Counters::default()),
-            exhausted: Sparing::new(),
-            refused: Sparing::new(),
-            unregistered: Sparing::new(),
-            relieved: Sparing::new(),
-        }
-    }
-}
 
 /// A running reactor. Dropping it leaves the loops running; [`Reactor::shut_down`] stops them.
 pub struct Reactor<P: Protocol> {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::accept::Gate;
+use crate::common::Common;
 use crate::connection::{Connection, Edge, Verdict};
 use crate::counters::count;
 use crate::eviction::Eviction;
@@ -24,7 +25,6 @@ use crate::limits::{
 use crate::lingering::Lingering;
 use crate::mailbox::{Letter, Letters, Mailbox};
 use crate::protocol::{ConnectionId, Protocol};
-use crate::running::Common;
 use crate::session::Surroundings;
 use crate::slots::Slots;
 use crate::storage::Storage;

@@ -120,7 +120,7 @@ mod tests {
 
     use super::super::Prepared;
     use super::*;
-    use crate::running::Common;
+    use crate::common::Common;
     use crate::{Io, Limits, Mailbox};
 
     /// Has a minute for what it waits for, or as much as a completion says.
