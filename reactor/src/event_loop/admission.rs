@@ -8,8 +8,7 @@ use mio::net::TcpStream;
 use rustix::net::{SendFlags, send};
 use sparing::sparing;
 
-use super::stopping::Life;
-use super::timers::Timer;
+use super::state::{Accepting, Life, Timer};
 use super::{EventLoop, token_of};
 use crate::accept::Arrival;
 use crate::census::Refusal;
@@ -18,18 +17,6 @@ use crate::counters::count;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, IDLE_SCAN_PAUSE};
 use crate::protocol::Protocol;
 use crate::session::{Session, Surroundings};
-
-/// What accepting waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Accepting {
-    /// For the listener's next edge.
-    Waiting,
-    /// For the next turn: this turn's share is used up.
-    CutOff,
-    /// For its one timer: the process was out of descriptors. Edges do nothing meanwhile; when the timer fires, accepting
-    /// goes on until nobody waits, so no edge is missed.
-    Pausing,
-}
 
 impl<P: Protocol> EventLoop<P> {
     /// The listener's edge.

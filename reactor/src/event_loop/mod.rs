@@ -2,6 +2,7 @@
 
 mod admission;
 mod relief;
+mod state;
 mod stopping;
 mod timers;
 
@@ -29,9 +30,7 @@ use crate::session::Surroundings;
 use crate::slots::Slots;
 use crate::storage::Storage;
 use crate::wheel::Wheel;
-use admission::Accepting;
-use stopping::Life;
-use timers::Timer;
+use state::{Accepting, Life, Timer};
 
 /// A loop's descriptors, made where failing is still an ordinary error: before its thread starts.
 pub(crate) struct Prepared<C> {

@@ -4,23 +4,10 @@
 use std::time::Instant;
 
 use super::EventLoop;
-use super::admission::Accepting;
-use super::timers::Timer;
+use super::state::{Accepting, Life, Timer};
 use crate::counters::count;
 use crate::limits::{BACKLOG, LINGER_STOPPING_MAX};
 use crate::protocol::Protocol;
-
-/// How far a loop is on its way to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// It serves all who come.
-    Serving,
-    /// It accepts those that the kernel has taken, and so many at the most: others may come all the time. Each is
-    /// read once.
-    LastArrivals { left: usize },
-    /// It does not listen any more. It ends with its last connection.
-    Closing,
-}
 
 impl<P: Protocol> EventLoop<P> {
     /// Stops listening once nobody waits to be accepted, and tells every connection once it was read.

@@ -2,27 +2,11 @@
 
 use std::time::Instant;
 
+use super::state::Timer;
 use super::{Event, EventLoop};
 use crate::connection::Verdict;
 use crate::limits::{TIDY_INTERVAL, TIMERS_PER_CONNECTION_MAX, TIMERS_SPARE};
 use crate::protocol::{ConnectionId, Protocol};
-
-/// What the wheel holds.
-pub(super) enum Timer<C> {
-    /// A connection's deadline; `at` tells the entry that counts from those it replaced.
-    Deadline { id: ConnectionId, at: Instant },
-    /// A completion that must not be delivered sooner. Boxed, since it is rare and may be large, while
-    /// each idle connection has a deadline here.
-    Completion { to: ConnectionId, completion: Box<C> },
-    /// The pause of accepting is over.
-    AcceptRetry,
-    /// The protocol's own time for what its connections share; `at` as for a deadline.
-    Wake { at: Instant },
-    /// It is time to free spare buffers, and to note which connections have not moved.
-    Tidy,
-    /// The grace period of a shutdown has ended.
-    GraceOver,
-}
 
 impl<P: Protocol> EventLoop<P> {
     pub(super) fn fire_timers(&mut self) {
