@@ -87,6 +87,39 @@ impl<M: Manager, C: Clock> Pool<M, C> {
             Taken::Exhausted | Taken::Closed => None,
         }
     }
+
+    /// Connects until at least `count` items exist (the pool's size, if that is less), those lent or
+    /// just being made by others included. Blocks until then. Items made for another caller count, so
+    /// several threads may call this at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire`](Self::acquire). What has been made by then stays.
+    pub fn prefill(&self, count: usize, deadline: Instant) -> Result<(), AcquireError<M::Error>> {
+        while let Some(mut permit) = self.permit_to_prefill(count)? {
+            connect(&self.shared, &mut permit, deadline, Duration::ZERO)?;
+            if let Some(pooled) = permit.item_mut() {
+                pooled.idle_since = self.shared.now_if_timed();
+            }
+        }
+        Ok(())
+    }
+
+    fn permit_to_prefill(
+        &self,
+        count: usize,
+    ) -> Result<Option<Permit<'_, M, C>>, AcquireError<M::Error>> {
+        let mut ledger = self.shared.ledger.lock();
+        if !ledger.is_open() {
+            return Err(AcquireError::Closed);
+        }
+        if ledger.idle() + ledger.out() >= count {
+            return Ok(None);
+        }
+        let taken = ledger.take_nil();
+        drop(ledger);
+        Ok(taken.then(|| Permit::new(&self.shared, None)))
+    }
 }
 
 /// Stands in the queue until served, closed or too late.
@@ -181,7 +214,7 @@ fn needs_check<M: Manager, C: Clock>(
 }
 
 /// Makes an item for a nil permit.
-pub(crate) fn connect<M: Manager, C: Clock>(
+fn connect<M: Manager, C: Clock>(
     shared: &Shared<M, C>,
     permit: &mut Permit<'_, M, C>,
     deadline: Instant,

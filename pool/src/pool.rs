@@ -2,14 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use crate::acquire;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::error::AcquireError;
 use crate::event::{DiscardReason, Observer};
-use crate::lent::Permit;
 use crate::manager::Manager;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -44,41 +40,8 @@ impl<M: Manager, C: Clock> Pool<M, C> {
         Self { shared: Arc::new(Shared::new(manager, config, clock, observer)) }
     }
 
-    /// Connects until at least `count` items exist (the pool's size, if that is less), those lent or
-    /// just being made by others included. Blocks until then. Items made for another caller count, so
-    /// several threads may call this at once.
-    ///
-    /// # Errors
-    ///
-    /// As for [`acquire`](Self::acquire). What has been made by then stays.
-    pub fn prefill(&self, count: usize, deadline: Instant) -> Result<(), AcquireError<M::Error>> {
-        while let Some(mut permit) = self.permit_to_prefill(count)? {
-            acquire::connect(&self.shared, &mut permit, deadline, Duration::ZERO)?;
-            if let Some(pooled) = permit.item_mut() {
-                pooled.idle_since = self.shared.now_if_timed();
-            }
-        }
-        Ok(())
-    }
-
-    fn permit_to_prefill(
-        &self,
-        count: usize,
-    ) -> Result<Option<Permit<'_, M, C>>, AcquireError<M::Error>> {
-        let mut ledger = self.shared.ledger.lock();
-        if !ledger.is_open() {
-            return Err(AcquireError::Closed);
-        }
-        if ledger.idle() + ledger.out() >= count {
-            return Ok(None);
-        }
-        let taken = ledger.take_nil();
-        drop(ledger);
-        Ok(taken.then(|| Permit::new(&self.shared, None)))
-    }
-
     /// Closes the pool for good: every waiter and every later caller gets
-    /// [`AcquireError::Closed`], idle items are dropped now and lent ones as they come back. Does not
+    /// [`AcquireError::Closed`](crate::AcquireError::Closed), idle items are dropped now and lent ones as they come back. Does not
     /// wait for those; [`Stats::lent`] counts them. Closing twice is harmless.
     pub fn close(&self) {
         let (items, bells) = self.shared.ledger.lock().close();
