@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::slice;
 
-use crate::memory::{Block, WORDS};
+use crate::block::{Block, WORDS};
 
 /// Makes `count` times `value` of the first blocks, has them computed with, and makes zeros of those blocks again.
 /// `None` when there are too few.

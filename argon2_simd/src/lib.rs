@@ -37,6 +37,7 @@
 //! As in RFC 9106: Argon2i, and the first half of the first pass of Argon2id, read memory in an order that does not
 //! depend on the password; the rest does, which is what the RFC calls data-dependent addressing.
 
+mod block;
 mod geometry;
 mod hashing;
 mod isa;

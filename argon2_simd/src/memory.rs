@@ -4,20 +4,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::block::{Block, WORDS};
 use crate::geometry::{Cost, CostError, Geometry};
 use crate::hashing::{Input, TagError, seed, stretch};
 use crate::isa::Isa;
 use crate::lending::lend;
-
-/// 1 KiB, the unit of argon2 (RFC 9106, section 3.2). Aligned to a cache line, which is a vector of AVX-512 too.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Block(pub(crate) [u64; WORDS]);
-
-/// Words of a block.
-pub(crate) const WORDS: usize = 128;
-
-const _: () = assert!(size_of::<Block>() == 1024);
 
 /// Memory for one hash at a time, reused. What a hash leaves in it is as good as the tag: [`Memory::wipe`] it unless
 /// another hash follows at once. It is wiped on drop.

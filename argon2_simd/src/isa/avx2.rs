@@ -12,8 +12,8 @@ use std::arch::x86_64::{
 };
 
 use super::segment::{fill, prefetch, prefetch_place};
+use crate::block::{Block, WORDS};
 use crate::geometry::{Geometry, SLICES, Segment};
-use crate::memory::{Block, WORDS};
 
 type State = [__m256i; 32];
 

@@ -7,8 +7,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod segment;
 
+use crate::block::{Block, WORDS};
 use crate::geometry::Geometry;
-use crate::memory::{Block, WORDS};
 
 /// An instruction set that this processor has: there is no other way to a value than to have looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

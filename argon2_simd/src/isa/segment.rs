@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 
-use crate::memory::Block;
+use crate::block::Block;
 
 /// How many blocks ahead the places are asked for that will be written.
 const AHEAD: usize = 2;
