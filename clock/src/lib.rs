@@ -34,10 +34,13 @@ use std::sync::LazyLock;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
+mod kernel;
 #[cfg(feature = "movable")]
 mod movable;
+
+use kernel::since_boot;
 #[cfg(feature = "movable")]
 pub use movable::Movable;
 
@@ -136,13 +139,6 @@ where
     }
     #[cfg(not(feature = "movable"))]
     thread.spawn(work)
-}
-
-/// Zero for what no such clock shows, a time before the boot.
-fn since_boot(clock: ClockId) -> Duration {
-    let time = clock_gettime(clock);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::ClockId;
 
+use crate::kernel::since_boot;
+
 thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Arc<Hands>>> = const { RefCell::new(None) };
 }
@@ -45,7 +47,7 @@ impl Movable {
     fn install(since: Option<Instant>) -> Self {
         let time = Time {
             monotonic: Instant::now(),
-            boot: crate::since_boot(ClockId::Boottime),
+            boot: since_boot(ClockId::Boottime),
             slept: Duration::ZERO,
             wall: SystemTime::now(),
             since,
