@@ -10,7 +10,7 @@ use std::sync::Arc;
 use harness::{Error, MariaDb, Redis, Server, System, Waited, wait_for};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Who asks to stop: by a signal, and, where that is watched, by closing standard input.
 pub(crate) struct Owner {

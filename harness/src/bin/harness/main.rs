@@ -1,16 +1,17 @@
 //! The harness for shells and for Python: starts what its first word says, tells where it is, and keeps it
 //! until it is asked to stop.
 
+mod failure;
 mod keep;
 mod options;
 
 use std::env;
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use harness::{Binaries, Error, MariaDb, Program, Recipe, Redis, Scratch, Server, Store, System};
 
+use failure::Failure;
 use keep::{Kept, Owner, write_out};
 use options::Options;
 
@@ -168,30 +169,4 @@ fn as_an_operator(options: &Options) -> Result<(), Failure> {
     let mut kept = Kept::default();
     kept.keep_system(system);
     kept.until_asked(&owner)
-}
-
-/// Why the exit code is not 0.
-enum Failure {
-    /// The words were not understood.
-    Usage(String),
-    /// Something did not start, or has ended by itself.
-    Error(Error),
-    /// All were asked to stop, and one did not end well.
-    NotClean,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Usage(what) => write!(f, "{what}; see harness --help"),
-            Self::Error(error) => error.fmt(f),
-            Self::NotClean => f.write_str("a server did not stop cleanly; the log says why"),
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Words of a command line, as `--option value`.
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// What was given.
 #[derive(Debug)]
