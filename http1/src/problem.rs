@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::response::{Answered, Reply, Response};
 use crate::status::Status;
 
 /// An error answer: `application/problem+json` with a stable code.
@@ -12,17 +11,17 @@ use crate::status::Status;
 /// may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    status: Status,
-    code: &'static str,
-    title: &'static str,
-    detail: Cow<'static, str>,
-    retry_after_seconds: Option<u32>,
+    pub(crate) status: Status,
+    pub(crate) code: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) detail: Cow<'static, str>,
+    pub(crate) retry_after_seconds: Option<u32>,
     /// By reference, so that a problem stays small: a handler returns either a call or a problem.
-    fields: [Option<&'static (&'static str, &'static str)>; FIELDS_MAX],
+    pub(crate) fields: [Option<&'static (&'static str, &'static str)>; FIELDS_MAX],
 }
 
 /// Further fields of one problem: a 401 to a logout has a challenge and ends a cookie.
-const FIELDS_MAX: usize = 2;
+pub(crate) const FIELDS_MAX: usize = 2;
 
 impl Problem {
     /// A problem whose `code` ends its type: lower-case letters, digits and `_`. `title` names the
@@ -101,49 +100,6 @@ impl Problem {
     pub const fn code(&self) -> &'static str {
         self.code
     }
-
-    pub(crate) fn send(&self, reply: Reply<'_>) -> Answered {
-        // Ten digits hold every u32.
-        let mut digits = [0; 10];
-        let mut fields = [("", ""); 2 + FIELDS_MAX];
-        // Errors pass, and some statuses may be cached by default (RFC 9110 section 15.1).
-        fields[0] = ("Cache-Control", "no-store");
-        let mut count = 1;
-        let retry_after = self.retry_after_seconds.map(|seconds| decimal(seconds, &mut digits));
-        let retry_after = retry_after.map(|seconds| ("Retry-After", seconds));
-        let further = self.fields.into_iter().map(Option::<&_>::copied);
-        for field in [retry_after].into_iter().chain(further).flatten() {
-            fields[count] = field;
-            count += 1;
-        }
-        let response = Response::new(self.status)
-            .content_type("application/problem+json")
-            .fields(&fields[..count]);
-        let request_id = reply.request_id().cloned();
-        reply.send_with(&response, |content| {
-            content.push(b"{\"type\":\"/problems/");
-            content.push(self.code.as_bytes());
-            content.push(b"\",\"title\":");
-            content.push_json_string(self.title);
-            content.push(b",\"status\":");
-            content.push_decimal(u64::from(self.status.code()));
-            content.push(b",\"detail\":");
-            content.push_json_string(&self.detail);
-            if let Some(id) = &request_id {
-                content.push(b",\"request_id\":");
-                content.push_request_id(id);
-            }
-            content.push(b"}");
-        })
-    }
-}
-
-fn decimal(number: u32, digits: &mut [u8; 10]) -> &str {
-    let mut rest = &mut digits[..];
-    std::io::Write::write_fmt(&mut rest, format_args!("{number}")).expect("ten digits hold a u32");
-    let unused = rest.len();
-    let used = digits.len() - unused;
-    std::str::from_utf8(&digits[..used]).expect("digits are ASCII")
 }
 
 const fn is_code(code: &str) -> bool {

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::{PreparedResponse, Response, append_decimal};
 use crate::date::{DateCache, DateLine};
 use crate::precondition::{Conditions, Verdict};
-use crate::problem::Problem;
+use crate::problem::{FIELDS_MAX, Problem};
 use crate::request_id::{self, RequestId};
 use crate::status::Status;
 
@@ -191,7 +191,38 @@ impl<'a> Reply<'a> {
 
     /// Answers with a problem document.
     pub fn problem(self, problem: &Problem) -> Answered {
-        problem.send(self)
+        // Ten digits hold every u32.
+        let mut digits = [0; 10];
+        let mut fields = [("", ""); 2 + FIELDS_MAX];
+        // Errors pass, and some statuses may be cached by default (RFC 9110 section 15.1).
+        fields[0] = ("Cache-Control", "no-store");
+        let mut count = 1;
+        let retry_after = problem.retry_after_seconds.map(|seconds| decimal(seconds, &mut digits));
+        let retry_after = retry_after.map(|seconds| ("Retry-After", seconds));
+        let further = problem.fields.into_iter().map(Option::<&_>::copied);
+        for field in [retry_after].into_iter().chain(further).flatten() {
+            fields[count] = field;
+            count += 1;
+        }
+        let response = Response::new(problem.status)
+            .content_type("application/problem+json")
+            .fields(&fields[..count]);
+        let request_id = self.request_id().cloned();
+        self.send_with(&response, |content| {
+            content.push(b"{\"type\":\"/problems/");
+            content.push(problem.code.as_bytes());
+            content.push(b"\",\"title\":");
+            content.push_json_string(problem.title);
+            content.push(b",\"status\":");
+            content.push_decimal(u64::from(problem.status.code()));
+            content.push(b",\"detail\":");
+            content.push_json_string(&problem.detail);
+            if let Some(id) = &request_id {
+                content.push(b",\"request_id\":");
+                content.push_request_id(id);
+            }
+            content.push(b"}");
+        })
     }
 
     /// Leaves the answer to [`crate::Handler::on_completion`]. When none has come by `deadline`,
@@ -251,6 +282,14 @@ fn append_request_id(out: &mut Vec<u8>, id: &RequestId) {
     append(out, b": ");
     id.append_to(out);
     append(out, b"\r\n");
+}
+
+fn decimal(number: u32, digits: &mut [u8; 10]) -> &str {
+    let mut rest = &mut digits[..];
+    io::Write::write_fmt(&mut rest, format_args!("{number}")).expect("ten digits hold a u32");
+    let unused = rest.len();
+    let used = digits.len() - unused;
+    std::str::from_utf8(&digits[..used]).expect("digits are ASCII")
 }
 
 /// Takes the content of one answer. Writing never fails.
