@@ -12,7 +12,7 @@
 //! | `precondition` | `If-Match` and `If-None-Match` of GET and HEAD |
 //! | `request_id` | what a request and its answer are found again by |
 //! | `response`, `problem`, `status`, `date` | answers |
-//! | `fault` | what the protocol refuses without asking the application |
+//! | `fault`, `reason` | what the protocol refuses without asking the application |
 //! | [`limits`] | every bound |
 //!
 //! The crate is sans-IO: its `clippy.toml` bans sockets, clocks and threads. Left out on purpose:
@@ -28,6 +28,7 @@ mod head;
 pub mod limits;
 mod precondition;
 mod problem;
+mod reason;
 mod request_id;
 mod response;
 mod status;
@@ -35,10 +36,11 @@ mod status;
 pub use chunked::{ChunkDecoder, ChunkError, Decoded};
 pub use connection::Connection;
 pub use date::{DateCache, WallClock, wall_clock};
-pub use fault::{Fault, Reason};
+pub use fault::Fault;
 pub use handler::{Accepted, Answerer, Exchange, Handler, Shared};
 pub use head::{BodyLength, FieldSlots, Head, HeadError, HeadScan, Method, RepeatedField, Version};
 pub use problem::Problem;
+pub use reason::Reason;
 pub use request_id::RequestId;
 pub use response::{Answered, ContentWriter, PreparedResponse, Progress, Reply, Response};
 pub use status::Status;

@@ -1,7 +1,7 @@
 //! Why a head is refused.
 
-use crate::fault::Reason;
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::reason::Reason;
 use crate::status::Status;
 
 /// Why a head is refused. Every variant is the peer's fault, and after each of them the
