@@ -3,8 +3,10 @@
 use httparse::Header;
 
 use crate::grammar::{elements, is_token, trim_blanks};
+use crate::head::HeadError;
+use crate::head::body_length::BodyLength;
 use crate::head::host::is_host_and_port;
-use crate::head::{BodyLength, HeadError, Version};
+use crate::head::version::Version;
 
 /// Whether a field has this name, without regard to case. Most clients spell it as we do, and that is
 /// quicker to see; that it is another name, its first letter tells nearly always.

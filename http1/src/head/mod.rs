@@ -7,12 +7,15 @@
 //! Left out on purpose: CONNECT (501), upgrades (ignored, as RFC 9110 section 7.8 allows), obsolete
 //! line folding (400), decoding of percent-encoded paths (routes are plain).
 
+mod body_length;
 mod error;
 mod fields;
 mod host;
 mod later;
+mod method;
 mod scan;
 mod target;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -22,9 +25,12 @@ use std::mem::MaybeUninit;
 
 use httparse::Header;
 
+pub use body_length::BodyLength;
 pub use error::HeadError;
 pub(crate) use later::as_http_1_1;
+pub use method::Method;
 pub use scan::HeadScan;
+pub use version::Version;
 
 use crate::grammar::{elements, is_token_byte, trim_blanks};
 use crate::limits::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
@@ -45,48 +51,6 @@ pub struct Head<'a> {
     requires_match: bool,
     fields: &'a [Header<'a>],
     name_lengths: NameLengths,
-}
-
-/// The method, as far as this system tells them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// GET
-    Get,
-    /// HEAD: as GET, but the answer ends after its head.
-    Head,
-    /// POST
-    Post,
-    /// PUT
-    Put,
-    /// PATCH
-    Patch,
-    /// DELETE
-    Delete,
-    /// OPTIONS
-    Options,
-    /// TRACE
-    Trace,
-    /// Any other token; methods are case-sensitive, so `get` is one. Such a request is refused with 501
-    /// and no handler sees it.
-    Other,
-}
-
-/// The protocol version. Another major version is refused with 505.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1, and whatever later minor version of HTTP/1 somebody says.
-    Http11,
-}
-
-/// How the end of a body is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BodyLength {
-    /// So many bytes; 0 also when the head says nothing (RFC 9112 section 6.3, item 7).
-    Exact(u64),
-    /// The chunked coding tells.
-    Chunked,
 }
 
 /// Room for the fields of one head, on the stack of whoever parses it.
@@ -369,20 +333,3 @@ impl fmt::Debug for Head<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a field that may stand once is repeated")]
 pub struct RepeatedField;
-
-impl Method {
-    #[inline]
-    fn from_token(token: &str) -> Self {
-        match token {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "POST" => Self::Post,
-            "PUT" => Self::Put,
-            "PATCH" => Self::Patch,
-            "DELETE" => Self::Delete,
-            "OPTIONS" => Self::Options,
-            "TRACE" => Self::Trace,
-            _ => Self::Other,
-        }
-    }
-}

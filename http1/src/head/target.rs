@@ -2,8 +2,8 @@
 
 use memchr::{memchr, memchr_iter};
 
-use crate::head::Method;
 use crate::head::host::is_host_and_port;
+use crate::head::method::Method;
 
 /// What a target says, not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
