@@ -14,6 +14,7 @@
 
 mod content;
 mod receive;
+mod state;
 mod turn;
 
 #[cfg(test)]
@@ -25,13 +26,10 @@ use std::time::Instant;
 
 use reactor::{Io, Protocol};
 
-use crate::chunked::ChunkDecoder;
 use crate::fault::Fault;
 use crate::handler::{Handler, Shared};
-use crate::head::HeadScan;
 use crate::limits::INPUT_BYTES_MAX;
-use crate::response::Form;
-use content::Content;
+use state::State;
 use turn::Turn;
 
 /// The answer to a connection that is rejected because a cap is reached. Nothing was read from it, so this answers
@@ -52,55 +50,6 @@ pub struct Connection<H: Handler> {
     /// The request that is in work, or arriving, is the last: this connection was told that the server is stopping, or the
     /// peer has ended its side. While the server drains, answers are the last of any connection ([`Shared`]).
     draining: bool,
-}
-
-/// Where a connection is between two calls. What only some requests need is boxed: each idle
-/// connection pays for the largest variant.
-enum State<C> {
-    /// Between requests. Empty lines before a request line are dropped and counted.
-    Idle { empty_lines: u8 },
-    /// The head has begun.
-    Head {
-        scan: HeadScan,
-        /// The method is HEAD, so that a refusal has no content.
-        head_only: bool,
-    },
-    /// The head was accepted; the body arrives, in the reactor's buffer.
-    Body(Box<Body<C>>),
-    /// The same, in chunks.
-    Chunks(Box<Chunks<C>>),
-    /// The request was refused and answered; its body is dropped.
-    Discard(Discard),
-    /// The application will answer.
-    InFlight(Form),
-    /// The last answer was written.
-    Closed,
-}
-
-/// A request between its head and its body.
-struct Arriving<C> {
-    call: C,
-    form: Form,
-}
-
-/// A request whose body has a known length.
-struct Body<C> {
-    request: Arriving<C>,
-    length: usize,
-}
-
-/// A request whose body comes in chunks.
-struct Chunks<C> {
-    request: Arriving<C>,
-    decoder: ChunkDecoder,
-    content: Content,
-    /// How much content the application takes.
-    bytes_max: usize,
-}
-
-enum Discard {
-    Exact { left: usize },
-    Chunks(Box<ChunkDecoder>),
 }
 
 impl<H: Handler> Protocol for Connection<H> {

@@ -1,7 +1,8 @@
 //! What input does in each state.
 
+use super::content::Content;
+use super::state::{Arriving, Body, Chunks, Discard, State};
 use super::turn::{Outline, Turn};
-use super::{Arriving, Body, Chunks, Content, Discard, State};
 use crate::chunked::{ChunkDecoder, ChunkError};
 use crate::fault::Fault;
 use crate::grammar::is_token_byte;

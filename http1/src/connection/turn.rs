@@ -2,7 +2,7 @@
 
 use reactor::Io;
 
-use super::{Discard, State};
+use super::state::{Discard, State};
 use crate::chunked::ChunkDecoder;
 use crate::fault::Fault;
 use crate::handler::{Answerer, Exchange, Handler, Shared};
