@@ -176,8 +176,3 @@ const _: () = assert!(TOKEN_BYTES_MAX <= framing::limits::TOKEN_BYTES_MAX);
 const _: () = assert!(USER_AGENT_BYTES_MAX <= framing::limits::USER_AGENT_BYTES_MAX);
 const _: () = assert!(READ_TICK.as_millis() < ANSWER_MARGIN.as_millis());
 const _: () = assert!(RETRY_AFTER_FAILURE.as_millis() < TRIAL_TIME_MAX.as_millis());
-
-const _: () = assert!(
-    reactor::idle_connection_bytes::<http1::Connection<crate::api::Api>>()
-        <= IDLE_CONNECTION_BYTES_MAX
-);

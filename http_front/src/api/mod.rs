@@ -37,7 +37,7 @@ use reactor::{Mailbox, Ticket};
 
 use crate::catalog::{Catalog, Listing};
 use crate::lease::Leases;
-use crate::limits::{ANSWER_MARGIN, SETTLE_TIME_MAX};
+use crate::limits::{ANSWER_MARGIN, IDLE_CONNECTION_BYTES_MAX, SETTLE_TIME_MAX};
 use crate::markers::Markers;
 use crate::metrics::{Metrics, Tally};
 use crate::proxies::TrustedProxies;
@@ -364,3 +364,7 @@ impl Handler for Api {
         self.tally.tell(&self.metrics);
     }
 }
+
+const _: () = assert!(
+    reactor::idle_connection_bytes::<http1::Connection<Api>>() <= IDLE_CONNECTION_BYTES_MAX
+);
