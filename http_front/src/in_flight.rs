@@ -22,7 +22,6 @@ use lane::{Admission, Permit};
 use parking_lot::Mutex;
 
 use crate::limits::ANSWER_TIME_MAX;
-use crate::work::Job;
 
 /// The window of requests in flight, and what is measured of them. Shared by all workers of the lane.
 pub struct Window {
@@ -129,17 +128,17 @@ pub enum Answered {
 
 /// A request's place in the window. Dropping it lets another have it.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct InFlight<J> {
     window: Arc<Window>,
     /// How many there were when it was sent, itself among them.
     beside: usize,
-    _permit: Permit<Job>,
+    _permit: Permit<J>,
 }
 
-impl InFlight {
+impl<J> InFlight<J> {
     /// A request that has left the queue.
     #[must_use]
-    pub fn new(window: &Arc<Window>, permit: Permit<Job>) -> Self {
+    pub fn new(window: &Arc<Window>, permit: Permit<J>) -> Self {
         Self { window: Arc::clone(window), beside: window.enter(), _permit: permit }
     }
 
@@ -149,7 +148,7 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
+impl<J> Drop for InFlight<J> {
     fn drop(&mut self) {
         self.window.in_flight.fetch_sub(1, Ordering::Relaxed);
     }

@@ -33,7 +33,7 @@ pub struct Job {
     /// What hangs on its outcome for the next who shows a marker.
     pub claim: Option<Claim>,
     /// Its place among those that are with auth servers, once it has left the queue, if those are counted.
-    pub in_flight: Option<InFlight>,
+    pub in_flight: Option<InFlight<Job>>,
 }
 
 /// What is asked of auth_back.
