@@ -13,8 +13,8 @@ use reactor::Bundle;
 use service::sparing;
 use zeroize::Zeroize;
 
-use super::Serving;
 use super::messages;
+use super::serving::Serving;
 use crate::in_flight::Answered;
 use crate::limits::{CONNECT_TIME_MAX, READ_TICK, SILENCE_MIN};
 use crate::work::{Job, Outcome, Unanswered};

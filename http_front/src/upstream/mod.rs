@@ -4,6 +4,7 @@ mod balance;
 mod connection;
 mod messages;
 mod server;
+mod serving;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::work::{Job, Outcome, Unanswered};
 use balance::{Balance, RoundRobin, Tried};
 use connection::ConnectionError;
 use server::Server;
+use serving::Serving;
 
 /// The auth servers of this front, shared by all workers.
 pub struct Upstreams {
@@ -229,12 +231,6 @@ impl Upstreams {
             }
         }
     }
-}
-
-/// A server can serve.
-struct Serving {
-    /// For as long as it does: it stops before long.
-    draining: bool,
 }
 
 /// Why a health check did not come to a yes.
