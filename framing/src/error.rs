@@ -4,7 +4,7 @@
 
 use thiserror::Error;
 
-use crate::v2::Kind;
+use crate::kind::Kind;
 
 /// The byte stream cannot be followed any further. The peer is at fault in every variant; close
 /// the connection, because the start of the next frame is unknown.

@@ -24,6 +24,7 @@
 //! the caller asked for something the protocol cannot carry; its buffer is as it was before.
 
 mod error;
+mod kind;
 pub mod limits;
 pub mod registry;
 mod status;

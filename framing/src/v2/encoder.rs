@@ -2,11 +2,12 @@
 
 use super::{
     fields::FieldWriter,
-    frame::{self, Frame, Kind},
+    frame::{self, Frame},
     message::{Answer, Refusal, ReplyMessage, RequestMessage},
 };
 use crate::{
     EncodeError, Status,
+    kind::Kind,
     limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_FLOOR},
     registry::{request, response},
 };

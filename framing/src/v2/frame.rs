@@ -12,6 +12,7 @@ use std::{fmt, ops::Range};
 
 use crate::{
     FrameError,
+    kind::Kind,
     limits::{FRAME_BYTES_MAX, HEADER_BYTES_MIN},
 };
 
@@ -20,16 +21,6 @@ pub const MAGIC: [u8; 2] = *b"GH";
 
 /// The major version that this release writes and reads.
 pub const MAJOR_VERSION: u8 = 2;
-
-/// Whether a frame asks or answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// Asks.
-    Request = 1,
-    /// Answers the request with the same correlation id.
-    Response = 2,
-}
 
 /// One frame, borrowed from the buffer that it was received in.
 ///

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     fields::{FieldWriter, Fields, mask},
-    frame::{Frame, Kind},
+    frame::Frame,
     messages::{
         Authenticate, ChangePassword, CheckSession, Health, Hello, Logout, Products, Register,
         RevokeSession, Sessions,
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     DecodeError, EncodeError, Status,
+    kind::Kind,
     limits::{DETAIL_BYTES_MAX, REQUEST_ID_BYTES},
     registry::{self, request, response},
 };

@@ -18,7 +18,7 @@ mod negotiate;
 
 pub use encoder::Encoder;
 pub use fields::{FieldWriter, Fields};
-pub use frame::{Frame, Kind, MAGIC, MAJOR_VERSION, split_frame};
+pub use frame::{Frame, MAGIC, MAJOR_VERSION, split_frame};
 pub use inbox::Inbox;
 pub use message::{
     Answer, Message, MessageType, Refusal, ReplyMessage, Request, RequestId, RequestMessage,
@@ -30,3 +30,5 @@ pub use messages::{
     RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
 };
 pub use negotiate::{Agreed, Features, Incompatible, negotiate};
+
+pub use crate::kind::Kind;
