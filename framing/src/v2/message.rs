@@ -1,6 +1,6 @@
 //! What all messages have in common: their types, the traits of the codecs, refusals.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{
     fields::{FieldWriter, Fields, mask},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     DecodeError, EncodeError, Status,
     kind::Kind,
-    limits::{DETAIL_BYTES_MAX, REQUEST_ID_BYTES},
+    limits::DETAIL_BYTES_MAX,
     registry::{self, request, response},
 };
 
@@ -225,33 +225,6 @@ impl<'a> Refusal<'a> {
 impl From<DecodeError> for Refusal<'static> {
     fn from(error: DecodeError) -> Self {
         Self::new(Status::BAD_REQUEST, error.code())
-    }
-}
-
-/// An idempotency key: the same request, sent again, carries the same one.
-///
-/// The requester draws it at random, so that it is unique without coordination.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; REQUEST_ID_BYTES]);
-
-impl RequestId {
-    /// A key of these bytes.
-    #[must_use]
-    pub const fn new(bytes: [u8; REQUEST_ID_BYTES]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; REQUEST_ID_BYTES] {
-        self.0
-    }
-}
-
-/// Lower-case hexadecimal.
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
