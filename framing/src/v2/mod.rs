@@ -15,13 +15,14 @@ mod inbox;
 mod message;
 mod messages;
 mod negotiate;
+mod request;
 mod request_id;
 
 pub use encoder::Encoder;
 pub use fields::{FieldWriter, Fields};
 pub use frame::{Frame, MAGIC, MAJOR_VERSION, split_frame};
 pub use inbox::Inbox;
-pub use message::{Answer, Message, MessageType, Refusal, ReplyMessage, Request, RequestMessage};
+pub use message::{Answer, Message, MessageType, Refusal, ReplyMessage, RequestMessage};
 pub use messages::{
     Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
     CheckSessionReply, Currency, Health, HealthReply, Hello, Item, List, ListIter, Logout,
@@ -29,6 +30,7 @@ pub use messages::{
     RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
 };
 pub use negotiate::{Agreed, Features, Incompatible, negotiate};
+pub use request::Request;
 pub use request_id::RequestId;
 
 pub use crate::kind::Kind;
