@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{messages::Currency, request_id::RequestId};
+use super::{currency::Currency, request_id::RequestId};
 use crate::{
     DecodeError, EncodeError, Secret,
     limits::{FIELD_NUMBER_MAX, VARINT_BYTES_MAX},

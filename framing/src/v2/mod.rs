@@ -8,6 +8,7 @@
 //! Left out on purpose: compression and checksums (TCP and, across machines, TLS do those), maps,
 //! floating point, and any message that is not one request with one response.
 
+mod currency;
 mod encoder;
 mod fields;
 mod frame;
@@ -18,6 +19,7 @@ mod negotiate;
 mod request;
 mod request_id;
 
+pub use currency::Currency;
 pub use encoder::Encoder;
 pub use fields::{FieldWriter, Fields};
 pub use frame::{Frame, MAGIC, MAJOR_VERSION, split_frame};
@@ -25,9 +27,9 @@ pub use inbox::Inbox;
 pub use message::{Answer, Message, MessageType, Refusal, ReplyMessage, RequestMessage};
 pub use messages::{
     Authenticate, AuthenticateReply, ChangePassword, ChangePasswordReply, CheckSession,
-    CheckSessionReply, Currency, Health, HealthReply, Hello, Item, List, ListIter, Logout,
-    LogoutReply, Product, ProductList, Products, ProductsReply, Register, RegisterReply,
-    RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
+    CheckSessionReply, Health, HealthReply, Hello, Item, List, ListIter, Logout, LogoutReply,
+    Product, ProductList, Products, ProductsReply, Register, RegisterReply, RevokeSession,
+    RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
 };
 pub use negotiate::{Agreed, Features, Incompatible, negotiate};
 pub use request::Request;

@@ -15,7 +15,7 @@ pub use account::{
 pub use health::{Health, HealthReply};
 pub use hello::Hello;
 pub use list::{Item, List, ListIter};
-pub use products::{Currency, Product, ProductList, Products, ProductsReply};
+pub use products::{Product, ProductList, Products, ProductsReply};
 pub use session::{CheckSession, CheckSessionReply, Logout, LogoutReply};
 pub use sessions::{
     RevokeSession, RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,

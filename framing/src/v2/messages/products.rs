@@ -1,20 +1,17 @@
 //! PRODUCTS: a session check that brings a list along.
 
-use std::fmt;
-
 use super::{
     CheckSessionReply,
     list::{Item, List},
 };
 use crate::{
     DecodeError, EncodeError, Secret,
-    limits::CURRENCY_BYTES,
     registry::{
         self,
         products::{self, item},
         session,
     },
-    v2::{FieldWriter, Fields, Message, MessageType, ReplyMessage, RequestMessage},
+    v2::{Currency, FieldWriter, Fields, Message, MessageType, ReplyMessage, RequestMessage},
 };
 
 /// Lists the products, for a live session. Changes nothing, so it may be sent again freely.
@@ -49,41 +46,6 @@ pub struct Product<'a> {
     pub price_minor: u64,
     /// The currency of the price.
     pub currency: Currency<'a>,
-}
-
-/// A currency's alphabetic code in the form of ISO 4217, such as `EUR`. Which codes are in use is
-/// not checked.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Currency<'a>(&'a str);
-
-impl<'a> Currency<'a> {
-    /// A code; `None` unless it is three upper-case ASCII letters.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use framing::v2::Currency;
-    /// assert!(Currency::new("EUR").is_some());
-    /// assert!(Currency::new("eur").is_none());
-    /// ```
-    #[must_use]
-    pub fn new(code: &'a str) -> Option<Self> {
-        let well_formed =
-            code.len() == CURRENCY_BYTES && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        well_formed.then_some(Self(code))
-    }
-
-    /// The code.
-    #[must_use]
-    pub const fn as_str(self) -> &'a str {
-        self.0
-    }
-}
-
-impl fmt::Debug for Currency<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
 }
 
 /// A list of products.
