@@ -10,6 +10,7 @@
 
 mod currency;
 mod encoder;
+mod features;
 mod fields;
 mod frame;
 mod inbox;
@@ -21,6 +22,7 @@ mod request_id;
 
 pub use currency::Currency;
 pub use encoder::Encoder;
+pub use features::Features;
 pub use fields::{FieldWriter, Fields};
 pub use frame::{Frame, MAGIC, MAJOR_VERSION, split_frame};
 pub use inbox::Inbox;
@@ -31,7 +33,7 @@ pub use messages::{
     Product, ProductList, Products, ProductsReply, Register, RegisterReply, RevokeSession,
     RevokeSessionReply, SessionList, SessionSummary, Sessions, SessionsReply,
 };
-pub use negotiate::{Agreed, Features, Incompatible, negotiate};
+pub use negotiate::{Agreed, Incompatible, negotiate};
 pub use request::Request;
 pub use request_id::RequestId;
 

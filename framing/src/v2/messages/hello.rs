@@ -5,7 +5,7 @@ use crate::{
     registry::{self, hello},
     v2::{
         FieldWriter, Fields, MAJOR_VERSION, Message, MessageType, ReplyMessage, RequestMessage,
-        negotiate::Features,
+        features::Features,
     },
 };
 
