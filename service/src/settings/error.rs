@@ -2,8 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-use super::{Origin, Program, Setting};
-use crate::limits::SHOWN_VALUE_CHARS_MAX;
+use super::{Program, Setting, given::Origin};
 
 /// One thing that is wrong with a configuration.
 ///
@@ -156,19 +155,6 @@ impl fmt::Display for SettingErrors {
 }
 
 impl std::error::Error for SettingErrors {}
-
-/// A text as errors repeat it: in quotes, controls escaped, cut to a readable length.
-pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_VALUE_CHARS_MAX) {
-        None => format!("{text:?}"),
-        Some((cut, _)) => format!("{:?}...", &text[..cut]),
-    }
-}
-
-/// A text without quotes, cut to a readable length. Whoever prints it escapes it.
-pub(super) fn shortened(text: &str) -> String {
-    text.chars().take(SHOWN_VALUE_CHARS_MAX).collect()
-}
 
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(", did you mean {name:?}?"))

@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 
 use super::{
     Origin, Program, Setting, SettingError, UnknownKey,
-    error::shortened,
-    raw::{Content, Given},
+    given::{Content, Given},
     setting::Kind,
     suggest::nearest,
+    text::shortened,
 };
 use crate::limits::SETTINGS_FILE_BYTES_MAX;
 

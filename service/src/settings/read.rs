@@ -9,7 +9,7 @@ use super::{
     command::flag_value,
     document::{markdown, sample_toml},
     file::SettingsFile,
-    raw::{Content, Given},
+    given::{Content, Given},
     setting::{CONFIG, PRINT_MARKDOWN, PRINT_SAMPLE},
     suggest::nearest,
 };

@@ -1,6 +1,8 @@
-//! Texts of durations and byte sizes, both ways.
+//! Texts of durations and byte sizes, both ways, and texts as errors show them.
 
 use std::time::Duration;
+
+use crate::limits::SHOWN_VALUE_CHARS_MAX;
 
 /// Units of time, the longest first, in nanoseconds.
 const TIME_UNITS: [(&str, u64); 6] = [
@@ -59,6 +61,19 @@ fn format_scaled(amount: u64, units: &[(&str, u64)]) -> String {
     let (name, scale) =
         units.iter().copied().find(|(_, scale)| amount.is_multiple_of(*scale)).unwrap_or(smallest);
     format!("{}{name}", amount / scale)
+}
+
+/// A text as errors repeat it: in quotes, controls escaped, cut to a readable length.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_VALUE_CHARS_MAX) {
+        None => format!("{text:?}"),
+        Some((cut, _)) => format!("{:?}...", &text[..cut]),
+    }
+}
+
+/// A text without quotes, cut to a readable length. Whoever prints it escapes it.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_VALUE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Origin, Raw, Setting, SettingError,
-    raw::{Content, Given},
+    given::{Content, Given},
     text::{format_bytes, format_duration, parse_bytes, parse_duration},
 };
 
