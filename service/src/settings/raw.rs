@@ -3,9 +3,8 @@
 use std::{cell::Cell, collections::BTreeMap, fmt};
 
 use super::{
-    Program, SettingError, SettingErrors, UnknownKey,
+    Program, UnknownKey,
     given::{Content, Given, Origin},
-    values::Values,
 };
 
 /// The texts of all settings as they were given, to be turned into a checked struct by
@@ -21,31 +20,11 @@ pub struct Raw {
     pub(super) unknown: Vec<UnknownKey>,
     pub(super) misspelt: BTreeMap<String, String>,
     pub(super) subcommand: Option<(String, clap::ArgMatches)>,
-    /// Which settings [`Values`] was asked for, in the order of the table.
+    /// Which settings [`Values`](super::values::Values) was asked for, in the order of the table.
     pub(super) asked: Vec<Cell<bool>>,
 }
 
 impl Raw {
-    /// Turns texts into a checked struct; `build` is usually one [`gather!`](crate::gather).
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong with the configuration: what reading it found (keys of the file that
-    /// are no settings) and what `build` found.
-    pub fn check<T>(
-        &self,
-        build: impl FnOnce(&Values<'_>) -> Result<T, SettingErrors>,
-    ) -> Result<T, SettingErrors> {
-        let mut faults = SettingErrors::none();
-        for key in &self.unknown {
-            faults.push(SettingError::UnknownKey(key.clone()));
-        }
-        match faults.keep(build(&Values::new(self))) {
-            Some(value) if faults.is_empty() => Ok(value),
-            _ => Err(faults),
-        }
-    }
-
     /// The subcommand that was asked for and its own arguments.
     #[must_use]
     pub fn subcommand(&self) -> Option<(&str, &clap::ArgMatches)> {

@@ -7,7 +7,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    Origin, Raw, Setting, SettingError,
+    Origin, Raw, Setting, SettingError, SettingErrors,
     given::{Content, Given},
     text::{format_bytes, format_duration, parse_bytes, parse_duration},
 };
@@ -27,8 +27,30 @@ pub struct Values<'r> {
     raw: &'r Raw,
 }
 
+impl Raw {
+    /// Turns texts into a checked struct; `build` is usually one [`gather!`](crate::gather).
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the configuration: what reading it found (keys of the file that
+    /// are no settings) and what `build` found.
+    pub fn check<T>(
+        &self,
+        build: impl FnOnce(&Values<'_>) -> Result<T, SettingErrors>,
+    ) -> Result<T, SettingErrors> {
+        let mut faults = SettingErrors::none();
+        for key in &self.unknown {
+            faults.push(SettingError::UnknownKey(key.clone()));
+        }
+        match faults.keep(build(&Values::new(self))) {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(faults),
+        }
+    }
+}
+
 impl<'r> Values<'r> {
-    pub(super) const fn new(raw: &'r Raw) -> Self {
+    const fn new(raw: &'r Raw) -> Self {
         Self { raw }
     }
 
