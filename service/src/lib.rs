@@ -9,6 +9,7 @@
 pub mod background;
 pub mod build;
 pub mod descriptors;
+mod exit;
 pub mod hardening;
 pub mod lifetime;
 pub mod limits;

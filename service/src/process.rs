@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use reactor::Listener;
 
 use crate::build;
+pub use crate::exit::Exit;
 use crate::hardening::{self, CoreDumps};
 use crate::log::LogGuard;
 use crate::metrics::Registry;
@@ -25,23 +26,6 @@ Exit codes:
    75  what is needed is away: the same may work later
   130  ended by SIGINT
   143  ended by SIGTERM";
-
-/// How a process ended that did not do what it was started for, by its exit code (`EXIT_CODES`). 75 is `EX_TEMPFAIL` of
-/// sysexits.h, and what ends by signal N ends with 128 + N, as shells say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// A command failed.
-    Failed = 1,
-    /// Somebody has to change something first.
-    Refused = 2,
-    /// It may work later.
-    TryAgain = 75,
-    /// A command was stopped by SIGINT.
-    Interrupted = 130,
-    /// A command was stopped by SIGTERM.
-    Terminated = 143,
-}
 
 /// Why a process did not do what it was started for.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Command;
 
-use crate::process::Exit;
+use crate::exit::Exit;
 
 use super::{Invocation, Program, Raw, read::ReadError};
 
