@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
+use crate::look::look;
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,7 +107,7 @@ impl Connection {
             }
             Err(_) => return Event::Broken { sent: self.under_way(), unreadable: false },
         }
-        match (answer::look(&self.inbox[..self.filled]), self.under_way()) {
+        match (look(&self.inbox[..self.filled]), self.under_way()) {
             (Answer::Partial, Some(_)) => Event::Nothing,
             (Answer::Whole { status, length, keeps }, Some(sent)) if length == self.filled => {
                 self.filled = 0;

@@ -30,6 +30,7 @@ use crate::schedule::Schedule;
 
 mod answer;
 mod connection;
+mod look;
 mod report;
 mod requests;
 mod run;
