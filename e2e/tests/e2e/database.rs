@@ -171,7 +171,7 @@ fn a_database_that_takes_no_writes_is_ready_for_reads() {
     mariadb.read_only(true);
     takes_no_writes(&mut system, &user, &token);
     mariadb.read_only(false);
-    takes_writes(&mut system, &user);
+    takes_writes(&mut system, &user, &token);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_full_disk_is_ready_for_reads() {
     system.auth().limit_files(Some(1));
     takes_no_writes(&mut system, &user, &token);
     system.auth().limit_files(None);
-    takes_writes(&mut system, &user);
+    takes_writes(&mut system, &user, &token);
 }
 
 fn takes_no_writes(system: &mut System, user: &Client, token: &str) {
@@ -194,9 +194,17 @@ fn takes_no_writes(system: &mut System, user: &Client, token: &str) {
     readiness().assert_status(200);
     assert!(system.auth().metric("auth_back_store_takes_writes") < 0.5);
     user.session(token).assert_status(200);
+    // No end is acknowledged that is not kept.
+    let sessions = user.sessions(token).assert_status(200).json();
+    let session_id = sessions["sessions"][0]["id"].as_str().expect("ids are texts").to_owned();
+    user.revoke_session(token, &session_id).assert_status(503);
+    user.logout_everywhere(token).assert_status(503);
+    user.change_password(token, PASSWORD, "another correct horse").assert_status(503);
+    user.logout(token).assert_status(503);
 }
 
-fn takes_writes(system: &mut System, user: &Client) {
+fn takes_writes(system: &mut System, user: &Client, token: &str) {
     until_readiness(system.auth(), 200);
+    user.session(token).assert_status(200);
     user.register("bob", PASSWORD).assert_status(200);
 }

@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pool::{Config, Lent, Pool};
-use rusqlite::{Connection, Error, Row, TransactionBehavior, params};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Error, Params, Row, Statement, TransactionBehavior, params};
 use unix_time::unix_ms;
 
 use self::checkpoints::Checkpoints;
@@ -170,6 +171,18 @@ fn run<T>(
         }
         fault.into()
     })
+}
+
+/// The value that a statement which writes returns, `None` if it found no row. It is run to its end: before that it has
+/// not committed, and a disk that is full has not been noticed.
+fn returned<T: FromSql>(
+    statement: &mut Statement<'_>,
+    params: impl Params,
+) -> rusqlite::Result<Option<T>> {
+    let mut rows = statement.query(params)?;
+    let value = rows.next()?.map(|row| row.get(0)).transpose()?;
+    while rows.next()?.is_some() {}
+    Ok(value)
 }
 
 impl Store for SqliteStore {

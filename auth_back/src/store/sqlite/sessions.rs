@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, TransactionBehavior, params};
 
-use super::{SqliteStore, unsigned};
+use super::{SqliteStore, returned, unsigned};
 use crate::store::limits::PURGE_BATCH_MAX;
 use crate::store::rows::{check_notes, check_together, sql_integer};
 use crate::store::{
@@ -165,12 +165,10 @@ impl Sessions for SqliteStore {
         // A number that no session has.
         let Ok(session_id) = sql_integer(session_id, "the session id") else { return Ok(None) };
         self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "DELETE FROM session WHERE user_id = ? AND id = ? RETURNING token_digest",
-                )?
-                .query_row(params![user_id, session_id], |row| row.get(0))
-                .optional()
+            let mut statement = connection.prepare_cached(
+                "DELETE FROM session WHERE user_id = ? AND id = ? RETURNING token_digest",
+            )?;
+            returned(&mut statement, params![user_id, session_id])
         })
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 
-use super::{SqliteStore, unsigned};
+use super::{SqliteStore, returned, unsigned};
 use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::{record_changes, sql_integer};
 use crate::store::{
@@ -148,13 +148,11 @@ impl Users for SqliteStore {
     ) -> Result<Option<u32>, StoreError> {
         let user_id = sql_integer(user_id, "the user id")?;
         self.write(deadline, |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ? \
-                     RETURNING session_epoch",
-                )?
-                .query_row([user_id], |row| row.get(0))
-                .optional()
+            let mut statement = connection.prepare_cached(
+                "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ? \
+                 RETURNING session_epoch",
+            )?;
+            returned(&mut statement, [user_id])
         })
     }
 }
