@@ -131,7 +131,7 @@ pub fn until_there<T>(
 /// [`SchemaFault::Copy`] when they may not, [`StoreError`] when that cannot be seen.
 pub fn check_in_use(settings: &Settings) -> Result<(), Box<dyn Error>> {
     match &settings.store {
-        StoreUrl::Sqlite(path) if store::backup::is_out_of_use(path)? => {
+        StoreUrl::Sqlite(path) if path.exists() && store::backup::is_out_of_use(path)? => {
             Err(SchemaFault::Copy(settings.store.clone()).into())
         }
         _ => Ok(()),

@@ -145,7 +145,7 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     let (peppers, token_keys) = (Arc::clone(&accounts.peppers), Arc::clone(&accounts.token_keys));
     let mut refresher =
         Refresher::start(ear, peppers, token_keys, read_unlocks(settings, &accounts))?;
-    let keeping = Arc::clone(&accounts);
+    let (keeping, stopping) = (Arc::clone(&accounts), Arc::clone(&accounts));
     let mut watch =
         Watch::start(observing::redis_pools(&accounts), move || keeping.sessions.make_up())?;
     let mut probe = Probe::start("probe", PROBE_INTERVAL, readiness.clone(), move || {
@@ -184,6 +184,8 @@ pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>
     by.join("heavy", heavy_workers);
     by.join("finish", finish_workers);
     by.join("light", light_workers);
+    // Nobody ends sessions any more, and nobody will come back to it.
+    stopping.sessions.make_up_at_last();
     // Nobody makes ids any more.
     keeper.ask_to_end();
     // Nothing is left that would add to them.
@@ -377,8 +379,9 @@ fn open_store(settings: &Settings, readiness: &Readiness) -> Result<Kept, Box<dy
     let mut waiting = Waiting::for_store(readiness);
     let open = || {
         let deadline = clock::now() + STORE_CALL_TIME_MAX;
-        let Opened { store, migrated } = opening::store(settings, lacking, deadline)?;
+        // First: a copy is not brought up to date either.
         opening::check_in_use(settings)?;
+        let Opened { store, migrated } = opening::store(settings, lacking, deadline)?;
         match migrated {
             None => {}
             Some(Migrated { from: 0, to }) => {

@@ -257,6 +257,14 @@ impl Cache {
         self.generations.make_up()
     }
 
+    /// The same for a server that stops.
+    ///
+    /// # Errors
+    /// As for [`make_up`](Self::make_up).
+    pub(super) fn make_up_at_last(&self) -> Result<(), StoreError> {
+        self.generations.make_up_at_last()
+    }
+
     /// Makes every server forget what is here. Returns for how long others may still find it.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ pub(super) struct Generations {
     known: Mutex<Option<Known>>,
     /// Whether a thread is asking the database.
     asking: AtomicBool,
-    /// A generation could not be begun: not to be tried before this.
+    /// A generation could not be begun or raised: lookups do not try it before this.
     begin_at: Mutex<Option<Instant>>,
     /// Revocations that are in the database, and may not be in Redis. Two counts and no flag: paying
     /// for those who came before must not pay for one who comes meanwhile.
@@ -76,13 +76,13 @@ pub(super) struct Generations {
     late: Mutex<Late>,
 }
 
-/// Whether a revocation may yet be done, whose requester was given no answer.
+/// Whether a revocation was done, or may yet be, whose requester was given no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Late {
     No,
-    /// Since the last of them the database has not answered.
+    /// Nothing was raised since.
     Open,
-    /// It has answered, so what it had been asked for is done from then on.
+    /// It was raised for what was done by then. From here on nothing more is done.
     Until(Instant),
 }
 
@@ -104,6 +104,9 @@ impl Generations {
     pub(super) fn fresh(&self, deadline: Instant) -> Option<Known> {
         let now = clock::now();
         let known = self.known.lock().clone();
+        if self.owes() && self.rests(now) {
+            return None;
+        }
         let known = known.filter(|known| known.is_fresh(now) && !self.owes());
         if known.as_ref().is_some_and(|known| now < known.asked_at + GENERATION_RENEW) {
             return known;
@@ -136,21 +139,44 @@ impl Generations {
         self.ask(clock::now() + FINISH_TIME)
     }
 
-    /// The database was asked for a revocation and gave no answer: it may have done it, or do it yet.
+    /// The database was asked for a revocation and gave no answer: it may have done it, or do it yet. That does not keep
+    /// lookups from Redis, for nothing was acknowledged; [`make_up`](Self::make_up) sees to it.
     pub(super) fn doubt_revocation(&self) {
         *self.late.lock() = Late::Open;
-        self.owe();
     }
 
-    /// Raises the generation if this server owes that, and nobody has come to do it. Blocks.
+    /// Raises the generation if this server owes that, for what is certain or in doubt. Blocks. Called once a second: so
+    /// much at the most do doubts cost everybody.
     pub(super) fn make_up(&self) -> Result<(), StoreError> {
-        let mut late = self.late.lock();
-        if matches!(*late, Late::Until(at) if at <= clock::now()) {
-            *late = Late::No;
-            self.owe();
+        self.make_up_for(|late, now| match late {
+            Late::No => false,
+            Late::Open => true,
+            Late::Until(at) => at <= now,
+        })
+    }
+
+    /// The same for somebody who does not come again: what may be done later is raised for now.
+    pub(super) fn make_up_at_last(&self) -> Result<(), StoreError> {
+        self.make_up_for(|late, _| late != Late::No)
+    }
+
+    fn make_up_for(&self, is_due: fn(Late, Instant) -> bool) -> Result<(), StoreError> {
+        let began = clock::now();
+        if !is_due(*self.late.lock(), began) {
+            return if self.owes() { self.ask(began + FINISH_TIME).map(drop) } else { Ok(()) };
         }
-        drop(late);
-        if self.owes() { self.ask(clock::now() + FINISH_TIME).map(drop) } else { Ok(()) }
+        self.owe();
+        let raised = self.ask(began + FINISH_TIME);
+        let mut late = self.late.lock();
+        *late = match *late {
+            // The database may have hung again, with what it was asked for before.
+            _ if raised.is_err() => Late::Open,
+            // Also for those that came meanwhile: they had waited for long.
+            Late::Open => Late::Until(clock::now() + DONE_LATE_MAX),
+            Late::Until(at) if at <= began => Late::No,
+            other => other,
+        };
+        raised.map(drop)
     }
 
     fn owe(&self) {
@@ -161,7 +187,7 @@ impl Generations {
     /// after `known` was asked for. Begins a generation with it, unless somebody else has.
     pub(super) fn begin(&self, known: &Known, instance: &Instance, deadline: Instant) {
         let (asked_at, slept) = (clock::now(), clock::slept());
-        if self.begin_at.lock().is_some_and(|begin_at| asked_at < begin_at) {
+        if self.rests(asked_at) {
             return;
         }
         let instance = in_our_layout(instance);
@@ -179,6 +205,11 @@ impl Generations {
         }
     }
 
+    /// Whether the database has just refused a new generation.
+    fn rests(&self, now: Instant) -> bool {
+        self.begin_at.lock().is_some_and(|begin_at| now < begin_at)
+    }
+
     /// Has the next who comes ask the database.
     fn doubt(&self, generation: u64) {
         let mut known = self.known.lock();
@@ -191,12 +222,10 @@ impl Generations {
     fn ask(&self, deadline: Instant) -> Result<Known, StoreError> {
         if self.owes() {
             let owed = self.owed.load(Ordering::Acquire);
-            self.store.end_cache_era(deadline)?;
+            self.store.end_cache_era(deadline).inspect_err(|_| {
+                *self.begin_at.lock() = Some(clock::now() + GENERATION_RETRY);
+            })?;
             self.paid.fetch_max(owed, Ordering::AcqRel);
-            let mut late = self.late.lock();
-            if *late == Late::Open {
-                *late = Late::Until(clock::now() + DONE_LATE_MAX);
-            }
         }
         let (asked_at, slept) = (clock::now(), clock::slept());
         let era = self.store.cache_era(deadline)?;

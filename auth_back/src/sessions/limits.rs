@@ -21,7 +21,8 @@ pub const GENERATION_RENEW: Duration = Duration::from_millis(125);
 pub const GENERATION_RETRY: Duration = Duration::from_secs(1);
 
 /// How long after its next answer the database has done what it was asked for before, if it does it at all: a statement
-/// that was under way ends within [`STATEMENT_TIMEOUT`]. Twice that.
+/// that was under way, or its wait for a lock, ends within [`STATEMENT_TIMEOUT`], and the system sends nothing that was
+/// given up. Twice that. A commit that waits for other machines (Galera, semi-synchronous replication) may take longer.
 pub const DONE_LATE_MAX: Duration = STATEMENT_TIMEOUT.saturating_mul(2);
 
 /// How late a session that Redis missed may be brought there, by Redis' own clock, counted from when

@@ -23,7 +23,7 @@
 //! What if the database gives no answer, so that it is open whether it has committed, or will? Whoever asked for the
 //! revocation is told that it failed, and the server raises the generation, once it can and a little later once more.
 //!
-//! What if a server dies between commit and script? The revocation was not acknowledged, but Redis
+//! What if a server dies between commit and script, or is stopped while the database gives no answer? The revocation was not acknowledged, but Redis
 //! still has the session. Whenever a [note](Notes) is due that a session was seen, at least once in a tenth of its idle
 //! time, its row is read from the database first; so within that time it is found dead.
 
@@ -40,6 +40,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use service::rare;
 use unix_time::millis;
 
 use self::cache::Cache;
@@ -198,7 +199,7 @@ impl SessionKeeper {
     ///
     /// # Errors
     /// As for [`end`](Self::end), but that a second call may no longer find it. [`make_up`](Self::make_up) sees to what
-    /// Redis then has.
+    /// Redis then has; where this process has none, [`forget_copies`](Self::forget_copies).
     pub fn end_by_id(
         &self,
         user_id: u64,
@@ -228,6 +229,13 @@ impl SessionKeeper {
     pub fn make_up(&self) {
         if let Some(Err(error)) = self.cache.as_ref().map(Cache::make_up) {
             tracing::debug!(%error, "what Redis has cannot be forgotten yet");
+        }
+    }
+
+    /// The same for a server that stops, when nobody ends sessions any more. Blocks.
+    pub fn make_up_at_last(&self) {
+        if let Some(Err(error)) = self.cache.as_ref().map(Cache::make_up_at_last) {
+            rare!("once, at the end", WARN, %error, "sessions that have ended without an answer may live on in Redis until they are noted as seen");
         }
     }
 

@@ -92,6 +92,17 @@ impl Connection {
         Ok(conn.affected_rows())
     }
 
+    /// The number that the statement gave to `LAST_INSERT_ID(…)`; `None` if it found no row. It comes with the answer, so
+    /// there is no second statement that could fail after the first was done.
+    pub(super) fn execute_with_number(
+        &mut self,
+        query: Query,
+        params: impl Into<Params>,
+    ) -> Result<Option<u64>, Fault> {
+        let found = self.execute(query, params)?;
+        Ok((found > 0).then(|| self.conn.last_insert_id()))
+    }
+
     /// Does `work` in one transaction: all of it, or nothing if it fails or is a rehearsal.
     pub(super) fn transaction<T>(
         &mut self,
@@ -199,7 +210,9 @@ impl Connector {
             })))
             .tcp_connect_timeout(Some(connect_timeout))
             .read_timeout(Some(IO_TIMEOUT))
-            .write_timeout(Some(IO_TIMEOUT)))
+            .write_timeout(Some(IO_TIMEOUT))
+            // Else the system would go on sending what was given up, and the server do it minutes later.
+            .tcp_user_timeout_ms(u32::try_from(IO_TIMEOUT.as_millis()).ok()))
     }
 }
 

@@ -36,7 +36,6 @@ pub(super) enum Query {
     ChangePasswordRecord,
     RaiseSessionEpoch,
     RaiseSessionEpochs,
-    SessionEpoch,
     InsertSession,
     InsertSessions2,
     InsertSessions3,
@@ -285,12 +284,11 @@ impl Query {
                  WHERE id = ? AND password_record = ? AND session_epoch = ?"
             }
             Self::RaiseSessionEpoch => {
-                "UPDATE user SET session_epoch = session_epoch + 1 WHERE id = ?"
+                "UPDATE user SET session_epoch = LAST_INSERT_ID(session_epoch + 1) WHERE id = ?"
             }
             Self::RaiseSessionEpochs => {
                 "UPDATE user SET session_epoch = session_epoch + 1 WHERE id > ? AND id <= ?"
             }
-            Self::SessionEpoch => "SELECT session_epoch FROM user WHERE id = ?",
             Self::SetPasswordRecord => {
                 "UPDATE user SET password_record = ?, session_epoch = session_epoch + 1 \
                  WHERE id = ?"

@@ -10,7 +10,8 @@ use crate::store::fault::Kind;
 use crate::store::limits::RECORDS_PAGE_MAX;
 use crate::store::rows::{record_changes, sql_integer};
 use crate::store::{
-    Inserted, NewUser, PasswordChange, RecordChange, RecordRow, StoreError, Trial, UserRow, Users,
+    Cause, Inserted, NewUser, PasswordChange, RecordChange, RecordRow, StoreError, Trial, UserRow,
+    Users,
 };
 
 impl Users for MySqlStore {
@@ -141,11 +142,13 @@ impl Users for MySqlStore {
         deadline: Instant,
     ) -> Result<Option<u32>, StoreError> {
         let user_id = sql_integer(user_id, "the user id")?;
-        let epoch: Option<(u32,)> = self.run(deadline, |connection| {
-            connection.execute(Query::RaiseSessionEpoch, (user_id,))?;
-            connection.first(Query::SessionEpoch, (user_id,))
+        let raised = self.run(deadline, |connection| {
+            connection.execute_with_number(Query::RaiseSessionEpoch, (user_id,))
         })?;
-        Ok(epoch.map(|(epoch,)| epoch))
+        let epoch = |number| {
+            u32::try_from(number).map_err(|_| StoreError::Corrupt(Cause::OutOfRange("an epoch")))
+        };
+        raised.map(epoch).transpose()
     }
 }
 

@@ -115,7 +115,9 @@ pub fn check(
 
 fn open(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+    // Never one of SQLite's special names (`file:…`).
+    let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
+    let opened = Connection::open_with_flags(&path, flags).and_then(|connection| {
         connection.busy_timeout(SQLITE_COPY_LOCK_TIME_MAX)?;
         Ok(connection)
     });
