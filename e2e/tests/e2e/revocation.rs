@@ -136,7 +136,8 @@ fn the_database_hangs() {
     let unanswered = play(system, FEWER_ROUNDS, Quiet::No, &mut [&mut h1, &mut h2, &mut h3]);
     let Unanswered { all, ends, untold } = unanswered;
     eprintln!("503 {all} times, in {ends} rounds for the end, which was done in {untold} of them");
-    assert!(ends > 0, "whoever ended a session was told so");
+    // Of some twenty statements that each of the three pauses catches, a few are ends.
+    assert!(untold > 0, "{ends} ends got no answer, and none of them was done");
 }
 
 fn two_of_each(flags: &[&str]) -> Played {
@@ -188,6 +189,9 @@ impl Witness {
         longest
     }
 }
+
+/// A lease of the generation and one of a front, and as much again.
+const SETTLES_IN: Duration = Duration::from_secs(1);
 
 const WITNESS_PAUSE: Duration = Duration::from_millis(20);
 
@@ -326,8 +330,11 @@ impl Stage {
                 thread::yield_now();
                 continue;
             };
-            let before = state.load(Ordering::SeqCst);
-            let answer = self.ask(|| self.fronts[chance.below(2)].products(Some(&token)));
+            let mut before = LIVE;
+            let answer = self.ask(|| {
+                before = state.load(Ordering::SeqCst);
+                self.fronts[chance.below(2)].products(Some(&token))
+            });
             let after = state.load(Ordering::SeqCst);
             match answer.status {
                 200 => assert!(before != DEAD, "alive after its end was acknowledged: {answer:?}"),
@@ -459,12 +466,17 @@ impl User {
         } else {
             stage.untold_ends.fetch_add(1, Ordering::Relaxed);
             assert!([401, 404].contains(&answer.status), "{end}: {answer:?}");
+            let ended = [Some(&token), other.as_ref().filter(|_| end == 1)];
             for front in &stage.fronts {
-                until("the session to be over", || {
-                    let answer = stage.ask(|| front.products(Some(&token)));
-                    (answer.status == 401).then_some(())
-                });
+                for ended in ended.into_iter().flatten() {
+                    until("the session to be over", || {
+                        let answer = stage.ask(|| front.products(Some(ended)));
+                        (answer.status == 401).then_some(())
+                    });
+                }
             }
+            // The other server may go by the generation before for a moment, and the other front by its lease after that.
+            thread::sleep(SETTLES_IN);
         }
         stage.unanswered_ends.fetch_add(usize::from(in_vain > 0), Ordering::Relaxed);
         state.store(DEAD, Ordering::SeqCst);
@@ -473,7 +485,7 @@ impl User {
         let fresh = (end == 3 && is_acknowledged).then(|| answer.text_at("token"));
         for front in &stage.fronts {
             stage.ask(|| front.products(Some(&token))).assert_status(401);
-            if let Some(other) = other.as_ref().filter(|_| end == 1 && is_acknowledged) {
+            if let Some(other) = other.as_ref().filter(|_| end == 1) {
                 stage.ask(|| front.products(Some(other))).assert_status(401);
             }
             if let Some(lives) = fresh.as_ref().or(other.as_ref().filter(|_| end == 2)) {
