@@ -8,8 +8,9 @@ loop at 0.8 of that rate. CPU time is that of auth_back. A start is from `exec` 
 the same hash; the files are in the page cache. Three rounds for each size, medians; a ratio is of medians over
 all pairs of rounds, and the spread is that of all pairs. MariaDB has a buffer pool that holds the data, as
 docs/database.md says; what the default of 128 MiB costs is shown beside it. With ten million sessions in SQLite a check is
-at the bound: five to six pages that are in no cache of the processor (1.95, 2.15, and 1.99 in eight pairs, all on one
-machine). More pages in SQLite's own cache make it dearer: 35 µs with 4,000, 33 with 500, 31 with 150.
+at the bound: 1.95 and 2.15 in two runs of this figure, 1.99 in eight pairs of one in turn. A third of its time is the
+kernel's, which finds and copies pages of 5.5 GB. More pages in SQLite's own cache make it dearer: 35 µs with 4,000, 33 with
+500, which is the default, 31 with 150.
 """
 
 import contextlib

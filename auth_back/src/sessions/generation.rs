@@ -67,7 +67,7 @@ pub(super) struct Generations {
     /// Whether a thread is asking the database.
     asking: AtomicBool,
     /// A generation could not be begun or raised: lookups do not try it before this.
-    begin_at: Mutex<Option<Instant>>,
+    retry_at: Mutex<Option<Instant>>,
     /// Revocations that are in the database, and may not be in Redis. Two counts and no flag: paying
     /// for those who came before must not pay for one who comes meanwhile.
     owed: AtomicU64,
@@ -92,7 +92,7 @@ impl Generations {
             store,
             known: Mutex::default(),
             asking: AtomicBool::new(false),
-            begin_at: Mutex::default(),
+            retry_at: Mutex::default(),
             owed: AtomicU64::new(0),
             paid: AtomicU64::new(0),
             late: Mutex::new(Late::No),
@@ -200,14 +200,14 @@ impl Generations {
             Ok(false) => self.doubt(known.generation),
             Err(error) => {
                 tracing::debug!(%error, "no generation of the session cache was begun");
-                *self.begin_at.lock() = Some(asked_at + GENERATION_RETRY);
+                *self.retry_at.lock() = Some(asked_at + GENERATION_RETRY);
             }
         }
     }
 
     /// Whether the database has just refused a new generation.
     fn rests(&self, now: Instant) -> bool {
-        self.begin_at.lock().is_some_and(|begin_at| now < begin_at)
+        self.retry_at.lock().is_some_and(|retry_at| now < retry_at)
     }
 
     /// Has the next who comes ask the database.
@@ -223,7 +223,7 @@ impl Generations {
         if self.owes() {
             let owed = self.owed.load(Ordering::Acquire);
             self.store.end_cache_era(deadline).inspect_err(|_| {
-                *self.begin_at.lock() = Some(clock::now() + GENERATION_RETRY);
+                *self.retry_at.lock() = Some(clock::now() + GENERATION_RETRY);
             })?;
             self.paid.fetch_max(owed, Ordering::AcqRel);
         }

@@ -23,8 +23,8 @@
 //! What if the database gives no answer, so that it is open whether it has committed, or will? Whoever asked for the
 //! revocation is told that it failed, and the server raises the generation, once it can and a little later once more.
 //!
-//! What if a server dies between commit and script, or is stopped while the database gives no answer? The revocation was not acknowledged, but Redis
-//! still has the session. Whenever a [note](Notes) is due that a session was seen, at least once in a tenth of its idle
+//! What if a server dies between commit and script, or is stopped while the database gives no answer? The
+//! revocation was not acknowledged, but Redis still has the session. Whenever a [note](Notes) is due that a session was seen, at least once in a tenth of its idle
 //! time, its row is read from the database first; so within that time it is found dead.
 
 mod cache;
