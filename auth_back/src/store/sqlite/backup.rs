@@ -12,6 +12,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::fault;
@@ -119,6 +120,8 @@ fn open(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     let path = std::path::absolute(path).map_err(|error| unusable(path, &error))?;
     let opened = Connection::open_with_flags(&path, flags).and_then(|connection| {
         connection.busy_timeout(SQLITE_COPY_LOCK_TIME_MAX)?;
+        // Whoever only looks leaves it to the server to carry the log into the file.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(connection)
     });
     opened.map_err(|error| fault(&error).into())
