@@ -8,9 +8,12 @@ loop at 0.8 of that rate. CPU time is that of auth_back. A start is from `exec` 
 the same hash; the files are in the page cache. Three rounds for each size, medians; a ratio is of medians over
 all pairs of rounds, and the spread is that of all pairs. MariaDB has a buffer pool that holds the data, as
 docs/database.md says; what the default of 128 MiB costs is shown beside it. With ten million sessions in SQLite a check is
-at the bound: 1.95 and 2.15 in two runs of this figure, 1.99 in eight pairs of one in turn. A third of its time is the
-kernel's, which finds and copies pages of 5.5 GB. More pages in SQLite's own cache make it dearer: 35 µs with 4,000, 33 with
-500, which is the default, 31 with 150.
+near the bound: a third of its time is the kernel's, which finds and copies pages of 5.5 GB. So readers keep 100 pages
+themselves, not SQLite's default of 500: a page that is copied to memory which the processor's caches have lost costs more
+than one that is copied again. In turn in one run, medians of six, µs with ten thousand and with ten million: 500 pages
+16.3 and 30.3, 100 pages 16.4 and 27.7, 64 pages 16.5 and 28.6, 24 pages 15.6 and 28.4. Not taken: `mmap`. In another run,
+four each, it gave 13.1 and 31.1 for 14.7 and 31.7, and logins with ten million cost 431 for 335 (two each); and with it a
+disk error is SIGBUS, the end of the server, and not one 503.
 """
 
 import contextlib

@@ -56,6 +56,11 @@ pub const CONNECTIONS_MAX: usize = 128;
 /// SQLite itself would have them sleep and try again.
 pub const SQLITE_WRITERS: usize = 1;
 
+/// Pages that a reader of SQLite keeps: the upper levels of its tables and indexes. The rest is in the
+/// system's page cache. With SQLite's default, 500, a page is copied from there to memory that the
+/// processor's caches have lost, and a session check costs more (BENCHMARKS.md, "Cost as it grows").
+pub const SQLITE_READER_PAGES: i64 = 100;
+
 /// A database connection is replaced at this age, so that a changed address or a new replica behind one
 /// is noticed.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(30 * 60);

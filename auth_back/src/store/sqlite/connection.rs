@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use pool::Manager;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, ToSql};
 
 use super::place::Place;
 use crate::store::Absent;
 use crate::store::error::{Cause, StoreError};
 use crate::store::fault::{Blame, Connection as Condition, Fault, Kind};
-use crate::store::limits::{SQLITE_LOG_BYTES_KEPT, SQLITE_LOG_PAGES_MAX, SQLITE_WAL_RETRY_PAUSE};
+use crate::store::limits::{
+    SQLITE_LOG_BYTES_KEPT, SQLITE_LOG_PAGES_MAX, SQLITE_READER_PAGES, SQLITE_WAL_RETRY_PAUSE,
+};
 
 /// Permission bits of anybody but the owner.
 const OTHERS: u32 = 0o077;
@@ -54,21 +56,21 @@ impl Opener {
         connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
             .map_err(|error| fault(&error))?;
-        let set = |name, value| {
+        let set = |name, value: &dyn ToSql| {
             connection.pragma_update(None, name, value).map_err(|error| fault(&error))
         };
         match self.access {
-            Access::Read => set("query_only", "ON")?,
+            Access::Read => {
+                set("query_only", &"ON")?;
+                set("cache_size", &SQLITE_READER_PAGES)?;
+            }
             Access::Write => {
                 enable_write_ahead_log(&connection, deadline)?;
                 // FULL syncs the log at each commit; NORMAL would lose the last ones in a power cut.
-                set("synchronous", "FULL")?;
-                set("foreign_keys", "ON")?;
-                let set = |name, value: i64| {
-                    connection.pragma_update(None, name, value).map_err(|error| fault(&error))
-                };
-                set("journal_size_limit", SQLITE_LOG_BYTES_KEPT.cast_signed())?;
-                set("wal_autocheckpoint", SQLITE_LOG_PAGES_MAX.into())?;
+                set("synchronous", &"FULL")?;
+                set("foreign_keys", &"ON")?;
+                set("journal_size_limit", &SQLITE_LOG_BYTES_KEPT.cast_signed())?;
+                set("wal_autocheckpoint", &SQLITE_LOG_PAGES_MAX)?;
             }
         }
         Ok(connection)
