@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use service::metrics::Registry;
 use service::{rare, sparing};
+use store::limits::SQLITE_LOG_BYTES_WARN;
+use store::{StoreUrl, sqlite_log_bytes};
 
 use crate::credentials::KeySource;
-use crate::ownership;
 use crate::settings::Settings;
-use crate::store::limits::SQLITE_LOG_BYTES_WARN;
-use crate::store::{StoreUrl, sqlite_log_bytes};
 
 /// Logs what is wrong with it, at the start.
 pub(crate) fn warn(settings: &Settings) {

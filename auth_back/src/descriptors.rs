@@ -2,10 +2,10 @@
 
 use service::descriptors::{Consumer, DoesNotFit, share_out};
 use service::ops::limits::OPS_CONNECTIONS_MAX;
+use store::StoreUrl;
 
 use crate::limits::{DESCRIPTORS_RESERVE, OWN_DESCRIPTORS, SQLITE_DESCRIPTORS};
 use crate::settings::Settings;
-use crate::store::StoreUrl;
 
 /// How many connections of fronts there may be, if the process may have `limit` files open.
 ///

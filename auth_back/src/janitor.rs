@@ -9,16 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::{Background, steadily};
 use service::rare;
+use store::{Store, StoreError};
 use unix_time::millis;
 
 use crate::limits::{
     PURGE_AFTER, PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST,
     PURGE_TIME_MAX,
 };
-use crate::store::{Store, StoreError};
 use crate::time::ServerTime;
 
 /// The thread.

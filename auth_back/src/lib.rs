@@ -28,7 +28,6 @@
 
 pub mod accounts;
 pub mod audit;
-mod circuit;
 pub mod commands;
 pub mod credentials;
 mod data_directory;
@@ -42,14 +41,11 @@ pub mod limits;
 pub mod memory;
 pub mod metrics;
 pub mod opening;
-pub mod ownership;
 pub mod pace;
-pub mod redis_pool;
 pub mod rpc;
 pub mod server;
 pub mod sessions;
 pub mod settings;
-pub mod store;
 pub mod time;
 pub mod work;
 pub mod worker;

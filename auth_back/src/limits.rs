@@ -1,14 +1,14 @@
 //! Every bound of this server that is not a setting, with its reason. Bounds of frames are in
 //! [`framing::limits`], of credentials in [`crate::credentials::limits`], of stores in
-//! [`crate::store::limits`].
+//! [`store::limits`].
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lane::Niceness;
+use store::limits::SERVER_LEASE;
 
 use crate::credentials::Cost;
-use crate::store::limits::SERVER_LEASE;
 
 /// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
 /// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
@@ -32,7 +32,7 @@ pub const FRAME_TIME_MAX: Duration = Duration::from_secs(10);
 pub const IDLE_TIME_MAX: Duration = Duration::from_secs(150);
 
 /// Longest display name, in code points: what the column holds.
-pub const NAME_CHARS_MAX: usize = crate::store::limits::NAME_CHARS_MAX;
+pub const NAME_CHARS_MAX: usize = store::limits::NAME_CHARS_MAX;
 
 /// How often a change of a password is tried while its record is sealed anew under it, by a login or an
 /// operator: each is rare, and each try costs two hashes.
@@ -313,7 +313,7 @@ pub const DEAR_HASHES_QUEUED_MAX: NonZeroUsize = NonZeroUsize::new(8).expect("no
 /// For how long whoever goes on with a hash that is done is woken later than could be, while others wait: until so many are
 /// done, or for so long. As many logins are then committed together. The first of them waits for the others, less time than
 /// for its turn to be hashed.
-pub const HASHES_TOGETHER_MAX: usize = crate::store::limits::COMMIT_TOGETHER_MAX;
+pub const HASHES_TOGETHER_MAX: usize = store::limits::COMMIT_TOGETHER_MAX;
 
 /// See [`HASHES_TOGETHER_MAX`]. Two threads that hash two together in 36 ms each have as many done after 72 ms. With 25 ms
 /// nothing was held back there, and a login took a twentieth more CPU.
@@ -473,7 +473,7 @@ const _: () = assert!(LIGHT_THREADS_MAX.get() <= lane::limits::LANE_THREADS_MAX)
 // A reading that is as wrong as can be is still no jump.
 const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
 const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());
-const _: () = assert!(PURGE_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
+const _: () = assert!(PURGE_BATCH <= store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
@@ -492,9 +492,9 @@ const _: () = assert!(
 );
 // The default of --audit-file-size and --audit-files outlasts a night of it.
 const _: () = assert!((64 << 20) * 16 > 8 * AUDIT_FAILURE_BYTES_PER_HOUR);
-const _: () = assert!(REWRAP_BATCH <= crate::store::limits::RECORD_CHANGES_MAX);
-const _: () = assert!(RESTORED_BATCH <= crate::store::limits::USER_RANGE_MAX);
-const _: () = assert!(RECORD_PAGE <= crate::store::limits::RECORDS_PAGE_MAX);
+const _: () = assert!(REWRAP_BATCH <= store::limits::RECORD_CHANGES_MAX);
+const _: () = assert!(RESTORED_BATCH <= store::limits::USER_RANGE_MAX);
+const _: () = assert!(RECORD_PAGE <= store::limits::RECORDS_PAGE_MAX);
 const _: () = assert!(
     PEPPER_RETIRE_AFTER.as_secs() > KEY_COMMAND_INTERVAL.as_secs() + BUDGET_MAX.as_secs()
         && PEPPER_RETIRE_AFTER.as_secs() > KEY_REREAD_INTERVAL.as_secs() + BUDGET_MAX.as_secs()

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use redis_pool::{RedisPool, Refusal, Use};
 use service::process::Exit;
 use service::rare;
+use store::{self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl};
 
 use crate::credentials::{
     BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
@@ -16,13 +18,8 @@ use crate::credentials::{
 use crate::installation::{DeploymentFault, LiveRules, NodeError};
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
-use crate::ownership;
-use crate::redis_pool::{RedisPool, Refusal, Use};
 use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
-use crate::store::{
-    self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl,
-};
 
 /// What may be done to a store that lacks this program's schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use std::time::Instant;
 use lane::{Admission, FlowKeys};
 use pool::Pool;
 use reactor::Limits;
+use redis_pool::{Use, Watch};
 use service::hardening::{open_files_max, usable_memory};
 use service::lifetime::Lifetime;
 use service::metrics::Registry;
@@ -25,6 +26,7 @@ use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::Raw;
 use service::{rare, sparing};
+use store::{Cause, KeyList, Migrated, Store};
 
 use crate::accounts::{
     Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrades, arenas_kib,
@@ -50,11 +52,9 @@ use crate::limits::{
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening::{self, Lacking, Opened};
-use crate::redis_pool::{Use, Watch};
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::sessions::{NoteWriter, SessionKeeper};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::store::{Cause, KeyList, Migrated, Store};
 use crate::time::{ServerTime, Timekeeper};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 

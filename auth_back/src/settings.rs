@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use redis_pool::{RedisUrl, RedisUrlError};
 use service::descriptors::Wanted;
 use service::gather;
 use service::hardening::{self, CoreDumps, available_cores};
@@ -14,6 +15,7 @@ use service::log::{self, LogSettings};
 use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
+use store::{self, StoreUrl};
 
 use crate::accounts::Rules;
 use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
@@ -26,10 +28,8 @@ use crate::limits::{
     CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX, LIGHT_THREADS_MAX,
     QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
-use crate::redis_pool::{RedisUrl, RedisUrlError};
 use crate::sessions::SessionRules;
 use crate::sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, PER_USER_MAX};
-use crate::store::{self, StoreUrl};
 use crate::worker::LaneSize;
 
 pub mod shared;
@@ -285,7 +285,7 @@ pub static PROGRAM: Program = Program::new(
         hardening::ALLOW_CORE_DUMPS,
     ],
 )
-.made_with(&[("protocol", || framing::registry::RELEASE), ("sqlite", || rusqlite::version())]);
+.made_with(&[("protocol", || framing::registry::RELEASE), ("sqlite", || store::sqlite_version())]);
 
 /// The settings, checked.
 #[derive(Clone, Debug)]

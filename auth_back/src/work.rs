@@ -7,6 +7,7 @@ use std::time::Instant;
 use framing::v2::MessageType;
 use lane::{Ask, Flow, Refused};
 use reactor::Ticket;
+use store::Product;
 use zeroize::Zeroizing;
 
 use crate::accounts::{
@@ -15,7 +16,6 @@ use crate::accounts::{
 use crate::credentials::Username;
 use crate::guard::{Attempt, Known};
 use crate::ids::UserId;
-use crate::store::Product;
 
 /// A request on its way through a lane. Dropping it answers it.
 pub struct Job {

@@ -13,11 +13,12 @@ use service::sparing;
 
 pub use heavy::{Heavy, start_heavy};
 
+use store::limits::SESSIONS_TOGETHER_MAX;
+
 use crate::accounts::{AccountError, Accounts};
 use crate::audit::{Audit, Entry};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::store::limits::SESSIONS_TOGETHER_MAX;
 use crate::work::{Done, Job, Reply};
 
 /// The size of a lane.

@@ -6,7 +6,6 @@
 //!
 //! Left out on purpose: sockets, HTTP and frames. A server brings those together with this crate.
 
-pub mod background;
 pub mod build;
 pub mod descriptors;
 mod exit;

@@ -16,10 +16,11 @@ use std::{
     time::Duration,
 };
 
+use background::Background;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use sd_notify::{NotifyState, notify, watchdog_enabled};
 
-use crate::{background::Background, limits::WATCHDOG_BEATS_PER_INTERVAL, sparing};
+use crate::{limits::WATCHDOG_BEATS_PER_INTERVAL, sparing};
 
 /// Whether every event loop has answered since it was last asked; asks again. Does not block.
 pub type Heartbeat = Box<dyn FnMut() -> bool + Send>;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lane::{Flow, Wakeup};
+use store::{Cause, PasswordChange, SessionRow, StoreError};
 
 use super::login::{Claim, Trial, judged};
 use super::{AccountError, Accounts, Answer, Opened, Opening};
@@ -22,7 +23,6 @@ use crate::credentials::{Password, PasswordRecord, Username, Verdict};
 use crate::guard::{Known, Reservation};
 use crate::ids::UserId;
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
-use crate::store::{Cause, PasswordChange, SessionRow, StoreError};
 use crate::work::{NewPassword, Origin};
 
 /// A password that was changed, durably.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pool::AcquireError;
+use store::{Cause, StoreError};
 
 use super::profile::{AgeError, NameError};
 use crate::credentials::argon2id::ArenaError;
@@ -11,7 +12,6 @@ use crate::credentials::{
 };
 use crate::guard::TooManyAttempts;
 use crate::ids::{IdError, SnowflakeError};
-use crate::store::{Cause, StoreError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lane::{Flow, Wakeup};
+use store::{NewSession, UserAgent};
 use unix_time::millis;
 
 use super::hashers::{HashOutcome, Work};
@@ -25,7 +26,6 @@ use crate::guard::{Known, Reservation};
 use crate::ids::{SessionId, UserId};
 use crate::keyrings::Lookup;
 use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
-use crate::store::{NewSession, UserAgent};
 use crate::work::{Login, Origin};
 
 /// A session that was just made.

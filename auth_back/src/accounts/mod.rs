@@ -35,6 +35,8 @@ pub use register::{Applicant, Enrolled, Sealed};
 pub use sessions::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
+use store::Store;
+
 use self::hashers::{HashOutcome, Work};
 use crate::credentials::{
     Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules, PepperKeyring,
@@ -45,7 +47,6 @@ use crate::ids::UserId;
 use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};
-use crate::store::Store;
 use crate::time::ServerTime;
 
 /// The account service. Shared by all workers.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use lane::{Flow, Wakeup};
 use service::sparing;
+use store::{Inserted, NewUser, StoreError};
 
 use super::login::unhashed;
 use super::{AccountError, Accounts, Answer, InternalError, profile};
@@ -18,7 +19,6 @@ use crate::credentials::{Password, PasswordRecord, Username};
 use crate::guard::Reservation;
 use crate::ids::UserId;
 use crate::limits::REGISTRATION_TRIES_MAX;
-use crate::store::{Inserted, NewUser, StoreError};
 use crate::work::Registration;
 
 /// Somebody who wants an account, before the password is hashed.

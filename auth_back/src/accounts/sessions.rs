@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use store::limits::SESSIONS_TOGETHER_MAX;
+use store::{ListedSession, Product, SessionRow, StoreError};
+
 use super::{AccountError, Accounts, Answer};
 use crate::sessions::limits::LISTED_MAX;
 use crate::sessions::{Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
-use crate::store::limits::SESSIONS_TOGETHER_MAX;
-use crate::store::{ListedSession, Product, SessionRow, StoreError};
 use crate::time::Now;
 
 /// A session that is alive.

@@ -3,11 +3,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lane::Admission;
 use pool::Pool;
 use service::metrics::{Histogram, Registry};
+use store::{Store, Users as _};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -22,21 +23,13 @@ use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::installation::{Ids, LiveRules};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};
-use crate::store::{Absent, SqliteStore, Store, Users as _};
 use crate::time::ServerTime;
 use crate::work::{Login, NewPassword, Origin, Registration};
 
-mod spy;
-
-pub(crate) use self::spy::{Fault, Spy};
+pub(crate) use store::testing::{Fault, Spy, patient};
 
 /// New hashes a second that logins may make of old records, as a default deployment has it.
 pub(crate) const REHASH_RATE: u32 = 2;
-
-/// A deadline that only a fault lets pass.
-pub(crate) fn patient() -> Instant {
-    clock::now() + Duration::from_secs(60)
-}
 
 /// Rules as a deployment has them, but for the work factor.
 pub(crate) fn rules() -> Rules {
@@ -82,10 +75,8 @@ impl Fixture {
 
     pub(crate) fn with(rules: Rules) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let store =
-            SqliteStore::open(&directory.path().join("users.sqlite"), 2, Absent::Create).unwrap();
-        store.migrate(patient()).unwrap();
-        Self::on(Arc::new(Spy::new(store)), directory, rules)
+        let store = Arc::new(Spy::in_directory(directory.path()));
+        Self::on(store, directory, rules)
     }
 
     /// A server that does not tell which users there are.

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use store::{NewSession, Sessions as _, Users as _};
 use unix_time::unix_ms;
 
 use super::testing::{
@@ -13,7 +14,6 @@ use crate::credentials::{Params, Token};
 use crate::guard::Bucket;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::sessions::SessionRules;
-use crate::store::{NewSession, Sessions as _, Users as _};
 use crate::work::Registration;
 
 const PASSWORD: &str = "correct horse battery";

@@ -13,11 +13,11 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use ownership::Heir;
 use service::sparing;
 
 use super::AuditError;
 use crate::limits::AUDIT_TURN_RETRY;
-use crate::ownership::Heir;
 
 /// When a file is full, and how many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ownership::{NotTheOwner, check_works_on};
+
 use super::file::{Lines, LogFile};
 use super::line::render_command;
 use super::{AuditError, AuditTarget};
-use crate::ownership::{NotTheOwner, check_works_on};
 
 /// The name of the file. It lies beside the audit log of the server.
 pub const OPERATORS_FILE: &str = "audit-operators.log";

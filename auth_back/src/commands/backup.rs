@@ -12,17 +12,17 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use ownership::{self, Heir};
 use rustix::fs::OFlags;
+use store::limits::USER_RANGE_MAX;
+use store::{self, Absent, MySqlUrl, Schema, Store, StoreError, StoreUrl, backup};
 use unix_time::{rfc3339, unix_ms};
 
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, say, store_deadline};
 use crate::credentials::{KeySource, random};
 use crate::opening::SchemaFault;
-use crate::ownership::{self, Heir};
 use crate::settings::Settings;
-use crate::store::limits::USER_RANGE_MAX;
-use crate::store::{self, Absent, MySqlUrl, Schema, Store, StoreError, StoreUrl, backup};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 

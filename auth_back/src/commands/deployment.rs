@@ -9,6 +9,7 @@ use std::time::Instant;
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 use service::settings::SettingErrors;
+use store::{DeploymentRow, ListedServer, Servers, Store};
 
 use super::{
     Done, Subcommand, ascii_json, before_unless, interrupt, keys, open_store, patiently, say, tell,
@@ -21,7 +22,6 @@ use crate::limits::{
 };
 use crate::settings::shared::{SESSIONS, SHARED};
 use crate::settings::{Settings, SharedValues};
-use crate::store::{DeploymentRow, ListedServer, Servers, Store};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["show"]) };
@@ -348,9 +348,10 @@ fn wait_until_followed(
 
 #[cfg(test)]
 mod tests {
+    use store::{Installation as _, ServerRow};
+
     use super::*;
     use crate::accounts::testing::Fixture;
-    use crate::store::{Installation as _, ServerRow};
 
     const PER_USER: u32 = 100;
 

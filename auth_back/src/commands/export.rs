@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
+use store::limits::PROFILES_PAGE_MAX;
+use store::{Store, UserProfile};
 use unix_time::rfc3339;
 use zeroize::Zeroizing;
 
@@ -27,8 +29,6 @@ use crate::credentials::{PasswordRecord, PepperKeyring, random};
 use crate::ids::UserId;
 use crate::opening;
 use crate::settings::Settings;
-use crate::store::limits::PROFILES_PAGE_MAX;
-use crate::store::{Store, UserProfile};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 

@@ -5,12 +5,12 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches};
+use store::KeyRow;
 
 use super::{Done, say};
 use crate::credentials::limits::KEYS_PER_RING_MAX;
 use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
 use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND};
-use crate::store::KeyRow;
 
 const ID: &str = "id";
 const JSON: &str = "json";

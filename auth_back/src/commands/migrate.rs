@@ -4,12 +4,11 @@
 //! only command that makes a store where there is none.
 
 use clap::{ArgMatches, Command};
+use store::{Migrated, StoreUrl};
 
 use super::{Done, Subcommand, Telling, say};
 use crate::opening::{Lacking, Opened};
-use crate::ownership;
 use crate::settings::Settings;
-use crate::store::{Migrated, StoreUrl};
 
 pub(super) const NAME: &str = "migrate";
 

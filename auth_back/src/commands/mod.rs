@@ -29,8 +29,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
+use ownership::{self, MixedOwners, NotTheOwner};
 use service::process::{self, Exit, Failure};
 use service::signals;
+use store::{Store, StoreError, StoreUrl};
 
 use self::backup::OtherTools;
 use self::confirm::Unconfirmed;
@@ -42,10 +44,8 @@ use crate::credentials::KeysError;
 use crate::installation::deployment::look;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
 use crate::opening::{self, Lacking, Opened};
-use crate::ownership::{self, MixedOwners, NotTheOwner};
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings, SharedRules};
-use crate::store::{Store, StoreError, StoreUrl};
 use crate::time::ServerTime;
 
 /// A subcommand.

@@ -13,6 +13,8 @@
 use std::error::Error;
 
 use clap::{ArgMatches, Command};
+use store::limits::SERVER_LEASE;
+use store::{ListedServer, Servers, Store, StoreError, StoreUrl, backup};
 use unix_time::{millis, rfc3339, unix_ms};
 
 use super::backup::count;
@@ -26,8 +28,6 @@ use crate::limits::{
     NODE_AHEAD_MAX, RESTORED_BATCH, RESTORED_CLOCKS_APART_MAX, RESTORED_LOOK_INTERVAL,
 };
 use crate::settings::Settings;
-use crate::store::limits::SERVER_LEASE;
-use crate::store::{ListedServer, Servers, Store, StoreError, StoreUrl, backup};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::Serialize;
 use service::settings::format_duration;
+use store::{KeyList, Store};
 use unix_time::{rfc3339, system_time, unix_ms};
 
 use super::confirm::{self, confirm};
@@ -18,7 +19,6 @@ use crate::credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring a
 use crate::limits::STORE_CALL_TIME_MAX;
 use crate::opening;
 use crate::settings::Settings;
-use crate::store::{KeyList, Store};
 
 const END_SESSIONS: &str = "end-sessions";
 

@@ -9,12 +9,12 @@ use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use store::limits::KEY_CHECK_LEN;
 use subtle::ConstantTimeEq as _;
 
 use super::keys::Purpose;
 use super::limits::KEYS_PER_RING_MAX;
 use super::secret::SecretKey;
-use crate::store::limits::KEY_CHECK_LEN;
 
 /// The number of a key: 1 to 65535, never given out twice for one purpose.
 ///

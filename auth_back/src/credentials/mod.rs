@@ -1,5 +1,5 @@
 //! Names, passwords, keys and tokens: everything that decides who somebody is, and nothing that
-//! keeps it (see [`crate::store`]) or carries it.
+//! keeps it (see [`store`]) or carries it.
 //!
 //! A password travels like this:
 //!

@@ -73,8 +73,9 @@ use parking_lot::RwLock;
 
 pub use reservation::Reservation;
 
+use redis_pool::RedisPool;
+
 use crate::credentials::{DeviceMarker, RandomError, Username};
-use crate::redis_pool::RedisPool;
 use bucket::{Kind, No, Rules};
 use buckets::Buckets;
 use local::Local;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use service::rare;
 use service::settings::SettingErrors;
+use store::{ListedServer, Store, StoreError, Tag};
 
 use super::Follower;
 use crate::limits::{
@@ -13,7 +14,6 @@ use crate::limits::{
 };
 use crate::settings::shared::SESSIONS;
 use crate::settings::{Shared, SharedRules, SharedValues};
-use crate::store::{ListedServer, Store, StoreError, Tag};
 
 /// A setting that is one here and another in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,15 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::{Background, steadily};
 use service::{rare, sparing};
+use store::{StoreError, Tag};
 
 use super::{Holder, NodeError, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
-use crate::store::{StoreError, Tag};
 use crate::time::ServerTime;
 
 /// What a process that holds a node says of itself, and learns of the others.

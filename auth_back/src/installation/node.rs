@@ -13,13 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 use service::sparing;
+use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 use unix_time::{millis, unix_ms};
 
 use super::instance::Instance;
 use crate::credentials::random;
 use crate::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
 use crate::limits::{LEASE_MARGIN, NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
-use crate::store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 
 /// Where ids come from: the node that this process has at the time.
 #[derive(Debug)]

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
+use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 
 use crate::limits::{LEASE_MARGIN, LEASE_MAX, RULES_ASK_TIME_MAX, RULES_FRESH_FOR};
 use crate::sessions::SessionRules;
 use crate::settings::{SharedRules, SharedValues};
-use crate::store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 
 /// The rules, shared by whoever goes by them and whoever learns them.
 #[derive(Clone)]

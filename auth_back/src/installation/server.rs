@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use service::rare;
+use store::{ListedServer, Servers, Store, StoreError, Tag};
 use unix_time::millis;
 
 use super::deployment::{DeploymentFault, agree};
@@ -15,7 +16,6 @@ use super::{Holder, Identity, NodeError, Renewed, Says};
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
-use crate::store::{ListedServer, Servers, Store, StoreError, Tag};
 use crate::time::ServerTime;
 
 /// A server that has its node and knows what all do.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use service::rare;
+use store::StoreError;
 
 use super::refresher::Bell;
 use super::register::KeyFault;
@@ -15,7 +16,6 @@ use crate::limits::{
     KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LIST_INTERVAL,
     KEY_LOOKUP_INTERVAL, KEY_LOOKUP_TIME_MAX, KEY_REREAD_INTERVAL,
 };
-use crate::store::StoreError;
 
 /// Whether a ring may be used, beyond what can be told from its keys. Blocks.
 type Admit<R> = Box<dyn Fn(&R) -> Result<(), RingFault> + Send + Sync>;

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use background::{Background, steadily};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use service::background::{Background, steadily};
 
 use super::LiveRing;
 use crate::credentials::{PepperKeyring, TokenKeyring};

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use service::rare;
+use store::{KeyList, KeyRow, RecordRow, Store, StoreError};
 
 use crate::credentials::{
     KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring,
@@ -17,7 +18,6 @@ use crate::credentials::{
 };
 use crate::ids::UserId;
 use crate::limits::{RECORD_PAGE, STORE_CALL_TIME_MAX};
-use crate::store::{KeyList, KeyRow, RecordRow, Store, StoreError};
 
 /// Why keys are not those of a store. Whoever placed the keys is at fault.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use store::{RecordChange, RecordRow, Store, StoreError};
+
 use super::register;
 use crate::credentials::{PasswordRecord, PepperKeyring};
 use crate::ids::UserId;
 use crate::limits::{REWRAP_BATCH, STORE_CALL_TIME_MAX};
-use crate::store::{RecordChange, RecordRow, Store, StoreError};
 
 /// What a pass came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 use super::refusals;
 use crate::accounts::{Listed, Live};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
-use crate::store;
 use crate::work::{
     Done, LogOut, Login, NewPassword, Origin, Registration, Reply, Request, Revocation,
 };

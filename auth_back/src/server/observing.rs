@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use redis_pool::RedisPool;
 use service::metrics::Registry;
 
 use crate::accounts::{Accounts, Upgrade};
 use crate::audit::Audit;
 use crate::guard::Bucket;
-use crate::redis_pool::{self, RedisPool};
 use crate::time::ServerTime;
 
 /// Everything that accounts have to show.
@@ -65,7 +65,7 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
         let pool = pool.clone();
         registry.observe_gauge("pool_lent", help, &labels, move || pool.stats().lent as f64);
     }
-    redis_pool::observe(registry, &pools);
+    observe_redis(registry, &pools);
     let era = Arc::clone(accounts);
     let help =
         "The generation of sessions in Redis; each step means that all of Redis was given up";
@@ -78,6 +78,34 @@ fn observe_pools(registry: &mut Registry, accounts: &Arc<Accounts>) {
 pub(super) fn redis_pools(accounts: &Accounts) -> Vec<RedisPool> {
     let pools = [accounts.sessions.redis(), accounts.guard.redis()];
     pools.into_iter().flatten().cloned().collect()
+}
+
+/// All pools that there are have to be registered one after the other.
+fn observe_redis(registry: &mut Registry, pools: &[RedisPool]) {
+    type Value = fn(&RedisPool) -> f64;
+    let gauges: [(&str, &str, Value); 2] = [
+        (
+            "redis_up",
+            "Whether Redis answers and may be used, looked at once a second, by what it is used for",
+            |pool| f64::from(pool.is_up()),
+        ),
+        (
+            "redis_refuses",
+            "Whether Redis does not let the server in, or not as far as it has to: an operator has to change something",
+            |pool| f64::from(pool.is_refused()),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        for pool in pools {
+            let (labels, pool) = ([("use", pool.name_of_use().name())], pool.clone());
+            registry.observe_gauge(name, help, &labels, move || value(&pool));
+        }
+    }
+    let help = "Calls of Redis that failed; while it rests after one, nobody calls it";
+    for pool in pools {
+        let (labels, pool) = ([("use", pool.name_of_use().name())], pool.clone());
+        registry.observe_counter("redis_failures", help, &labels, move || pool.failures());
+    }
 }
 
 fn observe_notes(registry: &mut Registry, accounts: &Accounts) {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Pipeline, RedisResult, Script, ScriptInvocation, Value};
+use redis_pool::{Away, Connection, Instance, RedisPool};
+use store::{SessionRow, Store, StoreError};
 use unix_time::millis;
 
 use super::generation::{Generations, Known};
 use super::layout::{Hex, Keys, session_of, text_of};
 use super::limits::{FILL_LATE_MAX, FINISH_TIME, TOMBSTONE};
 use super::owners::Owners;
-use crate::redis_pool::{Away, Connection, Instance, RedisPool};
-use crate::store::{SessionRow, Store, StoreError};
 
 /// Room for the name of a session's key, of which the longest has 91 bytes.
 const KEY_BYTES: usize = 96;

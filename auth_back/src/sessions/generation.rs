@@ -22,15 +22,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use redis_pool::Instance;
 use service::sparing;
+use store::{CacheEra, Store, StoreError};
 
 use super::layout::LAYOUT;
 use super::limits::{
     DONE_LATE_MAX, FINISH_TIME, GENERATION_LEASE, GENERATION_MARGIN, GENERATION_RENEW,
     GENERATION_RETRY,
 };
-use crate::redis_pool::Instance;
-use crate::store::{CacheEra, Store, StoreError};
 
 /// A generation, and since when it is known.
 #[derive(Clone, Debug)]

@@ -18,8 +18,7 @@
 use std::fmt;
 
 use redis::{RedisWrite, ToRedisArgs};
-
-use crate::store::SessionRow;
+use store::SessionRow;
 
 /// This layout. What is kept in another is never read (`generation`).
 pub(super) const LAYOUT: &str = "gh2";

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use store::limits::STATEMENT_TIMEOUT;
+
 use crate::limits::{BUDGET_MAX, LEASE_MARGIN};
-use crate::store::limits::STATEMENT_TIMEOUT;
 
 /// For how long a server goes by the generation that it read, counted from when it asked. What a
 /// revocation that could not tell Redis waits longer; and one small read of the database in this time.
@@ -84,11 +85,11 @@ pub const SUPERSEDED_BATCH: u32 = 200;
 const _: () = assert!(FILL_LATE_MAX.as_millis() < TOMBSTONE.as_millis());
 const _: () = assert!(BUDGET_MAX.as_millis() < TOMBSTONE.as_millis());
 const _: () = assert!(GENERATION_RENEW.as_millis() < GENERATION_LEASE.as_millis());
-const _: () = assert!(NOTES_PENDING_MAX > crate::store::limits::NOTES_TOGETHER_MAX);
+const _: () = assert!(NOTES_PENDING_MAX > store::limits::NOTES_TOGETHER_MAX);
 const _: () = assert!(NOTES_RETRY_MIN.as_millis() <= NOTES_RETRY_MAX.as_millis());
 // A twentieth of the shortest idle time is still some milliseconds.
 const _: () = assert!(IDLE_MIN.as_millis() >= 100 * NOTES_PER_IDLE_TIME as u128);
-const _: () = assert!(PER_USER_MAX <= crate::store::limits::PURGE_BATCH_MAX);
-const _: () = assert!(SUPERSEDED_BATCH <= crate::store::limits::PURGE_BATCH_MAX);
+const _: () = assert!(PER_USER_MAX <= store::limits::PURGE_BATCH_MAX);
+const _: () = assert!(SUPERSEDED_BATCH <= store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(LISTED_MAX as usize == framing::limits::SESSIONS_MAX);
 const _: () = assert!(PER_USER_DEFAULT <= LISTED_MAX);

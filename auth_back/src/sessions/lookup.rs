@@ -9,11 +9,12 @@
 
 use std::time::Instant;
 
+use store::{Cause, SessionRow, StoreError};
+
 use super::cache::{Copy, Ticket};
 use super::generation::Known;
 use super::notes::Note;
 use super::{SessionKeeper, SessionRules};
-use crate::store::{Cause, SessionRow, StoreError};
 use crate::time::Now;
 
 type Digest = [u8; 32];
@@ -77,7 +78,7 @@ pub struct StaleCopies {
 
 impl SessionKeeper {
     /// Looks sessions up, all together; at most
-    /// [`SESSIONS_TOGETHER_MAX`](crate::store::limits::SESSIONS_TOGETHER_MAX). That they were seen is noted, to be
+    /// [`SESSIONS_TOGETHER_MAX`](store::limits::SESSIONS_TOGETHER_MAX). That they were seen is noted, to be
     /// written later. Blocks for one round trip, or two where Redis is away.
     ///
     /// # Errors

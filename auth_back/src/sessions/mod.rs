@@ -48,9 +48,10 @@ use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
 pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
 pub(crate) use self::lookup::{UNDATED, UNKNOWN};
 pub use self::notes::{NoteWriter, Notes};
+use redis_pool::RedisPool;
+use store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
+
 use crate::installation::LiveRules;
-use crate::redis_pool::RedisPool;
-use crate::store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
 
 /// How sessions are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +141,7 @@ impl SessionKeeper {
         now_ms.saturating_add(millis(self.rules().idle)).min(ends_at_ms)
     }
 
-    /// Keeps new sessions, at most [`COMMIT_TOGETHER_MAX`](crate::store::limits::COMMIT_TOGETHER_MAX); the oldest of their
+    /// Keeps new sessions, at most [`COMMIT_TOGETHER_MAX`](store::limits::COMMIT_TOGETHER_MAX); the oldest of their
     /// users make room. When this returns, they are durable. For each there are the digests of those that made room and
     /// are to be [settled](Self::settle): none without Redis.
     ///

@@ -8,6 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::thread;
 
 use redis::Commands as _;
+use redis_pool::Use;
+use redis_pool::testing::Redis;
+use store::{SessionRow, Sessions as _, Users as _};
 use unix_time::unix_ms;
 
 use super::cache::{Copy, Ticket};
@@ -17,9 +20,6 @@ use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
 use crate::installation::LiveRules;
-use crate::redis_pool::Use;
-use crate::redis_pool::testing::Redis;
-use crate::store::{SessionRow, Sessions as _, Users as _};
 use crate::time::Now;
 
 /// A database with a user, a Redis, and two servers that share both.

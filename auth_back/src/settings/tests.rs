@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 
 use service::settings::{Invocation, Raw, markdown};
+use store::limits::CONNECTIONS_DEFAULT;
 
 use super::*;
 use crate::credentials::Params;
 use crate::sessions::limits::PER_USER_DEFAULT;
-use crate::store::limits::CONNECTIONS_DEFAULT;
 
 fn raw(flags: &[&str]) -> Raw {
     let arguments = std::iter::once("auth_back").chain(flags.iter().copied()).map(OsString::from);

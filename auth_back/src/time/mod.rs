@@ -26,8 +26,9 @@ use unix_time::{millis, rfc3339, system_time, unix_ms};
 
 use self::keeper::{Change, Keeper, Reading};
 pub use self::timekeeper::Timekeeper;
+use store::{Cause, Store, StoreError};
+
 use crate::limits::{TIME_BELIEVED_AFTER, TIME_JUMP_MIN, TIME_ROUND_TRIP_MAX};
-use crate::store::{Cause, Store, StoreError};
 
 /// What time it is, in milliseconds since 1970, UTC. While the clock is doubted, it is one of two times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

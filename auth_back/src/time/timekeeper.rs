@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use service::background::{Background, steadily};
+use store::Store;
 
 use super::ServerTime;
 use crate::limits::TIME_ASK_TIME_MAX;
-use crate::store::Store;
 
 /// The thread.
 pub struct Timekeeper(Background);

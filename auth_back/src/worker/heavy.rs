@@ -17,14 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use change_password::Changing;
 use lane::{
     Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
     Workers,
 };
-use login::LongerLogins;
 use reactor::Bundle;
 use service::sparing;
+use store::limits::COMMIT_TOGETHER_MAX;
 
 use super::{Clerk, LaneSize};
 use crate::accounts::{AccountError, Accounts, InternalError, Proved, Sealed};
@@ -32,8 +31,9 @@ use crate::audit::Audit;
 use crate::limits::DEAR_HASHES_QUEUED_MAX;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::store::limits::COMMIT_TOGETHER_MAX;
 use crate::work::{Done, Job, Reply, Request};
+use change_password::Changing;
+use login::LongerLogins;
 
 /// The lane of what hashes.
 pub struct Heavy {

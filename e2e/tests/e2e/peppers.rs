@@ -13,7 +13,6 @@ use auth_back::credentials::{
 };
 use auth_back::ids::UserId;
 use auth_back::limits::REWRAP_AFTER;
-use auth_back::store;
 use e2e::{Client, Database, StopOnDrop, Store, System, until};
 use mysql::prelude::Queryable as _;
 use serde_json::Value;

@@ -18,10 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auth_back::store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
 use e2e::{Answer, Client, Database, MariaDb, Redis, StopOnDrop, Store, System, until};
 use mysql::{Conn, prelude::Queryable as _};
 use serde_json::Value;
+use store::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
 
 /// Each round waits a quarter of a second for leases to run, so many users are needed to keep two cores
 /// busy.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use auth_back::store::limits::PROFILES_PAGE_MAX;
 use e2e::{Database, Redis, Store, System};
 use serde_json::Value;
+use store::limits::PROFILES_PAGE_MAX;
 
 use crate::PASSWORD;
 

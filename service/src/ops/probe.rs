@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 
 use super::limits::{PROBE_LINES, PROBE_RETRY};
-use crate::background::{Background, steadily};
 use crate::limits::LOG_SPARING_INTERVAL;
 use crate::rare;
 use crate::token_bucket::TokenBucket;
@@ -185,8 +185,9 @@ impl fmt::Debug for Readiness {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc::channel;
+
+    use super::*;
 
     #[test]
     fn readiness_follows_the_check() {

@@ -4,13 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use lane::Flow;
+use store::Users as _;
 
 use super::*;
 use crate::accounts::hashers::Work;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
 use crate::accounts::{AccountError, Rules};
 use crate::credentials::{KeyId, Keyring, Params, SecretKey};
-use crate::store::Users as _;
 
 const PASSWORD: &str = "correct horse battery";
 

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use store::limits::IMPORT_BATCH_MAX;
+use store::{Imported, Store, Trial};
 
 use self::cost::Costs;
 use self::report::Report;
@@ -32,8 +34,6 @@ use crate::installation::Ids;
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;
 use crate::settings::{EngineChoice, Settings};
-use crate::store::limits::IMPORT_BATCH_MAX;
-use crate::store::{Imported, Store, Trial};
 use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {

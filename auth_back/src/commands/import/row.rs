@@ -1,6 +1,7 @@
 //! A line as a user, checked as a registration is.
 
 use sha2::{Digest as _, Sha256};
+use store::{ImportedUser, NewUser};
 use unix_time::parse_rfc3339;
 
 use super::cost::Cost;
@@ -11,7 +12,6 @@ use crate::credentials::{
     UsernameError, VerifyError,
 };
 use crate::ids::{IdError, UserId};
-use crate::store::{ImportedUser, NewUser};
 
 /// What a sealed record starts with.
 const SEALED: &str = "$gh1$";

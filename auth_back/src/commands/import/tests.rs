@@ -1,6 +1,10 @@
 //! Lines into users, files back and forth, against a real store.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
+use store::{Absent, Operators as _, SqliteStore, UserProfile, Users as _};
 use tempfile::TempDir;
 
 use super::*;
@@ -9,9 +13,6 @@ use crate::credentials::{
     Annex, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, SecretKey, Verdict, Work,
     WorkKind,
 };
-use crate::store::{Absent, Operators as _, SqliteStore, UserProfile, Users as _};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// By bcrypt 4.0.1, of "correct horse battery", at cost 4.
 const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";

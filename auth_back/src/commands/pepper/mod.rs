@@ -13,6 +13,7 @@ use std::time::Instant;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use service::rare;
 use service::settings::format_duration;
+use store::{KeyList, KeyRow, Store};
 use unix_time::millis;
 
 use super::confirm::{self, confirm};
@@ -22,7 +23,6 @@ use crate::keyrings::register;
 use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
 use crate::opening;
 use crate::settings::Settings;
-use crate::store::{KeyList, KeyRow, Store};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };

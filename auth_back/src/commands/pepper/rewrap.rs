@@ -1,6 +1,8 @@
 //! `auth_back pepper rewrap`: sealing every record under the active key.
 
+use ownership::{self, MixedOwners};
 use service::settings::format_duration;
+use store::{KeyList, KeyRow, Store};
 use unix_time::millis;
 
 use super::{keys, say, status};
@@ -9,9 +11,7 @@ use crate::commands::{Done, interrupt, store_ms};
 use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
 use crate::limits::REWRAP_PASSES_MAX;
-use crate::ownership::{self, MixedOwners};
 use crate::settings::Settings;
-use crate::store::{KeyList, KeyRow, Store};
 
 /// Most users that are named when their records cannot be sealed anew.
 const NAMED_MAX: usize = 10;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use store::{KeyList, Store, StoreError};
 use unix_time::{rfc3339, unix_ms};
 
 use super::{keys, say, soon};
@@ -11,7 +12,6 @@ use crate::commands::{Done, interrupt, tell};
 use crate::credentials::{KeyId, PasswordRecord, Purpose};
 use crate::keyrings::register;
 use crate::settings::Settings;
-use crate::store::{KeyList, Store, StoreError};
 
 /// Records by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
+use store::UserProfile;
+use store::limits::PROFILES_PAGE_MAX;
 
 use super::super::{Done, ascii_json, keys, open_store, patiently, say};
 use super::shown;
 use crate::settings::Settings;
-use crate::store::UserProfile;
-use crate::store::limits::PROFILES_PAGE_MAX;
 
 pub(super) const NAME: &str = "list";
 

@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 
 use self::password::ask;
 pub(super) use self::unlock::RedisAway;
+use redis_pool::RedisPool;
+use store::{Inserted, NewUser, Store, StoreError, UserProfile};
+
 use super::node::{CommandNode, next_id};
 use super::{
     Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
@@ -28,11 +31,9 @@ use crate::ids::UserId;
 use crate::installation::LiveRules;
 use crate::limits::AGE_MAX;
 use crate::opening;
-use crate::redis_pool::RedisPool;
 use crate::sessions::SessionKeeper;
 use crate::sessions::limits::PER_USER_MAX;
 use crate::settings::Settings;
-use crate::store::{Inserted, NewUser, Store, StoreError, UserProfile};
 use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {

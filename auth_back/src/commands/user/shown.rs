@@ -1,10 +1,10 @@
 //! What an operator sees of a user, for eyes and for programs.
 
 use serde_json::{Value, json};
+use store::{ListedSession, UserProfile};
 use unix_time::rfc3339;
 
 use crate::credentials::PasswordRecord;
-use crate::store::{ListedSession, UserProfile};
 
 /// A user, for programs.
 pub(super) fn json(profile: &UserProfile) -> Value {

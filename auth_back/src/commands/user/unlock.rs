@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use ownership::check_works_on;
+use redis_pool::{RedisPool, Use};
 
 use super::super::{Done, tell};
 use super::{Failure, Operator};
 use crate::guard::limits::UNLOCK_ADDRESSES_MAX;
 use crate::guard::{Guard, unlocks};
 use crate::limits::KEY_REREAD_INTERVAL;
-use crate::ownership::check_works_on;
-use crate::redis_pool::{RedisPool, Use};
 
 pub(super) const NAME: &str = "unlock";
 

@@ -6,7 +6,7 @@
 //!
 //! Only the owner may read a key file (mode 0600 or 0400), and only the owner may write to the
 //! directory; anything more is refused. Whose they are decides nothing, and is doubted at the start of a server
-//! ([`doubts`](crate::ownership::doubts)). What root makes gets owner and group of the keys that are there, or else
+//! ([`doubts`](ownership::doubts)). What root makes gets owner and group of the keys that are there, or else
 //! of the directory. Symbolic links are followed, as volumes of secrets have them.
 //!
 //! A first start makes the keys it needs. Several servers may start at once on one directory: a key
@@ -23,6 +23,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use ownership::{self, Heir};
 use zeroize::Zeroizing;
 
 use super::{Found, Keys, KeysError, OnMissing, Purpose, io_error, key_of, text};
@@ -30,7 +31,6 @@ use crate::credentials::keyring::KeyId;
 use crate::credentials::limits::KEY_FILE_LEN_MAX;
 use crate::credentials::random;
 use crate::credentials::secret::SecretKey;
-use crate::ownership::{self, Heir};
 
 /// What a key file's name goes on with once the key is retired.
 const RETIRED: &str = ".retired";

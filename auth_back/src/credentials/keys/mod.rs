@@ -31,11 +31,12 @@ use std::str::FromStr;
 pub use self::command::KeyCommand;
 pub use self::directory::KeyDirectory;
 pub use self::environment::KeyVariables;
+use ownership::NotTheOwner;
+
 use super::keyring::{KeyId, Keyring, KeyringError};
 use super::limits::KEY_LEN;
 use super::random::RandomError;
 use super::secret::SecretKey;
-use crate::ownership::NotTheOwner;
 
 /// What a ring of keys is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

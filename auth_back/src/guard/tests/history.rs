@@ -7,13 +7,13 @@ use std::fmt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRunner};
+use redis_pool::Use;
+use redis_pool::testing::Redis;
 
 use super::*;
 use crate::guard::bucket::Outcome;
 use crate::guard::local::LocalTicket;
 use crate::guard::shared::SharedTicket;
-use crate::redis_pool::Use;
-use crate::redis_pool::testing::Redis;
 
 /// Enough for every rule to be met in most of them.
 const STEPS_MAX: usize = 120;
@@ -162,7 +162,7 @@ fn rust_and_lua_answer_the_same() {
                 Ok(()) => return Ok(()),
                 Err(Fault::Differs(what)) => return Err(TestCaseError::fail(what)),
                 // On a machine that is busy it may not answer in time. What it had counted by then is not known.
-                Err(Fault::Away) => thread::sleep(crate::redis_pool::limits::REST),
+                Err(Fault::Away) => thread::sleep(redis_pool::limits::REST),
             }
         }
     });

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use redis_pool::Use;
+use redis_pool::testing::Redis;
 use unix_time::millis;
 
 use super::*;
@@ -9,8 +11,6 @@ use crate::guard::limits::{
     KNOWN_FOR, NETWORK_DELAY_MAX, SHARED_BYTES_MAX, SHARED_SET_BYTES, SHARED_SETS,
 };
 use crate::guard::table::WAYS;
-use crate::redis_pool::Use;
-use crate::redis_pool::testing::Redis;
 
 /// Two servers that share what they count.
 fn servers(redis: &Redis, change: fn(&mut GuardRules)) -> [Bench; 2] {

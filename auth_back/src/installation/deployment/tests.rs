@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::{Installation as _, ServerRow};
+
 use super::*;
 use crate::accounts::testing::Fixture;
-use crate::store::{Installation as _, ServerRow};
 
 fn shared(given: &str, own: &str) -> Shared {
     let given = SharedValues::parse(given);
@@ -138,8 +139,7 @@ fn one_that_starts_too_or_is_a_command_is_no_rival() {
 #[test]
 fn leaving_redis_begins_another_generation() {
     let fixture = Fixture::new();
-    let generation =
-        || crate::store::Sessions::cache_era(&*fixture.store, soon()).unwrap().generation;
+    let generation = || store::Sessions::cache_era(&*fixture.store, soon()).unwrap().generation;
     agree_on(&fixture, "sessions=redis").unwrap();
     let before = generation();
     assert!(matches!(agree_on(&fixture, "").unwrap_err(), DeploymentFault::LacksRedis));

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use store::NO_RUN;
+use store::limits::SERVER_LEASE;
 use unix_time::system_time;
 
 use super::*;
 use crate::accounts::testing::Fixture;
 use crate::ids::snowflake::EPOCH_UNIX_MS;
-use crate::store::NO_RUN;
-use crate::store::limits::SERVER_LEASE;
 
 fn patient() -> Instant {
     clock::now() + Duration::from_secs(60)

@@ -2,12 +2,12 @@
 //! session meanwhile: no front answers for it any more when that is said to have settled.
 
 use proptest::prelude::*;
+use store::ServerRow;
 use unix_time::unix_ms;
 
 use super::*;
 use crate::accounts::testing::rules;
 use crate::guard::GuardNumbers;
-use crate::store::ServerRow;
 
 const SERVERS: usize = 3;
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use store::{DeploymentRow, Installation as _, ServerRow};
+
 use super::*;
 use crate::accounts::testing::{Fixture, patient};
 use crate::installation::{Instance, Renewed};
-use crate::store::{DeploymentRow, Installation as _, ServerRow};
 
 /// A server without Redis, or with this run of it.
 struct Here {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use store::{Absent, NewUser, SqliteStore, Store};
 use tempfile::TempDir;
 
 use crate::credentials::{
@@ -11,7 +12,6 @@ use crate::credentials::{
 };
 use crate::ids::UserId;
 use crate::limits::STORE_CALL_TIME_MAX;
-use crate::store::{Absent, NewUser, SqliteStore, Store};
 
 /// A store and a directory of keys.
 pub(crate) struct Site {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use store::NewSession;
+
 use super::testing::{Site, id, now_ms, ring, soon};
 use super::*;
 use crate::credentials::{Keyring, SecretKey};
-use crate::store::NewSession;
 
 impl Site {
     #[track_caller]

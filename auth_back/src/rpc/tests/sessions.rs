@@ -9,13 +9,13 @@ use framing::v2::{
     ChangePassword, ChangePasswordReply, Hello, Logout, RevokeSession, RevokeSessionReply,
     Sessions, SessionsReply,
 };
+use store::{ListedSession, SessionRow};
 
 use super::super::testing::{Bench, frames, hello, request};
 use super::super::*;
 use crate::accounts::{Changed, Ended, Listed, Opened};
 use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use crate::ids::{SessionId, UserId};
-use crate::store::{ListedSession, SessionRow};
 use crate::work::Done;
 
 const TOKEN: Secret<'_> = Secret::new("a token");

@@ -8,6 +8,7 @@ use framing::v2::{
     Authenticate, CheckSession, CheckSessionReply, Features, Health, HealthReply, Logout,
     LogoutReply, MessageType, Products, ProductsReply, Register, RegisterReply, RequestId,
 };
+use store::{Cause, Product, SessionRow, StoreError};
 
 use super::super::testing::{Bench, frames, hello, request, request_of, request_within, time_left};
 use super::super::*;
@@ -16,7 +17,6 @@ use crate::credentials::PasswordError;
 use crate::guard::{Bucket, TooManyAttempts};
 use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
-use crate::store::{Cause, Product, SessionRow, StoreError};
 use crate::work::{Done, Origin};
 
 const TOKEN: Secret<'_> = Secret::new("a token");

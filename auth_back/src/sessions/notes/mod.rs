@@ -24,9 +24,10 @@ use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex};
 
 pub use self::writer::NoteWriter;
+use store::Refresh;
+use store::limits::NOTES_TOGETHER_MAX;
+
 use super::limits::{NOTES_GATHER, NOTES_PENDING_MAX};
-use crate::store::Refresh;
-use crate::store::limits::NOTES_TOGETHER_MAX;
 
 type Digest = [u8; 32];
 

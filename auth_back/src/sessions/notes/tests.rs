@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use store::{NewSession, Sessions as _, Store};
 use unix_time::unix_ms;
 
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, patient};
-use crate::store::{NewSession, Sessions as _, Store};
 
 fn digest(number: u64) -> Digest {
     let mut digest = [7; 32];

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use service::{rare, sparing};
+use store::{Cause, Store, StoreError};
 
 use super::{Batch, Notes};
 use crate::sessions::limits::{NOTES_RETRY_MAX, NOTES_RETRY_MIN, NOTES_WRITE_TIME_MAX};
-use crate::store::{Cause, Store, StoreError};
 use crate::time::ServerTime;
 
 /// The thread.

@@ -1,8 +1,9 @@
 //! Sessions in use, and a store that does not take that they are.
 
+use store::Operators as _;
+use store::limits::SESSIONS_TOGETHER_MAX;
+
 use super::*;
-use crate::store::Operators as _;
-use crate::store::limits::SESSIONS_TOGETHER_MAX;
 
 /// When the next note of every session is due that was seen by `since_ms`.
 fn due(since_ms: u64) -> u64 {

@@ -1,7 +1,8 @@
 //! Ends to which the database gives no answer: it may have done them, or do them yet.
 
+use store::UserRow;
+
 use super::*;
-use crate::store::UserRow;
 
 /// The database has done it, and the line broke before it said so. Nobody asks this server for anything afterwards.
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use framing::v2::MessageType;
 use service::metrics::Registry;
+use store::Users as _;
 
 use super::*;
 use crate::accounts::Rules;
@@ -12,7 +13,6 @@ use crate::accounts::testing::{Fault, Fixture, change, login, patient, registrat
 use crate::credentials::{Params, PasswordRecord};
 use crate::ids::UserId;
 use crate::rpc::testing::PostOffice;
-use crate::store::Users as _;
 use crate::work::{Call, Login, Origin};
 use crate::worker::tests::clerk;
 
