@@ -6,11 +6,12 @@ use std::hint::black_box;
 use auth_back::credentials::blocklist::Folded;
 use auth_back::credentials::breached::Builder;
 use auth_back::credentials::{
-    Annex, Arena, BreachedFile, ForeignHash, HashEngine, KeyId, Keyring, Params, Password,
-    PasswordRecord, PasswordRules, PepperKeyring, SecretKey, Username,
+    BreachedFile, ForeignHash, KeyId, Keyring, Password, PasswordRecord, PasswordRules,
+    PepperKeyring, SecretKey, Username,
 };
 use auth_back::ids::UserId;
 use criterion::{Criterion, criterion_group, criterion_main};
+use hashing::{Annex, Arena, HashEngine, Params};
 
 fn blocklist(c: &mut Criterion) {
     let mut group = c.benchmark_group("blocklist");

@@ -5,7 +5,6 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use lane::Niceness;
 use store::limits::SERVER_LEASE;
 
 use crate::credentials::Cost;
@@ -295,39 +294,8 @@ pub const CALIBRATE_HASHES_ALONE: usize = 9;
 /// How long each set and engine is measured on all threads.
 pub const CALIBRATE_TIME: Duration = Duration::from_millis(700);
 
-/// How far hashing gives way to everything else: on a busy core, a thread of this niceness gets
-/// about a tenth of the share of one at 0 (sched(7)), so session checks pass logins.
-pub const HASHING_NICENESS: Niceness = Niceness::new(10).expect("below 20");
-
-/// How far dear hashes give way to usual ones: about two fifths of their share of a core that both want. Less, and their
-/// owners would not get in while others log in; more, and a few guesses at dear records would slow all others down.
-pub const DEAR_HASHING_NICENESS: Niceness = Niceness::new(14).expect("below 20");
-
 /// A record that takes longer to verify than so many usual ones is dear: it has a thread and a queue of its own.
 pub const DEAR_HASH_COST_MIN: Cost = Cost::of_hashes(4);
-
-/// Dear hashes that may wait. At bcrypt's usual cost of 12 they take 0.3 s each, so the last of them would wait longer
-/// than fronts do.
-pub const DEAR_HASHES_QUEUED_MAX: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
-
-/// For how long whoever goes on with a hash that is done is woken later than could be, while others wait: until so many are
-/// done, or for so long. As many logins are then committed together. The first of them waits for the others, less time than
-/// for its turn to be hashed.
-pub const HASHES_TOGETHER_MAX: usize = store::limits::COMMIT_TOGETHER_MAX;
-
-/// See [`HASHES_TOGETHER_MAX`]. Two threads that hash two together in 36 ms each have as many done after 72 ms. With 25 ms
-/// nothing was held back there, and a login took a twentieth more CPU.
-pub const HELD_BACK_MAX: Duration = Duration::from_millis(100);
-
-/// What a lane is told of hashes is the mean of so many.
-pub const PACE_HASHES: usize = 8;
-
-/// For how long it is believed how long hashes took.
-pub const PACE_KNOWN_FOR: Duration = lane::limits::LANE_PACE_KNOWN_FOR;
-
-/// Hashes in flight take so long together: a request that is hashed can no longer be overtaken, so a newcomer waits for
-/// them whatever its turn is.
-pub const HASHES_IN_FLIGHT_TIME: Duration = Duration::from_millis(200);
 
 /// A login that was right and late may have its record hashed anew for so long: it has been answered, and nobody waits.
 pub const LATE_UPGRADE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -341,10 +309,6 @@ pub const HASH_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("not ze
 /// Threads that begin requests, and as many that finish them, for each hash at a time: none waits for a hash, but they
 /// wait for the store, and for Redis.
 pub const HEAVY_THREADS_PER_HASH: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
-
-/// Most hashes in flight for each thread. As many logins wait for each other and for the disk as are committed together, and
-/// others have to be there to be hashed meanwhile.
-pub const HASHES_IN_FLIGHT_PER_THREAD_MAX: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
 
 /// The longest that a request may be set to wait for its turn.
 pub const QUEUE_TIME_MAX: Duration = BUDGET_MAX;
@@ -465,7 +429,8 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= lane::limits::LANE_THREADS_MAX
 );
-const _: () = assert!(HASHES_IN_FLIGHT_PER_THREAD_MAX.get() > HASHES_TOGETHER_MAX);
+// Whoever goes on with hashes that were done together commits them together.
+const _: () = assert!(hashing::limits::HASHES_TOGETHER_MAX == store::limits::COMMIT_TOGETHER_MAX);
 const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_millis());
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);

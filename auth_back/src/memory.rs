@@ -7,12 +7,12 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use hashing::limits::ANNEX_KIB_MAX;
+use hashing::{HashEngine, Params};
 use service::hardening::UsableMemory;
 use service::settings::format_bytes;
 
 use crate::accounts::arenas_kib;
-use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{HashEngine, Params};
 use crate::limits::{
     ARENAS_AT_START, ARENAS_AT_START_IN_TWOS, HASHES_PER_THREAD_MAX, MEMORY_HEADROOM,
 };

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use hashing::limits::{ANNEX_KIB_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX};
+use hashing::{Annex, Arena, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::{Admission, FlowKeys};
 use pool::Pool;
 use reactor::Limits;
@@ -28,14 +30,9 @@ use service::settings::Raw;
 use service::{rare, sparing};
 use store::{Cause, KeyList, Migrated, Store};
 
-use crate::accounts::{
-    Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrades, arenas_kib,
-};
+use crate::accounts::{Accounts, Decoy, Rules, Upgrades, arenas_kib};
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
-use crate::credentials::limits::ANNEX_KIB_MAX;
-use crate::credentials::{
-    Annex, Arena, ArenaManager, HashEngine, KeyId, Params, PepperKeyring, Ring as _, TokenKeyring,
-};
+use crate::credentials::{KeyId, PepperKeyring, Ring as _, TokenKeyring};
 use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
 use crate::guard::unlocks::UnlockReader;
@@ -45,9 +42,9 @@ use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
-    ARENAS_TIME_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX,
-    PROBE_INTERVAL, PROBE_TIME_MAX, PURGE_INTERVAL, REDIS_LOOK_TIME_MAX, RPC_BUFFER_BYTES_MAX,
-    START_WAIT_LINE_INTERVAL, STORE_CALL_TIME_MAX, TIME_ASK_INTERVAL,
+    ARENAS_TIME_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX, PROBE_INTERVAL, PROBE_TIME_MAX,
+    PURGE_INTERVAL, REDIS_LOOK_TIME_MAX, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
+    STORE_CALL_TIME_MAX, TIME_ASK_INTERVAL,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;

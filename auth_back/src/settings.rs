@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hashing::Params;
 use redis_pool::{RedisUrl, RedisUrlError};
 use service::descriptors::Wanted;
 use service::gather;
@@ -20,7 +21,7 @@ use store::{self, StoreUrl};
 use crate::accounts::Rules;
 use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
 use crate::credentials::limits::SERVICE_NAMES_MAX;
-use crate::credentials::{KeyDirectory, KeySource, Params, PasswordPolicy};
+use crate::credentials::{KeyDirectory, KeySource, PasswordPolicy};
 use crate::guard::GuardRules;
 use crate::ids::NodeId;
 use crate::limits::{

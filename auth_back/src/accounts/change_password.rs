@@ -18,7 +18,7 @@ use lane::{Flow, Wakeup};
 use store::{Cause, PasswordChange, SessionRow, StoreError};
 
 use super::login::{Claim, Trial, judged};
-use super::{AccountError, Accounts, Answer, Opened, Opening};
+use super::{AccountError, Accounts, Answer, Opened, Opening, hashed};
 use crate::credentials::{Password, PasswordRecord, Username, Verdict};
 use crate::guard::{Known, Reservation};
 use crate::ids::UserId;
@@ -180,7 +180,7 @@ impl Accounts {
         };
         change.attempt.begin();
         self.hashers.submit(flow, deadline, work, move |verdict| {
-            let verdict = judged(&mut change.attempt, verdict, deadline);
+            let verdict = judged(&mut change.attempt, hashed(verdict), deadline);
             then(ProvedChange { change, verdict })
         });
     }
@@ -211,7 +211,7 @@ impl Accounts {
     ) {
         match self.record_of(change.user_id, &change.wish.new) {
             Ok(work) => self.hashers.submit(Flow::ONE, deadline, work, move |record| {
-                then(SealedChange { change, record: record.flatten() })
+                then(SealedChange { change, record: hashed(record) })
             }),
             Err(error) => then(SealedChange { change, record: Err(error) }).fire(),
         }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use hashing::{Arena, Params};
+
 use super::{AccountError, Answer};
 use crate::credentials::{
-    Arena, KeyId, Keyring, Params, Password, PasswordRecord, PepperKeyring, SecretKey, random,
+    KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey, random,
 };
 use crate::ids::UserId;
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use pool::AcquireError;
+use hashing::{ArenaError, HashError, NotHashed};
 use store::{Cause, StoreError};
 
 use super::profile::{AgeError, NameError};
-use crate::credentials::argon2id::ArenaError;
 use crate::credentials::{
-    CreateError, HashError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
+    CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
 };
 use crate::guard::TooManyAttempts;
 use crate::ids::{IdError, SnowflakeError};
@@ -144,12 +143,15 @@ impl From<StoreError> for AccountError {
     }
 }
 
-impl From<AcquireError<ArenaError>> for AccountError {
-    fn from(error: AcquireError<ArenaError>) -> Self {
+impl From<NotHashed> for AccountError {
+    fn from(error: NotHashed) -> Self {
         match error {
-            AcquireError::TimedOut => Self::TimedOut,
-            AcquireError::Closed => Self::Internal(InternalError::ArenasClosed),
-            AcquireError::Connect(error) => Self::Internal(InternalError::Arena(error)),
+            NotHashed::TimedOut => Self::TimedOut,
+            NotHashed::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            NotHashed::ArenasClosed => Self::Internal(InternalError::ArenasClosed),
+            NotHashed::Arena(error) => Self::Internal(InternalError::Arena(error)),
+            NotHashed::Annex(error) => Self::Internal(InternalError::Annex(error)),
+            NotHashed::Dropped => Self::Internal(InternalError::Dropped),
         }
     }
 }

@@ -12,15 +12,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hashing::threads::{HashOutcome, Work};
+use hashing::{Arena, Params};
 use lane::{Flow, Wakeup};
 use store::{NewSession, UserAgent};
 use unix_time::millis;
 
-use super::hashers::{HashOutcome, Work};
-use super::{AccountError, Accounts, Answer, InternalError};
+use super::{AccountError, Accounts, Answer, InternalError, hashed};
 use crate::credentials::{
-    Arena, Cost, DeviceMarker, Params, Password, PasswordRecord, PepperKeyring, Token, TokenError,
-    Username, Verdict,
+    Cost, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
+    Verdict,
 };
 use crate::guard::{Known, Reservation};
 use crate::ids::{SessionId, UserId};
@@ -181,7 +182,7 @@ impl Accounts {
         };
         candidate.attempt.begin();
         self.hashers.submit(flow, deadline, work, move |verdict| {
-            let verdict = judged(&mut candidate.attempt, verdict, deadline);
+            let verdict = judged(&mut candidate.attempt, hashed(verdict), deadline);
             then(Proved { candidate, verdict })
         });
     }
@@ -321,7 +322,7 @@ impl Accounts {
     ) -> Answer<Verdict> {
         let work = self.work(trial)?;
         attempt.begin();
-        judged(attempt, self.hashers.run(flow, deadline, work), deadline)
+        judged(attempt, hashed(self.hashers.run(flow, deadline, work)), deadline)
     }
 
     /// Makes sessions for users who have proved who they are; one commit makes all of them durable.
@@ -386,10 +387,10 @@ impl Trial {
 /// The verdict of a hash that was begun.
 pub(super) fn judged(
     attempt: &mut Reservation,
-    verdict: Answer<Answer<Verdict>>,
+    verdict: Answer<Verdict>,
     deadline: Instant,
 ) -> Answer<Verdict> {
-    verdict.flatten().inspect_err(|error| unhashed(attempt, error, deadline))
+    verdict.inspect_err(|error| unhashed(attempt, error, deadline))
 }
 
 /// An attempt came to no verdict, and does not count as a guess; unless the hash panicked: nobody knows how far

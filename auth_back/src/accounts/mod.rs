@@ -6,7 +6,6 @@
 mod change_password;
 mod decoy;
 mod error;
-mod hashers;
 mod login;
 pub(crate) mod profile;
 mod register;
@@ -28,19 +27,19 @@ pub use change_password::{
 };
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
-pub use hashers::{HashPace, Hashers, HashersOptions};
 pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
 pub use register::{Applicant, Enrolled, Sealed};
 pub use sessions::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
+use hashing::threads::{HashOutcome, Work};
+use hashing::{Arena, ArenaManager, Hashers, NotHashed, Params};
 use store::Store;
 
-use self::hashers::{HashOutcome, Work};
 use crate::credentials::{
-    Arena, ArenaManager, KeyId, Params, Password, PasswordRecord, PasswordRules, PepperKeyring,
-    Salt, TokenDigest, TokenError, TokenKeyring,
+    KeyId, Password, PasswordRecord, PasswordRules, PepperKeyring, TokenDigest, TokenError,
+    TokenKeyring, random,
 };
 use crate::guard::Guard;
 use crate::ids::UserId;
@@ -91,6 +90,11 @@ pub struct Rules {
 
 type Answer<T> = Result<T, AccountError>;
 
+/// What was made of a hash, or why there was none.
+fn hashed<T>(outcome: Result<Answer<T>, NotHashed>) -> Answer<T> {
+    outcome?
+}
+
 impl Accounts {
     /// Whether users can be served, and could be after a restart: one round trip to the store, and what the last
     /// reading of the keys has shown.
@@ -110,7 +114,7 @@ impl Accounts {
         password: &Arc<Password>,
         deadline: Instant,
     ) -> Answer<PasswordRecord> {
-        self.hashers.run(Flow::ONE, deadline, self.record_of(user_id, password)?)?
+        hashed(self.hashers.run(Flow::ONE, deadline, self.record_of(user_id, password)?))
     }
 
     /// The hash that makes the record of a new password.
@@ -121,7 +125,7 @@ impl Accounts {
     ) -> Answer<Work<Answer<PasswordRecord>>> {
         let (params, peppers) = (self.rules.params, self.peppers.current());
         let password = Arc::clone(password);
-        let salt = Salt::random()?;
+        let salt = random::salt()?;
         let after = move |tag: HashOutcome| -> Answer<_> {
             Ok(PasswordRecord::of_tag(user_id, &tag?, salt, params, &peppers)?)
         };

@@ -14,7 +14,7 @@ use service::sparing;
 use store::{Inserted, NewUser, StoreError};
 
 use super::login::unhashed;
-use super::{AccountError, Accounts, Answer, InternalError, profile};
+use super::{AccountError, Accounts, Answer, InternalError, hashed, profile};
 use crate::credentials::{Password, PasswordRecord, Username};
 use crate::guard::Reservation;
 use crate::ids::UserId;
@@ -107,7 +107,7 @@ impl Accounts {
     ) {
         match self.record_of(applicant.user_id, &applicant.password) {
             Ok(work) => self.hashers.submit(Flow::ONE, deadline, work, move |record| {
-                then(Sealed::of(applicant, record.flatten(), deadline))
+                then(Sealed::of(applicant, hashed(record), deadline))
             }),
             Err(error) => then(Sealed::of(applicant, Err(error), deadline)).fire(),
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashing::{Annex, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::Admission;
 use pool::Pool;
 use service::metrics::{Histogram, Registry};
@@ -12,10 +13,9 @@ use store::{Store, Users as _};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{Accounts, Decoy, HashPace, Hashers, HashersOptions, Rules, Upgrades};
+use super::{Accounts, Decoy, Rules, Upgrades};
 use crate::credentials::{
-    Annex, ArenaManager, HashEngine, KeyId, Keyring, Params, PasswordRecord, PasswordRules,
-    PepperKeyring, SecretKey, TokenKeyring,
+    KeyId, Keyring, PasswordRecord, PasswordRules, PepperKeyring, SecretKey, TokenKeyring,
 };
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};

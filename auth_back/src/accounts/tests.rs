@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use hashing::Params;
 use store::{NewSession, Sessions as _, Users as _};
 use unix_time::unix_ms;
 
@@ -10,7 +11,7 @@ use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
 };
 use super::*;
-use crate::credentials::{Params, Token};
+use crate::credentials::Token;
 use crate::guard::Bucket;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::sessions::SessionRules;

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use hashing::Params;
 use parking_lot::Mutex;
 use service::sparing;
 
 use super::Accounts;
-use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring};
+use crate::credentials::{Password, PasswordRecord, PepperKeyring};
 use crate::ids::UserId;
 use crate::limits::REHASH_TIME_MIN;
 

@@ -8,8 +8,7 @@
 //! rounded up by a third or more, for machines where ours is faster still. Where it is slower, with the reference
 //! engine, the others cost down to a quarter of what the table says: what is dear is never taken for cheap.
 
-use super::argon2id::Params;
-use super::foreign::{Work, WorkKind};
+use hashing::{Params, Work, WorkKind};
 
 /// How many usual hashes take as long, rounded up; one at the least.
 ///
@@ -84,13 +83,14 @@ impl Cost {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::credentials::limits::{
+    use hashing::limits::{
         ANNEX_KIB_MAX, ARGON2_WORK_KIB_MAX, BCRYPT_COST_MAX, PBKDF2_ROUNDS_MAX, SCRYPT_WORK_KIB_MAX,
     };
+    use hashing::{Arena, HashEngine};
+
+    use super::*;
     use crate::credentials::{
-        Arena, ForeignHash, HashEngine, KeyId, Keyring, Password, PasswordRecord, PepperKeyring,
-        SecretKey,
+        ForeignHash, KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey,
     };
     use crate::ids::UserId;
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use hashing::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX};
+
 /// Shortest username, in characters. Shorter ones are too few to go round.
 pub const USERNAME_LEN_MIN: usize = 3;
 /// Longest username, in characters, which are bytes: the convention is ASCII.
@@ -69,67 +71,10 @@ const _: () = assert!(
     PASSWORD_INPUT_BYTES_MAX >= PASSWORD_CHARS_CEILING * CODE_POINTS_COMPOSED_MAX * UTF8_LEN_MAX
 );
 
-/// Most memory of one hash, in KiB: 1 GiB. An arena of that size is allocated for each core.
-pub const ARGON2_M_KIB_MAX: u32 = 1 << 20;
-/// Most passes over the memory.
-pub const ARGON2_T_MAX: u32 = 64;
-/// Most lanes. The engine computes them one after the other, so more of them gain nothing; records
-/// from elsewhere have up to 8 by default.
-pub const ARGON2_P_MAX: u32 = 16;
-/// Least memory for each lane, in KiB (RFC 9106, section 3.1: m is at least 8p).
-pub const ARGON2_M_KIB_PER_LANE_MIN: u32 = 8;
-/// Most work of one hash, in KiB written: 4 GiB, a few seconds of one core. Without it, memory and
-/// passes that are each within bounds could together hold a core for minutes.
-pub const ARGON2_WORK_KIB_MAX: u64 = 4 << 20;
-
-const _: () = assert!(ARGON2_WORK_KIB_MAX >= ARGON2_M_KIB_MAX as u64);
-
-/// Length of a password's salt, in bytes (RFC 9106, section 3.1: 16 are recommended).
-pub const SALT_LEN: usize = 16;
-/// Length of an argon2id tag, in bytes (RFC 9106, section 4: 256 bits).
-pub const TAG_LEN: usize = 32;
-
-/// Shortest salt of a hash that another system made, in bytes. What has none at all is no salted hash.
-pub const FOREIGN_SALT_LEN_MIN: usize = 1;
-/// Longest salt of a hash that another system made, in bytes: the record has to fit its column. The
-/// systems that are known have 8 to 22, and 16 is what NIST SP 800-132 asks for.
-pub const FOREIGN_SALT_LEN_MAX: usize = 32;
-/// Shortest tag of a hash that another system made, in bytes. A shorter one is met by wrong passwords
-/// too often to prove anything.
-pub const FOREIGN_TAG_LEN_MIN: usize = 16;
-/// Longest tag of a hash that another system made, in bytes: that of SHA-512, and of Django's scrypt.
-pub const FOREIGN_TAG_LEN_MAX: usize = 64;
 /// Longest text of a hash that another system made, in bytes. The longest that is understood has
 /// about 200.
 pub const FOREIGN_TEXT_LEN_MAX: usize = 512;
 
-/// Most memory of a hash that does not fit an arena, in KiB: 128 MiB, taken for one such hash at a time
-/// and given back after it. Room for scrypt as OWASP recommends it (N = 2^17, r = 8), and for the
-/// defaults of passlib (64 MiB), argon2-cffi (64 MiB) and Django (100 MiB).
-pub const ANNEX_KIB_MAX: u32 = 128 << 10;
-
-/// Highest bcrypt cost that is taken: two to three seconds of one core, more than fronts wait unless
-/// their `--request-timeout` is raised, as an import says. 12 is the usual default, and 14 is in time.
-pub const BCRYPT_COST_MAX: u8 = 15;
-/// Lowest bcrypt cost: what the function itself allows.
-pub const BCRYPT_COST_MIN: u8 = 4;
-/// What bcrypt looks at of a password, in bytes.
-pub const BCRYPT_PASSWORD_LEN_MAX: usize = 72;
-
-/// Most iterations of PBKDF2, times the blocks of its output: two to three seconds of one core. OWASP
-/// recommends 600,000 with SHA-256, and Django is at 1,000,000 to 1,500,000.
-pub const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
-
-/// Highest block size r of scrypt. Everybody uses 8.
-pub const SCRYPT_R_MAX: u32 = 32;
-/// Highest parallelism p of scrypt. Computed one after the other.
-pub const SCRYPT_P_MAX: u32 = 16;
-/// Most that scrypt may write, in KiB: 1 GiB, about two seconds of one core.
-pub const SCRYPT_WORK_KIB_MAX: u64 = 1 << 20;
-
-const _: () = assert!(TAG_LEN >= FOREIGN_TAG_LEN_MIN && TAG_LEN <= FOREIGN_TAG_LEN_MAX);
-const _: () = assert!(SALT_LEN >= FOREIGN_SALT_LEN_MIN && SALT_LEN <= FOREIGN_SALT_LEN_MAX);
-const _: () = assert!(ANNEX_KIB_MAX <= ARGON2_M_KIB_MAX);
 // Base64 of salt and tag, and a head that is shorter than both.
 const _: () = assert!(FOREIGN_TEXT_LEN_MAX >= 3 * (FOREIGN_SALT_LEN_MAX + FOREIGN_TAG_LEN_MAX));
 /// Length of every secret key, in bytes.

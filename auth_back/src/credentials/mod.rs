@@ -20,7 +20,6 @@
 //! No function here touches a store, a socket or a clock. Only [`keys`] and [`breached`] touch files, and only
 //! [`argon2id`] takes noticeable time.
 
-pub mod argon2id;
 pub mod blocklist;
 pub mod breached;
 pub mod cost;
@@ -36,13 +35,9 @@ pub mod secret;
 pub mod token;
 pub mod username;
 
-pub use argon2id::{
-    Annex, Arena, ArenaError, ArenaManager, HashEngine, HashError, Need, Params, ParamsError, Salt,
-    Tag,
-};
 pub use breached::{BreachedError, BreachedFile};
 pub use cost::Cost;
-pub use foreign::{ForeignError, ForeignFunction, ForeignHash, Work, WorkKind};
+pub use foreign::{ForeignError, ForeignHash};
 pub use keyring::{KeyId, KeyIdError, Keyring, KeyringError, Ring};
 pub use keys::{KeyDirectory, KeySource, KeysError, Loaded, OnMissing, Purpose};
 pub use password::{Password, PasswordError, PasswordPolicy, PasswordRules, PolicyError};

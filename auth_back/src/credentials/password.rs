@@ -22,8 +22,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use service::sparing;
+use sparing::sparing;
 use unicode_normalization::UnicodeNormalization;
+use wipe::Expose;
 use zeroize::Zeroizing;
 
 use super::blocklist::Folded;
@@ -164,11 +165,6 @@ impl Password {
         Ok(password)
     }
 
-    /// The bytes that are hashed: UTF-8 in NFC, at most [`PASSWORD_NFC_BYTES_MAX`].
-    pub(super) fn expose(&self) -> &[u8] {
-        self.nfc.as_bytes()
-    }
-
     /// The bytes that a system hashed which does not normalise, if they are others: UTF-8, at most
     /// [`PASSWORD_INPUT_BYTES_MAX`].
     pub(super) fn expose_as_typed(&self) -> Option<&[u8]> {
@@ -203,6 +199,13 @@ fn normalise(text: &str, bounds: PasswordPolicy) -> Result<Password, PasswordErr
         return Err(PasswordError::TooShort { chars_min });
     }
     Ok(Password { nfc: normalised, as_typed: None })
+}
+
+impl Expose for Password {
+    /// The bytes that are hashed: UTF-8 in NFC, at most [`PASSWORD_NFC_BYTES_MAX`].
+    fn expose(&self) -> &[u8] {
+        self.nfc.as_bytes()
+    }
 }
 
 impl fmt::Debug for Password {
@@ -268,9 +271,10 @@ impl Default for PasswordPolicy {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::credentials::breached::Builder;
-    use proptest::prelude::*;
 
     const TOO_SHORT: Result<&str, PasswordError> = Err(PasswordError::TooShort { chars_min: 8 });
     const TOO_LONG: Result<&str, PasswordError> = Err(PasswordError::TooLong { chars_max: 128 });

@@ -12,11 +12,11 @@
 use std::fmt;
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305};
+use hashing::Tag;
+use hashing::limits::FOREIGN_TAG_LEN_MAX;
 
-use super::argon2id::Tag;
 use super::keyring::{KeyId, Keyring, Ring};
 use super::keys::Purpose;
-use super::limits::FOREIGN_TAG_LEN_MAX;
 use super::random::{self, RandomError};
 use super::secret::SecretKey;
 
@@ -174,8 +174,9 @@ impl Pepper<'_> {
 
 #[cfg(test)]
 mod tests {
+    use hashing::limits::TAG_LEN;
+
     use super::*;
-    use crate::credentials::limits::TAG_LEN;
 
     const NONCE: Nonce = Nonce([7; NONCE_LEN]);
 

@@ -1,5 +1,6 @@
 //! Random bytes from the operating system; the only source of randomness for secrets.
 
+use hashing::Salt;
 use zeroize::Zeroize;
 
 /// The operating system gave no random bytes. Nobody who sent a request is at fault.
@@ -26,6 +27,15 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
             Err(RandomError(error))
         }
     }
+}
+
+/// A salt that no other password has.
+///
+/// # Errors
+///
+/// [`RandomError`] when the system gives no random bytes.
+pub fn salt() -> Result<Salt, RandomError> {
+    bytes().map(Salt)
 }
 
 #[cfg(test)]

@@ -40,15 +40,17 @@ mod text;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
+use wipe::Expose as _;
 
 pub use self::text::RecordError;
-use super::argon2id::{Arena, Flavour, HashError, Need, Params, Salt, Tag};
+use hashing::{Arena, ForeignFunction, HashError, Need, Params, Salt, Tag, Work};
+
 use super::cost::Cost;
-use super::foreign::{ForeignFunction, ForeignHash, Work};
+use super::foreign::ForeignHash;
 use super::keyring::KeyId;
 use super::password::Password;
 use super::pepper::{Nonce, PepperKeyring, SealedTag};
-use super::random::RandomError;
+use super::random::{self, RandomError};
 use crate::ids::UserId;
 
 /// A password's hash, sealed, with all that it takes to verify it.
@@ -177,7 +179,7 @@ impl PasswordRecord {
         peppers: &PepperKeyring,
         arena: &mut Arena,
     ) -> Result<Self, CreateError> {
-        let salt = Salt::random()?;
+        let salt = random::salt()?;
         let tag = arena.hash(password, &salt, params)?;
         Ok(Self::of_tag(user, &tag, salt, params, peppers)?)
     }
@@ -445,7 +447,7 @@ impl Function {
     fn hash(&self, text: &[u8], tag_len: usize, arena: &mut Arena) -> Result<Tag, HashError> {
         match self {
             Self::Ours { params, salt } => {
-                arena.hash_as(Flavour::OURS, text, &salt.0, *params, tag_len)
+                ForeignFunction::ours(*params).hash(text, &salt.0, tag_len, arena)
             }
             Self::Foreign { function, salt } => function.hash(text, salt, tag_len, arena),
         }

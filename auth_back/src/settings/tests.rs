@@ -2,11 +2,11 @@
 
 use std::ffi::OsString;
 
+use hashing::Params;
 use service::settings::{Invocation, Raw, markdown};
 use store::limits::CONNECTIONS_DEFAULT;
 
 use super::*;
-use crate::credentials::Params;
 use crate::sessions::limits::PER_USER_DEFAULT;
 
 fn raw(flags: &[&str]) -> Raw {

@@ -6,7 +6,7 @@
 //! for each of its hashes.
 //!
 //! What waits, waits in the heavy lane, where it has its turn and can be refused. So a request leaves that lane with a
-//! permit, and there are only as many permits as hashes can be done in a moment ([`HashPace`](crate::accounts::HashPace)).
+//! permit, and there are only as many permits as hashes can be done in a moment ([`HashPace`](hashing::HashPace)).
 
 mod change_password;
 mod login;
@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use hashing::limits::DEAR_HASHES_QUEUED_MAX;
 use lane::{
     Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
     Workers,
@@ -28,7 +29,6 @@ use store::limits::COMMIT_TOGETHER_MAX;
 use super::{Clerk, LaneSize};
 use crate::accounts::{AccountError, Accounts, InternalError, Proved, Sealed};
 use crate::audit::Audit;
-use crate::limits::DEAR_HASHES_QUEUED_MAX;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::work::{Done, Job, Reply, Request};

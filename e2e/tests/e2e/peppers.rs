@@ -8,12 +8,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use auth_back::credentials::{
-    Arena, HashEngine, KeyDirectory, KeyId, KeySource, Keyring, OnMissing, Params, Password,
-    PasswordRecord, PepperKeyring, Purpose, Verdict,
+    KeyDirectory, KeyId, KeySource, Keyring, OnMissing, Password, PasswordRecord, PepperKeyring,
+    Purpose, Verdict,
 };
 use auth_back::ids::UserId;
 use auth_back::limits::REWRAP_AFTER;
 use e2e::{Client, Database, StopOnDrop, Store, System, until};
+use hashing::{Arena, HashEngine, Params};
 use mysql::prelude::Queryable as _;
 use serde_json::Value;
 

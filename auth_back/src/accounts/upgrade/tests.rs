@@ -3,14 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
+use hashing::Params;
+use hashing::threads::Work;
 use lane::Flow;
 use store::Users as _;
 
 use super::*;
-use crate::accounts::hashers::Work;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
 use crate::accounts::{AccountError, Rules};
-use crate::credentials::{KeyId, Keyring, Params, SecretKey};
+use crate::credentials::{KeyId, Keyring, SecretKey};
 
 const PASSWORD: &str = "correct horse battery";
 

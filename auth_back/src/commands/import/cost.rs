@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use hashing::{Annex, Arena, HashEngine, Params, Work, WorkKind};
+
 use crate::credentials::{
-    Annex, Arena, ForeignHash, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord,
-    PepperKeyring, Salt, SecretKey, Work, WorkKind,
+    ForeignHash, KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey, random,
 };
 use crate::ids::UserId;
 use crate::limits::{FRONT_TIME_DEFAULT, IMPORT_COST_BANDS, IMPORT_COST_SAMPLES};
@@ -149,7 +150,7 @@ pub(super) fn measure(
     let password = Password::for_login("correct horse battery")?;
     let Some((_, sample)) = SAMPLES.iter().find(|(sampled, _)| *sampled == kind) else {
         let mut arena = Arena::new(engine, params)?;
-        let salt = Salt::random()?;
+        let salt = random::salt()?;
         let took = median(|| {
             arena.hash(&password, &salt, params)?;
             Ok(())

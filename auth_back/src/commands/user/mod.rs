@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use self::password::ask;
 pub(super) use self::unlock::RedisAway;
+use hashing::{Arena, HashEngine};
 use redis_pool::RedisPool;
 use store::{Inserted, NewUser, Store, StoreError, UserProfile};
 
@@ -26,7 +27,7 @@ use super::{
     say, server_time, store_deadline, tell,
 };
 use crate::accounts::profile;
-use crate::credentials::{Arena, HashEngine, Password, PasswordRecord, Username};
+use crate::credentials::{Password, PasswordRecord, Username};
 use crate::ids::UserId;
 use crate::installation::LiveRules;
 use crate::limits::AGE_MAX;

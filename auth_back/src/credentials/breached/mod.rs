@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use wipe::Expose as _;
 use zeroize::Zeroizing;
 
 pub use build::{BuildError, Builder, Built, PARTS};

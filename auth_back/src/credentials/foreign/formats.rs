@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hashing::foreign::{Algorithm, BcryptOf, Digest};
+use hashing::limits::FOREIGN_TAG_LEN_MAX;
+use hashing::{Flavour, ForeignFunction, Params, Tag};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::function::{BcryptOf, Digest, ForeignFunction, Inner};
 use super::{ForeignError, ForeignHash};
-use crate::credentials::argon2id::{Flavour, Params, Tag};
-use crate::credentials::limits::{FOREIGN_TAG_LEN_MAX, FOREIGN_TEXT_LEN_MAX};
+use crate::credentials::limits::FOREIGN_TEXT_LEN_MAX;
 
 type Parsed<T> = Result<T, ForeignError>;
 
@@ -233,18 +234,20 @@ fn decode(what: &'static str, engine: &GeneralPurpose, text: &str) -> Parsed<Zer
 /// Writes the form that [`ForeignHash::to_text`] promises.
 pub(super) fn print(foreign: &ForeignHash) -> Zeroizing<String> {
     let ForeignHash { function, salt, tag } = foreign;
-    let (head, engine, between) = match function.inner() {
-        Inner::Argon2 { flavour, params } => {
+    let (head, engine, between) = match function.algorithm() {
+        Algorithm::Argon2 { flavour, params } => {
             (format!("${}$v={}${params}$", flavour.name(), flavour.version()), &B64, "$")
         }
-        Inner::Bcrypt { cost, of: BcryptOf::Password } => {
+        Algorithm::Bcrypt { cost, of: BcryptOf::Password } => {
             (format!("$2b${cost:02}$"), &BCRYPT64, "")
         }
-        Inner::Bcrypt { cost, of: BcryptOf::Sha256Hex } => {
+        Algorithm::Bcrypt { cost, of: BcryptOf::Sha256Hex } => {
             (format!("bcrypt_sha256$$2b${cost:02}$"), &BCRYPT64, "")
         }
-        Inner::Scrypt { log_n, r, p } => (format!("$scrypt$ln={log_n},r={r},p={p}$"), &B64, "$"),
-        Inner::Pbkdf2 { digest, rounds } => {
+        Algorithm::Scrypt { log_n, r, p } => {
+            (format!("$scrypt$ln={log_n},r={r},p={p}$"), &B64, "$")
+        }
+        Algorithm::Pbkdf2 { digest, rounds } => {
             (format!("${}$i={rounds},l={}$", digest.name(), tag.expose().len()), &B64, "$")
         }
     };

@@ -36,19 +36,12 @@
 //! the passwords and tags themselves are wiped here.
 
 mod formats;
-mod function;
-mod work;
 
 use std::fmt;
 use std::str::FromStr;
 
+use hashing::{CostOutOfRange, ForeignFunction, ParamsError, Tag, Work};
 use zeroize::Zeroizing;
-
-pub use function::ForeignFunction;
-pub(super) use function::{LONGEST, PREFIX};
-pub use work::{Work, WorkKind};
-
-use super::argon2id::{ParamsError, Tag};
 
 /// The hash of a password, made elsewhere: function, cost, salt and tag. Wiped on drop; prints no more
 /// than the function.
@@ -136,17 +129,8 @@ pub enum ForeignError {
     #[error("the {0} of the password hash is malformed")]
     Field(&'static str),
     /// A part is longer, shorter, costlier or cheaper than is taken.
-    #[error("the {what} of the password hash is {value}, and from {min} to {max} is taken")]
-    OutOfRange {
-        /// Which part.
-        what: &'static str,
-        /// What it is.
-        value: u64,
-        /// The least that is taken.
-        min: u64,
-        /// The most that is taken.
-        max: u64,
-    },
+    #[error(transparent)]
+    OutOfRange(#[from] CostOutOfRange),
     /// The cost of an argon2 hash.
     #[error("in the password hash: {0}")]
     Params(#[from] ParamsError),

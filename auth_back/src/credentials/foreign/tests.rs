@@ -1,12 +1,13 @@
 //! Hashes by other implementations, and texts that are none.
 
+use hashing::{Annex, HashEngine, Params, WorkKind};
+use proptest::prelude::*;
+
 use super::*;
-use crate::credentials::argon2id::{Annex, HashEngine};
 use crate::credentials::keyring::{KeyId, Keyring};
 use crate::credentials::limits::RECORD_LEN_MAX;
-use crate::credentials::{Params, Password, PasswordRecord, PepperKeyring, SecretKey, Verdict};
+use crate::credentials::{Password, PasswordRecord, PepperKeyring, SecretKey, Verdict};
 use crate::ids::UserId;
-use proptest::prelude::*;
 
 /// Made by other implementations; the file and the script beside it say which and how.
 const VECTORS: &str = include_str!("../../../testdata/foreign_hashes.tsv");
@@ -69,7 +70,7 @@ fn hashes_of_other_implementations() {
 fn an_arena_serves_every_argon2_that_fits() {
     let ours = Params::in_record(300, 1, 1).unwrap();
     for engine in HashEngine::ALL {
-        let mut arena = crate::credentials::Arena::new(engine, ours).unwrap();
+        let mut arena = hashing::Arena::new(engine, ours).unwrap();
         let mut served = 0;
         for (password, hash) in vectors().iter().filter(|(_, hash)| hash.contains("$argon2")) {
             let record = record(hash);
@@ -156,7 +157,7 @@ fn scrypt_takes_no_memory_that_it_was_not_given() {
     let record = record(hash);
     let password = Password::for_login(&password).unwrap();
     let params = Params::in_record(1 << 16, 1, 1).unwrap();
-    let mut arena = crate::credentials::Arena::new(HashEngine::Reference, params).unwrap();
+    let mut arena = hashing::Arena::new(HashEngine::Reference, params).unwrap();
     record.verify(user(), &password, &peppers(), &mut arena).unwrap_err();
 }
 
@@ -166,7 +167,7 @@ fn check(text: &str, expected: ForeignError) {
 }
 
 fn out_of_range(what: &'static str, value: u64, min: u64, max: u64) -> ForeignError {
-    ForeignError::OutOfRange { what, value, min, max }
+    CostOutOfRange { what, value, min, max }.into()
 }
 
 #[test]
@@ -273,5 +274,28 @@ proptest! {
         if text.parse::<ForeignHash>().is_ok() {
             record(&text);
         }
+    }
+}
+
+#[test]
+fn the_work_of_each_form() {
+    let check = |text: &str, kind, amount| {
+        let hash: ForeignHash = text.parse().expect(text);
+        assert_eq!(hash.work(), Work { kind, amount }, "{text}");
+    };
+    let tag = "A".repeat(43);
+    let bcrypt = "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+    check(bcrypt, WorkKind::Bcrypt, 4_096);
+    let argon2 = format!("$argon2i$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ${tag}");
+    check(&argon2, WorkKind::Argon2, 3 * 65_536);
+    let scrypt = format!("$scrypt$ln=16,r=8,p=2$c2FsdHNhbHQ${tag}");
+    check(&scrypt, WorkKind::Scrypt, 2 * 65_536);
+    for (name, kind, blocks) in [
+        ("sha1", WorkKind::Pbkdf2Sha1, 2),
+        ("sha256", WorkKind::Pbkdf2Sha256, 1),
+        ("sha512", WorkKind::Pbkdf2Sha512, 1),
+    ] {
+        let pbkdf2 = format!("$pbkdf2-{name}$i=1000,l=32$c2FsdHNhbHQ${tag}");
+        check(&pbkdf2, kind, 1_000 * blocks);
     }
 }

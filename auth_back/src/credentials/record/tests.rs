@@ -1,13 +1,15 @@
 //! A known record, every way to damage one, and what verifying says to each.
 
+use hashing::limits::TAG_LEN;
+use hashing::{HashEngine, ParamsError};
+use proptest::prelude::*;
+
 use super::text::LONGEST;
 use super::*;
-use crate::credentials::argon2id::{HashEngine, ParamsError};
 use crate::credentials::keyring::Keyring;
-use crate::credentials::limits::{RECORD_LEN_MAX, TAG_LEN};
+use crate::credentials::limits::RECORD_LEN_MAX;
 use crate::credentials::pepper::sealed_len;
 use crate::credentials::secret::SecretKey;
-use proptest::prelude::*;
 
 const USER: u64 = 1_234_567_890_123_456_789;
 const STAPLE: &str = "correct horse battery staple";

@@ -5,12 +5,11 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as B64;
+use hashing::foreign::{self, PREFIX};
+use hashing::limits::{FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, SALT_LEN, TAG_LEN};
+use hashing::{ForeignFunction, Params, ParamsError, Salt};
 
-use super::super::argon2id::{Params, ParamsError, Salt};
-use super::super::foreign::{self, ForeignFunction};
-use super::super::limits::{
-    FOREIGN_SALT_LEN_MAX, FOREIGN_TAG_LEN_MAX, RECORD_LEN_MAX, SALT_LEN, TAG_LEN,
-};
+use super::super::limits::RECORD_LEN_MAX;
 use super::super::pepper::{NONCE_LEN, Nonce, SealedTag, sealed_len};
 use super::{Function, Header, PasswordRecord};
 
@@ -88,7 +87,7 @@ impl FromStr for PasswordRecord {
         if ours && fields.next() != Some(ARGON2_VERSION) {
             return Err(RecordError::Algorithm);
         }
-        if !ours && !algorithm.starts_with(foreign::PREFIX) {
+        if !ours && !algorithm.starts_with(PREFIX) {
             return Err(RecordError::Algorithm);
         }
         let mut field = |name| fields.next().ok_or(RecordError::Field(name));

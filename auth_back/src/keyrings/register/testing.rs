@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hashing::{Arena, HashEngine, Params};
 use store::{Absent, NewUser, SqliteStore, Store};
 use tempfile::TempDir;
 
 use crate::credentials::{
-    Arena, HashEngine, KeyDirectory, KeyId, KeySource, Keyring, Params, Password, PasswordRecord,
-    PepperKeyring, SecretKey,
+    KeyDirectory, KeyId, KeySource, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey,
 };
 use crate::ids::UserId;
 use crate::limits::STORE_CALL_TIME_MAX;

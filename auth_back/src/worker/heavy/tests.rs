@@ -4,13 +4,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use framing::v2::MessageType;
+use hashing::Params;
 use service::metrics::Registry;
 use store::Users as _;
 
 use super::*;
 use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
-use crate::credentials::{Params, PasswordRecord};
+use crate::credentials::PasswordRecord;
 use crate::ids::UserId;
 use crate::rpc::testing::PostOffice;
 use crate::work::{Call, Login, Origin};

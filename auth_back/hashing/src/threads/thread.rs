@@ -13,10 +13,10 @@ use lane::{Inbox, Wakeup};
 use pool::{AcquireError, Lent, Pool};
 
 use super::held::Held;
-use super::{HashPace, Job, Task, Usual};
-use crate::accounts::{AccountError, InternalError};
-use crate::credentials::argon2id::ArenaError;
-use crate::credentials::{Annex, Arena, ArenaManager};
+use super::outcome::NotHashed;
+use super::pace::HashPace;
+use super::task::{Job, Task, Usual};
+use crate::{Annex, Arena, ArenaError, ArenaManager};
 
 /// What the threads for usual hashes have in common.
 pub(super) struct Thread {
@@ -145,7 +145,7 @@ impl Thread {
         if now + takes < task.deadline {
             return Some(task);
         }
-        task.refuse(AccountError::TimedOut).fire();
+        task.refuse(NotHashed::TimedOut).fire();
         None
     }
 }
@@ -168,11 +168,11 @@ impl DearThread {
                 unreachable!("only dear hashes are submitted here");
             };
             if deadline <= clock::now() {
-                job(Err(AccountError::TimedOut)).fire();
+                job(Err(NotHashed::TimedOut)).fire();
                 continue;
             }
             let wakeup = match self.annex.arena(need) {
-                Err(error) => job(Err(InternalError::Annex(error).into())),
+                Err(error) => job(Err(NotHashed::Annex(error))),
                 Ok(mut arena) => {
                     self.begun.fetch_add(1, Ordering::Relaxed);
                     job(Ok(&mut arena))
@@ -191,7 +191,7 @@ impl Job {
     fn alone(self, arena: &mut Arena) -> Wakeup {
         match self {
             Self::Usual(Usual { password, salt, params, post }) => {
-                post(Ok(arena.hash(&password, &salt, params)))
+                post(Ok(arena.hash(&*password, &salt, params)))
             }
             Self::Unknown(job) | Self::Dear(_, job) => job(Ok(arena)),
         }

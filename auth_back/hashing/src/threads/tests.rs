@@ -6,9 +6,8 @@ use lane::{Admission, Wake};
 use subtle::ConstantTimeEq as _;
 
 use super::*;
-use crate::accounts::InternalError;
-use crate::accounts::testing::hash_seconds;
-use crate::credentials::HashEngine;
+use crate::testing::{Text, hash_seconds};
+use crate::{HashEngine, Tag};
 
 fn patient() -> Instant {
     clock::now() + Duration::from_secs(60)
@@ -52,12 +51,12 @@ fn of<T>(
     params: Params,
     after: impl FnOnce(HashOutcome) -> T + Send + 'static,
 ) -> Work<T> {
-    let password = Arc::new(Password::for_login(password).unwrap());
+    let password = Arc::new(Text::of(password));
     Work::Usual { password, salt: Salt([7; 16]), params, after: Box::new(after) }
 }
 
 fn hash_a_password(arena: &mut Arena) {
-    let password = Password::for_login("correct horse").unwrap();
+    let password = Text::of("correct horse");
     arena.hash(&password, &Salt([7; 16]), params()).unwrap();
 }
 
@@ -105,7 +104,7 @@ fn a_hash_that_comes_too_late_is_not_begun() {
     let (hashers, arenas) = hashers();
     let check = |deadline| {
         let outcome = hashers.run(Flow::ONE, deadline, unknown(|_| ()));
-        assert!(matches!(outcome, Err(AccountError::TimedOut)), "{outcome:?}");
+        assert!(matches!(outcome, Err(NotHashed::TimedOut)), "{outcome:?}");
     };
     check(clock::now());
     let only_one = arenas.acquire(patient()).unwrap();
@@ -123,10 +122,8 @@ fn a_panic_is_told_and_costs_its_hash_only() {
             hash_a_password(arena);
             panic!("of the test");
         });
-        let outcome = hashers.run(Flow::ONE, patient(), work);
-        let outcome: Answer<()> = outcome;
-        let dropped = AccountError::Internal(InternalError::Dropped);
-        assert_eq!(format!("{outcome:?}"), format!("{:?}", Err::<(), _>(dropped)));
+        let outcome: Answer<()> = hashers.run(Flow::ONE, patient(), work);
+        assert_eq!(outcome, Err(NotHashed::Dropped));
     }
     assert!(
         hashers.run(Flow::ONE, patient(), unknown(|arena| arena.is_wiped())).unwrap(),
@@ -156,7 +153,7 @@ fn what_nobody_waits_for_is_handed_on_whatever_it_is() {
     };
     check(patient(), hash_a_password, "Ok(())");
     check(clock::now(), hash_a_password, "Err(TimedOut)");
-    check(patient(), |_| panic!("of the test"), "Err(Internal(Dropped))");
+    check(patient(), |_| panic!("of the test"), "Err(Dropped)");
     check(patient(), hash_a_password, "Ok(())");
 }
 
@@ -278,7 +275,7 @@ fn dear_hashes_have_few_places_and_leave_the_others_alone() {
     (1..=most + 1).for_each(|number| submit(number, Box::new(|_| ())));
     let (refused, why) = tells.recv_timeout(Duration::from_secs(20)).unwrap();
     let retry_after = Duration::ZERO;
-    let overloaded = AccountError::Overloaded { retry_after }.to_string();
+    let overloaded = NotHashed::Overloaded { retry_after }.to_string();
     assert_eq!((refused, why), (most + 1, Err(overloaded)));
     // Usual ones do not wait for it.
     hashers.run(Flow::ONE, patient(), usual(|tag| assert!(tag.is_ok()))).unwrap();
@@ -326,7 +323,7 @@ fn in_a_row_from<T: Send + 'static>(
 
 fn expected(password: &str, params: Params) -> Tag {
     let mut arena = Arena::new(HashEngine::Reference, params).unwrap();
-    arena.hash(&Password::for_login(password).unwrap(), &Salt([7; 16]), params).unwrap()
+    arena.hash(&Text::of(password), &Salt([7; 16]), params).unwrap()
 }
 
 /// Hashes so, with two arenas; so many of them are to be computed together.

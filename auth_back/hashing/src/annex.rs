@@ -8,10 +8,11 @@
 //! meanwhile. Memory for hashing stays known at start: the arenas and one annex of [`ANNEX_KIB_MAX`]. The price is
 //! that these logins are served one after the other.
 
-use super::super::limits::ANNEX_KIB_MAX;
-use super::arena::Arena;
-use super::engine::{HashEngine, HashError};
-use super::params::Params;
+use crate::arena::Arena;
+use crate::engine::HashEngine;
+use crate::error::HashError;
+use crate::limits::ANNEX_KIB_MAX;
+use crate::params::Params;
 
 /// The right to take memory for one hash at a time.
 #[derive(Debug)]

@@ -4,12 +4,12 @@ use std::thread;
 
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::super::limits::TAG_LEN;
-use super::super::random;
-use super::arena::Arena;
-use super::engine::{HashEngine, Salt, Tag};
-use super::flavour::Flavour;
-use super::params::Params;
+use crate::arena::Arena;
+use crate::engine::HashEngine;
+use crate::flavour::Flavour;
+use crate::limits::TAG_LEN;
+use crate::params::Params;
+use crate::tag::{Salt, Tag};
 
 /// Compared beside the parameters of the server: m in KiB, t, p. Odd sizes, several passes and lanes: each takes
 /// another way through an engine.
@@ -125,8 +125,8 @@ struct Case {
 
 impl Case {
     fn random(params: Params, flavour: Flavour) -> Option<Self> {
-        let (password, another) = (random::bytes().ok()?, random::bytes().ok()?);
-        Some(Self { params, flavour, password, another, salt: Salt::random().ok()? })
+        let (password, another, salt) = (random()?, random()?, Salt(random()?));
+        Some(Self { params, flavour, password, another, salt })
     }
 
     /// What the reference makes of it.
@@ -166,6 +166,13 @@ impl Case {
         let inputs = cases.map(|case| (case.password.as_slice(), case.salt.0.as_slice()));
         Arena::hash_two_as(cases[0].flavour, arenas, inputs, cases[0].params).ok()
     }
+}
+
+/// Bytes that nobody has tried before. They are no secret.
+fn random<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::super::limits::ARGON2_M_KIB_MAX;
-use super::params::Params;
+use crate::limits::ARGON2_M_KIB_MAX;
+use crate::params::Params;
 
 /// An argon2: ours, or one that only records from elsewhere have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Flavour {
         }
     }
 
-    pub(super) const fn for_reference(self) -> (argon2::Algorithm, argon2::Version) {
+    pub(crate) const fn for_reference(self) -> (argon2::Algorithm, argon2::Version) {
         let algorithm = match self.kind {
             Kind::Id => argon2::Algorithm::Argon2id,
             Kind::I => argon2::Algorithm::Argon2i,
@@ -79,7 +79,7 @@ impl Flavour {
         (algorithm, version)
     }
 
-    pub(super) const fn costs(self, params: Params) -> argon2_simd::Cost {
+    pub(crate) const fn costs(self, params: Params) -> argon2_simd::Cost {
         let kind = match self.kind {
             Kind::Id => argon2_simd::Kind::Id,
             Kind::I => argon2_simd::Kind::I,
@@ -93,7 +93,7 @@ impl Flavour {
         argon2_simd::Cost { kind, version, m_kib, passes, lanes }
     }
 
-    pub(super) const fn for_portable(self) -> (argon2_rust::Algorithm, argon2_rust::Version) {
+    pub(crate) const fn for_portable(self) -> (argon2_rust::Algorithm, argon2_rust::Version) {
         let algorithm = match self.kind {
             Kind::Id => argon2_rust::Algorithm::Argon2id,
             Kind::I => argon2_rust::Algorithm::Argon2i,

@@ -1,9 +1,8 @@
 //! How much work a hash is: from the time of one, that of every other of its kind follows.
 
-use super::ForeignFunction;
-use super::function::{Digest, Inner, scrypt_kib};
-use crate::credentials::argon2id::Params;
-use crate::credentials::limits::TAG_LEN;
+use crate::foreign::{Algorithm, Digest, ForeignFunction, scrypt_kib};
+use crate::limits::TAG_LEN;
+use crate::params::Params;
 
 /// The work of one hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +40,17 @@ impl Work {
 
 impl ForeignFunction {
     /// The work of one hash with a tag of so many bytes.
-    pub(in super::super) fn work(self, tag_len: usize) -> Work {
-        let (kind, amount) = match self.inner() {
-            Inner::Argon2 { params, .. } => {
+    #[must_use]
+    pub fn work(self, tag_len: usize) -> Work {
+        let (kind, amount) = match self.algorithm() {
+            Algorithm::Argon2 { params, .. } => {
                 (WorkKind::Argon2, u64::from(params.m_kib()) * u64::from(params.t()))
             }
-            Inner::Bcrypt { cost, .. } => (WorkKind::Bcrypt, 1 << cost),
-            Inner::Scrypt { log_n, r, p } => {
+            Algorithm::Bcrypt { cost, .. } => (WorkKind::Bcrypt, 1 << cost),
+            Algorithm::Scrypt { log_n, r, p } => {
                 (WorkKind::Scrypt, scrypt_kib(log_n, r) * u64::from(p))
             }
-            Inner::Pbkdf2 { digest, rounds } => {
+            Algorithm::Pbkdf2 { digest, rounds } => {
                 let kind = match digest {
                     Digest::Sha1 => WorkKind::Pbkdf2Sha1,
                     Digest::Sha256 => WorkKind::Pbkdf2Sha256,
@@ -60,34 +60,5 @@ impl ForeignFunction {
             }
         };
         Work { kind, amount }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::ForeignHash;
-    use super::*;
-
-    #[test]
-    fn the_work_of_each_form() {
-        let check = |text: &str, kind, amount| {
-            let hash: ForeignHash = text.parse().expect(text);
-            assert_eq!(hash.work(), Work { kind, amount }, "{text}");
-        };
-        let tag = "A".repeat(43);
-        let bcrypt = "$2b$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
-        check(bcrypt, WorkKind::Bcrypt, 4_096);
-        let argon2 = format!("$argon2i$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ${tag}");
-        check(&argon2, WorkKind::Argon2, 3 * 65_536);
-        let scrypt = format!("$scrypt$ln=16,r=8,p=2$c2FsdHNhbHQ${tag}");
-        check(&scrypt, WorkKind::Scrypt, 2 * 65_536);
-        for (name, kind, blocks) in [
-            ("sha1", WorkKind::Pbkdf2Sha1, 2),
-            ("sha256", WorkKind::Pbkdf2Sha256, 1),
-            ("sha512", WorkKind::Pbkdf2Sha512, 1),
-        ] {
-            let pbkdf2 = format!("$pbkdf2-{name}$i=1000,l=32$c2FsdHNhbHQ${tag}");
-            check(&pbkdf2, kind, 1_000 * blocks);
-        }
     }
 }

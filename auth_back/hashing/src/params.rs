@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::super::limits::{
+use crate::limits::{
     ARGON2_M_KIB_MAX, ARGON2_M_KIB_PER_LANE_MIN, ARGON2_P_MAX, ARGON2_T_MAX, ARGON2_WORK_KIB_MAX,
 };
 
@@ -69,12 +69,12 @@ impl Params {
     /// they exist so that records from elsewhere can be verified.
     ///
     /// ```
-    /// use auth_back::credentials::Params;
+    /// use hashing::Params;
     ///
     /// assert_eq!(Params::new(19_456, 2, 1)?.to_string(), "m=19456,t=2,p=1");
     /// assert_eq!("m=7168,t=5,p=1".parse(), Params::new(7_168, 5, 1));
     /// assert!("m=4096,t=3,p=1".parse::<Params>().is_err());
-    /// # Ok::<(), auth_back::credentials::ParamsError>(())
+    /// # Ok::<(), hashing::ParamsError>(())
     /// ```
     ///
     /// # Errors
@@ -184,8 +184,9 @@ fn decimal(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     /// Reads a setting and compares its printed form or its error.
     #[track_caller]

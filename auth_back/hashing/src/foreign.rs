@@ -7,13 +7,17 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::ForeignError;
-use crate::credentials::argon2id::{Arena, Flavour, HashError, Need, Params, Tag};
-use crate::credentials::limits::{
+use crate::annex::Need;
+use crate::arena::Arena;
+use crate::error::{CostOutOfRange, HashError};
+use crate::flavour::Flavour;
+use crate::limits::{
     ANNEX_KIB_MAX, BCRYPT_COST_MAX, BCRYPT_COST_MIN, BCRYPT_PASSWORD_LEN_MAX, FOREIGN_SALT_LEN_MAX,
     FOREIGN_SALT_LEN_MIN, FOREIGN_TAG_LEN_MAX, FOREIGN_TAG_LEN_MIN, PBKDF2_ROUNDS_MAX, SALT_LEN,
     SCRYPT_P_MAX, SCRYPT_R_MAX, SCRYPT_WORK_KIB_MAX,
 };
+use crate::params::Params;
+use crate::tag::Tag;
 
 /// Least salt of argon2, in bytes (RFC 9106, section 3.1).
 const ARGON2_SALT_LEN_MIN: usize = 8;
@@ -25,19 +29,46 @@ const BCRYPT_TAG_LEN: usize = 23;
 /// A function that another system hashed with, and its cost, within bounds. Printed and read as it stands
 /// in a record, such as `foreign-scrypt$ln=16,r=8,p=1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ForeignFunction(Inner);
+pub struct ForeignFunction(Algorithm);
 
+/// What is computed, and its cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Inner {
-    Argon2 { flavour: Flavour, params: Params },
-    Bcrypt { cost: u8, of: BcryptOf },
-    Scrypt { log_n: u8, r: u32, p: u32 },
-    Pbkdf2 { digest: Digest, rounds: u32 },
+pub enum Algorithm {
+    /// Argon2 (RFC 9106) of any flavour.
+    Argon2 {
+        /// Which of its kinds.
+        flavour: Flavour,
+        /// Its cost.
+        params: Params,
+    },
+    /// Bcrypt.
+    Bcrypt {
+        /// Binary logarithm of its rounds.
+        cost: u8,
+        /// What it is computed of.
+        of: BcryptOf,
+    },
+    /// Scrypt (RFC 7914).
+    Scrypt {
+        /// Binary logarithm of N.
+        log_n: u8,
+        /// Block size.
+        r: u32,
+        /// Parallelism.
+        p: u32,
+    },
+    /// PBKDF2 (RFC 8018, section 5.2).
+    Pbkdf2 {
+        /// The digest under it.
+        digest: Digest,
+        /// Its iterations.
+        rounds: u32,
+    },
 }
 
 /// What bcrypt is computed of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum BcryptOf {
+pub enum BcryptOf {
     /// The first 72 bytes of the password.
     Password,
     /// SHA-256 of the password, in lower-case hexadecimal, as Django does.
@@ -46,30 +77,49 @@ pub(in super::super) enum BcryptOf {
 
 /// The digest under PBKDF2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Digest {
+pub enum Digest {
+    /// SHA-1, 20 bytes.
     Sha1,
+    /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-512, 64 bytes.
     Sha512,
 }
 
 impl ForeignFunction {
-    pub(super) fn argon2(flavour: Flavour, params: Params) -> Result<Self, ForeignError> {
+    /// Argon2 of any flavour.
+    ///
+    /// # Errors
+    ///
+    /// [`CostOutOfRange`] if it costs more, or less, than is taken.
+    pub fn argon2(flavour: Flavour, params: Params) -> Result<Self, CostOutOfRange> {
         in_range("memory in KiB", params.m_kib().into(), 1, ANNEX_KIB_MAX.into())?;
-        Ok(Self(Inner::Argon2 { flavour, params }))
+        Ok(Self(Algorithm::Argon2 { flavour, params }))
     }
 
     /// Argon2id of our own. It may have more memory than is taken from elsewhere; then no record of it
     /// as a foreign one reads back.
-    pub(in super::super) const fn ours(params: Params) -> Self {
-        Self(Inner::Argon2 { flavour: Flavour::OURS, params })
+    #[must_use]
+    pub const fn ours(params: Params) -> Self {
+        Self(Algorithm::Argon2 { flavour: Flavour::OURS, params })
     }
 
-    pub(super) fn bcrypt(cost: u8, of: BcryptOf) -> Result<Self, ForeignError> {
+    /// Bcrypt.
+    ///
+    /// # Errors
+    ///
+    /// [`CostOutOfRange`] if it costs more, or less, than is taken.
+    pub fn bcrypt(cost: u8, of: BcryptOf) -> Result<Self, CostOutOfRange> {
         in_range("bcrypt cost", cost.into(), BCRYPT_COST_MIN.into(), BCRYPT_COST_MAX.into())?;
-        Ok(Self(Inner::Bcrypt { cost, of }))
+        Ok(Self(Algorithm::Bcrypt { cost, of }))
     }
 
-    pub(super) fn scrypt(log_n: u8, r: u32, p: u32) -> Result<Self, ForeignError> {
+    /// Scrypt.
+    ///
+    /// # Errors
+    ///
+    /// [`CostOutOfRange`] if it costs more, or less, than is taken.
+    pub fn scrypt(log_n: u8, r: u32, p: u32) -> Result<Self, CostOutOfRange> {
         // So that no shift overflows, and what it takes fits the annex whatever r is.
         in_range("ln of scrypt", log_n.into(), 1, u64::from(ANNEX_KIB_MAX.ilog2()) + 3)?;
         in_range("r of scrypt", r.into(), 1, SCRYPT_R_MAX.into())?;
@@ -77,20 +127,28 @@ impl ForeignFunction {
         let memory_kib = scrypt_kib(log_n, r);
         in_range("memory in KiB", memory_kib, 1, ANNEX_KIB_MAX.into())?;
         in_range("work of scrypt in KiB", memory_kib * u64::from(p), 1, SCRYPT_WORK_KIB_MAX)?;
-        Ok(Self(Inner::Scrypt { log_n, r, p }))
+        Ok(Self(Algorithm::Scrypt { log_n, r, p }))
     }
 
-    pub(super) fn pbkdf2(digest: Digest, rounds: u32) -> Result<Self, ForeignError> {
+    /// PBKDF2.
+    ///
+    /// # Errors
+    ///
+    /// [`CostOutOfRange`] if it costs more, or less, than is taken.
+    pub fn pbkdf2(digest: Digest, rounds: u32) -> Result<Self, CostOutOfRange> {
         in_range("number of PBKDF2 rounds", rounds.into(), 1, PBKDF2_ROUNDS_MAX.into())?;
-        Ok(Self(Inner::Pbkdf2 { digest, rounds }))
+        Ok(Self(Algorithm::Pbkdf2 { digest, rounds }))
     }
 
-    pub(in super::super) const fn inner(self) -> Inner {
+    /// What is computed, and its cost.
+    #[must_use]
+    pub const fn algorithm(self) -> Algorithm {
         self.0
     }
 
     /// Reads what [`Display`](fmt::Display) prints, in two parts.
-    pub(in super::super) fn in_record(name: &str, cost: &str) -> Option<Self> {
+    #[must_use]
+    pub fn in_record(name: &str, cost: &str) -> Option<Self> {
         let function = match name.strip_prefix(PREFIX)? {
             "bcrypt" => Self::bcrypt(cost.strip_prefix("c=")?.parse().ok()?, BcryptOf::Password),
             "bcrypt-sha256" => {
@@ -117,20 +175,20 @@ impl ForeignFunction {
     }
 
     /// Checks the lengths that a salt and a tag of this function may have.
-    pub(in super::super) fn check_lengths(
-        self,
-        salt_len: usize,
-        tag_len: usize,
-    ) -> Result<(), ForeignError> {
+    ///
+    /// # Errors
+    ///
+    /// [`CostOutOfRange`] if a length is not among them.
+    pub fn check_lengths(self, salt_len: usize, tag_len: usize) -> Result<(), CostOutOfRange> {
         let (salts, tags) = match self.0 {
-            Inner::Argon2 { .. } => (
+            Algorithm::Argon2 { .. } => (
                 (ARGON2_SALT_LEN_MIN, FOREIGN_SALT_LEN_MAX),
                 (FOREIGN_TAG_LEN_MIN, FOREIGN_TAG_LEN_MAX),
             ),
-            Inner::Bcrypt { .. } => {
+            Algorithm::Bcrypt { .. } => {
                 ((BCRYPT_SALT_LEN, BCRYPT_SALT_LEN), (BCRYPT_TAG_LEN, BCRYPT_TAG_LEN))
             }
-            Inner::Scrypt { .. } | Inner::Pbkdf2 { .. } => (
+            Algorithm::Scrypt { .. } | Algorithm::Pbkdf2 { .. } => (
                 (FOREIGN_SALT_LEN_MIN, FOREIGN_SALT_LEN_MAX),
                 (FOREIGN_TAG_LEN_MIN, FOREIGN_TAG_LEN_MAX),
             ),
@@ -140,7 +198,7 @@ impl ForeignFunction {
         };
         check("length of the salt", salt_len, salts)?;
         check("length of the tag", tag_len, tags)?;
-        if let Inner::Pbkdf2 { digest, rounds } = self.0 {
+        if let Algorithm::Pbkdf2 { digest, rounds } = self.0 {
             // Each block of the output costs all the rounds again.
             let work = u64::from(rounds) * tag_len.div_ceil(digest.len()) as u64;
             in_range("number of PBKDF2 rounds", work, 1, PBKDF2_ROUNDS_MAX.into())?;
@@ -149,25 +207,31 @@ impl ForeignFunction {
     }
 
     /// What it takes beyond a core.
-    pub(in super::super) fn need(self) -> Need {
+    #[must_use]
+    pub fn need(self) -> Need {
         match self.0 {
-            Inner::Argon2 { params, .. } => Need::Blocks(params),
-            Inner::Bcrypt { .. } | Inner::Pbkdf2 { .. } => Need::Nothing,
-            Inner::Scrypt { log_n, r, .. } => {
+            Algorithm::Argon2 { params, .. } => Need::Blocks(params),
+            Algorithm::Bcrypt { .. } | Algorithm::Pbkdf2 { .. } => Need::Nothing,
+            Algorithm::Scrypt { log_n, r, .. } => {
                 Need::Allocator(u32::try_from(scrypt_kib(log_n, r)).unwrap_or(u32::MAX))
             }
         }
     }
 
     /// Whether a match proves the whole password, and not only how it starts.
-    pub(in super::super) fn proves(self, password: &[u8]) -> bool {
-        let cut = matches!(self.0, Inner::Bcrypt { of: BcryptOf::Password, .. });
+    #[must_use]
+    pub fn proves(self, password: &[u8]) -> bool {
+        let cut = matches!(self.0, Algorithm::Bcrypt { of: BcryptOf::Password, .. });
         !cut || password.len() <= BCRYPT_PASSWORD_LEN_MAX
     }
 
     /// Computes the function. Takes as long as the cost makes it, and no memory that `arena` does not
     /// give.
-    pub(in super::super) fn hash(
+    ///
+    /// # Errors
+    ///
+    /// [`HashError`] if `arena` gives too little memory.
+    pub fn hash(
         self,
         password: &[u8],
         salt: &[u8],
@@ -176,11 +240,11 @@ impl ForeignFunction {
     ) -> Result<Tag, HashError> {
         let mut tag = Tag::blank(tag_len);
         match self.0 {
-            Inner::Argon2 { flavour, params } => {
+            Algorithm::Argon2 { flavour, params } => {
                 return arena.hash_as(flavour, password, salt, params, tag_len);
             }
-            Inner::Bcrypt { cost, of } => bcrypt(password, cost, of, salt, &mut tag)?,
-            Inner::Scrypt { log_n, r, p } => {
+            Algorithm::Bcrypt { cost, of } => bcrypt(password, cost, of, salt, &mut tag)?,
+            Algorithm::Scrypt { log_n, r, p } => {
                 let needed = scrypt_kib(log_n, r);
                 if needed > arena.may_take_kib() as u64 {
                     let needed_kib = u32::try_from(needed).unwrap_or(u32::MAX);
@@ -192,7 +256,7 @@ impl ForeignFunction {
                 scrypt::scrypt(password, salt, &params, tag.expose_mut())
                     .map_err(|_| HashError::Foreign("scrypt"))?;
             }
-            Inner::Pbkdf2 { digest, rounds } => {
+            Algorithm::Pbkdf2 { digest, rounds } => {
                 let compute = match digest {
                     Digest::Sha1 => pbkdf2_hmac::<Sha1>,
                     Digest::Sha256 => pbkdf2_hmac::<Sha256>,
@@ -242,23 +306,25 @@ fn bcrypt(
 
 /// Memory of scrypt, in KiB: 128 r 2^ln bytes (RFC 7914, section 2). A few KiB more go to the blocks that
 /// are mixed.
-pub(super) fn scrypt_kib(log_n: u8, r: u32) -> u64 {
+pub(crate) fn scrypt_kib(log_n: u8, r: u32) -> u64 {
     ((128 * u64::from(r)) << log_n).div_ceil(1024)
 }
 
-fn in_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), ForeignError> {
+fn in_range(what: &'static str, value: u64, min: u64, max: u64) -> Result<(), CostOutOfRange> {
     if (min..=max).contains(&value) {
         Ok(())
     } else {
-        Err(ForeignError::OutOfRange { what, value, min, max })
+        Err(CostOutOfRange { what, value, min, max })
     }
 }
 
 impl Digest {
-    pub(super) const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+    /// Every digest.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
 
     /// The name of PBKDF2 with it.
-    pub(super) const fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "pbkdf2-sha1",
             Self::Sha256 => "pbkdf2-sha256",
@@ -267,7 +333,9 @@ impl Digest {
     }
 
     /// Its length, in bytes.
-    pub(in super::super) const fn len(self) -> usize {
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no digest is empty")]
+    pub const fn len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -278,25 +346,27 @@ impl Digest {
 
 /// What the algorithm of a foreign record starts with. Without it, an argon2id that another system
 /// computed of text as it was typed could not be told from ours, which is computed of its NFC form.
-pub(in super::super) const PREFIX: &str = "foreign-";
+pub const PREFIX: &str = "foreign-";
 
 impl fmt::Display for ForeignFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
         match self.0 {
-            Inner::Argon2 { flavour, params } => {
+            Algorithm::Argon2 { flavour, params } => {
                 write!(f, "{}$v={},{params}", flavour.name(), flavour.version())
             }
-            Inner::Bcrypt { cost, of: BcryptOf::Password } => write!(f, "bcrypt$c={cost}"),
-            Inner::Bcrypt { cost, of: BcryptOf::Sha256Hex } => write!(f, "bcrypt-sha256$c={cost}"),
-            Inner::Scrypt { log_n, r, p } => write!(f, "scrypt$ln={log_n},r={r},p={p}"),
-            Inner::Pbkdf2 { digest, rounds } => write!(f, "{}$i={rounds}", digest.name()),
+            Algorithm::Bcrypt { cost, of: BcryptOf::Password } => write!(f, "bcrypt$c={cost}"),
+            Algorithm::Bcrypt { cost, of: BcryptOf::Sha256Hex } => {
+                write!(f, "bcrypt-sha256$c={cost}")
+            }
+            Algorithm::Scrypt { log_n, r, p } => write!(f, "scrypt$ln={log_n},r={r},p={p}"),
+            Algorithm::Pbkdf2 { digest, rounds } => write!(f, "{}$i={rounds}", digest.name()),
         }
     }
 }
 
 /// The longest that [`ForeignFunction`] prints: the longest of each.
-pub(in super::super) const LONGEST: usize = {
+pub const LONGEST: usize = {
     let longest = [
         "foreign-argon2id$v=19,m=131072,t=64,p=16".len(),
         "foreign-bcrypt-sha256$c=15".len(),

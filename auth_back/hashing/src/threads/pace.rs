@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lane::Admission;
 use parking_lot::Mutex;
-use service::metrics::Histogram;
+use prometheus_client::metrics::histogram::Histogram;
 
 use crate::limits::{
     HASHES_IN_FLIGHT_PER_THREAD_MAX, HASHES_IN_FLIGHT_TIME, PACE_HASHES, PACE_KNOWN_FOR,
@@ -91,16 +91,14 @@ impl HashPace {
 
 #[cfg(test)]
 mod tests {
-    use service::metrics::Registry;
-
     use super::*;
+    use crate::testing::hash_seconds;
 
     const MS: Duration = Duration::from_millis(1);
 
     fn pace(threads: usize) -> HashPace {
         let threads = NonZeroUsize::new(threads).unwrap();
-        let seconds = Registry::new("test").latency("hash_seconds", "Of the test");
-        HashPace::new(threads, Admission::new(700 * MS, threads), seconds)
+        HashPace::new(threads, Admission::new(700 * MS, threads), hash_seconds())
     }
 
     #[track_caller]

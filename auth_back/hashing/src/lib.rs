@@ -24,19 +24,32 @@
 //! # What is left out
 //!
 //! The secret and the associated data of RFC 9106 (its K and X) are not used: the pepper seals the
-//! tag instead (see [`crate::credentials::pepper`]), since a tag keyed with K could be moved to
+//! tag instead, since a tag keyed with K could be moved to
 //! another key only by its user logging in.
 
 mod annex;
 mod arena;
 mod comparison;
 mod engine;
+mod error;
 mod flavour;
+pub mod foreign;
+pub mod limits;
 mod params;
+mod tag;
+#[cfg(test)]
+mod testing;
+pub mod threads;
+mod work;
 
 pub use annex::{Annex, Need};
-pub use arena::{Arena, ArenaError, ArenaManager};
+pub use arena::{Arena, ArenaManager};
 pub use comparison::EngineFault;
-pub use engine::{HashEngine, HashError, Salt, Tag};
+pub use engine::HashEngine;
+pub use error::{ArenaError, CostOutOfRange, HashError};
 pub use flavour::Flavour;
+pub use foreign::ForeignFunction;
 pub use params::{Params, ParamsError};
+pub use tag::{Salt, Tag};
+pub use threads::{HashPace, Hashers, HashersOptions, NotHashed};
+pub use work::{Work, WorkKind};

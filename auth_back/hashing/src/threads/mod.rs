@@ -15,7 +15,9 @@
 
 mod completion;
 mod held;
+mod outcome;
 mod pace;
+mod task;
 mod thread;
 
 use std::num::NonZeroUsize;
@@ -23,19 +25,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use lane::{Ask, Flow, Lane, LaneError, LaneOptions, LaneStats, Refused, Wakeup};
+use lane::{Ask, Flow, Lane, LaneError, LaneOptions, LaneStats, Wakeup};
 use pool::Pool;
-use service::sparing;
+use sparing::sparing;
+use wipe::Expose;
 
+pub use outcome::{Answer, HashOutcome, NotHashed};
 pub use pace::HashPace;
 
-use super::{AccountError, Answer};
-use crate::credentials::{
-    Annex, Arena, ArenaManager, HashError, Need, Params, Password, Salt, Tag,
-};
 use crate::limits::{DEAR_HASHES_QUEUED_MAX, DEAR_HASHING_NICENESS, HASHING_NICENESS};
+use crate::{Annex, Arena, ArenaManager, Need, Params, Salt};
 use completion::{Completion, Waiter};
 use held::Held;
+use task::{Job, Task, UnknownJob, Usual, overloaded};
 use thread::{DearThread, Thread};
 
 /// Hashes on threads of its own. They end when this is dropped and what was begun is done.
@@ -94,10 +96,10 @@ impl Hashers {
     /// Does `work`, and blocks until it is done, or until `deadline`.
     ///
     /// # Errors
-    /// [`AccountError::TimedOut`] when it was not done in time; [`AccountError::Overloaded`] for a dear hash that has no
-    /// place; [`InternalError::Arena`](super::InternalError::Arena) when there is no arena;
-    /// [`InternalError::Dropped`](super::InternalError::Dropped) when it panicked.
-    pub(super) fn run<T: Send + 'static>(
+    /// [`NotHashed::TimedOut`] when it was not done in time; [`NotHashed::Overloaded`] for a dear hash that has no
+    /// place; [`NotHashed::Arena`] when there is no arena; [`NotHashed::Annex`] when there is no memory for a dear hash;
+    /// [`NotHashed::Dropped`] when it panicked.
+    pub fn run<T: Send + 'static>(
         &self,
         flow: Flow,
         deadline: Instant,
@@ -112,7 +114,7 @@ impl Hashers {
     /// The same, but nobody waits: `then` gets what it came to, also if that is an error. It runs on the thread that
     /// hashes, so it only puts the outcome somewhere; the [`Wakeup`] is for whoever takes it from there. Dear hashes wait
     /// for the turn of `flow`.
-    pub(super) fn submit<T: Send + 'static>(
+    pub fn submit<T: Send + 'static>(
         &self,
         flow: Flow,
         deadline: Instant,
@@ -160,7 +162,7 @@ impl Hashers {
     }
 
     /// Whether a hash would begin at once, as far as can be seen.
-    pub(super) fn is_free(&self) -> bool {
+    pub fn is_free(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) < self.threads
     }
 
@@ -182,11 +184,14 @@ impl Hashers {
 
 /// What is to be hashed, and what is to be made of it. It has all that it needs as its own, because it is done on another
 /// thread.
-pub(super) enum Work<T> {
+pub enum Work<T> {
     /// As nearly all of them: with the parameters of new records, for which each arena is large enough.
     Usual {
-        password: Arc<Password>,
+        /// What is hashed.
+        password: Arc<dyn Expose>,
+        /// Of this password alone.
         salt: Salt,
+        /// How much work it is.
         params: Params,
         /// Gets the tag. It takes microseconds.
         after: Box<dyn FnOnce(HashOutcome) -> T + Send>,
@@ -197,61 +202,15 @@ pub(super) enum Work<T> {
     Dear {
         /// The memory that it gets.
         need: Need,
+        /// Gets it.
         work: Box<UnknownWork<T>>,
     },
 }
 
 type UnknownWork<T> = dyn FnOnce(&mut Arena) -> T + Send;
 
-pub(super) type HashOutcome = Result<Tag, HashError>;
-
-/// A hash that waits for a thread.
-struct Task {
-    /// It is not begun after this.
-    deadline: Instant,
-    job: Job,
-}
-
-/// [`Work`], and whom its outcome goes to, also if there is none. If it is dropped, they are told.
-enum Job {
-    Usual(Usual),
-    /// Gets an arena, or why there is none.
-    Unknown(Box<UnknownJob>),
-    /// The same, and what memory it needs.
-    Dear(Need, Box<UnknownJob>),
-}
-
-type UnknownJob = dyn FnOnce(Answer<&mut Arena>) -> Wakeup + Send;
-
-struct Usual {
-    password: Arc<Password>,
-    salt: Salt,
-    params: Params,
-    post: Box<dyn FnOnce(Answer<HashOutcome>) -> Wakeup + Send>,
-}
-
 fn unknown<T: 'static>(completion: Completion<T>, work: Box<UnknownWork<T>>) -> Box<UnknownJob> {
     Box::new(move |arena: Answer<&mut Arena>| completion.complete(arena.map(work)))
-}
-
-impl Task {
-    /// Tells whoever waits that it is not done.
-    fn refuse(self, why: AccountError) -> Wakeup {
-        match self.job {
-            Job::Usual(usual) => (usual.post)(Err(why)),
-            Job::Unknown(job) | Job::Dear(_, job) => job(Err(why)),
-        }
-    }
-}
-
-impl lane::Job for Task {
-    fn refuse(self, why: Refused) {
-        Self::refuse(self, overloaded(why)).fire();
-    }
-}
-
-fn overloaded(why: Refused) -> AccountError {
-    AccountError::Overloaded { retry_after: why.retry_after }
 }
 
 #[cfg(test)]

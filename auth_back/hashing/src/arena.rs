@@ -7,12 +7,15 @@ use argon2::Block;
 use argon2_rust::Hasher;
 use argon2_simd::Isa;
 use parking_lot::Mutex;
+use wipe::Expose;
 use zeroize::optimization_barrier;
 
-use super::super::limits::{SALT_LEN, TAG_LEN};
-use super::engine::{HashEngine, portable_engine};
-use super::flavour::Flavour;
-use super::params::Params;
+use crate::engine::{HashEngine, portable, portable_engine, reference};
+use crate::error::{ArenaError, HashError};
+use crate::flavour::Flavour;
+use crate::limits::{SALT_LEN, TAG_LEN};
+use crate::params::Params;
+use crate::tag::{Salt, Tag};
 
 // One block is the KiB that m counts in (RFC 9106, section 3.2).
 const _: () = assert!(size_of::<Block>() == 1024);
@@ -23,12 +26,12 @@ const _: () = assert!(size_of::<Block>() == 1024);
 /// Wiping matters: the last block gives away the tag before the pepper seals it, and after a single
 /// pass the first block can be compared with a guess at the price of one `BLAKE2b` hash.
 pub struct Arena {
-    pub(super) memory: Memory,
-    pub(super) keeps_traces: bool,
+    pub(crate) memory: Memory,
+    pub(crate) keeps_traces: bool,
 }
 
 /// Memory as each engine wants it.
-pub(super) enum Memory {
+pub(crate) enum Memory {
     /// Blocks that the reference engine is handed and that are wiped here.
     Reference(Vec<Block>),
     /// Mapped on huge pages where the kernel gives them, and wiped when it is told to.
@@ -37,13 +40,6 @@ pub(super) enum Memory {
     Portable { hasher: Box<Hasher>, kib: usize },
     /// None: leave to take as much from the allocator, for a function that brings its own.
     Leave { kib: usize },
-}
-
-/// An arena could not be allocated: the machine, or its operator, gave too little memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no memory for an argon2 arena of {kib} KiB")]
-pub struct ArenaError {
-    kib: u32,
 }
 
 impl Arena {
@@ -90,7 +86,7 @@ impl Arena {
     }
 
     /// Whether arenas of an engine can lend their memory to the reference.
-    pub(super) fn lends(engine: HashEngine) -> bool {
+    pub(crate) fn lends(engine: HashEngine) -> bool {
         engine == HashEngine::Simd && Isa::best().is_some()
     }
 
@@ -134,16 +130,160 @@ impl Arena {
     }
 
     /// No memory for argon2, but leave to take `kib` KiB from the allocator.
-    pub(super) fn leave(kib: usize) -> Self {
+    pub(crate) fn leave(kib: usize) -> Self {
         Self { memory: Memory::Leave { kib }, keeps_traces: false }
     }
 
     /// How much a function that brings its own memory may take, in KiB. None in an arena: its
     /// memory is there already, and more would come on top of what is known at start.
-    pub(in super::super) fn may_take_kib(&self) -> usize {
+    pub(crate) fn may_take_kib(&self) -> usize {
         match &self.memory {
             Memory::Leave { kib } => *kib,
             Memory::Reference(_) | Memory::Simd(_) | Memory::Portable { .. } => 0,
+        }
+    }
+}
+
+impl Arena {
+    /// Hashes a password: argon2id version 0x13, 32 bytes, no secret, no associated data.
+    ///
+    /// Computes for as long as `params` make it (tens of milliseconds for the default); does not block
+    /// otherwise. The memory that was used is wiped before it returns, unless [`Arena::keep_traces`] says
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::ArenaTooSmall`] when the parameters need more memory than the arena has.
+    pub fn hash(
+        &mut self,
+        password: &dyn Expose,
+        salt: &Salt,
+        params: Params,
+    ) -> Result<Tag, HashError> {
+        self.hash_as(Flavour::OURS, password.expose(), &salt.0, params, TAG_LEN)
+    }
+
+    /// Two passwords, each with its salt, in two arenas: the same tags as [`hash`](Self::hash), but computed together where
+    /// the engine can do that.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::ArenaTooSmall`] when the parameters need more memory than either arena has; then there is neither tag.
+    pub fn hash_two(
+        arenas: [&mut Self; 2],
+        inputs: [(&dyn Expose, &Salt); 2],
+        params: Params,
+    ) -> Result<[Tag; 2], HashError> {
+        let inputs = inputs.map(|(password, salt)| (password.expose(), salt.0.as_slice()));
+        Self::hash_two_as(Flavour::OURS, arenas, inputs, params)
+    }
+
+    /// The same for any flavour.
+    pub(crate) fn hash_two_as(
+        flavour: Flavour,
+        [one, other]: [&mut Self; 2],
+        inputs: [(&[u8], &[u8]); 2],
+        params: Params,
+    ) -> Result<[Tag; 2], HashError> {
+        let fits = one.kib().min(other.kib()) >= params.m_kib() as usize;
+        match (&mut one.memory, &mut other.memory) {
+            (Memory::Simd(first), Memory::Simd(second)) if fits => {
+                let inputs = inputs.map(|(password, salt)| argon2_simd::Input {
+                    password,
+                    salt,
+                    ..Default::default()
+                });
+                let mut tags = [(); 2].map(|()| Tag::blank(TAG_LEN));
+                let done = argon2_simd::Memory::hash_two(
+                    &flavour.costs(params),
+                    [&mut *first, &mut *second],
+                    inputs.each_ref(),
+                    tags.each_mut().map(Tag::expose_mut),
+                );
+                for (memory, keeps_traces) in
+                    [(first, one.keeps_traces), (second, other.keeps_traces)]
+                {
+                    if !keeps_traces {
+                        memory.wipe();
+                    }
+                }
+                done.map_err(HashError::Simd)?;
+                Ok(tags)
+            }
+            _ => {
+                let [first, second] = inputs;
+                Ok([
+                    one.hash_as(flavour, first.0, first.1, params, TAG_LEN)?,
+                    other.hash_as(flavour, second.0, second.1, params, TAG_LEN)?,
+                ])
+            }
+        }
+    }
+
+    /// One password, for any flavour, any salt of at least 8 bytes and a tag of `tag_len` bytes.
+    pub(crate) fn hash_as(
+        &mut self,
+        flavour: Flavour,
+        password: &[u8],
+        salt: &[u8],
+        params: Params,
+        tag_len: usize,
+    ) -> Result<Tag, HashError> {
+        let needed_kib = params.m_kib();
+        let arena_kib = self.kib();
+        let mut tag = Tag::blank(tag_len);
+        match &mut self.memory {
+            Memory::Reference(blocks) if needed_kib as usize <= arena_kib => {
+                let done = reference(flavour, password, salt, params, blocks, &mut tag);
+                wipe(blocks, needed_kib as usize);
+                done?;
+            }
+            Memory::Simd(memory) if needed_kib as usize <= arena_kib => {
+                let input = argon2_simd::Input { password, salt, ..Default::default() };
+                let done = memory.hash(&flavour.costs(params), &input, tag.expose_mut());
+                if !self.keeps_traces {
+                    memory.wipe();
+                }
+                done.map_err(HashError::Simd)?;
+            }
+            Memory::Portable { hasher, .. } if needed_kib as usize <= arena_kib => {
+                portable(flavour, password, salt, params, hasher, &mut tag)?;
+            }
+            Memory::Reference(_)
+            | Memory::Simd(_)
+            | Memory::Portable { .. }
+            | Memory::Leave { .. } => {
+                return Err(HashError::ArenaTooSmall { needed_kib, arena_kib });
+            }
+        }
+        Ok(tag)
+    }
+
+    /// A tag of ours by the reference engine, in memory that another engine has lent to it if the arena is that one's.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::ArenaTooSmall`] also for an engine that lends none ([`Arena::lends`]).
+    pub(crate) fn hash_by_reference(
+        &mut self,
+        flavour: Flavour,
+        password: &[u8],
+        salt: &[u8],
+        params: Params,
+    ) -> Result<Tag, HashError> {
+        let needed_kib = params.m_kib();
+        let arena_kib = self.kib();
+        let too_small = HashError::ArenaTooSmall { needed_kib, arena_kib };
+        match &mut self.memory {
+            Memory::Reference(_) => self.hash_as(flavour, password, salt, params, TAG_LEN),
+            Memory::Simd(memory) => {
+                let mut tag = Tag::blank(TAG_LEN);
+                let done = memory.lend(Block::new(), needed_kib as usize, |blocks| {
+                    reference(flavour, password, salt, params, blocks, &mut tag)
+                });
+                done.ok_or(too_small)?.map(|()| tag)
+            }
+            Memory::Portable { .. } | Memory::Leave { .. } => Err(too_small),
         }
     }
 }
@@ -152,7 +292,7 @@ impl Arena {
 ///
 /// Filling blocks and then forbidding the compiler to see that nobody reads them is what `zeroize`
 /// does for integers. Its own implementation for `Block` writes word by word.
-pub(super) fn wipe(blocks: &mut [Block], len: usize) {
+pub(crate) fn wipe(blocks: &mut [Block], len: usize) {
     let used = &mut blocks[..len];
     used.fill(Block::new());
     optimization_barrier(used);
@@ -185,7 +325,7 @@ impl fmt::Debug for Arena {
 /// it is filled at start, so that none is allocated later.
 ///
 /// ```
-/// use auth_back::credentials::{ArenaManager, HashEngine, Params};
+/// use hashing::{ArenaManager, HashEngine, Params};
 /// use std::time::{Duration, Instant};
 ///
 /// let cores = 2;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use lane::{Wake, Wakeup};
 use parking_lot::{Condvar, Mutex};
 
-use super::super::{AccountError, Answer, InternalError};
+use super::outcome::{Answer, NotHashed};
 
 /// Where a caller waits for what its hash came to.
 pub(super) struct Waiter<T> {
@@ -34,7 +34,7 @@ impl<T: Send + 'static> Waiter<T> {
             }
             let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
-                return Err(AccountError::TimedOut);
+                return Err(NotHashed::TimedOut);
             }
             self.arrived.wait_for(&mut outcome, left);
         }
@@ -69,7 +69,7 @@ impl<T> Completion<T> {
 impl<T> Drop for Completion<T> {
     fn drop(&mut self) {
         if let Some(then) = self.0.take() {
-            then(Err(InternalError::Dropped.into())).fire();
+            then(Err(NotHashed::Dropped)).fire();
         }
     }
 }
