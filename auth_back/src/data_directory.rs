@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use credentials::KeySource;
 use service::metrics::Registry;
 use service::{rare, sparing};
 use store::limits::SQLITE_LOG_BYTES_WARN;
 use store::{StoreUrl, sqlite_log_bytes};
 
-use crate::credentials::KeySource;
 use crate::settings::Settings;
 
 /// Logs what is wrong with it, at the start.

@@ -29,11 +29,9 @@
 pub mod accounts;
 pub mod audit;
 pub mod commands;
-pub mod credentials;
 mod data_directory;
 pub mod descriptors;
 pub mod guard;
-pub mod ids;
 pub mod installation;
 pub mod janitor;
 pub mod keyrings;

@@ -1,13 +1,12 @@
 //! Every bound of this server that is not a setting, with its reason. Bounds of frames are in
-//! [`framing::limits`], of credentials in [`crate::credentials::limits`], of stores in
+//! [`framing::limits`], of credentials in [`credentials::limits`], of stores in
 //! [`store::limits`].
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use credentials::Cost;
 use store::limits::SERVER_LEASE;
-
-use crate::credentials::Cost;
 
 /// Requests that one connection may have unanswered; announced in HELLO. As many as have room for
 /// their answers, each as long as a frame can be: a loop that comes late finds all of them done, and
@@ -429,6 +428,10 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= lane::limits::LANE_THREADS_MAX
 );
+// What a browser is known by fits its field.
+const _: () = assert!(credentials::token::DEVICE_TEXT_LEN <= framing::limits::DEVICE_BYTES_MAX);
+// What keys are checked by fits its column.
+const _: () = assert!(credentials::limits::KEY_CHECK_LEN == store::limits::KEY_CHECK_LEN);
 // Whoever goes on with hashes that were done together commits them together.
 const _: () = assert!(hashing::limits::HASHES_TOGETHER_MAX == store::limits::COMMIT_TOGETHER_MAX);
 const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_millis());
@@ -442,7 +445,7 @@ const _: () = assert!(PURGE_BATCH <= store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
 const _: () = assert!(IN_FLIGHT_MAX > 0);
-const _: () = assert!(AUDIT_TEXT_BYTES_MAX >= crate::credentials::limits::USERNAME_LEN_MAX);
+const _: () = assert!(AUDIT_TEXT_BYTES_MAX >= credentials::limits::USERNAME_LEN_MAX);
 const _: () = assert!(
     0 < AUDIT_FAILURES_BURST_FOR_NOTHING
         && AUDIT_FAILURES_BURST_FOR_NOTHING < AUDIT_FAILURES_BURST_FOR_LOOKUPS
@@ -469,7 +472,7 @@ const _: () = assert!(
     REWRAP_AFTER_COMMAND.as_secs()
         > KEY_COMMAND_INTERVAL.as_secs()
             + KEY_REREAD_INTERVAL.as_secs()
-            + crate::credentials::limits::KEY_COMMAND_TIME_MAX.as_secs()
+            + credentials::limits::KEY_COMMAND_TIME_MAX.as_secs()
 );
 const _: () = assert!(IMPORT_PEPPERS_FRESH_FOR.as_secs() * 2 <= PEPPER_RETIRE_AFTER.as_secs());
 // Whoever takes a node over may begin at once: its last holder has stopped before.
@@ -477,7 +480,7 @@ const _: () = assert!(NODE_TIME.as_secs() < SERVER_LEASE.as_secs());
 const _: () =
     assert!(NODE_RENEW_TIME_MAX.as_secs() + NODE_RENEW_INTERVAL.as_secs() < NODE_TIME.as_secs());
 const _: () =
-    assert!(NODE_AHEAD_MAX.as_millis() * 2 <= crate::ids::snowflake::AHEAD_MS_MAX as u128);
+    assert!(NODE_AHEAD_MAX.as_millis() * 2 <= credentials::ids::snowflake::AHEAD_MS_MAX as u128);
 // Whoever was killed is known to have been.
 const _: () = assert!(RIVAL_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
 const _: () = assert!(DEPLOYMENT_FOLLOWED_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use credentials::{
+    BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
+};
 use redis_pool::{RedisPool, Refusal, Use};
 use service::process::Exit;
 use service::rare;
 use store::{self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl};
 
-use crate::credentials::{
-    BreachedError, BreachedFile, KeySource, PasswordRules, PepperKeyring, Purpose, TokenKeyring,
-};
 use crate::installation::{DeploymentFault, LiveRules, NodeError};
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;

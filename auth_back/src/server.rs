@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use credentials::ids::UserId;
+use credentials::{KeyId, PepperKeyring, Ring as _, TokenKeyring};
 use hashing::limits::{ANNEX_KIB_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX};
 use hashing::{Annex, Arena, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::{Admission, FlowKeys};
@@ -32,12 +34,10 @@ use store::{Cause, KeyList, Migrated, Store};
 
 use crate::accounts::{Accounts, Decoy, Rules, Upgrades, arenas_kib};
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
-use crate::credentials::{KeyId, PepperKeyring, Ring as _, TokenKeyring};
 use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
 use crate::guard::unlocks::UnlockReader;
 use crate::guard::{Guard, GuardNumbers};
-use crate::ids::UserId;
 use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View, join};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};

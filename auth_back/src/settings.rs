@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use credentials::ids::NodeId;
+use credentials::limits::SERVICE_NAMES_MAX;
+use credentials::{KeyDirectory, KeySource, PasswordPolicy};
 use hashing::Params;
 use redis_pool::{RedisUrl, RedisUrlError};
 use service::descriptors::Wanted;
@@ -20,10 +23,7 @@ use store::{self, StoreUrl};
 
 use crate::accounts::Rules;
 use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
-use crate::credentials::limits::SERVICE_NAMES_MAX;
-use crate::credentials::{KeyDirectory, KeySource, PasswordPolicy};
 use crate::guard::GuardRules;
-use crate::ids::NodeId;
 use crate::limits::{
     AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
     CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX, LIGHT_THREADS_MAX,
@@ -527,7 +527,7 @@ fn params(values: &Values<'_>) -> Result<Params, SettingError> {
 }
 
 fn password_policy(values: &Values<'_>) -> Result<PasswordPolicy, SettingErrors> {
-    use crate::credentials::limits::{
+    use credentials::limits::{
         PASSWORD_CHARS_CEILING, PASSWORD_CHARS_MAX_FLOOR, PASSWORD_CHARS_MIN_FLOOR,
     };
     let min =

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
+use credentials::Username;
+use credentials::ids::UserId;
 use framing::v2::MessageType;
 use lane::{Ask, Flow, Refused};
 use reactor::Ticket;
@@ -13,9 +15,7 @@ use zeroize::Zeroizing;
 use crate::accounts::{
     AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, Opened,
 };
-use crate::credentials::Username;
 use crate::guard::{Attempt, Known};
-use crate::ids::UserId;
 
 /// A request on its way through a lane. Dropping it answers it.
 pub struct Job {

@@ -14,14 +14,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use credentials::ids::UserId;
+use credentials::{Password, PasswordRecord, Username, Verdict};
 use lane::{Flow, Wakeup};
 use store::{Cause, PasswordChange, SessionRow, StoreError};
 
 use super::login::{Claim, Trial, judged};
 use super::{AccountError, Accounts, Answer, Opened, Opening, hashed};
-use crate::credentials::{Password, PasswordRecord, Username, Verdict};
 use crate::guard::{Known, Reservation};
-use crate::ids::UserId;
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
 use crate::work::{NewPassword, Origin};
 

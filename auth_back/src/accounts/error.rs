@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use credentials::ids::{IdError, SnowflakeError};
+use credentials::{
+    CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
+};
 use hashing::{ArenaError, HashError, NotHashed};
 use store::{Cause, StoreError};
 
 use super::profile::{AgeError, NameError};
-use crate::credentials::{
-    CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
-};
 use crate::guard::TooManyAttempts;
-use crate::ids::{IdError, SnowflakeError};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use credentials::ids::{SessionId, UserId};
+use credentials::{
+    Cost, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
+    Verdict,
+};
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, Params};
 use lane::{Flow, Wakeup};
@@ -19,12 +24,7 @@ use store::{NewSession, UserAgent};
 use unix_time::millis;
 
 use super::{AccountError, Accounts, Answer, InternalError, hashed};
-use crate::credentials::{
-    Cost, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
-    Verdict,
-};
 use crate::guard::{Known, Reservation};
-use crate::ids::{SessionId, UserId};
 use crate::keyrings::Lookup;
 use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
 use crate::work::{Login, Origin};

@@ -33,16 +33,16 @@ pub use register::{Applicant, Enrolled, Sealed};
 pub use sessions::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
+use credentials::ids::UserId;
+use credentials::{
+    KeyId, Password, PasswordRecord, PasswordRules, PepperKeyring, TokenDigest, TokenError,
+    TokenKeyring, random,
+};
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, ArenaManager, Hashers, NotHashed, Params};
 use store::Store;
 
-use crate::credentials::{
-    KeyId, Password, PasswordRecord, PasswordRules, PepperKeyring, TokenDigest, TokenError,
-    TokenKeyring, random,
-};
 use crate::guard::Guard;
-use crate::ids::UserId;
 use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
 use crate::sessions::{SessionKeeper, SessionRules};

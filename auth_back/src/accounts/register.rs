@@ -9,15 +9,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use credentials::ids::UserId;
+use credentials::{Password, PasswordRecord, Username};
 use lane::{Flow, Wakeup};
 use service::sparing;
 use store::{Inserted, NewUser, StoreError};
 
 use super::login::unhashed;
 use super::{AccountError, Accounts, Answer, InternalError, hashed, profile};
-use crate::credentials::{Password, PasswordRecord, Username};
 use crate::guard::Reservation;
-use crate::ids::UserId;
 use crate::limits::REGISTRATION_TRIES_MAX;
 use crate::work::Registration;
 

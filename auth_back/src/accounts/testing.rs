@@ -5,6 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credentials::ids::{NodeId, Snowflakes, UserId};
+use credentials::{
+    KeyId, Keyring, PasswordRecord, PasswordRules, PepperKeyring, SecretKey, TokenKeyring,
+};
 use hashing::{Annex, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::Admission;
 use pool::Pool;
@@ -14,12 +18,8 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Accounts, Decoy, Rules, Upgrades};
-use crate::credentials::{
-    KeyId, Keyring, PasswordRecord, PasswordRules, PepperKeyring, SecretKey, TokenKeyring,
-};
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};
-use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::installation::{Ids, LiveRules};
 use crate::keyrings::LiveRing;
 use crate::sessions::{SessionKeeper, SessionRules};

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use credentials::Token;
 use hashing::Params;
 use store::{NewSession, Sessions as _, Users as _};
 use unix_time::unix_ms;
@@ -11,7 +12,6 @@ use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
 };
 use super::*;
-use crate::credentials::Token;
 use crate::guard::Bucket;
 use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
 use crate::sessions::SessionRules;

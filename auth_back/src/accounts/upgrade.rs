@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use credentials::ids::UserId;
+use credentials::{Password, PasswordRecord, PepperKeyring};
 use hashing::Params;
 use parking_lot::Mutex;
 use service::sparing;
 
 use super::Accounts;
-use crate::credentials::{Password, PasswordRecord, PepperKeyring};
-use crate::ids::UserId;
 use crate::limits::REHASH_TIME_MIN;
 
 /// How many records may be hashed anew, and what became of those that were due.

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use credentials::{KeySource, random};
 use ownership::{self, Heir};
 use rustix::fs::OFlags;
 use store::limits::USER_RANGE_MAX;
@@ -20,7 +21,6 @@ use unix_time::{rfc3339, unix_ms};
 
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, say, store_deadline};
-use crate::credentials::{KeySource, random};
 use crate::opening::SchemaFault;
 use crate::settings::Settings;
 

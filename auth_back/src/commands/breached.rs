@@ -9,14 +9,14 @@ use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use credentials::BreachedFile;
+use credentials::breached::{BuildError, Builder, PARTS};
+use credentials::limits::BREACHED_READ_BYTES;
 use indicatif::BinaryBytes;
 
 use super::interrupt::Interruptible;
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, say};
-use crate::credentials::BreachedFile;
-use crate::credentials::breached::{BuildError, Builder, PARTS};
-use crate::credentials::limits::BREACHED_READ_BYTES;
 use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::No };

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
+use credentials::Password;
 use hashing::{Arena, HashEngine, HashError, Params, Salt};
 use serde::Serialize;
 use service::hardening::usable_memory;
@@ -19,7 +20,6 @@ use service::settings::format_bytes;
 
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, keys, say};
-use crate::credentials::Password;
 use crate::limits::{CALIBRATE_HASHES_ALONE, CALIBRATE_TIME};
 use crate::memory::Needs;
 use crate::settings::Settings;

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command};
+use credentials::ids::NodeId;
 use serde_json::{Value, json};
 use service::settings::SettingErrors;
 use store::{DeploymentRow, ListedServer, Servers, Store};
@@ -14,7 +15,6 @@ use store::{DeploymentRow, ListedServer, Servers, Store};
 use super::{
     Done, Subcommand, ascii_json, before_unless, interrupt, keys, open_store, patiently, say, tell,
 };
-use crate::ids::NodeId;
 use crate::installation::DeploymentFault;
 use crate::limits::{
     DEPLOYMENT_FOLLOWED_TIME_MAX, DEPLOYMENT_LOOK_INTERVAL, DEPLOYMENT_TRIES_MAX,

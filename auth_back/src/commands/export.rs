@@ -16,6 +16,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use credentials::ids::UserId;
+use credentials::{PasswordRecord, PepperKeyring, random};
 use serde_json::{Map, Value};
 use store::limits::PROFILES_PAGE_MAX;
 use store::{Store, UserProfile};
@@ -25,8 +27,6 @@ use zeroize::Zeroizing;
 use super::progress::{Progress, Unit};
 use super::users_file::{Column, Format, disarm};
 use super::{Done, Subcommand, Telling, ascii_json, interrupt, patiently};
-use crate::credentials::{PasswordRecord, PepperKeyring, random};
-use crate::ids::UserId;
 use crate::opening;
 use crate::settings::Settings;
 

@@ -5,11 +5,11 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches};
+use credentials::limits::KEYS_PER_RING_MAX;
+use credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
 use store::KeyRow;
 
 use super::{Done, say};
-use crate::credentials::limits::KEYS_PER_RING_MAX;
-use crate::credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
 use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND};
 
 const ID: &str = "id";

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, Command};
+use credentials::KeysError;
 use ownership::{self, MixedOwners, NotTheOwner};
 use service::process::{self, Exit, Failure};
 use service::signals;
@@ -40,7 +41,6 @@ use self::deployment::Unsettable;
 use self::interrupt::Interrupted;
 use self::restored::{KeysLacking, StillRunning};
 use crate::audit::{AuditTarget, OperatorsLog};
-use crate::credentials::KeysError;
 use crate::installation::deployment::look;
 use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
 use crate::opening::{self, Lacking, Opened};

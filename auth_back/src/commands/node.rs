@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use credentials::ids::{Snowflake, SnowflakeError};
 use store::Store;
 
 use super::{interrupt, store_deadline};
-use crate::ids::{Snowflake, SnowflakeError};
 use crate::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
 use crate::limits::{COMMAND_STORE_PATIENCE, NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
 use crate::time::ServerTime;

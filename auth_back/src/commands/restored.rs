@@ -13,6 +13,8 @@
 use std::error::Error;
 
 use clap::{ArgMatches, Command};
+use credentials::ids::NodeId;
+use credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
 use store::limits::SERVER_LEASE;
 use store::{ListedServer, Servers, Store, StoreError, StoreUrl, backup};
 use unix_time::{millis, rfc3339, unix_ms};
@@ -21,8 +23,6 @@ use super::backup::count;
 use super::confirm::{self, confirm};
 use super::progress::{Progress, Unit};
 use super::{Done, Subcommand, Telling, interrupt, patiently, say, tell};
-use crate::credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
-use crate::ids::NodeId;
 use crate::keyrings::register::{self, KeyFault};
 use crate::limits::{
     NODE_AHEAD_MAX, RESTORED_BATCH, RESTORED_CLOCKS_APART_MAX, RESTORED_LOOK_INTERVAL,

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring as _};
 use serde::Serialize;
 use service::settings::format_duration;
 use store::{KeyList, Store};
@@ -15,7 +16,6 @@ use unix_time::{rfc3339, system_time, unix_ms};
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say, store_ms};
-use crate::credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring as _};
 use crate::limits::STORE_CALL_TIME_MAX;
 use crate::opening;
 use crate::settings::Settings;

@@ -4,11 +4,11 @@
 //! them. So an account's own bucket for a network comes before those of the network.
 
 use addresses::Source;
+use credentials::Username;
 
 use super::Known;
 use super::bucket::{Kind, Width};
 use super::limits::BUCKETS_MAX;
-use crate::credentials::Username;
 
 /// The buckets of one attempt.
 #[derive(Debug)]

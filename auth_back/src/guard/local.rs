@@ -1,10 +1,12 @@
 //! What this server counts by itself, in tables of fixed size.
 
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use credentials::{RandomError, random};
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use parking_lot::RwLock;
-use std::hash::Hasher as _;
-use std::sync::Arc;
 
 use super::bucket::{
     Charge, Kind, No, Outcome, Rules, Standing, Width, failures_worth, pair_worth,
@@ -13,7 +15,6 @@ use super::buckets::{Bucket, Buckets};
 use super::limits::BUCKETS_MAX;
 use super::table::{Entry, Table};
 use super::time::Tick;
-use crate::credentials::{RandomError, random};
 
 /// The buckets of this server.
 pub(super) struct Local {

@@ -20,7 +20,7 @@
 //! A user who is known is judged by what came from their own network or with their own device, and
 //! by nothing else: not by what others do to this account, nor by what others at the same address do to
 //! other accounts. *Known* is whoever has a marker from an earlier login
-//! ([`crate::credentials::DeviceMarker`]), or has logged in to that account from that network within
+//! ([`credentials::DeviceMarker`]), or has logged in to that account from that network within
 //! 30 days. They stay known as long as they do not fail [`GuardRules::account_failures`] times in a row
 //! themselves, which is what bounds the use of a stolen marker.
 //!
@@ -73,9 +73,9 @@ use parking_lot::RwLock;
 
 pub use reservation::Reservation;
 
+use credentials::{DeviceMarker, RandomError, Username};
 use redis_pool::RedisPool;
 
-use crate::credentials::{DeviceMarker, RandomError, Username};
 use bucket::{Kind, No, Rules};
 use buckets::Buckets;
 use local::Local;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use credentials::Cost;
+
 use super::Guard;
 use super::bucket::Outcome;
 use super::local::LocalTicket;
 use super::shared::SharedTicket;
-use crate::credentials::Cost;
 
 /// The right to one attempt. It counts as a wrong guess from the moment it is given, so that guesses
 /// made at the same time cannot pass a limit together, and until it is settled:

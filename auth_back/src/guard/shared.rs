@@ -28,6 +28,7 @@
 
 use std::sync::Arc;
 
+use credentials::{RandomError, random};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::{Mutex, RwLock};
 use redis::Script;
@@ -38,7 +39,6 @@ use sha2::Sha256;
 use super::bucket::{Kind, No, Outcome, Rules, Width};
 use super::buckets::{Bucket, Buckets};
 use super::limits::{NETWORK_BURSTS_MAX, SHARED_SETS, SHARED_TIME_MAX};
-use crate::credentials::{RandomError, random};
 
 /// Marks the layout: what another one wrote is not read.
 const PREFIX: &str = "gh2:guard:";

@@ -7,9 +7,10 @@ mod shared;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
+use credentials::{Cost, KeyId, Keyring, SecretKey, TokenKeyring};
+
 use super::*;
 use crate::accounts::testing::guard_rules;
-use crate::credentials::{Cost, KeyId, Keyring, SecretKey, TokenKeyring};
 
 /// A limiter, and a time that passes when it is told to.
 struct Bench {

@@ -16,11 +16,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use credentials::{Username, random};
 use ownership::{Heir, make_directories};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, unlinkat};
 
 use super::limits::{UNLOCK_NOTE_BYTES_MAX, UNLOCK_NOTE_KEPT, UNLOCK_NOTES_MAX};
-use crate::credentials::{Username, random};
 
 /// The name of the directory.
 const DIRECTORY: &str = "unlocked";

@@ -5,12 +5,12 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use credentials::random;
 use ownership::Heir;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::{Digest as _, Sha256};
 use store::Tag;
 
-use crate::credentials::random;
 use crate::limits::INSTANCES_PER_DIRECTORY_MAX;
 
 /// Drawn by the kernel at each boot. A copied machine or volume is another instance, unless it runs under the same kernel.

@@ -11,14 +11,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use credentials::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
+use credentials::random;
 use parking_lot::RwLock;
 use service::sparing;
 use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 use unix_time::{millis, unix_ms};
 
 use super::instance::Instance;
-use crate::credentials::random;
-use crate::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
 use crate::limits::{LEASE_MARGIN, NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
 
 /// Where ids come from: the node that this process has at the time.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use credentials::{KeyId, KeySource, Keyring, KeysError, OnMissing, Ring};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use service::rare;
 use store::StoreError;
 
 use super::refresher::Bell;
 use super::register::KeyFault;
-use crate::credentials::{KeyId, KeySource, Keyring, KeysError, OnMissing, Ring};
 use crate::limits::{
     KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LIST_INTERVAL,
     KEY_LOOKUP_INTERVAL, KEY_LOOKUP_TIME_MAX, KEY_REREAD_INTERVAL,

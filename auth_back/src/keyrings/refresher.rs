@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use background::{Background, steadily};
+use credentials::{PepperKeyring, TokenKeyring};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
 use super::LiveRing;
-use crate::credentials::{PepperKeyring, TokenKeyring};
 use crate::limits::KEY_REREAD_INTERVAL;
 
 /// Has the keys read again soon. Never blocks; rung twice before it is heard, it is heard once.

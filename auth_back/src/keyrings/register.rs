@@ -9,14 +9,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use service::rare;
-use store::{KeyList, KeyRow, RecordRow, Store, StoreError};
-
-use crate::credentials::{
+use credentials::ids::UserId;
+use credentials::{
     KeyId, KeySource, KeysError, OnMissing, PasswordRecord, PepperKeyring, Purpose, Ring,
     TokenKeyring,
 };
-use crate::ids::UserId;
+use service::rare;
+use store::{KeyList, KeyRow, RecordRow, Store, StoreError};
+
 use crate::limits::{RECORD_PAGE, STORE_CALL_TIME_MAX};
 
 /// Why keys are not those of a store. Whoever placed the keys is at fault.

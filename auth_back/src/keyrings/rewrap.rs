@@ -10,11 +10,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use credentials::ids::UserId;
+use credentials::{PasswordRecord, PepperKeyring};
 use store::{RecordChange, RecordRow, Store, StoreError};
 
 use super::register;
-use crate::credentials::{PasswordRecord, PepperKeyring};
-use crate::ids::UserId;
 use crate::limits::{REWRAP_BATCH, STORE_CALL_TIME_MAX};
 
 /// What a pass came to.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use credentials::PasswordError;
 use framing::Status;
 
 use crate::accounts::AccountError;
-use crate::credentials::PasswordError;
 
 macro_rules! codes {
     ($($name:ident = $status:ident $text:literal;)*) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use framing::v2::{Encoder, Frame, HealthReply, Hello, ReplyMessage, RequestMessage, split_frame};
 use lane::{FlowKeys, Lane, LaneOptions};
@@ -16,7 +17,6 @@ use service::metrics::Registry;
 
 use super::{Conversation, Desk, Lanes, Turns};
 use crate::accounts::AccountError;
-use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use crate::keyrings::LiveRing;
 use crate::metrics::Metrics;
 use crate::work::{Call, Done, Job, Reply, Unanswered};

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use addresses::Source;
+use credentials::{TokenKeyring, Username};
 use lane::{Flow, FlowKeys};
 
-use crate::credentials::{TokenKeyring, Username};
 use crate::keyrings::LiveRing;
 use crate::work::{Login, NewPassword, Request};
 

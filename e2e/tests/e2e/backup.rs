@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use auth_back::ids::snowflake::EPOCH_UNIX_MS;
+use credentials::ids::snowflake::EPOCH_UNIX_MS;
 use e2e::{Client, Program, Redis, StopOnDrop, Store, System, run_to_end, until};
 use tempfile::TempDir;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::PASSWORD;
 
 /// By other implementations: the file says which.
-const HASHES: &str = include_str!("../../../auth_back/testdata/foreign_hashes.tsv");
+const HASHES: &str = include_str!("../../../auth_back/credentials/testdata/foreign_hashes.tsv");
 
 /// By bcrypt, of [`PASSWORD`], at the lowest cost.
 const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";

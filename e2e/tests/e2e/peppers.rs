@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auth_back::credentials::{
+use auth_back::limits::REWRAP_AFTER;
+use credentials::ids::UserId;
+use credentials::{
     KeyDirectory, KeyId, KeySource, Keyring, OnMissing, Password, PasswordRecord, PepperKeyring,
     Purpose, Verdict,
 };
-use auth_back::ids::UserId;
-use auth_back::limits::REWRAP_AFTER;
 use e2e::{Client, Database, StopOnDrop, Store, System, until};
 use hashing::{Arena, HashEngine, Params};
 use mysql::prelude::Queryable as _;

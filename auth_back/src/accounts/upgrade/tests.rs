@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use credentials::{KeyId, Keyring, SecretKey};
 use hashing::Params;
 use hashing::threads::Work;
 use lane::Flow;
@@ -11,7 +12,6 @@ use store::Users as _;
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
 use crate::accounts::{AccountError, Rules};
-use crate::credentials::{KeyId, Keyring, SecretKey};
 
 const PASSWORD: &str = "correct horse battery";
 

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
-use hashing::{Annex, Arena, HashEngine, Params, Work, WorkKind};
-
-use crate::credentials::{
+use credentials::ids::UserId;
+use credentials::{
     ForeignHash, KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey, random,
 };
-use crate::ids::UserId;
+use hashing::{Annex, Arena, HashEngine, Params, Work, WorkKind};
+
 use crate::limits::{FRONT_TIME_DEFAULT, IMPORT_COST_BANDS, IMPORT_COST_SAMPLES};
 
 /// Hashes that take well under a tenth of a second, for each function that is measured. The work of argon2 follows from a

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use credentials::ids::{NodeId, Snowflakes, UserId};
+use credentials::{PepperKeyring, Username};
 use hashing::HashEngine;
 use store::limits::IMPORT_BATCH_MAX;
 use store::{Imported, Store, Trial};
@@ -29,8 +31,6 @@ use super::node::{CommandNode, next_id};
 use super::progress::{Progress, Unit};
 use super::users_file::{Column, Columns, Format, Line, Lines};
 use super::{Done, Subcommand, Telling, interrupt, patiently, say};
-use crate::credentials::{PepperKeyring, Username};
-use crate::ids::{NodeId, Snowflakes, UserId};
 use crate::installation::Ids;
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;

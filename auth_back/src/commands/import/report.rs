@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use credentials::Username;
 use serde_json::{Value, json};
 
 use crate::commands::ascii_json;
 use crate::commands::progress::Progress;
-use crate::credentials::Username;
 use crate::limits::IMPORT_ERRORS_SHOWN_MAX;
 
 /// Tells lines that were refused or warned of on standard error, up to a bound, and all of them in the report.

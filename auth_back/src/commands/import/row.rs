@@ -1,5 +1,10 @@
 //! A line as a user, checked as a registration is.
 
+use credentials::ids::{IdError, UserId};
+use credentials::{
+    ForeignError, ForeignHash, PasswordRecord, PepperKeyring, RandomError, RecordError, Username,
+    UsernameError, VerifyError,
+};
 use sha2::{Digest as _, Sha256};
 use store::{ImportedUser, NewUser};
 use unix_time::parse_rfc3339;
@@ -7,11 +12,6 @@ use unix_time::parse_rfc3339;
 use super::cost::Cost;
 use crate::accounts::{AgeError, NameError, profile};
 use crate::commands::users_file::{Cells, Column};
-use crate::credentials::{
-    ForeignError, ForeignHash, PasswordRecord, PepperKeyring, RandomError, RecordError, Username,
-    UsernameError, VerifyError,
-};
-use crate::ids::{IdError, UserId};
 
 /// What a sealed record starts with.
 const SEALED: &str = "$gh1$";

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use credentials::{KeyId, Keyring, Password, PasswordRecord, SecretKey, Verdict};
 use hashing::{Annex, HashEngine, Params, Work, WorkKind};
 use proptest::prelude::*;
 use store::{Absent, Operators as _, SqliteStore, UserProfile, Users as _};
@@ -10,7 +11,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::commands::export::Export;
-use crate::credentials::{KeyId, Keyring, Password, PasswordRecord, SecretKey, Verdict};
 
 /// By bcrypt 4.0.1, of "correct horse battery", at cost 4.
 const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use credentials::{KeyId, Purpose};
 use service::rare;
 use service::settings::format_duration;
 use store::{KeyList, KeyRow, Store};
@@ -18,7 +19,6 @@ use unix_time::millis;
 
 use super::confirm::{self, confirm};
 use super::{Done, Subcommand, before_unless, keys, say, store_ms};
-use crate::credentials::{KeyId, Purpose};
 use crate::keyrings::register;
 use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
 use crate::opening;
@@ -195,7 +195,7 @@ fn check_unused(store: &dyn Store, id: KeyId) -> Done {
 fn peppers(
     settings: &Settings,
     store: &dyn Store,
-) -> Result<crate::credentials::PepperKeyring, register::OpenError> {
+) -> Result<credentials::PepperKeyring, register::OpenError> {
     let now_ms = store_ms(store)?;
     register::open(&settings.pepper_keys, store, now_ms, soon()).map(|(peppers, _)| peppers)
 }

@@ -1,5 +1,6 @@
 //! `auth_back pepper rewrap`: sealing every record under the active key.
 
+use credentials::{KeyId, KeySource};
 use ownership::{self, MixedOwners};
 use service::settings::format_duration;
 use store::{KeyList, KeyRow, Store};
@@ -8,7 +9,6 @@ use unix_time::millis;
 use super::{keys, say, status};
 use crate::commands::progress::{Progress, Unit};
 use crate::commands::{Done, interrupt, store_ms};
-use crate::credentials::{KeyId, KeySource};
 use crate::keyrings::rewrap;
 use crate::limits::REWRAP_PASSES_MAX;
 use crate::settings::Settings;

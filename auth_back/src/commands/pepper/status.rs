@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credentials::{KeyId, PasswordRecord, Purpose};
 use serde::Serialize;
 use store::{KeyList, Store, StoreError};
 use unix_time::{rfc3339, unix_ms};
@@ -9,7 +10,6 @@ use unix_time::{rfc3339, unix_ms};
 use super::{keys, say, soon};
 use crate::commands::progress::{Progress, Unit};
 use crate::commands::{Done, interrupt, tell};
-use crate::credentials::{KeyId, PasswordRecord, Purpose};
 use crate::keyrings::register;
 use crate::settings::Settings;
 

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use self::password::ask;
 pub(super) use self::unlock::RedisAway;
+use credentials::ids::UserId;
+use credentials::{Password, PasswordRecord, Username};
 use hashing::{Arena, HashEngine};
 use redis_pool::RedisPool;
 use store::{Inserted, NewUser, Store, StoreError, UserProfile};
@@ -27,8 +29,6 @@ use super::{
     say, server_time, store_deadline, tell,
 };
 use crate::accounts::profile;
-use crate::credentials::{Password, PasswordRecord, Username};
-use crate::ids::UserId;
 use crate::installation::LiveRules;
 use crate::limits::AGE_MAX;
 use crate::opening;

@@ -5,9 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 
+use credentials::limits::PASSWORD_INPUT_BYTES_MAX;
 use zeroize::Zeroizing;
-
-use crate::credentials::limits::PASSWORD_INPUT_BYTES_MAX;
 
 /// Why there is no password. Whoever runs the command is at fault.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,9 @@
 //! What an operator sees of a user, for eyes and for programs.
 
+use credentials::PasswordRecord;
 use serde_json::{Value, json};
 use store::{ListedSession, UserProfile};
 use unix_time::rfc3339;
-
-use crate::credentials::PasswordRecord;
 
 /// A user, for programs.
 pub(super) fn json(profile: &UserProfile) -> Value {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use credentials::ids::snowflake::EPOCH_UNIX_MS;
 use proptest::prelude::*;
 use store::NO_RUN;
 use store::limits::SERVER_LEASE;
@@ -10,7 +11,6 @@ use unix_time::system_time;
 
 use super::*;
 use crate::accounts::testing::Fixture;
-use crate::ids::snowflake::EPOCH_UNIX_MS;
 
 fn patient() -> Instant {
     clock::now() + Duration::from_secs(60)

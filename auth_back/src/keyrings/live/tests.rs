@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use credentials::{KeyDirectory, Purpose, TokenKeyring};
 use store::{Cause, StoreError};
 use tempfile::TempDir;
 
 use super::*;
-use crate::credentials::{KeyDirectory, Purpose, TokenKeyring};
 
 fn id(id: u16) -> KeyId {
     KeyId::new(id).unwrap()

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use credentials::ids::UserId;
+use credentials::{
+    KeyDirectory, KeyId, KeySource, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey,
+};
 use hashing::{Arena, HashEngine, Params};
 use store::{Absent, NewUser, SqliteStore, Store};
 use tempfile::TempDir;
 
-use crate::credentials::{
-    KeyDirectory, KeyId, KeySource, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey,
-};
-use crate::ids::UserId;
 use crate::limits::STORE_CALL_TIME_MAX;
 
 /// A store and a directory of keys.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use credentials::{Keyring, SecretKey};
 use store::NewSession;
 
 use super::testing::{Site, id, now_ms, ring, soon};
 use super::*;
-use crate::credentials::{Keyring, SecretKey};
 
 impl Site {
     #[track_caller]

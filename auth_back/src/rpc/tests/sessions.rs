@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use credentials::ids::{SessionId, UserId};
+use credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
 use framing::Secret;
 use framing::limits::USER_AGENT_BYTES_MAX;
 use framing::v2::{
@@ -14,8 +16,6 @@ use store::{ListedSession, SessionRow};
 use super::super::testing::{Bench, frames, hello, request};
 use super::super::*;
 use crate::accounts::{Changed, Ended, Listed, Opened};
-use crate::credentials::{KeyId, Keyring, SecretKey, TokenKeyring};
-use crate::ids::{SessionId, UserId};
 use crate::work::Done;
 
 const TOKEN: Secret<'_> = Secret::new("a token");

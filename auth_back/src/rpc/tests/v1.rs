@@ -53,7 +53,7 @@ fn register_byte_by_byte() {
     assert_eq!(request.origin, Origin::at(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(time_left(&bench, job.deadline), V1_BUDGET);
 
-    let user_id = crate::ids::UserId::new(7).unwrap();
+    let user_id = credentials::ids::UserId::new(7).unwrap();
     bench.answer(job, Ok(Done::Registered(user_id)));
     check_answers(&mut bench, &[(200, "")]);
 }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use credentials::PasswordError;
+use credentials::ids::UserId;
 use framing::Secret;
 use framing::v2::{
     Authenticate, CheckSession, CheckSessionReply, Features, Health, HealthReply, Logout,
@@ -13,9 +15,7 @@ use store::{Cause, Product, SessionRow, StoreError};
 use super::super::testing::{Bench, frames, hello, request, request_of, request_within, time_left};
 use super::super::*;
 use crate::accounts::{Ended, Live};
-use crate::credentials::PasswordError;
 use crate::guard::{Bucket, TooManyAttempts};
-use crate::ids::UserId;
 use crate::limits::BUDGET_MAX;
 use crate::work::{Done, Origin};
 

@@ -3,6 +3,8 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use credentials::PasswordRecord;
+use credentials::ids::UserId;
 use framing::v2::MessageType;
 use hashing::Params;
 use service::metrics::Registry;
@@ -11,8 +13,6 @@ use store::Users as _;
 use super::*;
 use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
-use crate::credentials::PasswordRecord;
-use crate::ids::UserId;
 use crate::rpc::testing::PostOffice;
 use crate::work::{Call, Login, Origin};
 use crate::worker::tests::clerk;

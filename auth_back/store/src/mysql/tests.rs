@@ -13,8 +13,9 @@ use super::query::Query;
 use super::{MySqlStore, migrate};
 use crate::fixtures::{Fixture as _, MariaDbFixture, patient};
 use crate::limits::{IO_TIMEOUT, STATEMENT_TIMEOUT};
-use crate::migrations;
-use crate::{Inserted, NewSession, NewUser, Sessions as _, Store as _, StoreError, Users as _};
+use crate::{
+    Inserted, NewSession, NewUser, Sessions as _, Store as _, StoreError, Users as _, migrations,
+};
 
 fn user(user_id: u64, username: &str) -> NewUser<'_> {
     NewUser {
