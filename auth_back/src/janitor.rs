@@ -2,7 +2,7 @@
 //!
 //! Nobody waits for it: an expired session is dead from its first expired millisecond, deleted or
 //! not. It even waits for others: a server that could not write may still have a note that the session was in use. And
-//! nothing is deleted by a clock that may be wrong ([`crate::time`]). Several servers on one store delete side by side
+//! nothing is deleted by a clock that may be wrong ([`server_time`]). Several servers on one store delete side by side
 //! without harm.
 
 use std::io;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use server_time::ServerTime;
 use service::rare;
 use store::{Store, StoreError};
 use unix_time::millis;
@@ -19,7 +20,6 @@ use crate::limits::{
     PURGE_AFTER, PURGE_BATCH, PURGE_BATCH_MIN, PURGE_BATCH_TIME, PURGE_PAUSE, PURGE_REST,
     PURGE_TIME_MAX,
 };
-use crate::time::ServerTime;
 
 /// The thread.
 pub struct Janitor(Background);

@@ -42,8 +42,6 @@ pub mod opening;
 pub mod pace;
 pub mod rpc;
 pub mod server;
-pub mod sessions;
 pub mod settings;
-pub mod time;
 pub mod work;
 pub mod worker;

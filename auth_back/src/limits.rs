@@ -39,13 +39,6 @@ pub const CHANGE_PASSWORD_TRIES_MAX: u32 = 3;
 /// Highest age in years that is taken for one.
 pub const AGE_MAX: u8 = 150;
 
-/// Longest lease. A front gives the answer to a logout this much time on top.
-pub const LEASE_MAX: Duration = Duration::from_secs(5);
-
-/// Added to a lease when a logout waits for it to run: clocks of two machines run at rates that
-/// differ by well under one part in a thousand, and timers fire by whole milliseconds.
-pub const LEASE_MARGIN: Duration = Duration::from_millis(10);
-
 /// How long a front may reuse the list of products.
 pub const PRODUCTS_FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -67,25 +60,6 @@ pub const PROBE_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How soon a store that is not there at start is tried again.
 pub const STORE_RETRY: Duration = Duration::from_millis(500);
-
-/// How often the store is asked what time it is.
-pub const TIME_ASK_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Time for asking it.
-pub const TIME_ASK_TIME_MAX: Duration = Duration::from_secs(2);
-
-/// An answer to that which took longer says little: it may be wrong by half of this.
-pub const TIME_ROUND_TRIP_MAX: Duration = Duration::from_secs(2);
-
-/// What a clock differs by from what was expected, to have jumped. Clocks that are set by NTP differ by less than a
-/// second; no session is short enough to care for a minute.
-pub const TIME_JUMP_MIN: Duration = Duration::from_secs(60);
-
-/// How long a clock that has jumped has to keep its new time to be believed: so long has its operator to notice.
-pub const TIME_BELIEVED_AFTER: Duration = Duration::from_secs(3600);
-
-/// How often the log says that the clock has jumped.
-pub const TIME_DOUBT_LINE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often expired sessions are deleted.
 pub const PURGE_INTERVAL: Duration = Duration::from_secs(30);
@@ -428,6 +402,8 @@ const _: () = assert!(
 const _: () = assert!(
     HASH_THREADS_MAX.get() * HEAVY_THREADS_PER_HASH.get() <= lane::limits::LANE_THREADS_MAX
 );
+const _: () = assert!(BUDGET_MAX.as_millis() < sessions::limits::TOMBSTONE.as_millis());
+const _: () = assert!(sessions::limits::LISTED_MAX as usize == framing::limits::SESSIONS_MAX);
 // What a browser is known by fits its field.
 const _: () = assert!(credentials::token::DEVICE_TEXT_LEN <= framing::limits::DEVICE_BYTES_MAX);
 // What keys are checked by fits its column.
@@ -439,8 +415,6 @@ const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= lane::limits::LANE_THREADS_MAX);
 // A reading that is as wrong as can be is still no jump.
-const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
-const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());
 const _: () = assert!(PURGE_BATCH <= store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());
@@ -486,6 +460,8 @@ const _: () = assert!(RIVAL_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
 const _: () = assert!(DEPLOYMENT_FOLLOWED_TIME_MAX.as_secs() > SERVER_LEASE.as_secs());
 // A server that lives no more has given no lease that still runs.
 const _: () = assert!(
-    RULES_FRESH_FOR.as_millis() + LEASE_MAX.as_millis() + LEASE_MARGIN.as_millis()
+    RULES_FRESH_FOR.as_millis()
+        + sessions::limits::LEASE_MAX.as_millis()
+        + sessions::limits::LEASE_MARGIN.as_millis()
         <= SERVER_LEASE.as_millis()
 );

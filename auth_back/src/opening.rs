@@ -13,12 +13,13 @@ use credentials::{
 use redis_pool::{RedisPool, Refusal, Use};
 use service::process::Exit;
 use service::rare;
+use sessions::LiveRules;
+use sessions::SessionKeeper;
 use store::{self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl};
 
-use crate::installation::{DeploymentFault, LiveRules, NodeError};
+use crate::installation::{DeploymentFault, NodeError};
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
-use crate::sessions::SessionKeeper;
 use crate::settings::{PasswordSettings, Settings};
 
 /// What may be done to a store that lacks this program's schema.

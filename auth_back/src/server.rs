@@ -22,6 +22,8 @@ use lane::{Admission, FlowKeys};
 use pool::Pool;
 use reactor::Limits;
 use redis_pool::{Use, Watch};
+use server_time::limits::TIME_ASK_INTERVAL;
+use server_time::{ServerTime, Timekeeper};
 use service::hardening::{open_files_max, usable_memory};
 use service::lifetime::Lifetime;
 use service::metrics::Registry;
@@ -30,6 +32,7 @@ use service::process::{self, bind};
 use service::ready::Ready;
 use service::settings::Raw;
 use service::{rare, sparing};
+use sessions::{NoteWriter, SessionKeeper};
 use store::{Cause, KeyList, Migrated, Store};
 
 use crate::accounts::{Accounts, Decoy, Rules, Upgrades, arenas_kib};
@@ -44,15 +47,13 @@ use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
     ARENAS_TIME_MAX, HEAVY_THREADS_PER_HASH, KEY_LOOKUP_TIME_MAX, PROBE_INTERVAL, PROBE_TIME_MAX,
     PURGE_INTERVAL, REDIS_LOOK_TIME_MAX, RPC_BUFFER_BYTES_MAX, START_WAIT_LINE_INTERVAL,
-    STORE_CALL_TIME_MAX, TIME_ASK_INTERVAL,
+    STORE_CALL_TIME_MAX,
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
 use crate::opening::{self, Lacking, Opened};
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
-use crate::sessions::{NoteWriter, SessionKeeper};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::time::{ServerTime, Timekeeper};
 use crate::worker::{LaneSize, start_heavy, start_lane};
 
 /// Serves until a signal says to stop.

@@ -19,6 +19,8 @@ use service::log::{self, LogSettings};
 use service::pid_file::{self, PidFile};
 use service::settings::values::Values;
 use service::settings::{Program, Setting, SettingError, SettingErrors};
+use sessions::SessionRules;
+use sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, LEASE_MAX, PER_USER_MAX};
 use store::{self, StoreUrl};
 
 use crate::accounts::Rules;
@@ -26,11 +28,9 @@ use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
 use crate::guard::GuardRules;
 use crate::limits::{
     AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
-    CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LEASE_MAX, LIGHT_THREADS_MAX,
-    QUEUE_MAX, QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
+    CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
+    QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
-use crate::sessions::SessionRules;
-use crate::sessions::limits::{IDLE_LEASES_MIN, IDLE_MIN, PER_USER_MAX};
 use crate::worker::LaneSize;
 
 pub mod shared;

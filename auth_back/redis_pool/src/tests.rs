@@ -120,10 +120,10 @@ fn a_trial_tries_every_command_of_the_scripts() {
     check(
         Use::Sessions,
         &[
-            include_str!("../../src/sessions/scripts/fill.lua"),
-            include_str!("../../src/sessions/scripts/refresh.lua"),
-            include_str!("../../src/sessions/scripts/end_one.lua"),
-            include_str!("../../src/sessions/scripts/end_all.lua"),
+            include_str!("../../sessions/src/scripts/fill.lua"),
+            include_str!("../../sessions/src/scripts/refresh.lua"),
+            include_str!("../../sessions/src/scripts/end_one.lua"),
+            include_str!("../../sessions/src/scripts/end_all.lua"),
         ],
     );
     check(

@@ -9,7 +9,7 @@ mod error;
 mod login;
 pub(crate) mod profile;
 mod register;
-mod sessions;
+mod session_requests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -30,7 +30,7 @@ pub use error::{AccountError, InternalError};
 pub use login::{Admitted, Candidate, Opened, Opening, Proved};
 pub use profile::{AgeError, NameError};
 pub use register::{Applicant, Enrolled, Sealed};
-pub use sessions::{Checks, Ended, Listed, Live};
+pub use session_requests::{Checks, Ended, Listed, Live};
 pub use upgrade::{Upgrade, Upgrades};
 
 use credentials::ids::UserId;
@@ -40,13 +40,13 @@ use credentials::{
 };
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, ArenaManager, Hashers, NotHashed, Params};
+use server_time::ServerTime;
+use sessions::{SessionKeeper, SessionRules};
 use store::Store;
 
 use crate::guard::Guard;
 use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
-use crate::sessions::{SessionKeeper, SessionRules};
-use crate::time::ServerTime;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {

@@ -12,7 +12,10 @@ use credentials::{
 use hashing::{Annex, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::Admission;
 use pool::Pool;
+use server_time::ServerTime;
 use service::metrics::{Histogram, Registry};
+use sessions::LiveRules;
+use sessions::{SessionKeeper, SessionRules};
 use store::{Store, Users as _};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -20,10 +23,8 @@ use zeroize::Zeroizing;
 use super::{Accounts, Decoy, Rules, Upgrades};
 use crate::guard::limits::MEMORY_MIN;
 use crate::guard::{Guard, GuardRules};
-use crate::installation::{Ids, LiveRules};
+use crate::installation::Ids;
 use crate::keyrings::LiveRing;
-use crate::sessions::{SessionKeeper, SessionRules};
-use crate::time::ServerTime;
 use crate::work::{Login, NewPassword, Origin, Registration};
 
 pub(crate) use store::testing::{Fault, Spy, patient};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use credentials::Token;
 use hashing::Params;
+use sessions::SessionRules;
+use sessions::limits::LEASE_MARGIN;
 use store::{NewSession, Sessions as _, Users as _};
 use unix_time::unix_ms;
 
@@ -13,8 +15,7 @@ use super::testing::{
 };
 use super::*;
 use crate::guard::Bucket;
-use crate::limits::{AGE_MAX, LEASE_MARGIN, NAME_CHARS_MAX};
-use crate::sessions::SessionRules;
+use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
 use crate::work::Registration;
 
 const PASSWORD: &str = "correct horse battery";
@@ -28,7 +29,8 @@ macro_rules! check_refused {
     }};
 }
 
-mod sessions;
+mod session_requests;
+mod time;
 
 #[test]
 fn from_register_to_logout() {

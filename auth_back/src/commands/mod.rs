@@ -31,6 +31,7 @@ use std::time::Instant;
 use clap::{ArgMatches, Command};
 use credentials::KeysError;
 use ownership::{self, MixedOwners, NotTheOwner};
+use server_time::ServerTime;
 use service::process::{self, Exit, Failure};
 use service::signals;
 use store::{Store, StoreError, StoreUrl};
@@ -46,7 +47,6 @@ use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE,
 use crate::opening::{self, Lacking, Opened};
 use crate::server::serve;
 use crate::settings::{PROGRAM, Settings, SharedRules};
-use crate::time::ServerTime;
 
 /// A subcommand.
 struct Subcommand {

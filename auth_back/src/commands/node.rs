@@ -4,12 +4,12 @@ use std::error::Error;
 use std::sync::Arc;
 
 use credentials::ids::{Snowflake, SnowflakeError};
+use server_time::ServerTime;
 use store::Store;
 
 use super::{interrupt, store_deadline};
 use crate::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
 use crate::limits::{COMMAND_STORE_PATIENCE, NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
-use crate::time::ServerTime;
 
 /// A node of ids. Given back when this is dropped.
 pub(super) struct CommandNode {

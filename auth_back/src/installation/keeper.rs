@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use background::{Background, steadily};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use server_time::ServerTime;
 use service::{rare, sparing};
 use store::{StoreError, Tag};
 
@@ -13,7 +14,6 @@ use super::{Holder, NodeError, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
-use crate::time::ServerTime;
 
 /// What a process that holds a node says of itself, and learns of the others.
 pub trait Member: Send {

@@ -20,5 +20,5 @@ pub use deployment::DeploymentFault;
 pub use instance::Instance;
 pub use keeper::{Guest, Keeper};
 pub use node::{Holder, Identity, Ids, NodeError, Renewed, Says};
-pub use rules::{Follower, LiveRules};
+pub use rules::Follower;
 pub use server::{Joined, ServerMember, Standing, View, join};

@@ -15,11 +15,12 @@ use credentials::ids::{NodeId, Snowflake, SnowflakeError, Snowflakes};
 use credentials::random;
 use parking_lot::RwLock;
 use service::sparing;
+use sessions::limits::LEASE_MARGIN;
 use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 use unix_time::{millis, unix_ms};
 
 use super::instance::Instance;
-use crate::limits::{LEASE_MARGIN, NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
+use crate::limits::{NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
 
 /// Where ids come from: the node that this process has at the time.
 #[derive(Debug)]

@@ -14,130 +14,17 @@
 //!
 //! A server that starts has its row, of no settings, before it reads them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use sessions::limits::LEASE_MARGIN;
+use sessions::{Learned, Seen};
 use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 
-use crate::limits::{LEASE_MARGIN, LEASE_MAX, RULES_ASK_TIME_MAX, RULES_FRESH_FOR};
-use crate::sessions::SessionRules;
+use crate::limits::{RULES_ASK_TIME_MAX, RULES_FRESH_FOR};
 use crate::settings::{SharedRules, SharedValues};
 
-/// The rules, shared by whoever goes by them and whoever learns them.
-#[derive(Clone)]
-pub struct LiveRules(Arc<RwLock<Learned>>, Source);
-
-/// Where they come from.
-#[derive(Clone)]
-enum Source {
-    /// Somebody [publishes](LiveRules::publish) them.
-    Published,
-    /// They are asked for each time, by a command.
-    Asked(Arc<dyn Store>),
-}
-
-/// What is known of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learned {
-    /// What was agreed on.
-    pub rules: SessionRules,
-    /// The lease that may be given.
-    pub granted: Duration,
-    /// The longest lease that any front may have.
-    pub outstanding: Duration,
-    /// Whether another process may have a copy of sessions in Redis.
-    pub in_redis: bool,
-    /// Until when leases may be given, and how long to wait for them is known.
-    pub fresh_until: Instant,
-}
-
-impl LiveRules {
-    /// Rules that do not change, as if there were no other process.
-    #[cfg(test)]
-    pub(crate) fn fixed(rules: SessionRules) -> Self {
-        /// Longer than any test moves its clock.
-        const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 86_400);
-        let (granted, outstanding) = (rules.lease, rules.lease);
-        let fresh_until = clock::now() + FOR_EVER;
-        Self::published(Learned { rules, granted, outstanding, in_redis: false, fresh_until })
-    }
-
-    /// Rules that somebody publishes.
-    #[must_use]
-    pub fn published(learned: Learned) -> Self {
-        Self(Arc::new(RwLock::new(learned)), Source::Published)
-    }
-
-    /// The rules as a command has them, which asks the store each time that it has to wait.
-    #[must_use]
-    pub fn asked(rules: &SharedRules, store: Arc<dyn Store>) -> Self {
-        let learned = Learned {
-            rules: rules.sessions,
-            granted: Duration::ZERO,
-            outstanding: rules.sessions.lease,
-            in_redis: rules.in_redis,
-            fresh_until: clock::now(),
-        };
-        Self(Arc::new(RwLock::new(learned)), Source::Asked(store))
-    }
-
-    /// Has everybody go by these.
-    pub fn publish(&self, learned: Learned) {
-        *self.0.write() = learned;
-    }
-
-    /// The rules; their lease is the one that may be given now. Does not block.
-    #[must_use]
-    pub fn now(&self) -> SessionRules {
-        let learned = *self.0.read();
-        let lease = if learned.is_fresh() { learned.granted } else { Duration::ZERO };
-        SessionRules { lease, ..learned.rules }
-    }
-
-    /// How long leases of fronts may run that were given before now. A lease counts from before the check that it was
-    /// given for. Blocks in a command.
-    #[must_use]
-    pub fn lease_settles_in(&self) -> Duration {
-        let learned = *self.0.read();
-        let outstanding = match &self.1 {
-            // Before the first server has written them, the settings are those that this command was given.
-            Source::Asked(store) => {
-                look(&**store).map_or(LEASE_MAX, |seen| seen.outstanding.max(learned.outstanding))
-            }
-            Source::Published if !learned.is_fresh() => LEASE_MAX,
-            Source::Published => learned.outstanding,
-        };
-        if outstanding.is_zero() { Duration::ZERO } else { outstanding + LEASE_MARGIN }
-    }
-
-    /// Whether another process may have a copy of sessions in Redis. Blocks in a command.
-    #[must_use]
-    pub fn in_redis(&self) -> bool {
-        let learned = *self.0.read();
-        match &self.1 {
-            Source::Asked(store) => {
-                learned.in_redis || look(&**store).is_none_or(|seen| seen.in_redis)
-            }
-            Source::Published => learned.in_redis || !learned.is_fresh(),
-        }
-    }
-}
-
-impl Learned {
-    fn is_fresh(&self) -> bool {
-        clock::now() < self.fresh_until
-    }
-}
-
-/// What a process sees that gives no leases itself.
-struct Seen {
-    outstanding: Duration,
-    in_redis: bool,
-}
-
 /// Asks the store; none if it does not answer.
-fn look(store: &dyn Store) -> Option<Seen> {
+pub fn look(store: &dyn Store) -> Option<Seen> {
     let deadline = clock::now() + RULES_ASK_TIME_MAX;
     let ask =
         || -> Result<_, StoreError> { Ok((store.deployment(deadline)?, store.servers(deadline)?)) };

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use server_time::ServerTime;
 use service::rare;
+use sessions::LiveRules;
 use store::{ListedServer, Servers, Store, StoreError, Tag};
 use unix_time::millis;
 
 use super::deployment::{DeploymentFault, agree};
 use super::keeper::Member;
-use super::rules::{Follower, LiveRules};
+use super::rules::Follower;
 use super::{Holder, Identity, NodeError, Renewed, Says};
 use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
-use crate::time::ServerTime;
 
 /// A server that has its node and knows what all do.
 pub struct Joined {

@@ -2,11 +2,12 @@
 
 use std::thread;
 
+use server_time::limits::TIME_BELIEVED_AFTER;
+use sessions::SessionRules;
+
 use super::*;
 use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, patient, rules};
-use crate::limits::TIME_BELIEVED_AFTER;
-use crate::sessions::SessionRules;
 
 /// Inserts `count` sessions that end at `expires_at_ms`, in one go.
 fn insert_sessions(fixture: &Fixture, user_id: u64, count: u32, expires_at_ms: u64) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use redis_pool::RedisPool;
+use server_time::ServerTime;
 use service::metrics::Registry;
 
 use crate::accounts::{Accounts, Upgrade};
 use crate::audit::Audit;
 use crate::guard::Bucket;
-use crate::time::ServerTime;
 
 /// Everything that accounts have to show.
 pub(super) fn observe(registry: &mut Registry, accounts: &Arc<Accounts>, audit: &Audit) {

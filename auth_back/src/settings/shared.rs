@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 
 use service::settings::values::Values;
 use service::settings::{Invocation, SettingErrors, format_duration};
+use sessions::SessionRules;
 
 use super::{PROGRAM, guard_rules, session_rules};
 use crate::guard::GuardNumbers;
-use crate::sessions::SessionRules;
 
 /// Their names, but for [`SESSIONS`].
 pub const SHARED: [&str; 7] = [

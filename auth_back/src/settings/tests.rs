@@ -4,10 +4,10 @@ use std::ffi::OsString;
 
 use hashing::Params;
 use service::settings::{Invocation, Raw, markdown};
+use sessions::limits::PER_USER_DEFAULT;
 use store::limits::CONNECTIONS_DEFAULT;
 
 use super::*;
-use crate::sessions::limits::PER_USER_DEFAULT;
 
 fn raw(flags: &[&str]) -> Raw {
     let arguments = std::iter::once("auth_back").chain(flags.iter().copied()).map(OsString::from);

@@ -1,7 +1,7 @@
 //! For tests of those who use a store: one that notes what it is asked, and fails when told to.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -65,9 +65,11 @@ const READS: [&str; 17] = [
 /// A real store that notes what it is asked, and fails when told to.
 pub struct Spy {
     store: SqliteStore,
+    path: PathBuf,
     calls: Mutex<Vec<&'static str>>,
     /// How often it was asked what time it is; that is not among the calls.
     time_asked: AtomicUsize,
+    users_added: AtomicU64,
     fault: Mutex<Option<Fault>>,
     after_session: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -86,11 +88,44 @@ impl Spy {
         store.migrate(patient()).expect("the file cannot be migrated");
         Self {
             store,
+            path,
             calls: Mutex::default(),
             time_asked: AtomicUsize::new(0),
+            users_added: AtomicU64::new(0),
             fault: Mutex::default(),
             after_session: Mutex::default(),
         }
+    }
+
+    /// Adds a user, whose password nobody knows, and forgets that it was asked to.
+    ///
+    /// # Panics
+    ///
+    /// If there is one of that name.
+    pub fn add_user(&self, name: &str) -> u64 {
+        let user_id = self.users_added.fetch_add(1, Ordering::Relaxed) + 1;
+        let user = NewUser {
+            user_id,
+            username: name,
+            password_record: "of no password",
+            name: None,
+            age: None,
+            request_id: None,
+            created_at_ms: 1,
+        };
+        let inserted = self.store.insert_user(&user, patient()).expect("the file takes a user");
+        assert!(matches!(inserted, Inserted::Created), "there is a {name}");
+        user_id
+    }
+
+    /// Runs statements on the database, past the store.
+    ///
+    /// # Panics
+    ///
+    /// If one of them fails.
+    pub fn execute(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(&self.path).expect("the file opens");
+        connection.execute_batch(sql).expect(sql);
     }
 
     /// Has something happen between the next lookup of a session and its answer.

@@ -20,6 +20,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use credentials::ids::{NodeId, Snowflakes, UserId};
 use credentials::{PepperKeyring, Username};
 use hashing::HashEngine;
+use server_time::ServerTime;
 use store::limits::IMPORT_BATCH_MAX;
 use store::{Imported, Store, Trial};
 
@@ -35,7 +36,6 @@ use crate::installation::Ids;
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
 use crate::opening;
 use crate::settings::{EngineChoice, Settings};
-use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,

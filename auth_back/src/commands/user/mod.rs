@@ -21,6 +21,9 @@ use credentials::ids::UserId;
 use credentials::{Password, PasswordRecord, Username};
 use hashing::{Arena, HashEngine};
 use redis_pool::RedisPool;
+use server_time::ServerTime;
+use sessions::limits::PER_USER_MAX;
+use sessions::{LiveRules, SessionKeeper};
 use store::{Inserted, NewUser, Store, StoreError, UserProfile};
 
 use super::node::{CommandNode, next_id};
@@ -29,13 +32,10 @@ use super::{
     say, server_time, store_deadline, tell,
 };
 use crate::accounts::profile;
-use crate::installation::LiveRules;
+use crate::installation;
 use crate::limits::AGE_MAX;
 use crate::opening;
-use crate::sessions::SessionKeeper;
-use crate::sessions::limits::PER_USER_MAX;
 use crate::settings::Settings;
-use crate::time::ServerTime;
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
@@ -114,7 +114,9 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let username = Username::new(text)?;
     let store = open_store(settings)?;
     let shared = rules_of(settings, &*store)?;
-    let rules = LiveRules::asked(&shared, Arc::clone(&store));
+    let asked = Arc::clone(&store);
+    let ask = move || installation::rules::look(&*asked);
+    let rules = LiveRules::asked(shared.sessions, shared.in_redis, ask);
     let sessions = opening::sessions(settings, &store, rules)?;
     let json = keys::wants_json(arguments);
     let time = server_time(&*store)?;

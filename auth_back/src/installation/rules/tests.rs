@@ -2,6 +2,8 @@
 //! session meanwhile: no front answers for it any more when that is said to have settled.
 
 use proptest::prelude::*;
+use sessions::limits::LEASE_MAX;
+use sessions::{LiveRules, SessionRules};
 use store::ServerRow;
 use unix_time::unix_ms;
 

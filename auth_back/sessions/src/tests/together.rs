@@ -20,7 +20,7 @@ fn sessions_are_found_together_in_redis() {
     let calls = bench.fixture.store.take_calls();
     assert!(!calls.iter().any(|call| call.starts_with("session")), "{calls:?}");
 
-    let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
+    let due = now_ms() + millis(rules().idle / NOTES_PER_IDLE_TIME);
     let seen = bench.servers[0].look_up(&[first], Now::certain(due), patient()).unwrap().sightings;
     assert_eq!(seen, [Sighting::Unresolved], "it has to be compared with the database");
     let over = now_ms() + 3_700_000;
@@ -31,7 +31,7 @@ fn sessions_are_found_together_in_redis() {
 #[test]
 fn sessions_of_several_users_are_found_together() {
     let bench = Bench::new();
-    let others = ["bob", "cyd"].map(|name| bench.fixture.user(name, "correct horse"));
+    let others = ["bob", "cyd"].map(|name| bench.fixture.store.add_user(name));
     let users = [bench.user_id, others[0], others[1], bench.user_id];
     // All these digests begin alike, so their sessions share one note of whose they are.
     let digests = users.map(|user_id| bench.begin_for(user_id));

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis_pool::Instance;
-use service::sparing;
+use sparing::sparing;
 use store::{CacheEra, Store, StoreError};
 
 use super::layout::LAYOUT;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use server_time::Now;
+use sessions::limits::LISTED_MAX;
+use sessions::{Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
 use store::limits::SESSIONS_TOGETHER_MAX;
 use store::{ListedSession, Product, SessionRow, StoreError};
 
 use super::{AccountError, Accounts, Answer};
-use crate::sessions::limits::LISTED_MAX;
-use crate::sessions::{Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
-use crate::time::Now;
 
 /// A session that is alive.
 #[derive(Debug)]

@@ -34,37 +34,26 @@ pub mod limits;
 mod lookup;
 mod notes;
 mod owners;
+mod rules;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use service::rare;
+use sparing::rare;
 use unix_time::millis;
 
 use self::cache::Cache;
-use self::limits::{NOTES_PER_IDLE_TIME, SUPERSEDED_BATCH};
-pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, Unresolved};
-pub(crate) use self::lookup::{UNDATED, UNKNOWN};
+use self::limits::SUPERSEDED_BATCH;
+pub use self::lookup::{Lookup, Resolved, Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
 pub use self::notes::{NoteWriter, Notes};
 use redis_pool::RedisPool;
 use store::{Kept, ListedSession, NewSession, PasswordChange, Store, StoreError};
 
-use crate::installation::LiveRules;
-
-/// How sessions are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionRules {
-    /// How long a session lives, however busy it is.
-    pub lifetime: Duration,
-    /// How long it lives without being seen.
-    pub idle: Duration,
-    /// How many a user may have; the oldest make room.
-    pub per_user: u32,
-    /// For how long a front may answer for a session by itself.
-    pub lease: Duration,
-}
+pub use self::rules::{Learned, LiveRules, Seen, SessionRules};
 
 /// Keeps sessions in the store, and a copy in Redis if there is one. Shared by all threads.
 ///
@@ -76,32 +65,6 @@ pub struct SessionKeeper {
     notes: Arc<Notes>,
     rules: LiveRules,
 }
-
-impl SessionRules {
-    /// How long after a session was noted as seen the next note is due, in milliseconds: between a twentieth and a tenth
-    /// of the idle time. All servers compute the same, and another after each note.
-    fn note_interval_ms(&self, digest: &[u8; 32], last_seen_at_ms: u64) -> u64 {
-        let longest = self.longest_note_interval_ms();
-        // The beginning of a digest is as good as random; the multiplier is that of Fibonacci hashing.
-        let [a, b, c, d, e, f, g, h, ..] = *digest;
-        let mixed = u64::from_be_bytes([a, b, c, d, e, f, g, h])
-            .wrapping_add(last_seen_at_ms)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let chance = mixed >> (u64::BITS - CHANCE_BITS);
-        longest - (((longest - self.shortest_note_interval_ms()) * chance) >> CHANCE_BITS)
-    }
-
-    fn longest_note_interval_ms(&self) -> u64 {
-        millis(self.idle / NOTES_PER_IDLE_TIME)
-    }
-
-    fn shortest_note_interval_ms(&self) -> u64 {
-        self.longest_note_interval_ms() / 2
-    }
-}
-
-/// With an idle time of years, the product that it is in still fits 64 bits.
-const CHANCE_BITS: u32 = 16;
 
 impl SessionKeeper {
     /// Keeps sessions in `store` under these rules, with a copy in `redis`.
@@ -316,10 +279,14 @@ impl SessionKeeper {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl SessionKeeper {
     /// Writes all notes that wait, on this thread.
-    pub(crate) fn write_notes(&self) {
+    ///
+    /// # Panics
+    ///
+    /// If the store does not take them.
+    pub fn write_notes(&self) {
         let now_ms = unix_time::unix_ms(clock::wall());
         self.notes.write_all(&*self.store, now_ms).expect("the store takes them");
     }

@@ -10,17 +10,17 @@ use std::thread;
 use redis::Commands as _;
 use redis_pool::Use;
 use redis_pool::testing::Redis;
+use server_time::Now;
+use store::testing::{Fault, patient};
 use store::{SessionRow, Sessions as _, Users as _};
 use unix_time::unix_ms;
 
 use super::cache::{Copy, Ticket};
 use super::generation::Generations;
 use super::layout::LAYOUT;
-use super::limits::{GENERATION_LEASE, GENERATION_MARGIN};
+use super::limits::{GENERATION_LEASE, GENERATION_MARGIN, NOTES_PER_IDLE_TIME};
 use super::*;
-use crate::accounts::testing::{Fault, Fixture, patient, rules};
-use crate::installation::LiveRules;
-use crate::time::Now;
+use crate::testing::{Fixture, rules};
 
 /// A database with a user, a Redis, and two servers that share both.
 struct Bench {
@@ -36,11 +36,11 @@ type Digest = [u8; 32];
 impl Bench {
     fn new() -> Self {
         let fixture = Fixture::new();
-        let user_id = fixture.user("ada", "correct horse");
+        let user_id = fixture.store.add_user("ada");
         let redis = Redis::start();
         let server = || {
             let pool = RedisPool::new(redis.url(), 4, Use::Sessions).unwrap();
-            let rules = SessionRules { lease: Duration::ZERO, per_user: 5, ..rules().sessions };
+            let rules = SessionRules { lease: Duration::ZERO, per_user: 5, ..rules() };
             SessionKeeper::new(Arc::clone(&fixture.store) as _, Some(pool), LiveRules::fixed(rules))
         };
         let servers = [server(), server()];
@@ -423,7 +423,7 @@ fn a_session_that_ended_behind_the_back_of_redis_ends_with_the_next_note() {
         let digest = bench.begin();
         bench.until_cached(&digest);
         end(&bench, &digest);
-        let due = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
+        let due = now_ms() + millis(rules().idle / NOTES_PER_IDLE_TIME);
         assert_eq!(bench.servers[1].find(&digest, Now::certain(due), patient()).unwrap(), None);
         bench.check(&digest, false);
     }
@@ -434,10 +434,10 @@ fn a_note_that_a_session_was_seen_reaches_redis() {
     let bench = Bench::new();
     let digest = bench.begin();
     bench.until_cached(&digest);
-    let seen_at = now_ms() + millis(rules().sessions.idle / NOTES_PER_IDLE_TIME);
+    let seen_at = now_ms() + millis(rules().idle / NOTES_PER_IDLE_TIME);
     let noted = bench.servers[0].find(&digest, Now::certain(seen_at), patient()).unwrap().unwrap();
     assert_eq!(noted.last_seen_at_ms, seen_at);
-    assert_eq!(noted.expires_at_ms, seen_at + millis(rules().sessions.idle));
+    assert_eq!(noted.expires_at_ms, seen_at + millis(rules().idle));
     bench.fixture.store.take_calls();
     let other = bench.servers[1].find(&digest, Now::certain(seen_at), patient()).unwrap().unwrap();
     assert_eq!(other, noted);
@@ -445,7 +445,7 @@ fn a_note_that_a_session_was_seen_reaches_redis() {
     assert!(!calls.contains(&"session") && !calls.contains(&"refresh_session"), "{calls:?}");
     // Its keys live as long as it does now.
     let ttl: i64 = bench.redis.connect().pttl(key_of(&bench, "s:")).unwrap();
-    assert!(ttl.unsigned_abs() > millis(rules().sessions.idle), "{ttl}");
+    assert!(ttl.unsigned_abs() > millis(rules().idle), "{ttl}");
 }
 
 /// The one key of this kind.
@@ -483,7 +483,7 @@ fn a_database_that_fails_after_the_commit_is_made_up_for() {
 fn after_a_run_of_everything_redis_holds_no_orphans_and_no_dead() {
     for seed in 1..=4 {
         let bench = Bench::new();
-        let users = [bench.user_id, bench.fixture.user("bob", "correct horse")];
+        let users = [bench.user_id, bench.fixture.store.add_user("bob")];
         bench.until_cached(&bench.begin());
         let mut chance = Chance(seed);
         let mut begun = Vec::new();

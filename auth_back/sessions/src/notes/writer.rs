@@ -7,12 +7,12 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use service::{rare, sparing};
+use server_time::ServerTime;
+use sparing::{rare, sparing};
 use store::{Cause, Store, StoreError};
 
 use super::{Batch, Notes};
-use crate::sessions::limits::{NOTES_RETRY_MAX, NOTES_RETRY_MIN, NOTES_WRITE_TIME_MAX};
-use crate::time::ServerTime;
+use crate::limits::{NOTES_RETRY_MAX, NOTES_RETRY_MIN, NOTES_WRITE_TIME_MAX};
 
 /// The thread.
 #[must_use = "stop it, or the last notes are lost"]
@@ -144,7 +144,7 @@ impl Tempo {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl Notes {
     /// Writes all that wait, on this thread.
     pub(crate) fn write_all(&self, store: &dyn Store, now_ms: u64) -> Result<(), StoreError> {

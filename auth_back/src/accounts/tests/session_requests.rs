@@ -1,11 +1,11 @@
 //! Many sessions of one user: listed, ended, capped, idle; and changed passwords.
 
 use lane::Flow;
+use sessions::SessionRules;
 use unix_time::millis;
 
 use super::*;
 use crate::accounts::testing::change;
-use crate::sessions::SessionRules;
 
 const NEW: &str = "staple battery horse";
 

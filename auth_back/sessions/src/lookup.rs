@@ -9,13 +9,13 @@
 
 use std::time::Instant;
 
+use server_time::Now;
 use store::{Cause, SessionRow, StoreError};
 
 use super::cache::{Copy, Ticket};
 use super::generation::Known;
 use super::notes::Note;
 use super::{SessionKeeper, SessionRules};
-use crate::time::Now;
 
 type Digest = [u8; 32];
 
@@ -262,10 +262,10 @@ fn is_due(rules: &SessionRules, digest: &Digest, row: &SessionRow, now_ms: u64) 
 }
 
 /// What [`Sighting::Unknown`] is as an error.
-pub(crate) const UNKNOWN: StoreError = StoreError::Unavailable(Cause::Unsure);
+pub const UNKNOWN: StoreError = StoreError::Unavailable(Cause::Unsure);
 
 /// What [`Sighting::Undated`] is as an error.
-pub(crate) const UNDATED: StoreError = StoreError::Unavailable(Cause::ClockDoubted);
+pub const UNDATED: StoreError = StoreError::Unavailable(Cause::ClockDoubted);
 
 /// What the store has to be asked with to have every row that it has, whether its time is over or not.
 const AT_ANY_TIME: u64 = 0;

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use proptest::prelude::*;
+use store::testing::{Fault, Spy, patient};
+use tempfile::TempDir;
 
 use super::*;
-use crate::accounts::AccountError;
-use crate::accounts::testing::{Fault, Fixture, login, patient};
-use crate::limits::{PURGE_AFTER, TIME_ASK_INTERVAL, TIME_DOUBT_LINE_INTERVAL};
+use crate::limits::{TIME_ASK_INTERVAL, TIME_DOUBT_LINE_INTERVAL};
+
+/// How long what is over is left.
+const PURGE_AFTER: Duration = Duration::from_secs(3_600);
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -333,8 +337,24 @@ fn check_purge(keeper: &mut Keeper, boot_ms: u64, ends: &[u64]) -> Result<(), Te
     Ok(())
 }
 
+/// A store, and the time that it has.
+struct Fixture {
+    store: Arc<Spy>,
+    time: Arc<ServerTime>,
+    _directory: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(Spy::in_directory(directory.path()));
+        let time = Arc::new(ServerTime::ask_first(&*store, patient()).unwrap());
+        Self { store, time, _directory: directory }
+    }
+}
+
 fn ask(fixture: &Fixture) {
-    fixture.accounts.time.ask(&*fixture.store, patient()).unwrap();
+    fixture.time.ask(&*fixture.store, patient()).unwrap();
 }
 
 fn long(ms: u64) -> Duration {
@@ -342,53 +362,10 @@ fn long(ms: u64) -> Duration {
 }
 
 #[test]
-fn a_session_that_the_two_times_decide_differently_is_neither_live_nor_dead() {
-    let clock = clock::Movable::stopped();
-    let fixture = Fixture::new();
-    let token = fixture.token("ada", "correct horse");
-    let check = |expected: &str| {
-        let all = fixture.accounts.check_sessions([token.as_str()].into_iter(), patient());
-        let [Some(together)] = &all.answers[..] else { panic!("it was not found") };
-        let alone = fixture.accounts.check_session(&token, patient());
-        for answer in [together, &alone] {
-            let found = match answer {
-                Ok(_) => "live",
-                Err(AccountError::SessionNotLive) => "dead",
-                Err(AccountError::StoreUnavailable(StoreError::Unavailable(
-                    Cause::ClockDoubted,
-                ))) => "undated",
-                Err(error) => panic!("{error}"),
-            };
-            assert_eq!(found, expected);
-        }
-    };
-    clock.step_wall_ahead(long(86_400_000));
-    // Nobody has asked, so nobody knows.
-    check("live");
-    ask(&fixture);
-    assert!(fixture.accounts.time.is_doubted());
-    check("undated");
-    // Whoever logs in now gets a session by the time that is believed, which is as unsure.
-    fixture.accounts.authenticate(&login("ada", "correct horse"), patient()).unwrap();
-    clock.step_wall_back(long(86_400_000));
-    ask(&fixture);
-    check("live");
-
-    clock.step_wall_back(long(86_400_000));
-    ask(&fixture);
-    check("live");
-    clock.advance(fixture.accounts.rules.sessions.idle);
-    check("undated");
-    clock.step_wall_ahead(long(86_400_000));
-    ask(&fixture);
-    check("dead");
-}
-
-#[test]
 fn time_goes_on_while_the_store_is_away_and_while_the_machine_sleeps() {
     let clock = clock::Movable::stopped();
     let fixture = Fixture::new();
-    let time = &fixture.accounts.time;
+    let time = &fixture.time;
     let began = time.now().ms();
     fixture.store.set_fault(Some(Fault::Unavailable));
     clock.advance(long(HOUR));
@@ -406,7 +383,7 @@ fn time_goes_on_while_the_store_is_away_and_while_the_machine_sleeps() {
 fn how_far_the_wall_clock_is_off_is_known() {
     let clock = clock::Movable::stopped();
     let fixture = Fixture::new();
-    let time = &fixture.accounts.time;
+    let time = &fixture.time;
     let offset = |ahead_ms| {
         time.note_wall(ahead_ms);
         time.wall_ahead_seconds()
@@ -419,7 +396,7 @@ fn how_far_the_wall_clock_is_off_is_known() {
 #[test]
 fn the_store_is_asked_on_and_on_whatever_it_answers() {
     let fixture = Fixture::new();
-    let time = Arc::clone(&fixture.accounts.time);
+    let time = Arc::clone(&fixture.time);
     let timekeeper = Timekeeper::start(time, Arc::clone(&fixture.store) as _, long(1)).unwrap();
     for fault in [Some(Fault::Panic), Some(Fault::Unavailable), None] {
         fixture.store.set_fault(fault);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use store::testing::{Fault, patient};
 use store::{NewSession, Sessions as _, Store};
 use unix_time::unix_ms;
 
 use super::*;
-use crate::accounts::testing::{Fault, Fixture, patient};
+use crate::testing::Fixture;
 
 fn digest(number: u64) -> Digest {
     let mut digest = [7; 32];
@@ -21,7 +22,7 @@ fn note(seen_at_ms: u64) -> Note {
 /// Sessions of these numbers, live for an hour and last seen at 1,000 ms.
 fn fixture(numbers: std::ops::Range<u64>) -> Fixture {
     let fixture = Fixture::new();
-    let user_id = fixture.user("ada", "correct horse");
+    let user_id = fixture.store.add_user("ada");
     let ends_at_ms = unix_ms(clock::wall()) + 3_600_000;
     for number in numbers {
         let new = NewSession {
@@ -131,8 +132,7 @@ fn notes_are_written_once_the_store_takes_them() {
     let now_ms = unix_ms(clock::wall());
     let notes = Arc::new(Notes::new());
     let store = Arc::clone(&fixture.store) as Arc<dyn Store>;
-    let writer =
-        NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.accounts.time)).unwrap();
+    let writer = NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.time)).unwrap();
     notes.add(&[(digest(1), note(now_ms))]);
     until("the first is written", || notes.written() == 1);
 
@@ -147,7 +147,7 @@ fn notes_are_written_once_the_store_takes_them() {
         assert_eq!((notes.pending(), notes.written()), (198, before));
         fixture.store.set_fault(None);
         until("all are written", || notes.pending() == 0);
-        fixture.execute("UPDATE session SET last_seen_at_ms = created_at_ms");
+        fixture.store.execute("UPDATE session SET last_seen_at_ms = created_at_ms");
     }
     assert_eq!((notes.written(), notes.dropped()), (1 + 2 * 198, 0));
     writer.stop(patient());
@@ -162,11 +162,7 @@ fn stopping_writes_what_waits() {
         let notes = Arc::new(Notes::new());
         notes.add(&all);
         let store = Arc::clone(&fixture.store) as Arc<dyn Store>;
-        (
-            NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.accounts.time))
-                .unwrap(),
-            notes,
-        )
+        (NoteWriter::start(store, Arc::clone(&notes), Arc::clone(&fixture.time)).unwrap(), notes)
     };
     let (writer, notes) = start();
     writer.stop(patient());

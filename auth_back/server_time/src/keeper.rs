@@ -13,7 +13,7 @@
 use unix_time::millis;
 
 use crate::limits::{TIME_BELIEVED_AFTER, TIME_DOUBT_LINE_INTERVAL, TIME_JUMP_MIN};
-use crate::time::Now;
+use crate::now::Now;
 
 /// What the clock of the store said, and when that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
