@@ -31,7 +31,6 @@ pub mod audit;
 pub mod commands;
 mod data_directory;
 pub mod descriptors;
-pub mod guard;
 pub mod installation;
 pub mod janitor;
 pub mod keyrings;

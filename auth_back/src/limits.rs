@@ -404,6 +404,9 @@ const _: () = assert!(
 );
 const _: () = assert!(BUDGET_MAX.as_millis() < sessions::limits::TOMBSTONE.as_millis());
 const _: () = assert!(sessions::limits::LISTED_MAX as usize == framing::limits::SESSIONS_MAX);
+// Who looks for notes each so often finds every one.
+const _: () =
+    assert!(guard::limits::UNLOCK_NOTE_KEPT.as_secs() > 4 * KEY_REREAD_INTERVAL.as_secs());
 // What a browser is known by fits its field.
 const _: () = assert!(credentials::token::DEVICE_TEXT_LEN <= framing::limits::DEVICE_BYTES_MAX);
 // What keys are checked by fits its column.

@@ -16,6 +16,8 @@ use std::time::Instant;
 
 use credentials::ids::UserId;
 use credentials::{KeyId, PepperKeyring, Ring as _, TokenKeyring};
+use guard::unlocks::UnlockReader;
+use guard::{Guard, GuardNumbers};
 use hashing::limits::{ANNEX_KIB_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX};
 use hashing::{Annex, Arena, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::{Admission, FlowKeys};
@@ -39,8 +41,6 @@ use crate::accounts::{Accounts, Decoy, Rules, Upgrades, arenas_kib};
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
-use crate::guard::unlocks::UnlockReader;
-use crate::guard::{Guard, GuardNumbers};
 use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View, join};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
@@ -229,13 +229,16 @@ fn open_accounts(
     readiness: &Readiness,
 ) -> Result<(Accounts, Joined), Box<dyn Error>> {
     let Rules { params, .. } = settings.rules;
-    // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
-    // has to clear, and the limiter's tables would be resident at once.
-    let guard = Guard::new(settings.guard.clone())?;
     let [redis_of_sessions, redis_of_guesses] = [
         opening::redis_that_lets_us_in(settings, Use::Sessions)?,
         opening::redis_that_lets_us_in(settings, Use::Guesses)?,
     ];
+    // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
+    // has to clear, and the limiter's tables would be resident at once.
+    let guard = match redis_of_guesses {
+        Some(redis) => Guard::sharing(settings.guard.clone(), redis)?,
+        None => Guard::new(settings.guard.clone())?,
+    };
     // The longest piece of work of a start. Everything up to the arenas goes on meanwhile.
     let (choice, threads) = (settings.hash_engine, settings.hash_threads);
     let engine = thread::Builder::new()
@@ -282,10 +285,6 @@ fn open_accounts(
     // Nobody else has any yet, so this waits for the kernel alone.
     let deadline = clock::now() + ARENAS_TIME_MAX;
     prefill(&arenas, count, missing, deadline)?;
-    let guard = match redis_of_guesses {
-        Some(redis) => guard.shared_through(redis)?,
-        None => guard,
-    };
     let passwords = opening::password_rules(settings)?;
     // Last of what takes long: from here on somebody has to renew the node every few seconds.
     let joined = join_others(settings, &store, &time, readiness)?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use credentials::ids::NodeId;
 use credentials::limits::SERVICE_NAMES_MAX;
 use credentials::{KeyDirectory, KeySource, PasswordPolicy};
+use guard::GuardRules;
 use hashing::Params;
 use redis_pool::{RedisUrl, RedisUrlError};
 use service::descriptors::Wanted;
@@ -25,7 +26,6 @@ use store::{self, StoreUrl};
 
 use crate::accounts::Rules;
 use crate::audit::{AuditTarget, OPERATORS_FILE, Turning, is_operators_file};
-use crate::guard::GuardRules;
 use crate::limits::{
     AUDIT_FILE_BYTES_CEILING, AUDIT_FILE_BYTES_MIN, AUDIT_FILES_MAX, AUDIT_FILES_MIN,
     CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
@@ -548,7 +548,7 @@ fn service_name(text: &str) -> Option<String> {
 }
 
 fn guard_rules(values: &Values<'_>) -> Result<GuardRules, SettingErrors> {
-    use crate::guard::limits::{
+    use guard::limits::{
         ACCOUNT_FAILURES_FLOOR, ACCOUNT_FAILURES_MAX, DELAY_MAX_CEILING, DELAY_MAX_FLOOR,
         EXEMPT_MAX, FREE_MAX, MEMORY_MAX, MEMORY_MIN, NETWORK_PER_MINUTE_MAX,
     };

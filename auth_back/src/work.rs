@@ -7,6 +7,7 @@ use std::time::Instant;
 use credentials::Username;
 use credentials::ids::UserId;
 use framing::v2::MessageType;
+use guard::{Attempt, Known};
 use lane::{Ask, Flow, Refused};
 use reactor::Ticket;
 use store::Product;
@@ -15,7 +16,6 @@ use zeroize::Zeroizing;
 use crate::accounts::{
     AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, Opened,
 };
-use crate::guard::{Attempt, Known};
 
 /// A request on its way through a lane. Dropping it answers it.
 pub struct Job {

@@ -129,10 +129,10 @@ fn a_trial_tries_every_command_of_the_scripts() {
     check(
         Use::Guesses,
         &[
-            include_str!("../../src/guard/scripts/table.lua"),
-            include_str!("../../src/guard/scripts/reserve.lua"),
-            include_str!("../../src/guard/scripts/charge.lua"),
-            include_str!("../../src/guard/scripts/settle.lua"),
+            include_str!("../../guard/src/scripts/table.lua"),
+            include_str!("../../guard/src/scripts/reserve.lua"),
+            include_str!("../../guard/src/scripts/charge.lua"),
+            include_str!("../../guard/src/scripts/settle.lua"),
         ],
     );
 }

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use credentials::ids::UserId;
 use credentials::{Password, PasswordRecord, Username, Verdict};
+use guard::{Known, Reservation};
 use lane::{Flow, Wakeup};
 use store::{Cause, PasswordChange, SessionRow, StoreError};
 
 use super::login::{Claim, Trial, judged};
 use super::{AccountError, Accounts, Answer, Opened, Opening, hashed};
-use crate::guard::{Known, Reservation};
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
 use crate::work::{NewPassword, Origin};
 

@@ -6,11 +6,11 @@ use credentials::ids::{IdError, SnowflakeError};
 use credentials::{
     CreateError, PasswordError, RandomError, RecordError, UsernameError, VerifyError,
 };
+use guard::TooManyAttempts;
 use hashing::{ArenaError, HashError, NotHashed};
 use store::{Cause, StoreError};
 
 use super::profile::{AgeError, NameError};
-use crate::guard::TooManyAttempts;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]

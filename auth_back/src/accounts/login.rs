@@ -17,6 +17,7 @@ use credentials::{
     Cost, DeviceMarker, Password, PasswordRecord, PepperKeyring, Token, TokenError, Username,
     Verdict,
 };
+use guard::{Known, Reservation};
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, Params};
 use lane::{Flow, Wakeup};
@@ -24,7 +25,6 @@ use store::{NewSession, UserAgent};
 use unix_time::millis;
 
 use super::{AccountError, Accounts, Answer, InternalError, hashed};
-use crate::guard::{Known, Reservation};
 use crate::keyrings::Lookup;
 use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
 use crate::work::{Login, Origin};

@@ -38,13 +38,13 @@ use credentials::{
     KeyId, Password, PasswordRecord, PasswordRules, PepperKeyring, TokenDigest, TokenError,
     TokenKeyring, random,
 };
+use guard::Guard;
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, ArenaManager, Hashers, NotHashed, Params};
 use server_time::ServerTime;
 use sessions::{SessionKeeper, SessionRules};
 use store::Store;
 
-use crate::guard::Guard;
 use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
 

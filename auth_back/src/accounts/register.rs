@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use credentials::ids::UserId;
 use credentials::{Password, PasswordRecord, Username};
+use guard::Reservation;
 use lane::{Flow, Wakeup};
 use service::sparing;
 use store::{Inserted, NewUser, StoreError};
 
 use super::login::unhashed;
 use super::{AccountError, Accounts, Answer, InternalError, hashed, profile};
-use crate::guard::Reservation;
 use crate::limits::REGISTRATION_TRIES_MAX;
 use crate::work::Registration;
 

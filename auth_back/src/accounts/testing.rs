@@ -9,6 +9,7 @@ use credentials::ids::{NodeId, Snowflakes, UserId};
 use credentials::{
     KeyId, Keyring, PasswordRecord, PasswordRules, PepperKeyring, SecretKey, TokenKeyring,
 };
+use guard::{Guard, GuardRules};
 use hashing::{Annex, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
 use lane::Admission;
 use pool::Pool;
@@ -21,12 +22,11 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Accounts, Decoy, Rules, Upgrades};
-use crate::guard::limits::MEMORY_MIN;
-use crate::guard::{Guard, GuardRules};
 use crate::installation::Ids;
 use crate::keyrings::LiveRing;
 use crate::work::{Login, NewPassword, Origin, Registration};
 
+pub(crate) use guard::testing::guard_rules;
 pub(crate) use store::testing::{Fault, Spy, patient};
 
 /// New hashes a second that logins may make of old records, as a default deployment has it.
@@ -48,18 +48,6 @@ pub(crate) fn rules() -> Rules {
 /// The same with another lease.
 pub(crate) fn rules_with_lease(lease: Duration) -> Rules {
     Rules { sessions: SessionRules { lease, ..rules().sessions }, ..rules() }
-}
-
-/// Limits as a deployment has them, but for the memory.
-pub(crate) fn guard_rules() -> GuardRules {
-    GuardRules {
-        free: 20,
-        delay_max: Duration::from_secs(900),
-        account_failures: 100,
-        network_per_minute: 10,
-        exempt: Box::default(),
-        memory: MEMORY_MIN,
-    }
 }
 
 /// An account service with one arena, and the store behind it.
@@ -147,8 +135,7 @@ impl Fixture {
 
     /// Runs a statement on the database, past the store.
     pub(crate) fn execute(&self, sql: &str) {
-        let path = self.directory.path().join("users.sqlite");
-        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        self.store.execute(sql);
     }
 
     /// Registers a user and forgets that the store was asked.

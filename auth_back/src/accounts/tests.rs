@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use credentials::Token;
+use guard::Bucket;
 use hashing::Params;
 use sessions::SessionRules;
 use sessions::limits::LEASE_MARGIN;
@@ -14,7 +15,6 @@ use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
 };
 use super::*;
-use crate::guard::Bucket;
 use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
 use crate::work::Registration;
 

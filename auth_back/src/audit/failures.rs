@@ -7,7 +7,7 @@
 //! [`AUDIT_SUMMARY_INTERVAL`](crate::limits::AUDIT_SUMMARY_INTERVAL).
 //!
 //! Left out on purpose: shares for each network. The guard lets a network fail ten times a minute at what costs a
-//! look-up or a hash ([`crate::guard`]); and a table of networks is one that a flood from many of them fills.
+//! look-up or a hash ([`guard`]); and a table of networks is one that a flood from many of them fills.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
+use guard::GuardNumbers;
 use parking_lot::Mutex;
 use server_time::ServerTime;
 use service::rare;
@@ -15,7 +16,6 @@ use super::deployment::{DeploymentFault, agree};
 use super::keeper::Member;
 use super::rules::Follower;
 use super::{Holder, Identity, NodeError, Renewed, Says};
-use crate::guard::GuardNumbers;
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
 use crate::settings::{Shared, SharedValues};
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use guard::Bucket;
 use redis_pool::RedisPool;
 use server_time::ServerTime;
 use service::metrics::Registry;
 
 use crate::accounts::{Accounts, Upgrade};
 use crate::audit::Audit;
-use crate::guard::Bucket;
 
 /// Everything that accounts have to show.
 pub(super) fn observe(registry: &mut Registry, accounts: &Arc<Accounts>, audit: &Audit) {

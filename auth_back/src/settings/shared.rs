@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
+use guard::GuardNumbers;
 use service::settings::values::Values;
 use service::settings::{Invocation, SettingErrors, format_duration};
 use sessions::SessionRules;
 
 use super::{PROGRAM, guard_rules, session_rules};
-use crate::guard::GuardNumbers;
 
 /// Their names, but for [`SESSIONS`].
 pub const SHARED: [&str; 7] = [

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use guard::limits::UNLOCK_ADDRESSES_MAX;
+use guard::{Guard, unlocks};
 use ownership::check_works_on;
 use redis_pool::{RedisPool, Use};
 
 use super::super::{Done, tell};
 use super::{Failure, Operator};
-use crate::guard::limits::UNLOCK_ADDRESSES_MAX;
-use crate::guard::{Guard, unlocks};
 use crate::limits::KEY_REREAD_INTERVAL;
 
 pub(super) const NAME: &str = "unlock";
@@ -61,7 +61,7 @@ impl Operator<'_> {
             None => true,
             Some(url) => {
                 let redis = RedisPool::new(url.clone(), 1, Use::Guesses)?;
-                let guard = Guard::new(settings.guard.clone())?.shared_through(redis)?;
+                let guard = Guard::sharing(settings.guard.clone(), redis)?;
                 guard.unlock_shared(username, addresses)
             }
         };

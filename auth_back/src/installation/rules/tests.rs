@@ -1,6 +1,7 @@
 //! Servers that change their leases one after the other, stop for a while and start again, and somebody who ends a
 //! session meanwhile: no front answers for it any more when that is said to have settled.
 
+use guard::GuardNumbers;
 use proptest::prelude::*;
 use sessions::limits::LEASE_MAX;
 use sessions::{LiveRules, SessionRules};
@@ -9,7 +10,6 @@ use unix_time::unix_ms;
 
 use super::*;
 use crate::accounts::testing::rules;
-use crate::guard::GuardNumbers;
 
 const SERVERS: usize = 3;
 

@@ -10,12 +10,12 @@ use framing::v2::{
     Authenticate, CheckSession, CheckSessionReply, Features, Health, HealthReply, Logout,
     LogoutReply, MessageType, Products, ProductsReply, Register, RegisterReply, RequestId,
 };
+use guard::{Bucket, TooManyAttempts};
 use store::{Cause, Product, SessionRow, StoreError};
 
 use super::super::testing::{Bench, frames, hello, request, request_of, request_within, time_left};
 use super::super::*;
 use crate::accounts::{Ended, Live};
-use crate::guard::{Bucket, TooManyAttempts};
 use crate::limits::BUDGET_MAX;
 use crate::work::{Done, Origin};
 

@@ -6,7 +6,7 @@
 use addresses::Source;
 use credentials::Username;
 
-use super::Known;
+use super::attempt::Known;
 use super::bucket::{Kind, Width};
 use super::limits::BUCKETS_MAX;
 

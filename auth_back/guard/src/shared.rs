@@ -33,8 +33,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::{Mutex, RwLock};
 use redis::Script;
 use redis_pool::{Connection, RedisPool};
-use service::sparing;
 use sha2::Sha256;
+use sparing::sparing;
 
 use super::bucket::{Kind, No, Outcome, Rules, Width};
 use super::buckets::{Bucket, Buckets};

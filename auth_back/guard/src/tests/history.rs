@@ -11,9 +11,9 @@ use redis_pool::Use;
 use redis_pool::testing::Redis;
 
 use super::*;
-use crate::guard::bucket::Outcome;
-use crate::guard::local::LocalTicket;
-use crate::guard::shared::SharedTicket;
+use crate::bucket::Outcome;
+use crate::local::LocalTicket;
+use crate::shared::SharedTicket;
 
 /// Enough for every rule to be met in most of them.
 const STEPS_MAX: usize = 120;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::accounts::testing::guard_rules;
+use crate::testing::guard_rules;
 
 fn seconds(count: u64) -> Span {
     Span::whole(Duration::from_secs(count))

@@ -51,13 +51,18 @@
 //! ([`shared`](self)); while that is away, each is on its own again. A server's own tables are asked first.
 //! What they refuse costs no round trip, unless another server may know whoever asks.
 
+mod attempt;
 mod bucket;
 mod buckets;
 pub mod limits;
 mod local;
 mod reservation;
+mod rules;
 mod shared;
 mod table;
+mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -66,141 +71,34 @@ pub mod unlocks;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use addresses::{Network, Source};
+use addresses::Source;
 use parking_lot::RwLock;
 
+pub use attempt::{Attempt, Bucket, Known, TooManyAttempts};
 pub use reservation::Reservation;
+pub use rules::{GuardNumbers, GuardRules};
 
-use credentials::{DeviceMarker, RandomError, Username};
+use credentials::{RandomError, Username};
 use redis_pool::RedisPool;
 
 use bucket::{Kind, No, Rules};
 use buckets::Buckets;
 use local::Local;
 use shared::{Shared, SharedNo};
+use tables::Tables;
 use time::{Clock, Tick};
-
-/// What an operator decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GuardRules {
-    /// Wrong guesses at an account from one network, or with one device, before waits begin.
-    pub free: u16,
-    /// The longest of these waits.
-    pub delay_max: Duration,
-    /// Failures of an account in a row before strangers share its slow lane.
-    pub account_failures: u16,
-    /// Failures of one network a minute, and as many registrations; ten times as many at once.
-    pub network_per_minute: u16,
-    /// Addresses that are not judged by their network, unless a proxy brings their requests.
-    pub exempt: Box<[Network]>,
-    /// Bytes of all tables together.
-    pub memory: u64,
-}
-
-/// How many guesses there may be: the part of the rules that all servers have alike, and that may change while they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuardNumbers {
-    /// See [`GuardRules::free`].
-    pub free: u16,
-    /// See [`GuardRules::delay_max`].
-    pub delay_max: Duration,
-    /// See [`GuardRules::account_failures`].
-    pub account_failures: u16,
-    /// See [`GuardRules::network_per_minute`].
-    pub network_per_minute: u16,
-}
-
-impl GuardRules {
-    /// Their numbers.
-    #[must_use]
-    pub fn numbers(&self) -> GuardNumbers {
-        let Self { free, delay_max, account_failures, network_per_minute, .. } = *self;
-        GuardNumbers { free, delay_max, account_failures, network_per_minute }
-    }
-}
-
-/// One attempt to log in.
-#[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
-    /// The account, whether it exists or not: a limit that knew would tell.
-    pub username: &'a Username,
-    /// The user's address.
-    pub address: IpAddr,
-    /// Whether a proxy brought the request: what is exempt is not then.
-    pub is_forwarded: bool,
-    /// What shows that they have been in this account before, if they show it.
-    pub known: Option<Known<'a>>,
-}
-
-/// What somebody has who has logged in to an account before. Was checked for that account.
-#[derive(Clone, Copy, Debug)]
-pub enum Known<'a> {
-    /// A marker.
-    Device(&'a DeviceMarker),
-    /// A live session, by its id: its user is asked for the password once more.
-    Session(u64),
-}
-
-/// What refused an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bucket {
-    /// One account, from one network.
-    AccountNetwork,
-    /// One account, with one device or session.
-    AccountDevice,
-    /// One account, from everywhere.
-    Account,
-    /// One network.
-    Network,
-    /// Registrations of one network.
-    Registrations,
-}
-
-/// No attempt now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many attempts; the next one may come in {} seconds", retry_after.as_secs_f32().ceil())]
-pub struct TooManyAttempts {
-    /// When one may be let through again.
-    pub retry_after: Duration,
-    /// For counters and logs; whoever asked is not told.
-    pub bucket: Bucket,
-}
 
 /// The limiter. Shared by all workers; blocks for a look at a table, and for a
 /// round trip to Redis where there is one.
 pub struct Guard {
     rules: GuardRules,
-    /// What `rules` began with, or has been changed to since. Of `local` and `shared` too.
+    /// What `rules` began with, or has been changed to since. Of `tables` too.
     numbers: Arc<RwLock<Rules>>,
     clock: Clock,
-    local: Local,
+    tables: Arc<Tables>,
     refused: [AtomicU64; Bucket::ALL.len()],
-    shared: Option<Shared>,
-}
-
-impl Bucket {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::AccountNetwork,
-        Self::AccountDevice,
-        Self::Account,
-        Self::Network,
-        Self::Registrations,
-    ];
-
-    /// A word for counters and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AccountNetwork => "account_network",
-            Self::AccountDevice => "account_device",
-            Self::Account => "account",
-            Self::Network => "network",
-            Self::Registrations => "registrations",
-        }
-    }
 }
 
 impl Guard {
@@ -209,24 +107,28 @@ impl Guard {
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
     pub fn new(rules: GuardRules) -> Result<Self, RandomError> {
-        let numbers = Arc::new(RwLock::new(Rules::of(rules.numbers())));
-        Ok(Self {
-            clock: Clock::starting(clock::now()),
-            local: Local::new(rules.memory, Arc::clone(&numbers))?,
-            numbers,
-            refused: Default::default(),
-            shared: None,
-            rules,
-        })
+        Self::with(rules, None)
     }
 
     /// The same, sharing what it counts with other servers through Redis.
     ///
     /// # Errors
     /// [`RandomError`] when the system gives no random bytes.
-    pub fn shared_through(mut self, redis: RedisPool) -> Result<Self, RandomError> {
-        self.shared = Some(Shared::new(redis, Arc::clone(&self.numbers))?);
-        Ok(self)
+    pub fn sharing(rules: GuardRules, redis: RedisPool) -> Result<Self, RandomError> {
+        Self::with(rules, Some(redis))
+    }
+
+    fn with(rules: GuardRules, redis: Option<RedisPool>) -> Result<Self, RandomError> {
+        let numbers = Arc::new(RwLock::new(Rules::of(rules.numbers())));
+        let local = Local::new(rules.memory, Arc::clone(&numbers))?;
+        let shared = redis.map(|redis| Shared::new(redis, Arc::clone(&numbers))).transpose()?;
+        Ok(Self {
+            clock: Clock::starting(clock::now()),
+            tables: Arc::new(Tables { local, shared }),
+            numbers,
+            refused: Default::default(),
+            rules,
+        })
     }
 
     /// Judges by these numbers from now on. What was counted stays counted.
@@ -237,7 +139,7 @@ impl Guard {
     /// The Redis through which it counts, to be looked at.
     #[must_use]
     pub fn redis(&self) -> Option<&RedisPool> {
-        self.shared.as_ref().map(Shared::redis)
+        self.tables.shared.as_ref().map(Shared::redis)
     }
 
     /// Reserves an attempt to log in, before anything is done for it.
@@ -245,7 +147,7 @@ impl Guard {
     /// # Errors
     /// [`TooManyAttempts`]: nothing is to be looked up or hashed.
     pub fn reserve_login(
-        self: &Arc<Self>,
+        &self,
         attempt: &Attempt<'_>,
         now: Instant,
     ) -> Result<Reservation, TooManyAttempts> {
@@ -271,7 +173,7 @@ impl Guard {
     /// # Errors
     /// [`TooManyAttempts`]: nothing is to be looked up or hashed.
     pub fn reserve_registration(
-        self: &Arc<Self>,
+        &self,
         address: IpAddr,
         is_forwarded: bool,
         now: Instant,
@@ -285,12 +187,12 @@ impl Guard {
     /// Networks stay charged for what they did, also to other accounts, and so do devices.
     pub fn unlock_here(&self, username: &Username, addresses: &[IpAddr], now: Instant) {
         let tick = self.clock.tick(now);
-        unlocked(username, addresses).for_each(|buckets| self.local.unlock(&buckets, tick));
+        unlocked(username, addresses).for_each(|buckets| self.tables.local.unlock(&buckets, tick));
     }
 
     /// The same in Redis; whether it was there. True where there is none. Blocks for round trips.
     pub fn unlock_shared(&self, username: &Username, addresses: &[IpAddr]) -> bool {
-        let Some(shared) = &self.shared else { return true };
+        let Some(shared) = &self.tables.shared else { return true };
         unlocked(username, addresses).all(|buckets| shared.unlock(&buckets))
     }
 
@@ -303,14 +205,14 @@ impl Guard {
     /// Bytes of all tables together, whether they are in use yet or not.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.local.memory()
+        self.tables.local.memory()
     }
 
     /// Charges an attempt here and in Redis, or in neither.
-    fn reserve(self: &Arc<Self>, buckets: &Buckets<'_>, now: Tick) -> Result<Reservation, No> {
+    fn reserve(&self, buckets: &Buckets<'_>, now: Tick) -> Result<Reservation, No> {
         let reserve_here = |is_known| {
-            let ticket = self.local.reserve(buckets, is_known, now)?;
-            Ok(Reservation::new(Arc::clone(self), ticket))
+            let ticket = self.tables.local.reserve(buckets, is_known, now)?;
+            Ok(Reservation::new(Arc::clone(&self.tables), ticket))
         };
         let here = reserve_here(false);
         let is_final = match here {
@@ -318,7 +220,7 @@ impl Guard {
             Err(No::Distrusted) => true,
             Ok(_) => buckets.iter().next().is_none(),
         };
-        let Some(shared) = self.shared.as_ref().filter(|_| !is_final) else { return here };
+        let Some(shared) = self.tables.shared.as_ref().filter(|_| !is_final) else { return here };
         let is_known = here.as_ref().is_ok_and(Reservation::is_known);
         let there = match shared.reserve(buckets, is_known) {
             Ok(there) => there,

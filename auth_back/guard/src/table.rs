@@ -13,11 +13,8 @@
 
 use parking_lot::Mutex;
 
-use super::limits::SHARDS;
+use super::limits::{SHARDS, WAYS};
 use super::time::Tick;
-
-/// Entries of a set. Three cache lines.
-pub(super) const WAYS: usize = 8;
 
 /// What is known under one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

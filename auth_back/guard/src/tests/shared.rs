@@ -7,10 +7,9 @@ use redis_pool::testing::Redis;
 use unix_time::millis;
 
 use super::*;
-use crate::guard::limits::{
-    KNOWN_FOR, NETWORK_DELAY_MAX, SHARED_BYTES_MAX, SHARED_SET_BYTES, SHARED_SETS,
+use crate::limits::{
+    KNOWN_FOR, NETWORK_DELAY_MAX, SHARED_BYTES_MAX, SHARED_SET_BYTES, SHARED_SETS, WAYS,
 };
-use crate::guard::table::WAYS;
 
 /// Two servers that share what they count.
 fn servers(redis: &Redis, change: fn(&mut GuardRules)) -> [Bench; 2] {
@@ -18,10 +17,10 @@ fn servers(redis: &Redis, change: fn(&mut GuardRules)) -> [Bench; 2] {
 }
 
 fn server(redis: &Redis, change: fn(&mut GuardRules)) -> Bench {
-    let Bench { guard, now } = Bench::new(change);
+    let mut rules = guard_rules();
+    change(&mut rules);
     let redis = RedisPool::new(redis.url(), 32, Use::Guesses).unwrap();
-    let guard = Arc::into_inner(guard).unwrap().shared_through(redis).unwrap();
-    Bench { guard: Arc::new(guard), now }
+    Bench { guard: Arc::new(Guard::sharing(rules, redis).unwrap()), now: clock::now() }
 }
 
 #[test]

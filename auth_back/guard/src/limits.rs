@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::table::WAYS;
-
 /// The wait after the first wrong guess that is one too many; each further one waits twice as long.
 pub const DELAY_FIRST: Duration = Duration::from_secs(1);
 
@@ -83,6 +81,9 @@ pub const EXEMPT_MAX: usize = 64;
 /// How long Redis may take, with everything: as long as its own bounds let it.
 pub(super) const SHARED_TIME_MAX: Duration = Duration::from_millis(500);
 
+/// Entries of a set. Three cache lines.
+pub const WAYS: usize = 8;
+
 /// Sets of each kind of entries in Redis, of up to [`WAYS`] entries: pairs, pairs of wider networks,
 /// accounts, networks, wider networks. They are made as they are needed. All of them full are
 /// [`SHARED_BYTES_MAX`].
@@ -133,7 +134,5 @@ const _: () = assert!(
 const _: () = assert!(SHARED_BYTES_MAX <= 128 << 20);
 // Every shard of every table has a set at least.
 const _: () = assert!(MEMORY_MIN / 8 >= (SHARDS * WAYS * 32) as u64);
-const _: () =
-    assert!(UNLOCK_NOTE_KEPT.as_secs() > 4 * crate::limits::KEY_REREAD_INTERVAL.as_secs());
 // "\n2001:0db8:0000:0000:0000:0000:0000:0001" and a name.
 const _: () = assert!(UNLOCK_ADDRESSES_MAX as u64 * 40 + 64 <= UNLOCK_NOTE_BYTES_MAX);

@@ -1,13 +1,14 @@
 //! An attempt that was let through, until it is known what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use credentials::Cost;
 
-use super::Guard;
 use super::bucket::Outcome;
 use super::local::LocalTicket;
 use super::shared::SharedTicket;
+use super::tables::Tables;
 
 /// The right to one attempt. It counts as a wrong guess from the moment it is given, so that guesses
 /// made at the same time cannot pass a limit together, and until it is settled:
@@ -22,10 +23,9 @@ use super::shared::SharedTicket;
 ///
 /// An attempt that costs more than a usual one is charged to the network for what it costs
 /// ([`charge`](Self::charge)). To the account it is one guess.
-#[derive(Debug)]
 #[must_use = "dropping it gives the attempt back"]
 pub struct Reservation {
-    guard: Arc<Guard>,
+    tables: Arc<Tables>,
     local: LocalTicket,
     /// The same in Redis.
     shared: Option<SharedTicket>,
@@ -45,8 +45,8 @@ enum Stage {
 }
 
 impl Reservation {
-    pub(super) fn new(guard: Arc<Guard>, local: LocalTicket) -> Self {
-        Self { guard, local, shared: None, stage: Stage::Reserved }
+    pub(super) fn new(tables: Arc<Tables>, local: LocalTicket) -> Self {
+        Self { tables, local, shared: None, stage: Stage::Reserved }
     }
 
     /// Adds what was charged in Redis.
@@ -62,12 +62,12 @@ impl Reservation {
     /// Charges the attempt to its network by what it costs, at most half of a burst. Given back with the
     /// attempt. Blocks for a round trip where servers count together in Redis and the cost is not a usual one.
     pub fn charge(&mut self, cost: Cost) {
-        let more = self.guard.local.charge_of(cost.usual_hashes());
+        let more = self.tables.local.charge_of(cost.usual_hashes());
         if more == 0 {
             return;
         }
-        self.guard.local.charge_more(&mut self.local, more);
-        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &mut self.shared) {
+        self.tables.local.charge_more(&mut self.local, more);
+        if let (Some(shared), Some(ticket)) = (&self.tables.shared, &mut self.shared) {
             shared.charge_more(ticket, more);
         }
     }
@@ -98,6 +98,12 @@ impl Reservation {
     }
 }
 
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         let outcome = match self.stage {
@@ -106,9 +112,9 @@ impl Drop for Reservation {
             Stage::Held => Outcome::Held,
             Stage::Right => Outcome::Right,
         };
-        if let (Some(shared), Some(ticket)) = (&self.guard.shared, &self.shared) {
+        if let (Some(shared), Some(ticket)) = (&self.tables.shared, &self.shared) {
             shared.settle(ticket, outcome);
         }
-        self.guard.local.settle(&self.local, outcome);
+        self.tables.local.settle(&self.local, outcome);
     }
 }

@@ -7,11 +7,11 @@
 //! The scripts that Redis runs have the same arithmetic once more, in Lua (`scripts/`). Change one and
 //! the other with it: `tests/history.rs` compares what the two say to the same random history.
 
-use super::GuardNumbers;
 use super::limits::{
     CHARGE_BURST_PART, DELAY_FIRST, HOME_TIMES, KNOWN_FOR, KNOWN_WORTH, NETWORK_BURST_MINUTES,
     NETWORK_BURSTS_MAX, NETWORK_DELAY_MAX, SITE_TIMES, SLOW_LANE_INTERVAL,
 };
+use super::rules::GuardNumbers;
 use super::table::Entry;
 use super::time::{Span, Tick};
 

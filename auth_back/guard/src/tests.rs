@@ -6,11 +6,12 @@ mod shared;
 
 use std::sync::atomic::AtomicUsize;
 use std::thread;
+use std::time::Duration;
 
-use credentials::{Cost, KeyId, Keyring, SecretKey, TokenKeyring};
+use credentials::{Cost, DeviceMarker, KeyId, Keyring, SecretKey, TokenKeyring};
 
 use super::*;
-use crate::accounts::testing::guard_rules;
+use crate::testing::guard_rules;
 
 /// A limiter, and a time that passes when it is told to.
 struct Bench {
