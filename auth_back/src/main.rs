@@ -1,7 +1,10 @@
-//! The signup and login service. Everything is in the library, where tests reach it.
+//! The signup and login service: [`server`], or one of the operator's [`commands`] beside it.
+
+mod commands;
+mod limits;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    auth_back::commands::main()
+    commands::main()
 }

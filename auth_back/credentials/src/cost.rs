@@ -3,8 +3,8 @@
 //! For whoever has to treat a dear record otherwise than others: the limiter of guesses charges attempts by
 //! it, and dear hashes wait in a queue of their own.
 //!
-//! Argon2 costs what it writes, m times t. The others are put beside it by a table that was measured with this
-//! crate's own functions (`cargo bench -p auth_back "verify a wrong password"`) beside argon2id with AVX2, and
+//! Argon2 costs what it writes, m times t. The others are put beside it by a table that was measured with our
+//! own functions (`cargo bench -p credentials "verify a wrong password"`) beside argon2id with AVX2, and
 //! rounded up by a third or more, for machines where ours is faster still. Where it is slower, with the reference
 //! engine, the others cost down to a quarter of what the table says: what is dear is never taken for cheap.
 
@@ -14,8 +14,9 @@ use hashing::{Params, Work, WorkKind};
 ///
 /// ```
 /// use credentials::{
-///     Cost, ForeignHash, KeyId, Keyring, Params, Password, PasswordRecord, PepperKeyring, SecretKey,
+///     Cost, ForeignHash, KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey,
 /// };
+/// use hashing::Params;
 /// use credentials::ids::UserId;
 ///
 /// let peppers = PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random()?));

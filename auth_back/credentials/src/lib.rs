@@ -1,5 +1,5 @@
 //! Names, passwords, keys and tokens: everything that decides who somebody is, and nothing that
-//! keeps it (see [`store`]) or carries it.
+//! keeps it or carries it.
 //!
 //! A password travels like this:
 //!
@@ -18,7 +18,7 @@
 //! hold secrets wipe themselves on drop and print as `***`.
 //!
 //! No function here touches a store, a socket or a clock. Only [`keys`] and [`breached`] touch files, and only
-//! [`argon2id`] takes noticeable time.
+//! [`hashing`] takes noticeable time.
 
 pub mod blocklist;
 pub mod breached;

@@ -149,9 +149,10 @@ impl PasswordRecord {
     ///
     /// ```
     /// use credentials::{
-    ///     Arena, HashEngine, KeyId, Keyring, Params, Password, PasswordRecord, PasswordRules,
-    ///     PepperKeyring, SecretKey, Username, Verdict,
+    ///     KeyId, Keyring, Password, PasswordRecord, PasswordRules, PepperKeyring, SecretKey,
+    ///     Username, Verdict,
     /// };
+    /// use hashing::{Arena, HashEngine, Params};
     /// use credentials::ids::UserId;
     ///
     /// let params = Params::default();
@@ -204,10 +205,8 @@ impl PasswordRecord {
     /// Seals a hash that another system made of the password of `user` under the active pepper.
     ///
     /// ```
-    /// use credentials::{
-    ///     Annex, ForeignHash, HashEngine, KeyId, Keyring, Params, PasswordRecord,
-    ///     PepperKeyring, SecretKey,
-    /// };
+    /// use credentials::{ForeignHash, KeyId, Keyring, PasswordRecord, PepperKeyring, SecretKey};
+    /// use hashing::{Annex, HashEngine, Params};
     /// use credentials::ids::UserId;
     ///
     /// let peppers = PepperKeyring::new(Keyring::single(KeyId::FIRST, SecretKey::random()?));

@@ -12,7 +12,7 @@ pub enum HashError {
         /// What there is for one hash.
         arena_kib: usize,
     },
-    /// The engine refused parameters that are within the bounds of [`Params`].
+    /// The engine refused parameters that are within the bounds of [`Params`](crate::Params).
     #[error("the reference engine failed: {0}")]
     Reference(argon2::Error),
     /// The same of the SIMD engine.

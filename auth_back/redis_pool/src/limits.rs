@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const REST: Duration = Duration::from_secs(1);
 
 /// Lines on its going and coming that are logged at once; of more, one each
-/// [`LOG_SPARING_INTERVAL`](service::limits::LOG_SPARING_INTERVAL).
+/// [`LOG_SPARING_INTERVAL`](sparing::limits::LOG_SPARING_INTERVAL).
 pub const LOG_LINES: u32 = 6;
 
 /// How often it is said that Redis is still away, or still refuses us.

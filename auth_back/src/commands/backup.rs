@@ -15,14 +15,17 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use credentials::{KeySource, random};
 use ownership::{self, Heir};
 use rustix::fs::OFlags;
+use server::opening::SchemaFault;
+use server::settings::Settings;
 use store::limits::USER_RANGE_MAX;
 use store::{self, Absent, MySqlUrl, Schema, Store, StoreError, StoreUrl, backup};
 use unix_time::{rfc3339, unix_ms};
 
+use super::console::say;
+use super::interrupt;
 use super::progress::{Progress, Unit};
-use super::{Done, Subcommand, Telling, interrupt, say, store_deadline};
-use crate::opening::SchemaFault;
-use crate::settings::Settings;
+use super::store_access::store_deadline;
+use super::subcommand::{Done, Subcommand, Telling};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 
@@ -104,7 +107,9 @@ fn schema_version(settings: &Settings) -> Result<u32, Box<dyn Error>> {
 pub(super) fn count(store: &dyn Store) -> Result<u64, StoreError> {
     let (mut users, mut after) = (0, 0);
     loop {
-        let range = super::patiently(|deadline| store.user_range(after, USER_RANGE_MAX, deadline))?;
+        let range = super::store_access::patiently(|deadline| {
+            store.user_range(after, USER_RANGE_MAX, deadline)
+        })?;
         let Some(last) = range.last else { return Ok(users) };
         (users, after) = (users + u64::from(range.count), last);
         if interrupt::signal().is_some() {

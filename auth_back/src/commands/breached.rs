@@ -13,11 +13,13 @@ use credentials::BreachedFile;
 use credentials::breached::{BuildError, Builder, PARTS};
 use credentials::limits::BREACHED_READ_BYTES;
 use indicatif::BinaryBytes;
+use server::settings::Settings;
 
+use super::console::say;
+use super::interrupt;
 use super::interrupt::Interruptible;
 use super::progress::{Progress, Unit};
-use super::{Done, Subcommand, Telling, interrupt, say};
-use crate::settings::Settings;
+use super::subcommand::{Done, Subcommand, Telling};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::No };
 

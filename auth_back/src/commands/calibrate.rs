@@ -15,14 +15,16 @@ use clap::{ArgMatches, Command};
 use credentials::Password;
 use hashing::{Arena, HashEngine, HashError, Params, Salt};
 use serde::Serialize;
+use server::memory::Needs;
+use server::settings::Settings;
 use service::hardening::usable_memory;
 use service::settings::format_bytes;
 
+use super::console::say;
 use super::progress::{Progress, Unit};
-use super::{Done, Subcommand, Telling, interrupt, keys, say};
+use super::subcommand::{Done, Subcommand, Telling};
+use super::{interrupt, keys};
 use crate::limits::{CALIBRATE_HASHES_ALONE, CALIBRATE_TIME};
-use crate::memory::Needs;
-use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::No };
 

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, IsTerminal as _, Write as _};
 
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::tell;
+use super::console::tell;
 
 const YES: &str = "yes";
 

@@ -9,19 +9,20 @@ use std::time::Instant;
 use clap::{Arg, ArgMatches, Command};
 use credentials::ids::NodeId;
 use serde_json::{Value, json};
+use server::installation::DeploymentFault;
+use server::limits::DEPLOYMENT_TRIES_MAX;
+use server::settings::shared::{SESSIONS, SHARED};
+use server::settings::{Settings, SharedValues};
 use service::settings::SettingErrors;
 use store::{DeploymentRow, ListedServer, Servers, Store};
 
-use super::{
-    Done, Subcommand, ascii_json, before_unless, interrupt, keys, open_store, patiently, say, tell,
-};
-use crate::installation::DeploymentFault;
+use super::console::{ascii_json, say, tell};
+use super::store_access::{open_store, patiently};
+use super::subcommand::{Done, Subcommand, before_unless};
+use super::{interrupt, keys};
 use crate::limits::{
-    DEPLOYMENT_FOLLOWED_TIME_MAX, DEPLOYMENT_LOOK_INTERVAL, DEPLOYMENT_TRIES_MAX,
-    SHOWN_REDIS_RUN_CHARS,
+    DEPLOYMENT_FOLLOWED_TIME_MAX, DEPLOYMENT_LOOK_INTERVAL, SHOWN_REDIS_RUN_CHARS,
 };
-use crate::settings::shared::{SESSIONS, SHARED};
-use crate::settings::{Settings, SharedValues};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["show"]) };
@@ -348,15 +349,15 @@ fn wait_until_followed(
 
 #[cfg(test)]
 mod tests {
+    use store::testing::Spy;
     use store::{Installation as _, ServerRow};
 
     use super::*;
-    use crate::accounts::testing::Fixture;
 
     const PER_USER: u32 = 100;
 
     fn soon() -> Instant {
-        clock::now() + crate::limits::STORE_CALL_TIME_MAX
+        clock::now() + server::limits::STORE_CALL_TIME_MAX
     }
 
     fn values(text: &str) -> SharedValues {
@@ -391,8 +392,8 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_written_once_and_nothing_else() {
-        let fixture = Fixture::new();
-        let store = &*fixture.store;
+        let directory = tempfile::tempdir().unwrap();
+        let store = &Spy::in_directory(directory.path());
         let write = |text: &str| write(store, &values(text), PER_USER);
         let change = |name: &str, from: &str, to: &str| Change {
             name: name.to_owned(),
@@ -438,8 +439,8 @@ mod tests {
 
     #[test]
     fn who_does_not_follow_is_named() {
-        let fixture = Fixture::new();
-        let store = &*fixture.store;
+        let directory = tempfile::tempdir().unwrap();
+        let store = &Spy::in_directory(directory.path());
         let wait = |revision| wait_until_followed(store, revision, clock::now());
         assert_eq!(wait(3).unwrap(), 0);
         // A command goes by nothing.
@@ -474,8 +475,8 @@ mod tests {
 
     #[test]
     fn settings_of_a_later_release_stay() {
-        let fixture = Fixture::new();
-        let store = &*fixture.store;
+        let directory = tempfile::tempdir().unwrap();
+        let store = &Spy::in_directory(directory.path());
         assert!(store.change_deployment(0, "lease=1s\nusernames=any\n", soon()).unwrap());
         write(store, &values("lease=2s"), PER_USER).unwrap();
         assert_eq!(store.deployment(soon()).unwrap().settings, "lease=2s\nusernames=any\n");

@@ -19,16 +19,19 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use credentials::ids::UserId;
 use credentials::{PasswordRecord, PepperKeyring, random};
 use serde_json::{Map, Value};
+use server::opening;
+use server::settings::Settings;
 use store::limits::PROFILES_PAGE_MAX;
 use store::{Store, UserProfile};
 use unix_time::rfc3339;
 use zeroize::Zeroizing;
 
+use super::console::ascii_json;
+use super::interrupt;
 use super::progress::{Progress, Unit};
+use super::store_access::patiently;
+use super::subcommand::{Done, Subcommand, Telling};
 use super::users_file::{Column, Format, disarm};
-use super::{Done, Subcommand, Telling, ascii_json, interrupt, patiently};
-use crate::opening;
-use crate::settings::Settings;
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 
@@ -51,16 +54,16 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     let text = |name| arguments.get_one::<String>(name).map(String::as_str);
     let path = text("file").expect("the parser insists");
     let format = Format::of(text("format"), path)?;
-    let store = super::open_store(settings)?;
+    let store = super::store_access::open_store(settings)?;
     let unsealed = arguments.get_flag("unsealed");
     let peppers = if unsealed {
-        let now_ms = super::store_ms(&*store)?;
-        Some(opening::peppers(settings, &*store, now_ms, super::store_deadline())?)
+        let now_ms = super::store_access::store_ms(&*store)?;
+        Some(opening::peppers(settings, &*store, now_ms, super::store_access::store_deadline())?)
     } else {
         None
     };
     if unsealed {
-        super::tell(
+        super::console::tell(
             "these hashes are not under the pepper: whoever reads them can guess passwords, as fast as \
              their machines allow",
         );
@@ -81,7 +84,7 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     output.flush()?;
     drop(output);
     file.take_place().map_err(|error| format!("cannot write {path}: {error}"))?;
-    super::tell(&format!("{users} users"));
+    super::console::tell(&format!("{users} users"));
     Ok(())
 }
 

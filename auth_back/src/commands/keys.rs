@@ -7,10 +7,12 @@ use std::time::{Duration, SystemTime};
 use clap::{Arg, ArgAction, ArgMatches};
 use credentials::limits::KEYS_PER_RING_MAX;
 use credentials::{KeyDirectory, KeyId, KeySource, OnMissing, Purpose};
+use server::limits::REWRAP_AFTER;
 use store::KeyRow;
 
-use super::{Done, say};
-use crate::limits::{REWRAP_AFTER, REWRAP_AFTER_COMMAND};
+use super::console::say;
+use super::subcommand::Done;
+use crate::limits::REWRAP_AFTER_COMMAND;
 
 const ID: &str = "id";
 const JSON: &str = "json";

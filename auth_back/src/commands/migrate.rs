@@ -4,11 +4,12 @@
 //! only command that makes a store where there is none.
 
 use clap::{ArgMatches, Command};
+use server::opening::{Lacking, Opened};
+use server::settings::Settings;
 use store::{Migrated, StoreUrl};
 
-use super::{Done, Subcommand, Telling, say};
-use crate::opening::{Lacking, Opened};
-use crate::settings::Settings;
+use super::console::say;
+use super::subcommand::{Done, Subcommand, Telling};
 
 pub(super) const NAME: &str = "migrate";
 
@@ -24,7 +25,7 @@ pub(super) const COMMAND: Subcommand = Subcommand {
 fn run(_: &ArgMatches, settings: &Settings) -> Done {
     let place = &settings.store;
     let is_new = matches!(place, StoreUrl::Sqlite(path) if !path.exists());
-    let opened = super::open_store_that(settings, Lacking::Migrate);
+    let opened = super::store_access::open_store_that(settings, Lacking::Migrate);
     if let (StoreUrl::Sqlite(path), true) = (place, is_new) {
         // Made by root, it would be of no use to the server of another user; half made, neither.
         ownership::give_database(path)

@@ -8,6 +8,7 @@ mod backup;
 mod breached;
 mod calibrate;
 mod confirm;
+mod console;
 mod deployment;
 mod export;
 mod import;
@@ -18,60 +19,33 @@ mod node;
 mod pepper;
 mod progress;
 mod restored;
+mod store_access;
+mod subcommand;
 mod token_key;
 mod user;
 mod users_file;
 
 use std::error::Error;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Instant;
 
-use clap::{ArgMatches, Command};
+use clap::ArgMatches;
 use credentials::KeysError;
 use ownership::{self, MixedOwners, NotTheOwner};
-use server_time::ServerTime;
+use server::audit::{AuditTarget, OperatorsLog};
+use server::opening;
+use server::run::serve;
+use server::settings::{PROGRAM, Settings};
 use service::process::{self, Exit, Failure};
 use service::signals;
-use store::{Store, StoreError, StoreUrl};
+use store::StoreUrl;
 
 use self::backup::OtherTools;
 use self::confirm::Unconfirmed;
+use self::console::tell;
 use self::deployment::Unsettable;
 use self::interrupt::Interrupted;
 use self::restored::{KeysLacking, StillRunning};
-use crate::audit::{AuditTarget, OperatorsLog};
-use crate::installation::deployment::look;
-use crate::limits::{COMMAND_STORE_PATIENCE, COMMAND_STORE_RETRY, STORE_PATIENCE, STORE_RETRY};
-use crate::opening::{self, Lacking, Opened};
-use crate::server::serve;
-use crate::settings::{PROGRAM, Settings, SharedRules};
-
-/// A subcommand.
-struct Subcommand {
-    /// Its name, its arguments and its help.
-    command: fn() -> Command,
-    /// Does it. Blocks until it is done.
-    run: fn(&ArgMatches, &Settings) -> Done,
-    /// What the audit log has to know of it.
-    telling: fn(&ArgMatches) -> Telling,
-}
-
-/// What the audit log has to know of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Telling {
-    /// Nothing: it neither reads nor changes what the server works on.
-    No,
-    /// What came of it. It changes nothing, so it is done also where that cannot be told.
-    After,
-    /// That it begins, before it does, and what came of it. It changes something, or hands out what is worth an
-    /// attack: where it cannot be told, it is not done.
-    Before,
-}
-
-/// How a command ended; the error is for the operator to read.
-type Done = Result<(), Box<dyn Error>>;
+use self::subcommand::{Done, Subcommand, Telling, USERNAME};
 
 const COMMANDS: &[Subcommand] = &[
     backup::COMMAND,
@@ -87,12 +61,9 @@ const COMMANDS: &[Subcommand] = &[
     calibrate::COMMAND,
 ];
 
-/// What commands call the argument that says which user they are about.
-const USERNAME: &str = "username";
-
 /// Runs the program: serves until a signal says to stop or, given a subcommand, does that.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let commands = COMMANDS.iter().map(|subcommand| (subcommand.command)());
     process::run(
         &PROGRAM,
@@ -205,14 +176,6 @@ fn tell_around(
 const WAYS_OUT: &str =
     "Make room or mend its rights; or give --audit - to have its lines on standard error";
 
-/// Of a command with subcommands, the ones that only read are told afterwards.
-fn before_unless(arguments: &ArgMatches, reading: &[&str]) -> Telling {
-    match arguments.subcommand_name() {
-        Some(name) if reading.contains(&name) => Telling::After,
-        _ => Telling::Before,
-    }
-}
-
 /// The command as the audit log tells it: its words, and the user that it was about. No other argument:
 /// one might be a secret some day.
 fn words(name: &str, arguments: &ArgMatches) -> String {
@@ -230,101 +193,9 @@ fn words(name: &str, arguments: &ArgMatches) -> String {
     words
 }
 
-/// Prints a line of what a command found. `println!` would panic when the reader (`| head -1`) has gone.
-fn say(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
-}
-
-/// Says something to the operator, on standard error. It may be closed; the exit code says what matters.
-fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// Opens the store as it is, and says so when it has to wait for it.
-fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Box<dyn Error>> {
-    open_store_that(settings, Lacking::Refuse).map(|opened| opened.store)
-}
-
-fn open_store_that(settings: &Settings, lacking: Lacking) -> Result<Opened, Box<dyn Error>> {
-    let (deadline, mut told) = (store_deadline(), String::new());
-    opening::until_there(
-        || opening::store(settings, lacking, deadline),
-        |cause| {
-            let cause = cause.to_string();
-            if cause != told {
-                let seconds = STORE_PATIENCE.as_secs();
-                tell(&format!(
-                    "the store cannot be used yet, trying again for {seconds} s: {cause}"
-                ));
-                told = cause;
-            }
-            clock::now() + STORE_RETRY < deadline
-        },
-    )
-}
-
-/// What all servers do alike: the database says so, whatever this command was given.
-fn rules_of(settings: &Settings, store: &dyn Store) -> Result<SharedRules, Box<dyn Error>> {
-    let per_user = settings.rules.sessions.per_user;
-    let (rules, differing) = look(store, &settings.shared, per_user)?;
-    for one in differing {
-        tell(&format!("{one}: the database counts"));
-    }
-    Ok(rules)
-}
-
-/// When a command stops waiting for the store to come up.
-fn store_deadline() -> Instant {
-    clock::now() + STORE_PATIENCE
-}
-
-/// Calls the store, and again for a while when it is away. For calls that may be made twice.
-fn patiently<T>(mut call: impl FnMut(Instant) -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let deadline = clock::now() + COMMAND_STORE_PATIENCE;
-    loop {
-        match call(deadline) {
-            Err(StoreError::Unavailable(cause))
-                if clock::now() + COMMAND_STORE_RETRY < deadline
-                    && interrupt::signal().is_none() =>
-            {
-                tell(&format!("the store is away, trying again: {cause}"));
-                interrupt::sleep(COMMAND_STORE_RETRY);
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-/// What time the store has: the wall clock of whose machine a command runs on decides nothing.
-fn store_ms(store: &dyn Store) -> Result<u64, StoreError> {
-    patiently(|deadline| store.time(deadline))
-}
-
-/// The same, for a command that goes on for longer.
-fn server_time(store: &dyn Store) -> Result<Arc<ServerTime>, StoreError> {
-    patiently(|deadline| ServerTime::ask_first(store, deadline)).map(Arc::new)
-}
-
-/// JSON in printable ASCII: no terminal obeys what somebody put into a name.
-fn ascii_json(value: &impl serde::Serialize) -> String {
-    use std::fmt::Write as _;
-    let json = serde_json::to_string(value).expect("texts and numbers are always JSON");
-    let mut ascii = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            ' '..='~' => ascii.push(character),
-            // Beyond ASCII is text, and within text an escape means the same.
-            _ => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }),
-        }
-    }
-    ascii
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Arg;
+    use clap::{Arg, Command};
 
     use super::*;
 

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use credentials::ids::{Snowflake, SnowflakeError};
+use server::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
+use server::limits::{NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
 use server_time::ServerTime;
 use store::Store;
 
-use super::{interrupt, store_deadline};
-use crate::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
-use crate::limits::{COMMAND_STORE_PATIENCE, NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
+use super::interrupt;
+use super::store_access::store_deadline;
+use crate::limits::COMMAND_STORE_PATIENCE;
 
 /// A node of ids. Given back when this is dropped.
 pub(super) struct CommandNode {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 
-use super::tell;
+use super::console::tell;
 use crate::limits::PROGRESS_LINE_INTERVAL;
 
 /// What is counted.

@@ -15,19 +15,21 @@ use std::error::Error;
 use clap::{ArgMatches, Command};
 use credentials::ids::NodeId;
 use credentials::{KeyId, KeySource, OnMissing, PepperKeyring, Ring, TokenKeyring, random};
+use server::keyrings::register::{self, KeyFault};
+use server::limits::NODE_AHEAD_MAX;
+use server::settings::Settings;
 use store::limits::SERVER_LEASE;
 use store::{ListedServer, Servers, Store, StoreError, StoreUrl, backup};
 use unix_time::{millis, rfc3339, unix_ms};
 
 use super::backup::count;
 use super::confirm::{self, confirm};
+use super::console::{say, tell};
+use super::interrupt;
 use super::progress::{Progress, Unit};
-use super::{Done, Subcommand, Telling, interrupt, patiently, say, tell};
-use crate::keyrings::register::{self, KeyFault};
-use crate::limits::{
-    NODE_AHEAD_MAX, RESTORED_BATCH, RESTORED_CLOCKS_APART_MAX, RESTORED_LOOK_INTERVAL,
-};
-use crate::settings::Settings;
+use super::store_access::patiently;
+use super::subcommand::{Done, Subcommand, Telling};
+use crate::limits::{RESTORED_BATCH, RESTORED_CLOCKS_APART_MAX, RESTORED_LOOK_INTERVAL};
 
 pub(super) const COMMAND: Subcommand = Subcommand { command, run, telling: |_| Telling::Before };
 
@@ -70,7 +72,7 @@ impl StillRunning {
 pub(super) struct KeysLacking;
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let store = super::open_store(settings)?;
+    let store = super::store_access::open_store(settings)?;
     let store = &*store;
     let servers = until_nobody_runs(store)?;
     let traces = Traces::find(settings, store, &servers)?;

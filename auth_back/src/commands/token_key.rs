@@ -10,15 +10,18 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use credentials::{KeyId, KeySource, KeysError, OnMissing, Purpose, Ring as _};
 use serde::Serialize;
+use server::limits::STORE_CALL_TIME_MAX;
+use server::opening;
+use server::settings::Settings;
 use service::settings::format_duration;
 use store::{KeyList, Store};
 use unix_time::{rfc3339, system_time, unix_ms};
 
 use super::confirm::{self, confirm};
-use super::{Done, Subcommand, before_unless, keys, say, store_ms};
-use crate::limits::STORE_CALL_TIME_MAX;
-use crate::opening;
-use crate::settings::Settings;
+use super::console::say;
+use super::keys;
+use super::store_access::store_ms;
+use super::subcommand::{Done, Subcommand, before_unless};
 
 const END_SESSIONS: &str = "end-sessions";
 
@@ -52,7 +55,7 @@ fn command() -> Command {
 }
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let store = super::open_store(settings)?;
+    let store = super::store_access::open_store(settings)?;
     match arguments.subcommand() {
         Some(("rotate", arguments)) => rotate(settings, &*store, keys::wants_standby(arguments)),
         Some(("status", arguments)) => status(arguments, settings, &*store),
@@ -81,7 +84,8 @@ fn rotate(settings: &Settings, store: &dyn Store, standby: bool) -> Done {
     if !standby {
         // Listed at once, so that a server without it says so when it starts.
         opening::token_keys(settings, store, store_ms(store)?, soon())?;
-        let lifetime = format_duration(super::rules_of(settings, store)?.sessions.lifetime);
+        let lifetime =
+            format_duration(super::store_access::rules_of(settings, store)?.sessions.lifetime);
         say(&format!("no session needs an older key after {lifetime}"))?;
     }
     Ok(())
@@ -121,7 +125,7 @@ fn status(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
     let source = &settings.token_keys;
     let (ids, active) = keys::ids(source, Purpose::Token)?;
     let dates = keys::dates(&store.keys(KeyList::TokenKeys, soon())?);
-    let lifetime = super::rules_of(settings, store)?.sessions.lifetime;
+    let lifetime = super::store_access::rules_of(settings, store)?.sessions.lifetime;
     let keys = ids.iter().map(|id| {
         let dates = dates.get(id);
         let replaced = dates.and_then(|dates| dates.replaced);
@@ -193,7 +197,7 @@ fn retire(arguments: &ArgMatches, settings: &Settings, store: &dyn Store) -> Don
         }
         .into());
     };
-    let lifetime = super::rules_of(settings, store)?.sessions.lifetime;
+    let lifetime = super::store_access::rules_of(settings, store)?.sessions.lifetime;
     let end_sessions = arguments.get_flag(END_SESSIONS);
     let what = match dates.replaced {
         Some(replaced) => {

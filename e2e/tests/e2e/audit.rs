@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 use std::{fs, thread};
 
-use auth_back::limits::{
+use e2e::{Program, System, run_to_end, until};
+use serde_json::{Value, json};
+use server::limits::{
     AUDIT_FAILURES_BURST_FOR_NOTHING, AUDIT_FAILURES_PER_SECOND, AUDIT_LINE_BYTES_MAX,
     AUDIT_SUMMARY_BYTES_MAX,
 };
-use e2e::{Program, System, run_to_end, until};
-use serde_json::{Value, json};
 
 use crate::PASSWORD;
 

@@ -310,5 +310,5 @@ fn hashes_that_take_longer_than_a_login_may_are_named() {
     let settings = include_str!("../../../http_front/SETTINGS.md");
     let default = settings.lines().find(|line| line.contains("--request-timeout"));
     assert!(default.expect("it is a setting").contains("| `2s` |"));
-    assert_eq!(auth_back::limits::FRONT_TIME_DEFAULT.as_secs(), 2);
+    assert_eq!(server::limits::FRONT_TIME_DEFAULT.as_secs(), 2);
 }

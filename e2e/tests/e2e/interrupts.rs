@@ -5,9 +5,9 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin};
 
-use auth_back::limits::{REWRAP_AFTER, REWRAP_BATCH};
 use e2e::{Signal, System, until};
 use rustix::process::{Pid, kill_process};
+use server::limits::{REWRAP_AFTER, REWRAP_BATCH};
 
 /// Everybody's hash.
 const BCRYPT: &str = "$2b$04$cP11OSbtjAQzDiprMOiHUu0DuZD70vRwKwiFv.xwRy3wiIPU.l8Ri";

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auth_back::limits::REWRAP_AFTER;
 use credentials::ids::UserId;
 use credentials::{
     KeyDirectory, KeyId, KeySource, Keyring, OnMissing, Password, PasswordRecord, PepperKeyring,
@@ -17,6 +16,7 @@ use e2e::{Client, Database, StopOnDrop, Store, System, until};
 use hashing::{Arena, HashEngine, Params};
 use mysql::prelude::Queryable as _;
 use serde_json::Value;
+use server::limits::REWRAP_AFTER;
 
 const USERS: u64 = 20_000;
 

@@ -13,8 +13,9 @@ use credentials::{
     ForeignHash, KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey, random,
 };
 use hashing::{Annex, Arena, HashEngine, Params, Work, WorkKind};
+use server::limits::FRONT_TIME_DEFAULT;
 
-use crate::limits::{FRONT_TIME_DEFAULT, IMPORT_COST_BANDS, IMPORT_COST_SAMPLES};
+use crate::limits::{IMPORT_COST_BANDS, IMPORT_COST_SAMPLES};
 
 /// Hashes that take well under a tenth of a second, for each function that is measured. The work of argon2 follows from a
 /// hash of ours.

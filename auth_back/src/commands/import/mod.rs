@@ -20,6 +20,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use credentials::ids::{NodeId, Snowflakes, UserId};
 use credentials::{PepperKeyring, Username};
 use hashing::HashEngine;
+use server::installation::Ids;
+use server::opening;
+use server::settings::{EngineChoice, Settings};
 use server_time::ServerTime;
 use store::limits::IMPORT_BATCH_MAX;
 use store::{Imported, Store, Trial};
@@ -27,15 +30,15 @@ use store::{Imported, Store, Trial};
 use self::cost::Costs;
 use self::report::Report;
 use self::row::{Prepared, Row};
+use super::console::say;
+use super::interrupt;
 use super::interrupt::Interruptible;
 use super::node::{CommandNode, next_id};
 use super::progress::{Progress, Unit};
+use super::store_access::patiently;
+use super::subcommand::{Done, Subcommand, Telling};
 use super::users_file::{Column, Columns, Format, Line, Lines};
-use super::{Done, Subcommand, Telling, interrupt, patiently, say};
-use crate::installation::Ids;
 use crate::limits::{IMPORT_LINE_BYTES_MAX, IMPORT_PEPPERS_FRESH_FOR};
-use crate::opening;
-use crate::settings::{EngineChoice, Settings};
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
@@ -112,9 +115,11 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
     };
     let report = Report::open(text("report"))
         .map_err(|error| format!("cannot write the report: {error}"))?;
-    let store = super::open_store(settings)?;
-    let time = super::server_time(&*store)?;
-    let peppers = || opening::peppers(settings, &*store, time.now().ms(), super::store_deadline());
+    let store = super::store_access::open_store(settings)?;
+    let time = super::store_access::server_time(&*store)?;
+    let peppers = || {
+        opening::peppers(settings, &*store, time.now().ms(), super::store_access::store_deadline())
+    };
     let options = Options {
         format,
         ignore_columns: arguments.get_flag("ignore-columns"),

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use credentials::Username;
 use serde_json::{Value, json};
 
-use crate::commands::ascii_json;
+use crate::commands::console::ascii_json;
 use crate::commands::progress::Progress;
 use crate::limits::IMPORT_ERRORS_SHOWN_MAX;
 

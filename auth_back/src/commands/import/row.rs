@@ -5,12 +5,12 @@ use credentials::{
     ForeignError, ForeignHash, PasswordRecord, PepperKeyring, RandomError, RecordError, Username,
     UsernameError, VerifyError,
 };
+use server::accounts::{AgeError, NameError, profile};
 use sha2::{Digest as _, Sha256};
 use store::{ImportedUser, NewUser};
 use unix_time::parse_rfc3339;
 
 use super::cost::Cost;
-use crate::accounts::{AgeError, NameError, profile};
 use crate::commands::users_file::{Cells, Column};
 
 /// What a sealed record starts with.

@@ -317,7 +317,7 @@ fn import_of_export_is_the_identity() {
         let place = Place::new();
         let mut lines = String::new();
         for (index, (name, age, created_at_ms, disabled)) in users.iter().enumerate() {
-            let name = name.as_ref().filter(|name| crate::accounts::profile::name(Some(name)).is_ok());
+            let name = name.as_ref().filter(|name| server::accounts::profile::name(Some(name)).is_ok());
             let line = serde_json::json!({
                 "username": format!("user{index}"), "password_hash": BCRYPT, "name": name, "age": age,
                 "created_at": unix_time::rfc3339(*created_at_ms), "disabled": disabled,

@@ -5,24 +5,27 @@
 //! refuses while anything might need it.
 
 mod rewrap;
+mod ring;
 mod status;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use credentials::{KeyId, Purpose};
+use server::opening;
+use server::settings::Settings;
 use service::rare;
 use service::settings::format_duration;
 use store::{KeyList, KeyRow, Store};
 use unix_time::millis;
 
+use self::ring::soon;
 use super::confirm::{self, confirm};
-use super::{Done, Subcommand, before_unless, keys, say, store_ms};
-use crate::keyrings::register;
-use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX, STORE_CALL_TIME_MAX};
-use crate::opening;
-use crate::settings::Settings;
+use super::console::say;
+use super::keys;
+use super::store_access::store_ms;
+use super::subcommand::{Done, Subcommand, before_unless};
+use crate::limits::{PEPPER_RETIRE_AFTER, REWRAP_RATE_MAX};
 
 pub(super) const COMMAND: Subcommand =
     Subcommand { command, run, telling: |arguments| before_unless(arguments, &["status"]) };
@@ -61,7 +64,7 @@ fn command() -> Command {
 }
 
 fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
-    let store = super::open_store(settings)?;
+    let store = super::store_access::open_store(settings)?;
     match arguments.subcommand() {
         Some(("rotate", arguments)) => rotate(settings, &store, keys::wants_standby(arguments)),
         Some(("rewrap", arguments)) => {
@@ -71,10 +74,6 @@ fn run(arguments: &ArgMatches, settings: &Settings) -> Done {
         Some(("retire", arguments)) => retire(settings, &*store, arguments),
         _ => unreachable!("the parser takes no others"),
     }
-}
-
-fn soon() -> Instant {
-    clock::now() + STORE_CALL_TIME_MAX
 }
 
 fn rotate(settings: &Settings, store: &Arc<dyn Store>, standby: bool) -> Done {
@@ -189,15 +188,6 @@ fn check_unused(store: &dyn Store, id: KeyId) -> Done {
         rare!("once a command", WARN, unreadable, "some password records cannot be read");
     }
     Ok(())
-}
-
-/// Reads the peppers for work on the records; they have to be those of the store.
-fn peppers(
-    settings: &Settings,
-    store: &dyn Store,
-) -> Result<credentials::PepperKeyring, register::OpenError> {
-    let now_ms = store_ms(store)?;
-    register::open(&settings.pepper_keys, store, now_ms, soon()).map(|(peppers, _)| peppers)
 }
 
 #[cfg(test)]

@@ -2,28 +2,33 @@
 
 use credentials::{KeyId, KeySource};
 use ownership::{self, MixedOwners};
+use server::keyrings::rewrap;
+use server::settings::Settings;
 use service::settings::format_duration;
 use store::{KeyList, KeyRow, Store};
 use unix_time::millis;
 
-use super::{keys, say, status};
+use super::ring::{peppers, soon};
+use super::status;
+use crate::commands::console::say;
+use crate::commands::interrupt;
+use crate::commands::keys;
 use crate::commands::progress::{Progress, Unit};
-use crate::commands::{Done, interrupt, store_ms};
-use crate::keyrings::rewrap;
+use crate::commands::store_access::store_ms;
+use crate::commands::subcommand::Done;
 use crate::limits::REWRAP_PASSES_MAX;
-use crate::settings::Settings;
 
 /// Most users that are named when their records cannot be sealed anew.
 const NAMED_MAX: usize = 10;
 
 pub(super) fn run(settings: &Settings, store: &dyn Store, rate: Option<u32>) -> Done {
-    let peppers = super::peppers(settings, store)?;
+    let peppers = peppers(settings, store)?;
     let active = peppers.active_id();
     check_owners(&settings.pepper_keys)?;
     check_read_by_all(
         &settings.pepper_keys,
         active,
-        &store.keys(KeyList::Peppers, super::soon())?,
+        &store.keys(KeyList::Peppers, soon())?,
         store_ms(store)?,
     )?;
     interrupt::watch()?;

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credentials::{KeyId, PasswordRecord, Purpose};
 use serde::Serialize;
+use server::keyrings::register;
+use server::settings::Settings;
 use store::{KeyList, Store, StoreError};
 use unix_time::{rfc3339, unix_ms};
 
-use super::{keys, say, soon};
+use super::ring::soon;
+use crate::commands::console::say;
+use crate::commands::console::tell;
+use crate::commands::interrupt;
+use crate::commands::keys;
 use crate::commands::progress::{Progress, Unit};
-use crate::commands::{Done, interrupt, tell};
-use crate::keyrings::register;
-use crate::settings::Settings;
+use crate::commands::subcommand::Done;
 
 /// Records by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

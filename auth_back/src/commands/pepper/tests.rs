@@ -1,7 +1,8 @@
 //! When a pepper may be retired, and what is counted.
 
+use server::keyrings::register::testing::{Site, ring};
+
 use super::*;
-use crate::keyrings::register::testing::{Site, ring};
 
 fn id(id: u16) -> KeyId {
     KeyId::new(id).unwrap()

@@ -2,12 +2,15 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
+use server::settings::Settings;
 use store::UserProfile;
 use store::limits::PROFILES_PAGE_MAX;
 
-use super::super::{Done, ascii_json, keys, open_store, patiently, say};
 use super::shown;
-use crate::settings::Settings;
+use crate::commands::console::{ascii_json, say};
+use crate::commands::keys;
+use crate::commands::store_access::{open_store, patiently};
+use crate::commands::subcommand::Done;
 
 pub(super) const NAME: &str = "list";
 

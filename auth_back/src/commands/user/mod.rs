@@ -4,46 +4,35 @@
 //! done when no front answers for them any more: for how long one may, the store says ([`LiveRules::asked`]).
 
 mod list;
+mod operator;
 mod password;
 mod shown;
 mod unlock;
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use serde_json::{Value, json};
 
-use self::password::ask;
+use self::operator::Operator;
 pub(super) use self::unlock::RedisAway;
-use credentials::ids::UserId;
-use credentials::{Password, PasswordRecord, Username};
-use hashing::{Arena, HashEngine};
+use credentials::Username;
 use redis_pool::RedisPool;
-use server_time::ServerTime;
-use sessions::limits::PER_USER_MAX;
+use server::installation;
+use server::limits::AGE_MAX;
+use server::opening;
+use server::settings::Settings;
 use sessions::{LiveRules, SessionKeeper};
-use store::{Inserted, NewUser, Store, StoreError, UserProfile};
 
-use super::node::{CommandNode, next_id};
-use super::{
-    Done, Subcommand, USERNAME, ascii_json, before_unless, keys, open_store, patiently, rules_of,
-    say, server_time, store_deadline, tell,
-};
-use crate::accounts::profile;
-use crate::installation;
-use crate::limits::AGE_MAX;
-use crate::opening;
-use crate::settings::Settings;
+use super::console::tell;
+use super::keys;
+use super::store_access::{open_store, rules_of, server_time};
+use super::subcommand::{Done, Subcommand, USERNAME, before_unless};
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     command,
     run,
     telling: |arguments| before_unless(arguments, &["list", "show", "sessions"]),
 };
-
-type Failure = Box<dyn std::error::Error>;
 
 fn command() -> Command {
     let one = |name: &'static str, about: &'static str| {
@@ -142,200 +131,5 @@ fn tell_of_redis(sessions: &SessionKeeper) {
         tell(&format!(
             "{trouble}\nservers look sessions up in the store until they fill Redis anew"
         ));
-    }
-}
-
-/// A command about one user.
-struct Operator<'a> {
-    settings: &'a Settings,
-    store: Arc<dyn Store>,
-    time: Arc<ServerTime>,
-    sessions: SessionKeeper,
-    username: Username,
-    json: bool,
-}
-
-/// What a command has ended.
-struct Ended {
-    sessions: usize,
-    /// How long it took until no front answered for them any more.
-    settled_in: Duration,
-}
-
-impl Operator<'_> {
-    fn add(&self, arguments: &ArgMatches) -> Done {
-        let name = profile::name(arguments.get_one::<String>("name").map(String::as_str))?;
-        let age = profile::age(arguments.get_one("age").copied())?;
-        let password = self.new_password(arguments.get_flag("password-stdin"))?;
-        let now = self.time.now();
-        let node = CommandNode::take(&self.store, &self.time)?;
-        let user_id = UserId::from(next_id(&node.ids(), &self.time)?);
-        let record = self.hash(user_id, &password)?;
-        let user = NewUser {
-            user_id: user_id.get(),
-            username: self.username.as_str(),
-            password_record: &record,
-            name,
-            age,
-            request_id: None,
-            created_at_ms: now.ms(),
-        };
-        // Once: a second try could not tell its own first from somebody else.
-        match self.store.insert_user(&user, store_deadline())? {
-            Inserted::Created => self.done(user_id.get(), "is registered", None),
-            Inserted::Repeated { .. } | Inserted::NameTaken => {
-                Err(format!("the username {} is taken", self.username).into())
-            }
-            Inserted::IdTaken => Err("the id is taken; run this again".into()),
-        }
-    }
-
-    fn show(&self) -> Done {
-        let profile = self.profile()?;
-        say(&if self.json { ascii_json(&shown::json(&profile)) } else { shown::text(&profile) })?;
-        Ok(())
-    }
-
-    fn disable(&self) -> Done {
-        let user_id = self.profile()?.user_id;
-        let now_ms = self.time.now().ms();
-        let live = self.count_live(user_id)?;
-        self.change(patiently(|deadline| self.store.disable_user(user_id, now_ms, deadline))?)?;
-        self.settle(user_id, "is kept out", live)
-    }
-
-    fn enable(&self) -> Done {
-        let user_id = self.profile()?.user_id;
-        self.change(patiently(|deadline| self.store.enable_user(user_id, deadline))?)?;
-        self.done(user_id, "may log in again", None)
-    }
-
-    fn set_password(&self, from_stdin: bool) -> Done {
-        let user_id = UserId::new(self.profile()?.user_id)?;
-        let password = self.new_password(from_stdin)?;
-        let record = self.hash(user_id, &password)?;
-        let user_id = user_id.get();
-        let live = self.count_live(user_id)?;
-        let set = |deadline| self.store.set_password_record(user_id, &record, deadline);
-        self.change(patiently(set)?)?;
-        self.settle(user_id, "has the new password", live)
-    }
-
-    fn sessions(&self) -> Done {
-        let user_id = self.profile()?.user_id;
-        let now_ms = self.time.now().ms();
-        let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
-        let sessions = patiently(list)?;
-        if self.json {
-            let all: Vec<Value> = sessions.iter().map(shown::session_json).collect();
-            say(&ascii_json(&all))?;
-        } else {
-            for session in &sessions {
-                say(&shown::session_text(session))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends a session, or all.
-    fn revoke(&self, session: Option<u64>) -> Done {
-        let user_id = self.profile()?.user_id;
-        let Some(session_id) = session else {
-            let live = self.count_live(user_id)?;
-            let ended = patiently(|deadline| self.sessions.end_all(user_id, deadline))?;
-            let settles_in = ended.ok_or_else(|| self.gone())?;
-            return self.wait(user_id, "has no session any more", live, settles_in);
-        };
-        let ended = patiently(|deadline| self.sessions.end_by_id(user_id, session_id, deadline))?;
-        if let Some(settles_in) = ended {
-            return self.wait(user_id, "has one session less", 1, settles_in);
-        }
-        // An end that failed half way, or was stopped, may have left its copy.
-        let settles_in = patiently(|_| self.sessions.forget_copies())?;
-        thread::sleep(settles_in);
-        Err(format!("{} has no session {session_id}", self.username).into())
-    }
-
-    fn profile(&self) -> Result<UserProfile, Failure> {
-        let username = self.username.as_str();
-        let found = patiently(|deadline| self.store.user_profile(username, deadline))?;
-        found.ok_or_else(|| self.gone())
-    }
-
-    fn gone(&self) -> Failure {
-        format!("there is no user {}", self.username).into()
-    }
-
-    /// Whether there still was somebody to change.
-    fn change(&self, found: bool) -> Result<(), Failure> {
-        if found { Ok(()) } else { Err(self.gone()) }
-    }
-
-    fn new_password(&self, from_stdin: bool) -> Result<Password, Failure> {
-        let text = ask(from_stdin)?;
-        let rules = opening::password_rules(self.settings)?;
-        Ok(Password::for_registration(&text, &self.username, &rules)?)
-    }
-
-    fn hash(&self, user_id: UserId, password: &Password) -> Result<String, Failure> {
-        let params = self.settings.rules.params;
-        let peppers =
-            opening::peppers(self.settings, &*self.store, self.time.now().ms(), store_deadline())?;
-        // For one hash it does not pay to find out whether the faster engine is right.
-        let mut arena = Arena::new(HashEngine::Reference, params)?;
-        let record = PasswordRecord::create(user_id, password, params, &peppers, &mut arena)?;
-        Ok(record.to_text())
-    }
-
-    /// Follows up on an epoch that was raised in the store.
-    fn settle(&self, user_id: u64, done: &str, ended: usize) -> Done {
-        let settle = |_| -> Result<Duration, StoreError> {
-            // At least as high as what it was raised to: all before it are ended.
-            let profile = self.store.user_profile(self.username.as_str(), store_deadline())?;
-            let epoch = profile.map_or(0, |profile| profile.session_epoch);
-            self.sessions.settle_all(user_id, epoch)
-        };
-        let settles_in = patiently(settle).map_err(|error| {
-            format!("it is done, but sessions may go on for a while; run this again: {error}")
-        })?;
-        self.wait(user_id, done, ended, settles_in)
-    }
-
-    /// How many sessions somebody has. One that begins before they are ended is ended, and not counted.
-    fn count_live(&self, user_id: u64) -> Result<usize, Failure> {
-        let now_ms = self.time.now().ms();
-        let list = |deadline| self.sessions.list(user_id, now_ms, PER_USER_MAX, deadline);
-        Ok(patiently(list)?.len())
-    }
-
-    /// Waits until no front answers for what has ended, and only then says that it has.
-    fn wait(&self, user_id: u64, done: &str, ended: usize, settles_in: Duration) -> Done {
-        thread::sleep(settles_in);
-        self.done(user_id, done, Some(Ended { sessions: ended, settled_in: settles_in }))
-    }
-
-    fn done(&self, user_id: u64, done: &str, ended: Option<Ended>) -> Done {
-        let username = &self.username;
-        if self.json {
-            let mut told = json!({
-                "user_id": user_id.to_string(), "username": username.as_str(), "done": done,
-            });
-            if let Some(Ended { sessions, settled_in }) = ended {
-                told["ended_sessions"] = sessions.into();
-                told["settled_ms"] = unix_time::millis(settled_in).into();
-            }
-            say(&ascii_json(&told))?;
-            return Ok(());
-        }
-        let ended = ended.map_or(String::new(), |Ended { sessions, settled_in }| {
-            let settled_in_ms = settled_in.as_millis();
-            let sessions = match sessions {
-                1 => "1 session".to_owned(),
-                count => format!("{count} sessions"),
-            };
-            format!("; {sessions} ended, on every front: {settled_in_ms} ms after the store had it")
-        });
-        say(&format!("{username} {done}{ended}"))?;
-        Ok(())
     }
 }

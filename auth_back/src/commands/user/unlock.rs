@@ -7,10 +7,11 @@ use guard::limits::UNLOCK_ADDRESSES_MAX;
 use guard::{Guard, unlocks};
 use ownership::check_works_on;
 use redis_pool::{RedisPool, Use};
+use server::limits::KEY_REREAD_INTERVAL;
 
-use super::super::{Done, tell};
-use super::{Failure, Operator};
-use crate::limits::KEY_REREAD_INTERVAL;
+use super::operator::{Failure, Operator};
+use crate::commands::console::tell;
+use crate::commands::subcommand::Done;
 
 pub(super) const NAME: &str = "unlock";
 

@@ -245,7 +245,7 @@ fn the_password_of_the_store_is_never_shown() {
 
 #[test]
 fn the_reference_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/SETTINGS.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../SETTINGS.md");
     let written = std::fs::read_to_string(path).unwrap();
     assert!(
         written == markdown(&PROGRAM),

@@ -7,7 +7,7 @@ mod change_password;
 mod decoy;
 mod error;
 mod login;
-pub(crate) mod profile;
+pub mod profile;
 mod register;
 mod session_requests;
 #[cfg(test)]

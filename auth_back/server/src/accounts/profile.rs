@@ -21,7 +21,12 @@ pub enum NameError {
 #[error("an age is from 0 to {AGE_MAX} years, not {0}")]
 pub struct AgeError(u8);
 
-pub(crate) fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
+/// Checks a display name; none is one too.
+///
+/// # Errors
+///
+/// [`NameError`] says why it cannot be shown.
+pub fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
     let Some(text) = text else { return Ok(None) };
     if text.trim().is_empty() {
         return Err(NameError::Empty);
@@ -35,7 +40,12 @@ pub(crate) fn name(text: Option<&str>) -> Result<Option<&str>, NameError> {
     Ok(Some(text))
 }
 
-pub(crate) fn age(years: Option<u8>) -> Result<Option<u8>, AgeError> {
+/// Checks an age in years; none is one too.
+///
+/// # Errors
+///
+/// [`AgeError`] when nobody is that old.
+pub fn age(years: Option<u8>) -> Result<Option<u8>, AgeError> {
     match years {
         Some(years) if years > AGE_MAX => Err(AgeError(years)),
         years => Ok(years),

@@ -1,13 +1,13 @@
-//! What an entry of the audit log costs the thread that records it: `cargo bench -p auth_back --bench audit`.
+//! What an entry of the audit log costs the thread that records it: `cargo bench -p server`.
 
 use std::hint::black_box;
 use std::thread;
 use std::time::Duration;
 
-use auth_back::audit::{Audit, AuditTarget, Entry, Event, Outcome, Turning};
-use auth_back::rpc::Code;
-use auth_back::work::Origin;
 use criterion::{Criterion, criterion_group, criterion_main};
+use server::audit::{Audit, AuditTarget, Entry, Event, Outcome, Turning};
+use server::rpc::Code;
+use server::work::Origin;
 
 /// Fewer than may wait, so that none is lost.
 const TOGETHER: u64 = 1_000;

@@ -1,4 +1,10 @@
 //! A store and keys of a test's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::new_without_default,
+    reason = "a test ends where something is not as it expects"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,25 +20,30 @@ use tempfile::TempDir;
 use crate::limits::STORE_CALL_TIME_MAX;
 
 /// A store and a directory of keys.
-pub(crate) struct Site {
-    pub(crate) directory: TempDir,
-    pub(crate) store: Arc<dyn Store>,
+pub struct Site {
+    /// Where both are.
+    pub directory: TempDir,
+    /// The store, migrated.
+    pub store: Arc<dyn Store>,
 }
 
 /// The time.
-pub(crate) fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     unix_time::unix_ms(clock::wall())
 }
 
-pub(crate) fn soon() -> Instant {
+/// A deadline that only a fault lets pass.
+pub fn soon() -> Instant {
     clock::now() + STORE_CALL_TIME_MAX
 }
 
-pub(crate) fn id(id: u16) -> KeyId {
+/// A key's number.
+pub fn id(id: u16) -> KeyId {
     KeyId::new(id).unwrap()
 }
 
-pub(crate) fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
+/// Keys of one byte each, by their numbers; the highest is the active one.
+pub fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
     let keys: Vec<_> =
         keys.iter().map(|(n, byte)| (id(*n), SecretKey::from([*byte; 32]))).collect();
     let active = keys.iter().map(|(id, _)| *id).max().unwrap();
@@ -40,7 +51,8 @@ pub(crate) fn ring(keys: &[(u16, u8)]) -> PepperKeyring {
 }
 
 impl Site {
-    pub(crate) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store =
             SqliteStore::open(&directory.path().join("users.sqlite"), 2, Absent::Create).unwrap();
@@ -48,12 +60,13 @@ impl Site {
         Self { directory, store: Arc::new(store) }
     }
 
-    pub(crate) fn source(&self) -> KeySource {
+    /// Where its keys are.
+    pub fn source(&self) -> KeySource {
         KeySource::Directory(KeyDirectory::at(self.directory.path().join("keys")))
     }
 
     /// Adds a user whose record is sealed under the active one of `peppers`.
-    pub(crate) fn user(&self, user_id: u64, peppers: &PepperKeyring) {
+    pub fn user(&self, user_id: u64, peppers: &PepperKeyring) {
         let params = Params::in_record(8, 1, 1).unwrap();
         let mut arena = Arena::new(HashEngine::default(), params).unwrap();
         let user = UserId::new(user_id).unwrap();
@@ -62,7 +75,8 @@ impl Site {
         self.damaged_user(user_id, &record.to_text());
     }
 
-    pub(crate) fn damaged_user(&self, user_id: u64, record: &str) {
+    /// Adds a user with this text for a record.
+    pub fn damaged_user(&self, user_id: u64, record: &str) {
         let new = NewUser {
             user_id,
             username: &format!("user{user_id}"),
@@ -76,7 +90,7 @@ impl Site {
     }
 
     /// A user's record, as it is stored.
-    pub(crate) fn record(&self, user_id: u64) -> String {
+    pub fn record(&self, user_id: u64) -> String {
         let page = self.store.password_records(user_id - 1, 1, soon()).unwrap();
         page[0].password_record.clone()
     }

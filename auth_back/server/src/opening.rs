@@ -337,7 +337,11 @@ pub fn password_rules(settings: &Settings) -> Result<PasswordRules, BreachedErro
 }
 
 /// Keys and users are for the owner alone.
-pub(crate) fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
+///
+/// # Errors
+///
+/// What the system says of one that it does not make.
+pub fn make_private_directory(path: &Path) -> Result<(), Box<dyn Error>> {
     ownership::make_directories(path)
         .map_err(|error| format!("cannot make the directory {}: {error}", path.display()).into())
 }

@@ -60,7 +60,7 @@ use crate::worker::{LaneSize, start_heavy, start_lane};
 ///
 /// # Errors
 /// Why the server did not start.
-pub(crate) fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
+pub fn serve(raw: &Raw, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let log = settings.log.clone().start()?;
     process::log_settings(raw);
     process::prepare(settings.core_dumps);
