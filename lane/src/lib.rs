@@ -81,7 +81,7 @@ use parking_lot::Mutex;
 pub use admission::Admission;
 pub use flow::{Ask, Class, Flow, FlowKeys};
 pub use inbox::Inbox;
-pub use options::{LaneOptions, Niceness};
+pub use options::{LaneOptions, LaneSize, Niceness};
 pub use permit::Permit;
 pub use stats::{LaneSnapshot, LaneStats, LaneWaits, WAIT_BUCKETS_SECONDS};
 pub use wakeup::{Wake, Wakeup};

@@ -5,6 +5,15 @@ use std::num::NonZeroUsize;
 use super::{Admission, LaneError};
 use crate::limits::{LANE_NAME_BYTES_MAX, LANE_THREADS_MAX};
 
+/// The size of a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneSize {
+    /// Its threads.
+    pub threads: NonZeroUsize,
+    /// Jobs that may wait.
+    pub queue: NonZeroUsize,
+}
+
 /// The name, size and priority of a lane.
 #[derive(Clone, Debug)]
 pub struct LaneOptions {

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use server::accounts::Code;
+use server::accounts::Origin;
 use server::audit::{Audit, AuditTarget, Entry, Event, Outcome, Turning};
-use server::rpc::Code;
-use server::work::Origin;
 
 /// Fewer than may wait, so that none is lost.
 const TOGETHER: u64 = 1_000;

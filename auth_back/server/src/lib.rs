@@ -1,17 +1,18 @@
 //! Serves fronts: accounts, the messages about them, and the threads that do the work.
 //!
 //! The way of a request, forward: the [`reactor`] reads bytes, [`rpc`] makes frames of them and of
-//! those [`work::Job`]s; a lane queues a job, a [`worker`] takes it and runs it against
-//! [`accounts`], which use [`credentials`], [`hashing`] and a [`store`]; the [`work::Reply`] goes through the
+//! those [`job::Job`]s; a lane queues a job, a [`worker`] takes it and runs it against
+//! [`accounts`], which use [`credentials`], [`hashing`] and a [`store`]; the [`job::Reply`] goes through the
 //! loop's mailbox back to [`rpc`], which makes it a frame.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`rpc`] | v1 and v2 on the reactor |
-//! | [`work`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
+//! | [`job`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
 //! | [`accounts`] | register, authenticate, check, log out: straight-line code |
 //! | [`keyrings`] | keys that change while the server runs |
-//! | [`installation`] | several processes on one store: who makes which ids |
+//! | [`node`] | who makes which ids |
+//! | [`installation`] | several processes on one store, which do alike |
 //! | [`janitor`] | deletes expired sessions |
 //! | [`run`], [`opening`] | start and stop |
 //! | [`audit`] | who did what, one line each |
@@ -26,14 +27,15 @@ mod data_directory;
 pub mod descriptors;
 pub mod installation;
 pub mod janitor;
+pub mod job;
 pub mod keyrings;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod node;
 pub mod opening;
 pub mod pace;
 pub mod rpc;
 pub mod run;
 pub mod settings;
-pub mod work;
 pub mod worker;

@@ -6,7 +6,7 @@ use framing::v2::MessageType;
 use service::metrics::{Counter, EncodeLabelSet, Family, Histogram, HistogramFamily, Registry};
 
 use crate::accounts::AccountError;
-use crate::work::Done;
+use crate::job::Done;
 
 /// The handles.
 #[derive(Clone, Debug)]

@@ -17,9 +17,10 @@ use sessions::LiveRules;
 use sessions::SessionKeeper;
 use store::{self, Absent, Cause, Migrated, MigrationError, Schema, Store, StoreError, StoreUrl};
 
-use crate::installation::{DeploymentFault, NodeError};
+use crate::installation::DeploymentFault;
 use crate::keyrings::register::{self, KeyFault, OpenError};
 use crate::limits::STORE_RETRY;
+use crate::node::NodeError;
 use crate::settings::{PasswordSettings, Settings};
 
 /// What may be done to a store that lacks this program's schema.

@@ -11,6 +11,7 @@ use credentials::limits::SERVICE_NAMES_MAX;
 use credentials::{KeyDirectory, KeySource, PasswordPolicy};
 use guard::GuardRules;
 use hashing::Params;
+use lane::LaneSize;
 use redis_pool::{RedisUrl, RedisUrlError};
 use service::descriptors::Wanted;
 use service::gather;
@@ -31,7 +32,6 @@ use crate::limits::{
     CONNECTIONS_MAX, HASH_THREADS_MAX, HASHES_PER_THREAD_MAX, LIGHT_THREADS_MAX, QUEUE_MAX,
     QUEUE_TIME_MAX, REHASH_RATE_MAX, SESSION_LIFETIME_MAX, SESSION_LIFETIME_MIN,
 };
-use crate::worker::LaneSize;
 
 pub mod shared;
 

@@ -4,7 +4,6 @@
 mod checks;
 mod heavy;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,22 +12,14 @@ use service::sparing;
 
 pub use heavy::{Heavy, start_heavy};
 
+use lane::LaneSize;
 use store::limits::SESSIONS_TOGETHER_MAX;
 
 use crate::accounts::{AccountError, Accounts};
 use crate::audit::{Audit, Entry};
+use crate::job::{Done, Job, Reply};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::work::{Done, Job, Reply};
-
-/// The size of a lane.
-#[derive(Clone, Copy, Debug)]
-pub struct LaneSize {
-    /// Its threads.
-    pub threads: NonZeroUsize,
-    /// Jobs that may wait.
-    pub queue: NonZeroUsize,
-}
 
 /// Starts a lane whose workers serve requests with `accounts`.
 ///

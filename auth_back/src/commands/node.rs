@@ -4,8 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use credentials::ids::{Snowflake, SnowflakeError};
-use server::installation::{Guest, Holder, Identity, Ids, Instance, Keeper, Says};
+use server::installation::{Guest, Keeper};
 use server::limits::{NODE_RELEASE_TIME_MAX, NODE_RENEW_RETRY};
+use server::node::{Holder, Identity, Ids, Instance, Says};
 use server_time::ServerTime;
 use store::Store;
 

@@ -19,11 +19,24 @@ use credentials::{Password, PasswordRecord, Username, Verdict};
 use guard::{Known, Reservation};
 use lane::{Flow, Wakeup};
 use store::{Cause, PasswordChange, SessionRow, StoreError};
+use zeroize::Zeroizing;
 
 use super::login::{Claim, Trial, judged};
+use super::origin::Origin;
 use super::{AccountError, Accounts, Answer, Opened, Opening, hashed};
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
-use crate::work::{NewPassword, Origin};
+
+/// A password that is to take the place of another.
+pub struct NewPassword {
+    /// As the user sent it.
+    pub token: Zeroizing<String>,
+    /// As the user typed it.
+    pub current_password: Zeroizing<String>,
+    /// As the user typed it.
+    pub new_password: Zeroizing<String>,
+    /// Where it came from.
+    pub origin: Origin,
+}
 
 /// A password that was changed, durably.
 #[derive(Debug)]

@@ -23,11 +23,24 @@ use hashing::{Arena, Params};
 use lane::{Flow, Wakeup};
 use store::{NewSession, UserAgent};
 use unix_time::millis;
+use zeroize::Zeroizing;
 
+use super::origin::Origin;
 use super::{AccountError, Accounts, Answer, InternalError, hashed};
 use crate::keyrings::Lookup;
 use crate::limits::{DEAR_HASH_COST_MIN, LATE_UPGRADE_TIME_MAX};
-use crate::work::{Login, Origin};
+
+/// Somebody who wants to log in.
+pub struct Login {
+    /// As the user typed it.
+    pub username: String,
+    /// As the user typed it.
+    pub password: Zeroizing<String>,
+    /// The marker of an earlier login, not yet read.
+    pub device: Option<Zeroizing<String>>,
+    /// Where it came from.
+    pub origin: Origin,
+}
 
 /// A session that was just made.
 #[derive(Debug)]

@@ -4,9 +4,11 @@
 //! is lent only for the statement that needs it. Hashes are done by threads of their own ([`Hashers`]).
 
 mod change_password;
+mod code;
 mod decoy;
 mod error;
 mod login;
+mod origin;
 pub mod profile;
 mod register;
 mod session_requests;
@@ -23,14 +25,16 @@ use lane::Flow;
 use pool::Pool;
 
 pub use change_password::{
-    AllowedChange, Change, Changed, ProvedChange, Replaced, Replacement, SealedChange,
+    AllowedChange, Change, Changed, NewPassword, ProvedChange, Replaced, Replacement, SealedChange,
 };
+pub use code::Code;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
-pub use login::{Admitted, Candidate, Opened, Opening, Proved};
+pub use login::{Admitted, Candidate, Login, Opened, Opening, Proved};
+pub use origin::Origin;
 pub use profile::{AgeError, NameError};
-pub use register::{Applicant, Enrolled, Sealed};
-pub use session_requests::{Checks, Ended, Listed, Live};
+pub use register::{Applicant, Enrolled, Registration, Sealed};
+pub use session_requests::{Checks, Ended, Listed, Live, LogOut, Revocation};
 pub use upgrade::{Upgrade, Upgrades};
 
 use credentials::ids::UserId;
@@ -45,8 +49,8 @@ use server_time::ServerTime;
 use sessions::{SessionKeeper, SessionRules};
 use store::Store;
 
-use crate::installation::Ids;
 use crate::keyrings::{LiveRing, Lookup};
+use crate::node::Ids;
 
 /// The account service. Shared by all workers.
 pub struct Accounts {

@@ -15,11 +15,28 @@ use guard::Reservation;
 use lane::{Flow, Wakeup};
 use service::sparing;
 use store::{Inserted, NewUser, StoreError};
+use zeroize::Zeroizing;
 
 use super::login::unhashed;
+use super::origin::Origin;
 use super::{AccountError, Accounts, Answer, InternalError, hashed, profile};
 use crate::limits::REGISTRATION_TRIES_MAX;
-use crate::work::Registration;
+
+/// An account to be made.
+pub struct Registration {
+    /// As the user typed it.
+    pub username: String,
+    /// As the user typed it.
+    pub password: Zeroizing<String>,
+    /// A display name.
+    pub name: Option<String>,
+    /// In years.
+    pub age: Option<u8>,
+    /// Makes it safe to send the request again. v1 has none.
+    pub request_id: Option<[u8; 16]>,
+    /// Where it came from.
+    pub origin: Origin,
+}
 
 /// Somebody who wants an account, before the password is hashed.
 pub struct Applicant {

@@ -7,8 +7,30 @@ use sessions::limits::LISTED_MAX;
 use sessions::{Sighting, StaleCopies, UNDATED, UNKNOWN, Unresolved};
 use store::limits::SESSIONS_TOGETHER_MAX;
 use store::{ListedSession, Product, SessionRow, StoreError};
+use zeroize::Zeroizing;
 
+use super::origin::Origin;
 use super::{AccountError, Accounts, Answer};
+
+/// Somebody who wants to be logged out.
+pub struct LogOut {
+    /// As the user sent it.
+    pub token: Zeroizing<String>,
+    /// Whether every session of the user is to end.
+    pub all: bool,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// A session that is to end, named by another of the same user.
+pub struct Revocation {
+    /// Of the session that asks, as the user sent it.
+    pub token: Zeroizing<String>,
+    /// Which session is to end.
+    pub session_id: u64,
+    /// Where it came from.
+    pub origin: Origin,
+}
 
 /// A session that is alive.
 #[derive(Debug)]

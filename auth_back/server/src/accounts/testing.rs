@@ -22,9 +22,9 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Accounts, Decoy, Rules, Upgrades};
-use crate::installation::Ids;
+use crate::accounts::{Login, NewPassword, Origin, Registration};
 use crate::keyrings::LiveRing;
-use crate::work::{Login, NewPassword, Origin, Registration};
+use crate::node::Ids;
 
 pub(crate) use guard::testing::guard_rules;
 pub(crate) use store::testing::{Fault, Spy, patient};

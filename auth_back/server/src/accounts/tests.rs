@@ -15,8 +15,8 @@ use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
 };
 use super::*;
+use crate::accounts::Registration;
 use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
-use crate::work::Registration;
 
 const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "incorrect horse battery";
@@ -452,7 +452,7 @@ fn a_marker_is_kept_over_logins_and_keeps_its_own_allowance() {
     fixture.user("bob", PASSWORD);
     let with = |name: &str, password: &str, marker: &str| {
         let device = Some(zeroize::Zeroizing::new(marker.to_owned()));
-        let request = crate::work::Login { device, ..login(name, password) };
+        let request = Login { device, ..login(name, password) };
         fixture.accounts.authenticate(&request, patient())
     };
     let first = with("ada", PASSWORD, "gdev_nonsense").unwrap().device.unwrap();

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::rpc::Code;
-use crate::work::Origin;
+use crate::accounts::{Code, Origin};
 
 /// What was asked of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -99,7 +99,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::rpc::Code;
+    use crate::accounts::Code;
 
     #[test]
     fn every_kind_has_a_place_of_its_own() {

@@ -148,13 +148,12 @@ mod tests {
     use unix_time::system_time;
 
     use super::*;
+    use crate::accounts::{Code, Origin};
     use crate::audit::{Event, Outcome};
     use crate::limits::{
         AUDIT_LINE_BYTES_MAX, AUDIT_REPEATED_LINE_BYTES_MAX, AUDIT_REPEATS_SESSIONS_MAX,
         AUDIT_SUMMARY_BYTES_MAX,
     };
-    use crate::rpc::Code;
-    use crate::work::Origin;
 
     /// 2026-11-24T15:13:08.042Z
     fn at() -> SystemTime {

@@ -2,8 +2,7 @@
 
 use super::{Entry, Event, Outcome};
 use crate::accounts::AccountError;
-use crate::rpc::code_of;
-use crate::work::{Done, Request};
+use crate::job::{Done, Request};
 
 impl<'a> Entry<'a> {
     /// What `request` of the user with the id `whose`, if that is known, came to; `None` for what is not
@@ -16,7 +15,7 @@ impl<'a> Entry<'a> {
     ) -> Option<Self> {
         let came_to = match outcome {
             Ok(_) => Outcome::Ok,
-            Err(error) => Outcome::Refused(code_of(error)),
+            Err(error) => Outcome::Refused(error.code()),
         };
         let entry = match request {
             Request::Register(asked) => {

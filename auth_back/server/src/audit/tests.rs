@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::file::Lines;
 use super::writer::{Pen, Sink};
 use super::*;
+use crate::accounts::Code;
 use crate::limits::{AUDIT_FAILURES_QUEUED_MAX, AUDIT_LINES_QUEUED_MAX};
-use crate::rpc::Code;
 
 /// The defaults of the settings.
 const TURNING: Turning = Turning { file_bytes_max: 64 << 20, files: 16 };

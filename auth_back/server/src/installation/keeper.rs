@@ -10,10 +10,10 @@ use server_time::ServerTime;
 use service::{rare, sparing};
 use store::{StoreError, Tag};
 
-use super::{Holder, NodeError, Renewed, Says};
 use crate::limits::{
     NODE_RELEASE_TIME_MAX, NODE_RENEW_INTERVAL, NODE_RENEW_RETRY, NODE_RENEW_TIME_MAX,
 };
+use crate::node::{Holder, NodeError, Renewed, Says};
 
 /// What a process that holds a node says of itself, and learns of the others.
 pub trait Member: Send {

@@ -15,8 +15,8 @@ use unix_time::millis;
 use super::deployment::{DeploymentFault, agree};
 use super::keeper::Member;
 use super::rules::Follower;
-use super::{Holder, Identity, NodeError, Renewed, Says};
 use crate::limits::{OTHER_REDIS_TIME_MAX, STORE_CALL_TIME_MAX};
+use crate::node::{Holder, Identity, NodeError, Renewed, Says};
 use crate::settings::{Shared, SharedValues};
 
 /// A server that has its node and knows what all do.

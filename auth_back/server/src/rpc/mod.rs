@@ -13,8 +13,6 @@ mod turns;
 mod v1;
 mod v2;
 
-pub use refusals::Code;
-pub(crate) use refusals::code_of;
 pub use turns::Turns;
 
 use std::num::NonZeroUsize;
@@ -29,9 +27,9 @@ use reactor::{Io, Mailbox, Protocol, Ticket};
 use service::sparing;
 
 use crate::accounts::AccountError;
+use crate::job::{Call, Job, Reply, Request, Unanswered};
 use crate::limits::{FRAME_TIME_MAX, GREETING_TIME_MAX, IDLE_TIME_MAX, IN_FLIGHT_MAX};
 use crate::metrics::Metrics;
-use crate::work::{Call, Job, Reply, Request, Unanswered};
 
 /// Name and version of this program, for the logs of its peers.
 const SOFTWARE: &str = concat!("auth_back/", env!("CARGO_PKG_VERSION"));

@@ -3,81 +3,28 @@
 
 use std::time::Duration;
 
-use credentials::PasswordError;
 use framing::Status;
 
-use crate::accounts::AccountError;
+use crate::accounts::{AccountError, Code};
 
-macro_rules! codes {
-    ($($name:ident = $status:ident $text:literal;)*) => {
-        /// Why a request was refused, by the code of the contract.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each is its text")]
-        pub enum Code { $($name),* }
-
-        impl Code {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As it is written.
-            #[must_use]
-            pub const fn text(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-
-            pub(super) const fn status(self) -> Status {
-                match self { $(Self::$name => Status::$status),* }
-            }
+/// The status that goes with a code.
+pub(super) const fn status(code: Code) -> Status {
+    match code {
+        Code::UsernameInvalid
+        | Code::PasswordCommon
+        | Code::PasswordBreached
+        | Code::PasswordInvalid
+        | Code::NameInvalid
+        | Code::AgeInvalid => Status::BAD_REQUEST,
+        Code::UsernameTaken => Status::CONFLICT,
+        Code::UserUnknown | Code::SessionUnknown => Status::NOT_FOUND,
+        Code::PasswordWrong | Code::CredentialsWrong | Code::SessionNotLive => Status::UNAUTHORIZED,
+        Code::TooManyAttempts => Status::TOO_MANY_REQUESTS,
+        Code::AccountDisabled => Status::FORBIDDEN,
+        Code::TimedOut | Code::Overloaded | Code::StoreUnavailable | Code::KeysUnavailable => {
+            Status::UNAVAILABLE
         }
-    };
-}
-
-codes! {
-    UsernameInvalid = BAD_REQUEST "username_invalid";
-    PasswordCommon = BAD_REQUEST "password_common";
-    PasswordBreached = BAD_REQUEST "password_breached";
-    PasswordInvalid = BAD_REQUEST "password_invalid";
-    NameInvalid = BAD_REQUEST "name_invalid";
-    AgeInvalid = BAD_REQUEST "age_invalid";
-    UsernameTaken = CONFLICT "username_taken";
-    UserUnknown = NOT_FOUND "user_unknown";
-    PasswordWrong = UNAUTHORIZED "password_wrong";
-    CredentialsWrong = UNAUTHORIZED "credentials_wrong";
-    TooManyAttempts = TOO_MANY_REQUESTS "too_many_attempts";
-    AccountDisabled = FORBIDDEN "account_disabled";
-    SessionNotLive = UNAUTHORIZED "session_not_live";
-    SessionUnknown = NOT_FOUND "session_unknown";
-    TimedOut = UNAVAILABLE "timed_out";
-    Overloaded = UNAVAILABLE "overloaded";
-    StoreUnavailable = UNAVAILABLE "store_unavailable";
-    KeysUnavailable = UNAVAILABLE "keys_unavailable";
-    Internal = INTERNAL "internal";
-}
-
-/// The code of an error.
-pub(crate) fn code_of(error: &AccountError) -> Code {
-    match error {
-        AccountError::Username(_) => Code::UsernameInvalid,
-        AccountError::Password(PasswordError::Common | PasswordError::Contextual) => {
-            Code::PasswordCommon
-        }
-        AccountError::Password(PasswordError::Breached) => Code::PasswordBreached,
-        AccountError::Password(_) => Code::PasswordInvalid,
-        AccountError::Name(_) => Code::NameInvalid,
-        AccountError::Age(_) => Code::AgeInvalid,
-        AccountError::UsernameTaken => Code::UsernameTaken,
-        AccountError::UserUnknown => Code::UserUnknown,
-        AccountError::PasswordWrong => Code::PasswordWrong,
-        AccountError::CredentialsWrong => Code::CredentialsWrong,
-        AccountError::TooManyAttempts(_) => Code::TooManyAttempts,
-        AccountError::AccountDisabled => Code::AccountDisabled,
-        AccountError::SessionNotLive => Code::SessionNotLive,
-        AccountError::SessionUnknown => Code::SessionUnknown,
-        AccountError::TimedOut => Code::TimedOut,
-        AccountError::Overloaded { .. } => Code::Overloaded,
-        AccountError::StoreUnavailable(_) | AccountError::IdsUnavailable => Code::StoreUnavailable,
-        AccountError::KeysUnavailable | AccountError::KeysUnreadable(_) => Code::KeysUnavailable,
-        AccountError::Internal(_) => Code::Internal,
+        Code::Internal => Status::INTERNAL,
     }
 }
 

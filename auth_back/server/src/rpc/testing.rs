@@ -17,9 +17,9 @@ use service::metrics::Registry;
 
 use super::{Conversation, Desk, Lanes, Turns};
 use crate::accounts::AccountError;
+use crate::job::{Call, Done, Job, Reply, Unanswered};
 use crate::keyrings::LiveRing;
 use crate::metrics::Metrics;
-use crate::work::{Call, Done, Job, Reply, Unanswered};
 
 /// What the bench tells its peers.
 pub(super) const HASH_THREADS: NonZeroUsize = NonZeroUsize::MIN;

@@ -7,8 +7,9 @@ use addresses::Source;
 use credentials::{TokenKeyring, Username};
 use lane::{Flow, FlowKeys};
 
+use crate::accounts::{Login, NewPassword};
+use crate::job::Request;
 use crate::keyrings::LiveRing;
-use crate::work::{Login, NewPassword, Request};
 
 /// Knows flows. Nothing here blocks: keys are those in memory, and no store is asked. Cheap to clone.
 #[derive(Clone, Debug)]

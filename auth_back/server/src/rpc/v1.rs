@@ -9,8 +9,9 @@ use framing::{FrameError, Secret, Status};
 use zeroize::Zeroizing;
 
 use super::refusals;
+use crate::accounts::{Login, Origin, Registration};
+use crate::job::{Call, Done, Reply, Request};
 use crate::limits::V1_BUDGET;
-use crate::work::{Call, Done, Login, Origin, Registration, Reply, Request};
 
 /// One request cut off the input.
 pub(super) enum Cut {
@@ -58,7 +59,7 @@ pub(super) fn answer(out: &mut Vec<u8>, reply: &Reply) {
     match &reply.outcome {
         Ok(Done::Authenticated(opened)) => append(out, Status::OK, opened.token.expose()),
         Ok(_) => append(out, Status::OK, ""),
-        Err(error) => append(out, refusals::code_of(error).status(), &refusals::detail(error)),
+        Err(error) => append(out, refusals::status(error.code()), &refusals::detail(error)),
     }
 }
 

@@ -18,11 +18,9 @@ use unix_time::millis;
 use zeroize::Zeroizing;
 
 use super::refusals;
-use crate::accounts::{Listed, Live};
+use crate::accounts::{Listed, Live, LogOut, Login, NewPassword, Origin, Registration, Revocation};
+use crate::job::{Done, Reply, Request};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
-use crate::work::{
-    Done, LogOut, Login, NewPassword, Origin, Registration, Reply, Request, Revocation,
-};
 
 /// The request in `message`; `None` for HELLO, which is no work. `peer` is where it comes from, if the message
 /// says nothing of that.
@@ -171,9 +169,10 @@ fn encode(
             encoder.answer(out, correlation, &Ok(message))
         }
         Err(error) => {
-            let code = refusals::code_of(error);
+            let code = error.code();
             let detail = refusals::detail(error);
-            let mut refusal = Refusal::new(code.status(), code.text()).with_detail(&detail);
+            let mut refusal =
+                Refusal::new(refusals::status(code), code.text()).with_detail(&detail);
             if let Some(wait) = refusals::retry_after(error) {
                 refusal = refusal.with_retry_after(wait);
             }

@@ -20,7 +20,7 @@ use guard::unlocks::UnlockReader;
 use guard::{Guard, GuardNumbers};
 use hashing::limits::{ANNEX_KIB_MAX, HASHES_IN_FLIGHT_PER_THREAD_MAX};
 use hashing::{Annex, Arena, ArenaManager, HashEngine, HashPace, Hashers, HashersOptions, Params};
-use lane::{Admission, FlowKeys};
+use lane::{Admission, FlowKeys, LaneSize};
 use pool::Pool;
 use reactor::Limits;
 use redis_pool::{Use, Watch};
@@ -41,7 +41,7 @@ use crate::accounts::{Accounts, Decoy, Rules, Upgrades, arenas_kib};
 use crate::audit::{Audit, AuditError, OpenedAudit, OperatorsLog};
 use crate::data_directory::{self, SqliteLog};
 use crate::descriptors;
-use crate::installation::{Identity, Instance, Joined, Keeper, ServerMember, View, join};
+use crate::installation::{Joined, Keeper, ServerMember, View, join};
 use crate::janitor::Janitor;
 use crate::keyrings::{Bell, LiveRing, Refresher, register};
 use crate::limits::{
@@ -51,10 +51,11 @@ use crate::limits::{
 };
 use crate::memory::{DoesNotFit, Needs};
 use crate::metrics::Metrics;
+use crate::node::{Identity, Instance};
 use crate::opening::{self, Lacking, Opened};
 use crate::rpc::{Conversation, Desk, Lanes, Turns};
 use crate::settings::{EngineChoice, PROGRAM, Settings};
-use crate::worker::{LaneSize, start_heavy, start_lane};
+use crate::worker::{start_heavy, start_lane};
 
 /// Serves until a signal says to stop.
 ///

@@ -6,7 +6,7 @@ use reactor::Bundle;
 
 use super::Clerk;
 use crate::accounts::{AccountError, Checks, Live};
-use crate::work::{Done, Job, Reply};
+use crate::job::{Done, Job, Reply};
 
 impl Clerk {
     /// Serves session checks. All of them were read before any is looked up, so each is told what was so after it was

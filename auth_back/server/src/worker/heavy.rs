@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hashing::limits::DEAR_HASHES_QUEUED_MAX;
+use lane::LaneSize;
 use lane::{
     Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
     Workers,
@@ -26,12 +27,12 @@ use reactor::Bundle;
 use service::sparing;
 use store::limits::COMMIT_TOGETHER_MAX;
 
-use super::{Clerk, LaneSize};
+use super::Clerk;
 use crate::accounts::{AccountError, Accounts, InternalError, Proved, Sealed};
 use crate::audit::Audit;
+use crate::job::{Done, Job, Reply, Request};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use crate::work::{Done, Job, Reply, Request};
 use change_password::Changing;
 use login::LongerLogins;
 

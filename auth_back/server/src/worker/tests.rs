@@ -2,6 +2,7 @@
 
 mod checks;
 
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::accounts::InternalError;
 use crate::accounts::testing::{Fault, Fixture, patient};
+use crate::job::{Call, Done, Request};
 use crate::rpc::testing::PostOffice;
-use crate::work::{Call, Done, Request};
 
 const PASSWORD: &str = "correct horse";
 

@@ -20,7 +20,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use credentials::ids::{NodeId, Snowflakes, UserId};
 use credentials::{PepperKeyring, Username};
 use hashing::HashEngine;
-use server::installation::Ids;
+use server::node::Ids;
 use server::opening;
 use server::settings::{EngineChoice, Settings};
 use server_time::ServerTime;

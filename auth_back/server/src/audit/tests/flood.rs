@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::accounts::Origin;
 use crate::limits::{
     AUDIT_FAILURE_BYTES_PER_HOUR, AUDIT_FAILURES_BURST_FOR_NOTHING, AUDIT_LINE_BYTES_MAX,
     AUDIT_SUMMARY_INTERVAL,
 };
-use crate::work::Origin;
 
 /// How much is in all files of the directory whose names begin so.
 fn text(directory: &Path, begin: &str) -> String {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use unix_time::{rfc3339, unix_ms};
 
 use super::*;
+use crate::accounts::Origin;
 use crate::limits::{AUDIT_REPEATS_MAX, AUDIT_REPEATS_SESSIONS_MAX, AUDIT_REPEATS_TIME};
-use crate::work::Origin;
 
 const SECOND: Duration = Duration::from_secs(1);
 

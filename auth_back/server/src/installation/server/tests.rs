@@ -6,7 +6,7 @@ use store::{DeploymentRow, Installation as _, ServerRow};
 
 use super::*;
 use crate::accounts::testing::{Fixture, patient};
-use crate::installation::{Instance, Renewed};
+use crate::node::{Instance, Renewed};
 
 /// A server without Redis, or with this run of it.
 struct Here {

@@ -6,8 +6,8 @@ use framing::v2::Health;
 
 use super::super::testing::{Bench, hello, request};
 use super::super::*;
+use crate::job::Done;
 use crate::limits::BUDGET_MAX;
-use crate::work::Done;
 
 const MOMENT: Duration = Duration::from_millis(1);
 const BYTE: Duration = Duration::from_secs(1);

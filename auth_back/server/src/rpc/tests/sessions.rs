@@ -16,7 +16,7 @@ use store::{ListedSession, SessionRow};
 use super::super::testing::{Bench, frames, hello, request};
 use super::super::*;
 use crate::accounts::{Changed, Ended, Listed, Opened};
-use crate::work::Done;
+use crate::job::Done;
 
 const TOKEN: Secret<'_> = Secret::new("a token");
 const ADDRESS: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));

@@ -6,9 +6,10 @@ use framing::v1::{self, split_response};
 
 use super::super::testing::{Bench, time_left};
 use super::super::*;
+use crate::accounts::Origin;
 use crate::accounts::testing::Fixture;
+use crate::job::Done;
 use crate::limits::V1_BUDGET;
-use crate::work::{Done, Origin};
 
 const REG: &[u8] = b"\x03REG\0\x03ada\0\x0dcorrect horse\0\x03Ada\x24";
 const AUTH: &[u8] = b"\x04AUTH\0\x03ada\0\x0dcorrect horse\0\0\0";

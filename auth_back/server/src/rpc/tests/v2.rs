@@ -15,9 +15,9 @@ use store::{Cause, Product, SessionRow, StoreError};
 
 use super::super::testing::{Bench, frames, hello, request, request_of, request_within, time_left};
 use super::super::*;
-use crate::accounts::{Ended, Live};
+use crate::accounts::{Ended, Live, Origin};
+use crate::job::Done;
 use crate::limits::BUDGET_MAX;
-use crate::work::{Done, Origin};
 
 const TOKEN: Secret<'_> = Secret::new("a token");
 const CHECK: CheckSession<'_> = CheckSession { token: TOKEN };

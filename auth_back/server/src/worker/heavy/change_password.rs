@@ -5,7 +5,7 @@ use reactor::Bundle;
 use super::super::Clerk;
 use super::{InFlight, Stage, apart};
 use crate::accounts::{Change, ProvedChange, Replaced, SealedChange};
-use crate::work::{Done, Reply, Request};
+use crate::job::{Done, Reply, Request};
 
 /// A change of a password, one of whose two hashes is done.
 pub(super) enum Changing {

@@ -5,7 +5,7 @@ use reactor::Bundle;
 use super::super::Clerk;
 use super::{InFlight, Stage, apart, latest};
 use crate::accounts::{AccountError, Admitted, Opening, Proved};
-use crate::work::{Done, Reply, Request};
+use crate::job::{Done, Reply, Request};
 
 /// Logins that are durable, or too late, for whom something has to be done that may take long.
 #[derive(Default)]

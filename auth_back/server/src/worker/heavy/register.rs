@@ -5,7 +5,7 @@ use reactor::Bundle;
 use super::super::Clerk;
 use super::{InFlight, Stage, latest};
 use crate::accounts::{AccountError, Applicant, Enrolled, Sealed};
-use crate::work::{Done, Reply, Request};
+use crate::job::{Done, Reply, Request};
 
 impl Clerk {
     /// Has the password of whoever wants an account hashed.

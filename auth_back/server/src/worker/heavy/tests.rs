@@ -11,10 +11,10 @@ use service::metrics::Registry;
 use store::Users as _;
 
 use super::*;
-use crate::accounts::Rules;
 use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
+use crate::accounts::{Login, Origin, Rules};
+use crate::job::Call;
 use crate::rpc::testing::PostOffice;
-use crate::work::{Call, Login, Origin};
 use crate::worker::tests::clerk;
 
 const PASSWORD: &str = "correct horse";
@@ -168,7 +168,7 @@ impl Logins {
                 "changed"
             }
             Ok(_) => "another answer",
-            Err(error) => crate::rpc::code_of(error).text(),
+            Err(error) => error.code().text(),
         };
         (call.correlation, code)
     }

@@ -52,7 +52,7 @@ impl Checks {
                 let code = match &outcome {
                     Ok(Done::Session(live)) => live.session.username.clone(),
                     Ok(_) => "another answer".to_owned(),
-                    Err(error) => crate::rpc::code_of(error).text().to_owned(),
+                    Err(error) => error.code().text().to_owned(),
                 };
                 (call.correlation, &*code.leak())
             })

@@ -1,20 +1,18 @@
 //! What the event loop hands to a worker, and what comes back.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use credentials::Username;
 use credentials::ids::UserId;
 use framing::v2::MessageType;
-use guard::{Attempt, Known};
 use lane::{Ask, Flow, Refused};
 use reactor::Ticket;
 use store::Product;
 use zeroize::Zeroizing;
 
 use crate::accounts::{
-    AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, Opened,
+    AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, LogOut, Login,
+    NewPassword, Opened, Origin, Registration, Revocation,
 };
 
 /// A request on its way through a lane. Dropping it answers it.
@@ -77,93 +75,6 @@ pub enum Request {
     RevokeSession(Revocation),
     /// Replace the password.
     ChangePassword(NewPassword),
-}
-
-/// An account to be made.
-pub struct Registration {
-    /// As the user typed it.
-    pub username: String,
-    /// As the user typed it.
-    pub password: Zeroizing<String>,
-    /// A display name.
-    pub name: Option<String>,
-    /// In years.
-    pub age: Option<u8>,
-    /// Makes it safe to send the request again. v1 has none.
-    pub request_id: Option<[u8; 16]>,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// Somebody who wants to log in.
-pub struct Login {
-    /// As the user typed it.
-    pub username: String,
-    /// As the user typed it.
-    pub password: Zeroizing<String>,
-    /// The marker of an earlier login, not yet read.
-    pub device: Option<Zeroizing<String>>,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// Somebody who wants to be logged out.
-pub struct LogOut {
-    /// As the user sent it.
-    pub token: Zeroizing<String>,
-    /// Whether every session of the user is to end.
-    pub all: bool,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// A session that is to end, named by another of the same user.
-pub struct Revocation {
-    /// Of the session that asks, as the user sent it.
-    pub token: Zeroizing<String>,
-    /// Which session is to end.
-    pub session_id: u64,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// A password that is to take the place of another.
-pub struct NewPassword {
-    /// As the user sent it.
-    pub token: Zeroizing<String>,
-    /// As the user typed it.
-    pub current_password: Zeroizing<String>,
-    /// As the user typed it.
-    pub new_password: Zeroizing<String>,
-    /// Where it came from.
-    pub origin: Origin,
-}
-
-/// Where a user's own request came from, as far as is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The user's address, as the front said; where none was said, as in v1, that of the connection's other
-    /// side: its users are one party then.
-    pub client_address: IpAddr,
-    /// Whether a proxy brought the user's request to the front.
-    pub is_forwarded: bool,
-    /// The user's program, as it calls itself.
-    pub user_agent: Option<String>,
-}
-
-impl Origin {
-    /// Nothing is known but an address.
-    #[must_use]
-    pub fn at(client_address: IpAddr) -> Self {
-        Self { client_address, is_forwarded: false, user_agent: None }
-    }
-
-    /// An attempt to log in from here, for the limiter.
-    #[must_use]
-    pub fn attempt<'a>(&self, username: &'a Username, known: Option<Known<'a>>) -> Attempt<'a> {
-        let Self { client_address: address, is_forwarded, .. } = *self;
-        Attempt { username, address, is_forwarded, known }
-    }
 }
 
 /// The answer to one request.

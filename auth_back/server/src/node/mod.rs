@@ -7,6 +7,8 @@
 //! under it. A process writes a time there first and then makes ids up to it; whoever has the node next begins behind
 //! it. A process that was stopped for a while finds that its time is over before it makes an id.
 
+mod instance;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +21,7 @@ use sessions::limits::LEASE_MARGIN;
 use store::{ListedServer, ServerRow, Servers, Store, StoreError, Tag};
 use unix_time::{millis, unix_ms};
 
-use super::instance::Instance;
+pub use self::instance::Instance;
 use crate::limits::{NODE_AHEAD_MAX, NODE_STEP, NODE_TIME, NODE_TRIES_MAX};
 
 /// Where ids come from: the node that this process has at the time.
