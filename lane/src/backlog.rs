@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::flow::Ask;
-use super::queue::Asked;
+use super::job::Asked;
 use super::turns::{Pushed, Turns, Waiting};
 use crate::limits::LANE_UNSORTED_MAX;
 

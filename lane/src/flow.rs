@@ -112,6 +112,10 @@ impl Ask {
     }
 }
 
+pub(super) fn key(flow: &Flow) -> (usize, u64, u64) {
+    (flow.class as usize, flow.parent, flow.child)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

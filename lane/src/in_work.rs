@@ -4,8 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
-use super::flow::Flow;
-use super::turns::key;
+use super::flow::{Flow, key};
 
 /// The flows of what was taken last, as many as are in work.
 ///

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Job, Permit, queue::Queue, queue::Refusals, stats::Counters};
+use super::{Permit, job::Job, queue::Queue, queue::Refusals, stats::Counters};
 
 /// Where one worker takes its jobs from.
 ///

@@ -61,9 +61,11 @@
 
 mod admission;
 mod backlog;
+mod error;
 mod flow;
 mod in_work;
 mod inbox;
+mod job;
 pub mod limits;
 mod options;
 mod permit;
@@ -74,33 +76,24 @@ mod turns;
 mod wakeup;
 mod worker;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
 pub use admission::Admission;
+pub use error::LaneError;
 pub use flow::{Ask, Class, Flow, FlowKeys};
 pub use inbox::Inbox;
+pub use job::{Job, Refused, Rejected, Why};
 pub use options::{LaneOptions, LaneSize, Niceness};
 pub use permit::Permit;
 pub use stats::{LaneSnapshot, LaneStats, LaneWaits, WAIT_BUCKETS_SECONDS};
 pub use wakeup::{Wake, Wakeup};
 pub use worker::{StillRunning, Workers};
 
-use queue::{Asked, Queue};
+use job::Asked;
+use queue::Queue;
 use stats::Counters;
-
-/// What a lane carries.
-pub trait Job: Send + 'static {
-    /// It was accepted, and cannot be served after all. Called by a thread that submits to the lane or works for
-    /// it, without a lock; must not block. By default the job is dropped.
-    fn refuse(self, why: Refused)
-    where
-        Self: Sized,
-    {
-        let _ = why;
-    }
-}
 
 /// The submitting side of a lane: cheap to clone, one for each event loop.
 ///
@@ -217,91 +210,6 @@ impl<J: Job> fmt::Debug for Lane<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").field("stats", &self.stats().snapshot()).finish_non_exhaustive()
     }
-}
-
-/// That a job cannot be served, why, and when to ask again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Why.
-    pub why: Why,
-    /// How long such a job would have to wait at present. Nothing is known of the time after that, so a client is
-    /// told a little more.
-    pub retry_after: Duration,
-}
-
-/// Why a job cannot be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// All places are taken, and its own party has most of them.
-    Full,
-    /// It had a place, and gave it up to a party that has fewer.
-    Evicted,
-    /// It would wait longer than any may, or than its own deadline leaves.
-    TooLong,
-    /// It has waited longer than any may: work has become slower since it came.
-    Stale,
-    /// No worker is left: the server is shutting down, or its workers could not work at all.
-    Closed,
-}
-
-impl Why {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Full, Self::Evicted, Self::TooLong, Self::Stale, Self::Closed];
-
-    /// A word for metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Evicted => "evicted",
-            Self::TooLong => "too_long",
-            Self::Stale => "stale",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-/// A job that a lane did not take.
-#[derive(thiserror::Error)]
-#[error("the lane does not take the job: {}", why.why.name())]
-pub struct Rejected<J> {
-    /// The job, given back.
-    pub job: J,
-    /// Why.
-    pub why: Refused,
-}
-
-/// Without the job, which may hold a password.
-impl<J> fmt::Debug for Rejected<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected").field("why", &self.why).finish_non_exhaustive()
-    }
-}
-
-/// Why there is no lane.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LaneError {
-    /// The name cannot name threads. The programmer is at fault.
-    #[error("{0:?} cannot name a lane: want 1 to {max} bytes of a-z, 0-9, - and _", max = crate::limits::LANE_NAME_BYTES_MAX)]
-    Name(&'static str),
-    /// More threads than any lane may have. The operator is at fault.
-    #[error("lane {lane}: {threads} threads, the most is {max}", max = crate::limits::LANE_THREADS_MAX)]
-    Threads {
-        /// The lane's name.
-        lane: &'static str,
-        /// The number asked for.
-        threads: usize,
-    },
-    /// The system gave no thread: its limit on threads or memory is reached.
-    #[error("lane {lane}: cannot start a thread: {source}")]
-    Spawn {
-        /// The lane's name.
-        lane: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 #[cfg(test)]

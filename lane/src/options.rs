@@ -2,7 +2,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Admission, LaneError};
+use super::Admission;
+use super::error::LaneError;
 use crate::limits::{LANE_NAME_BYTES_MAX, LANE_THREADS_MAX};
 
 /// The size of a lane.

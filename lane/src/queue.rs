@@ -28,6 +28,7 @@ use super::{
     admission::{Admission, Pace},
     backlog::Backlog,
     in_work::InWork,
+    job::Asked,
     stats::{Counters, Waited},
     turns::{Pushed, Waiting},
 };
@@ -71,9 +72,6 @@ struct State<J> {
     /// Nobody is left who could submit.
     closed: bool,
 }
-
-/// A job and what is asked for it.
-pub(super) type Asked<J> = (J, Ask);
 
 /// Jobs that are to be told why they are refused.
 pub(super) type Refusals<J> = Vec<(J, Refused)>;

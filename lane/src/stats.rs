@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Class, LaneOptions, Why};
+use super::job::Why;
+use super::{Class, LaneOptions};
 
 /// Upper bounds of the buckets that waits are counted in, in seconds: 100 microseconds to 10 seconds.
 ///

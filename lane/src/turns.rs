@@ -30,7 +30,7 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
-use super::flow::{Ask, Flow};
+use super::flow::{Ask, Flow, key};
 use super::in_work::InWork;
 use super::rings::{Nodes, Ring};
 
@@ -362,10 +362,6 @@ impl ClassState {
         let (from, to) = (left as usize, (left + less) as usize);
         self.at_least[from..to].iter_mut().for_each(|parents| *parents -= 1);
     }
-}
-
-pub(super) fn key(flow: &Flow) -> (usize, u64, u64) {
-    (flow.class as usize, flow.parent, flow.child)
 }
 
 /// A visit: gives a unit of credit if the next job costs more than there is. Whether it can be served.

@@ -12,7 +12,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use sparing::sparing;
 
-use super::{Inbox, Job, LaneOptions, Niceness, queue::Queue, stats::Counters};
+use super::{Inbox, LaneOptions, Niceness, job::Job, queue::Queue, stats::Counters};
 
 /// The threads of a lane, to be waited for after its last [`Lane`](super::Lane) is dropped.
 ///

@@ -6,7 +6,7 @@ use credentials::ids::UserId;
 use credentials::{KeyId, Keyring, Password, PasswordRecord, PepperKeyring, SecretKey, random};
 use hashing::{Arena, Params};
 
-use super::{AccountError, Answer};
+use super::error::{AccountError, Answer};
 
 /// A password record of nobody, so that a login under a name that nobody has costs the same work and
 /// takes the same way as a wrong password.

@@ -78,6 +78,14 @@ pub enum AccountError {
     Internal(#[from] InternalError),
 }
 
+/// What an account service answers.
+pub(crate) type Answer<T> = Result<T, AccountError>;
+
+/// What was made of a hash, or why there was none.
+pub(crate) fn hashed<T>(outcome: Result<Answer<T>, NotHashed>) -> Answer<T> {
+    outcome?
+}
+
 /// Faults that only an operator or a programmer can mend.
 #[derive(Debug, thiserror::Error)]
 pub enum InternalError {

@@ -17,6 +17,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod upgrades;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,12 +31,13 @@ pub use change_password::{
 pub use code::Code;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
+pub(crate) use error::{Answer, hashed};
 pub use login::{Admitted, Candidate, Login, Opened, Opening, Proved};
 pub use origin::Origin;
 pub use profile::{AgeError, NameError};
 pub use register::{Applicant, Enrolled, Registration, Sealed};
 pub use session_requests::{Checks, Ended, Listed, Live, LogOut, Revocation};
-pub use upgrade::{Upgrade, Upgrades};
+pub use upgrades::{Upgrade, Upgrades};
 
 use credentials::ids::UserId;
 use credentials::{
@@ -44,7 +46,7 @@ use credentials::{
 };
 use guard::Guard;
 use hashing::threads::{HashOutcome, Work};
-use hashing::{Arena, ArenaManager, Hashers, NotHashed, Params};
+use hashing::{Arena, ArenaManager, Hashers, Params};
 use server_time::ServerTime;
 use sessions::{SessionKeeper, SessionRules};
 use store::Store;
@@ -90,13 +92,6 @@ pub struct Rules {
     pub params: Params,
     /// How sessions are kept.
     pub sessions: SessionRules,
-}
-
-type Answer<T> = Result<T, AccountError>;
-
-/// What was made of a hash, or why there was none.
-fn hashed<T>(outcome: Result<Answer<T>, NotHashed>) -> Answer<T> {
-    outcome?
 }
 
 impl Accounts {

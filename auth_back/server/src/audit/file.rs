@@ -16,7 +16,7 @@ use std::time::Instant;
 use ownership::Heir;
 use service::sparing;
 
-use super::AuditError;
+use super::error::AuditError;
 use crate::limits::AUDIT_TURN_RETRY;
 
 /// When a file is full, and how many there are.

@@ -47,39 +47,31 @@
 //! [`limits::AUDIT_FAILURE_BYTES_PER_HOUR`]: crate::limits::AUDIT_FAILURE_BYTES_PER_HOUR
 
 mod entry;
+mod error;
 mod failures;
 mod file;
 mod line;
 mod operators;
+mod queue;
 mod repeats;
 mod requests;
+mod target;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use entry::{Entry, Event, Outcome};
+pub use error::AuditError;
 pub use file::Turning;
 pub(crate) use operators::is_operators_file;
 pub use operators::{OPERATORS_FILE, OperatorsLog};
-pub use writer::{AuditError, AuditWriter, OpenedAudit};
+pub use target::AuditTarget;
+pub use writer::{AuditWriter, OpenedAudit};
 
-use writer::Queue;
-
-/// Where the audit log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuditTarget {
-    /// Nowhere.
-    Off,
-    /// Standard output, after the line that says where the server listens.
-    StandardOutput,
-    /// A file, appended to and turned over when it is full; made with mode 0600 when it is not there.
-    File(PathBuf),
-}
+use queue::Queue;
 
 /// Takes entries. Cheap to clone; all clones feed one queue.
 #[derive(Clone, Debug, Default)]
@@ -118,15 +110,5 @@ impl Audit {
     #[must_use]
     pub fn suppressed_lines(&self) -> u64 {
         self.queue.as_ref().map_or(0, |queue| queue.suppressed())
-    }
-}
-
-impl fmt::Display for AuditTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("off"),
-            Self::StandardOutput => f.write_str("standard output"),
-            Self::File(path) => write!(f, "{}", path.display()),
-        }
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ownership::{NotTheOwner, check_works_on};
 
+use super::error::AuditError;
 use super::file::{Lines, LogFile};
 use super::line::render_command;
-use super::{AuditError, AuditTarget};
+use super::target::AuditTarget;
 
 /// The name of the file. It lies beside the audit log of the server.
 pub const OPERATORS_FILE: &str = "audit-operators.log";

@@ -1,7 +1,6 @@
 //! The queue, and the thread that writes what is in it.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,89 +9,18 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use service::{rare, sparing};
 
-use super::entry::{Cost, Entry};
+use super::Audit;
+use super::error::AuditError;
 use super::failures::{Failures, Suppressed};
 use super::file::{Cut, Lines, LogFile, Turning};
-use super::line::{render, render_gap, render_suppressed};
+use super::line::{render_gap, render_suppressed};
 use super::operators::operators_file;
-use super::repeats::{Repeats, Success, Told};
-use super::{Audit, AuditTarget};
+use super::queue::{Line, Queue};
+use super::repeats::{Repeats, Told};
+use super::target::AuditTarget;
 use crate::limits::{
-    AUDIT_BATCH_BYTES, AUDIT_FAILURES_QUEUED_MAX, AUDIT_LINES_QUEUED_MAX, AUDIT_PAUSE,
-    AUDIT_SUMMARY_INTERVAL,
+    AUDIT_BATCH_BYTES, AUDIT_LINES_QUEUED_MAX, AUDIT_PAUSE, AUDIT_SUMMARY_INTERVAL,
 };
-
-/// The audit log cannot be opened or written. The operator is at fault who said where it is, or the disk is full.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The system says no.
-    #[error("the audit log {path} cannot be opened: {source}")]
-    Open {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A directory, a pipe or a device. Opening a pipe would wait for its reader.
-    #[error("the audit log {0} is not a regular file; `-` means standard output")]
-    NotAFile(PathBuf),
-    /// The system takes no line.
-    #[error("the audit log {path} cannot be written: {source}")]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// Lines on their way to the thread, and how many there were.
-#[derive(Debug)]
-pub(super) struct Queue {
-    lines: Sender<Line>,
-    failures: Failures,
-    written: AtomicU64,
-    lost: AtomicU64,
-}
-
-/// A line, and what it tells of if it is a success.
-pub(super) struct Line {
-    text: Box<str>,
-    success: Option<Success>,
-}
-
-impl Queue {
-    /// Never blocks. What is a failure too many, or finds no room, is counted.
-    pub(super) fn record(&self, entry: &Entry<'_>) {
-        let cost = entry.cost();
-        if cost != Cost::Kept && !self.has_room_for_failure(cost) {
-            return self.failures.suppress(entry.event, entry.outcome);
-        }
-        let at = clock::wall();
-        let success = if cost == Cost::Kept { Success::of(entry, at) } else { None };
-        if self.lines.try_send(Line { text: render(entry, at), success }).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            sparing!(ERROR, "the audit log is LOSING LINES: it is not written fast enough");
-        }
-    }
-
-    /// The rest of the queue is for successes: they are what must not be missing when the disk stands still.
-    fn has_room_for_failure(&self, cost: Cost) -> bool {
-        self.failures.admits(cost, clock::roughly()) && self.lines.len() < AUDIT_FAILURES_QUEUED_MAX
-    }
-
-    pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn suppressed(&self) -> u64 {
-        self.failures.suppressed().count()
-    }
-}
 
 /// The audit log, open, and not written to yet.
 #[must_use = "the queue fills up and nothing is written"]

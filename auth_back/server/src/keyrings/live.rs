@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use service::rare;
 use store::StoreError;
 
-use super::refresher::Bell;
+use super::bell::Bell;
 use super::register::KeyFault;
 use crate::limits::{
     KEY_ABSENT_FOR, KEY_COMMAND_INTERVAL, KEY_FAULT_LOG_INTERVAL, KEY_LIST_INTERVAL,

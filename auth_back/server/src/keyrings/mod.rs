@@ -10,10 +10,12 @@
 //! pepper that records may need is there ([`register`]). Otherwise the old ring stays and the log says
 //! why, again and again: keys that vanish from a disk must not lock everybody out.
 
+mod bell;
 mod live;
 mod refresher;
 pub mod register;
 pub mod rewrap;
 
+pub use bell::{Bell, Ear};
 pub use live::{LiveRing, Lookup, RingFault};
-pub use refresher::{Bell, Refresher};
+pub use refresher::Refresher;

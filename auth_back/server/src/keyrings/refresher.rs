@@ -6,32 +6,11 @@ use std::time::Instant;
 
 use background::{Background, steadily};
 use credentials::{PepperKeyring, TokenKeyring};
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, never, select};
 
 use super::LiveRing;
+use super::bell::Ear;
 use crate::limits::KEY_REREAD_INTERVAL;
-
-/// Has the keys read again soon. Never blocks; rung twice before it is heard, it is heard once.
-#[derive(Clone, Debug)]
-pub struct Bell(Sender<()>);
-
-/// Hears a [`Bell`].
-pub struct Ear(Receiver<()>);
-
-impl Bell {
-    /// A bell and who hears it.
-    #[must_use]
-    pub fn new() -> (Self, Ear) {
-        let (sender, receiver) = bounded(1);
-        (Self(sender), Ear(receiver))
-    }
-
-    /// Rings it.
-    pub fn ring(&self) {
-        // Full: it was rung already. Disconnected: the server is at its end.
-        let _ = self.0.try_send(());
-    }
-}
 
 /// The thread.
 pub struct Refresher(Background);

@@ -10,7 +10,8 @@ use service::settings::values::Values;
 use service::settings::{Invocation, SettingErrors, format_duration};
 use sessions::SessionRules;
 
-use super::{PROGRAM, guard_rules, session_rules};
+use super::program::PROGRAM;
+use super::rules::{guard_rules, session_rules};
 
 /// Their names, but for [`SESSIONS`].
 pub const SHARED: [&str; 7] = [

@@ -9,31 +9,26 @@
 //! permit, and there are only as many permits as hashes can be done in a moment ([`HashPace`](hashing::HashPace)).
 
 mod change_password;
+mod in_flight;
 mod login;
 mod register;
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use hashing::limits::DEAR_HASHES_QUEUED_MAX;
-use lane::LaneSize;
-use lane::{
-    Admission, Ask, Flow, Inbox, Lane, LaneError, LaneOptions, LaneStats, Permit, Wake, Wakeup,
-    Workers,
-};
+use lane::{Admission, Inbox, Lane, LaneError, LaneOptions, LaneSize, LaneStats, Permit, Workers};
 use reactor::Bundle;
-use service::sparing;
 use store::limits::COMMIT_TOGETHER_MAX;
 
 use super::Clerk;
-use crate::accounts::{AccountError, Accounts, InternalError, Proved, Sealed};
+use crate::accounts::{AccountError, Accounts};
 use crate::audit::Audit;
 use crate::job::{Done, Job, Reply, Request};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
-use change_password::Changing;
+use in_flight::{Changing, Ending, InFlight, Stage};
 use login::LongerLogins;
 
 /// The lane of what hashes.
@@ -78,45 +73,6 @@ pub fn start_heavy(
         }
     })?;
     Ok(Heavy { lane, finish: finish_stats, workers: [workers, finish_workers] })
-}
-
-/// A request whose password was hashed.
-struct Ending {
-    asked: InFlight,
-    stage: Stage,
-}
-
-/// What was hashed, and for what.
-enum Stage {
-    Login(Proved),
-    Registration(Sealed),
-    ChangePassword(Changing),
-}
-
-/// A request that has begun.
-struct InFlight {
-    job: Job,
-    began: Instant,
-    /// The user whose session asks.
-    whose: Option<u64>,
-    /// For as long as it may keep others out, who would wait for the same threads.
-    permit: Option<Permit<Job>>,
-    /// Where it is finished.
-    finish: Arc<Lane<Ending>>,
-}
-
-impl lane::Job for Ending {}
-
-impl InFlight {
-    /// Queues what is to be done next; the wake-up is for whoever does it.
-    fn queue(self, stage: Stage) -> Wakeup {
-        let finish = Arc::clone(&self.finish);
-        // There are no more requests than permits and places of dear ones. Refused, its ticket answers.
-        if finish.try_queue(Ending { asked: self, stage }, &Ask::new(Flow::ONE)).is_err() {
-            sparing!(ERROR, "a request whose password was hashed cannot be finished");
-        }
-        Wakeup::of(finish as Arc<dyn Wake>)
-    }
 }
 
 impl Clerk {
@@ -174,20 +130,9 @@ impl Clerk {
     }
 }
 
-/// The time after which nobody waits for any of these any more, if there are any. Of those whose time is shorter nobody waits
-/// either if it should take longer.
-fn latest<'a>(asked: impl IntoIterator<Item = &'a InFlight>) -> Option<Instant> {
-    asked.into_iter().map(|asked| asked.job.deadline).max()
-}
-
 /// Runs what concerns one kind of several. After a panic, whoever was not told is told so by their tickets.
 fn one_kind(work: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(work));
-}
-
-/// Runs what concerns one of several, so that its panic, which the hook has logged, is not that of the others.
-fn apart<T>(work: impl FnOnce() -> Result<T, AccountError>) -> Result<T, AccountError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(InternalError::Dropped.into()))
 }
 
 #[cfg(test)]

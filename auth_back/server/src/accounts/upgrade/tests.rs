@@ -11,7 +11,8 @@ use store::Users as _;
 
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
-use crate::accounts::{AccountError, Rules};
+use crate::accounts::upgrades::Budget;
+use crate::accounts::{AccountError, Rules, Upgrades};
 
 const PASSWORD: &str = "correct horse battery";
 

@@ -3,17 +3,9 @@
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::{InFlight, Stage, apart};
+use super::in_flight::{Changing, InFlight, Stage, apart};
 use crate::accounts::{Change, ProvedChange, Replaced, SealedChange};
 use crate::job::{Done, Reply, Request};
-
-/// A change of a password, one of whose two hashes is done.
-pub(super) enum Changing {
-    /// The current password was hashed.
-    Proved(Box<ProvedChange>),
-    /// The new one was.
-    Sealed(Box<SealedChange>),
-}
 
 impl Clerk {
     /// Finds whose password is to be changed, and has the current one hashed.

@@ -3,7 +3,7 @@
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::{InFlight, Stage, apart, latest};
+use super::in_flight::{InFlight, Stage, apart, latest};
 use crate::accounts::{AccountError, Admitted, Opening, Proved};
 use crate::job::{Done, Reply, Request};
 

@@ -3,7 +3,7 @@
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::{InFlight, Stage, latest};
+use super::in_flight::{InFlight, Stage, latest};
 use crate::accounts::{AccountError, Applicant, Enrolled, Sealed};
 use crate::job::{Done, Reply, Request};
 

@@ -1,18 +1,20 @@
 //! Requests through the lanes of what hashes.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use credentials::PasswordRecord;
 use credentials::ids::UserId;
 use framing::v2::MessageType;
 use hashing::Params;
+use lane::{Flow, Wake, Wakeup};
 use service::metrics::Registry;
 use store::Users as _;
 
+use super::in_flight::apart;
 use super::*;
 use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
-use crate::accounts::{Login, Origin, Rules};
+use crate::accounts::{InternalError, Login, Origin, Rules};
 use crate::job::Call;
 use crate::rpc::testing::PostOffice;
 use crate::worker::tests::clerk;
