@@ -9,7 +9,8 @@
 //! | [`slept`] | `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC` | noticing that the machine slept: leases |
 //! | [`wall`] | `CLOCK_REALTIME` | lines of logs, the header `Date`; the time of the store where that is a file |
 //!
-//! What is kept in the store is dated by none of them but by server time, which `auth_back` has in a module of its own.
+//! What is kept in the store is dated by none of them but by server time, which the crate `server_time`
+//! makes of the time of the store and of [`boot`].
 //!
 //! # In tests
 //!

@@ -50,7 +50,7 @@ AUTH = {"ARGON2": "m=8,t=1,p=1", "ALLOW_WEAK_ARGON2": "true", "LEASE": "0ms", "S
         "SESSIONS_PER_USER": 1_000}
 LIFETIME_MS = 12 * 3_600_000
 BEGUN_WITHIN_MS = 6 * 3_600_000
-# Of an id: milliseconds since 2025, and 22 bits (auth_back/src/ids/snowflake.rs).
+# Of an id: milliseconds since 2025, and 22 bits (auth_back/credentials/src/ids/snowflake.rs).
 EPOCH_MS = 1_735_689_600_000
 ID_BITS = 22
 

@@ -50,7 +50,7 @@ fn breached(c: &mut Criterion) {
     });
 }
 
-/// What the table in `credentials/cost.rs` is made from.
+/// What the table in `src/cost.rs` is made from.
 fn records(c: &mut Criterion) {
     const SALT: &str = "c2FsdCBvZiAxNiBieXRlcw";
     const TAG: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

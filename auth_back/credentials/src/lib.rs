@@ -1,4 +1,4 @@
-//! Names, passwords, keys and tokens: everything that decides who somebody is, and nothing that
+//! Ids, names, passwords, keys and tokens: everything that decides who somebody is, and nothing that
 //! keeps it or carries it.
 //!
 //! A password travels like this:
@@ -17,8 +17,9 @@
 //! Every type here is built by a checking constructor, so a value that exists is valid. Types that
 //! hold secrets wipe themselves on drop and print as `***`.
 //!
-//! No function here touches a store, a socket or a clock. Only [`keys`] and [`breached`] touch files, and only
-//! [`hashing`] takes noticeable time.
+//! No function here touches a store or a socket. Only [`keys`] and [`breached`] touch files, and only [`keys`]
+//! asks a clock, for how long a command may take. What takes noticeable time is the crate [`hashing`], and
+//! building a file of breached passwords.
 
 pub mod blocklist;
 pub mod breached;

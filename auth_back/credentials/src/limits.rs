@@ -1,5 +1,5 @@
-//! Every bound of this module tree, with its reason. Relations between them are checked when the
-//! crate is compiled.
+//! Every bound of this crate, with its reason. Relations between them are checked when the crate is
+//! compiled.
 
 use std::time::Duration;
 

@@ -90,7 +90,7 @@ pub const WAYS: usize = 8;
 pub(super) const SHARED_SETS: [u32; 5] = [1 << 16, 1 << 14, 1 << 15, 1 << 14, 1 << 14];
 
 /// What a full set takes of Redis' memory, in bytes: measured, with its key, its time to live and the
-/// share of the two tables that lead to them (`guard/tests/shared.rs` fills some and asks).
+/// share of the two tables that lead to them (`tests/shared.rs` fills some and asks).
 pub const SHARED_SET_BYTES: u64 = 640;
 
 /// The most that the limiter takes of Redis' memory, whatever comes.

@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// A stored record needs more memory than there is: more than arenas were allocated with, which
-    /// never grow (see the module documentation), and more than the annex gives.
+    /// never grow (see the documentation of the [crate]), and more than the annex gives.
     #[error("the hash needs {needed_kib} KiB of memory and there are {arena_kib} KiB for it")]
     ArenaTooSmall {
         /// What the parameters ask for.

@@ -1,8 +1,10 @@
-//! Argon2id (RFC 9106), the slow and memory-hard function that passwords go through.
+//! Argon2id (RFC 9106), the slow and memory-hard function that passwords go through, and the
+//! [threads] that compute it.
 //!
 //! [`Params`] say how much work a hash is, an [`Arena`] is the memory it happens in, and
-//! [`HashEngine`] is the one seam behind which the computation stands. Its siblings, [`Flavour`],
-//! are computed for records that come from elsewhere and for nothing else.
+//! [`HashEngine`] is the one seam behind which the computation stands. Its siblings, [`Flavour`], and
+//! the functions of other systems, [`foreign`], are computed for records that come from elsewhere and
+//! for nothing else.
 //!
 //! # Memory is fixed at start
 //!

@@ -2,8 +2,8 @@
 //!
 //! The way of a request, forward: the [`reactor`] reads bytes, [`rpc`] makes frames of them and of
 //! those [`job::Job`]s; a lane queues a job, a [`worker`] takes it and runs it against
-//! [`accounts`], which use [`credentials`], [`hashing`] and a [`store`]; the [`job::Reply`] goes through the
-//! loop's mailbox back to [`rpc`], which makes it a frame.
+//! [`accounts`], which use [`guard`], [`credentials`], [`hashing`], [`sessions`] and a [`store`]; the
+//! [`job::Reply`] goes through the loop's mailbox back to [`rpc`], which makes it a frame.
 //!
 //! | module | what it does |
 //! |---|---|

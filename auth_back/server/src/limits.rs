@@ -1,6 +1,6 @@
-//! Every bound of this server that is not a setting, with its reason. Bounds of frames are in
-//! [`framing::limits`], of credentials in [`credentials::limits`], of stores in
-//! [`store::limits`].
+//! Every bound of this server that is not a setting, with its reason. The crates below have their own, as
+//! [`framing::limits`], [`hashing::limits`] and [`store::limits`]; what two of them have to agree on is
+//! asserted here, which sees all.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

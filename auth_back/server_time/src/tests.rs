@@ -1,4 +1,4 @@
-//! The rules on virtual time, and what they mean for sessions.
+//! The rules on virtual time, by random histories too, and the thread that asks the store.
 
 use std::sync::Arc;
 use std::thread;

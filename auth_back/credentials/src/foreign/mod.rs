@@ -2,8 +2,8 @@
 //!
 //! A [`ForeignHash`] is read from the text that the other system stored. Its tag is then sealed under
 //! the pepper like one of ours, in a [`PasswordRecord`](super::PasswordRecord) whose algorithm starts
-//! with `foreign-`, and is verified with the function that made it. At its user's first login the record
-//! is replaced by one of ours.
+//! with `foreign-`, and is verified with the [function](hashing::foreign) that made it. At its user's
+//! first login the record is replaced by one of ours.
 //!
 //! | form | read | where from |
 //! |---|---|---|

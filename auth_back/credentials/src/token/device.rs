@@ -7,7 +7,7 @@
 //!
 //! A marker is given with every successful login and shown at the next one. It opens nothing: its
 //! program gets an allowance of wrong guesses of its own, which guesses of others do not use up
-//! (see [`guard`]). The tag is computed over everything before it and the username, so it is
+//! (see the crate `guard`). The tag is computed over everything before it and the username, so it is
 //! good for one account, and tells so without the store being asked. That is why it is bound to the
 //! name and not to the user's id: a name has one owner, ever. Its key is derived from the token key
 //! of that id, for this purpose alone: a marker never passes for a token, nor the other way round.

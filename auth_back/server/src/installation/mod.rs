@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`deployment`] | the settings in the store, and a start that was given others |
-//! | [`rules`] | the rules of sessions now, and how leases change while servers run |
+//! | [`rules`] | the rules of sessions as the store has them, and how leases change while servers run |
 //! | [`server`] | a server joins the others, and goes by what all do |
 //! | [`keeper`] | the thread that does both, once a second |
 

@@ -1,4 +1,5 @@
-//! The rules of sessions as all servers have them now.
+//! The rules of sessions as the store has them now, and how a server comes to go by them. What they are, and how all
+//! who keep sessions learn of them, stands in [`sessions`].
 //!
 //! # Leases while they change
 //!
