@@ -11,9 +11,10 @@ use store::Product;
 use zeroize::Zeroizing;
 
 use crate::accounts::{
-    AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, LogOut, Login,
-    NewPassword, Opened, Origin, Registration, Revocation,
+    AccountError, Accounts, Changed, Ended, InternalError, Listed, Live, LogOut, NewPassword,
+    Opened, Origin, Registration, Revocation,
 };
+use crate::login::Login;
 
 /// A request on its way through a lane. Dropping it answers it.
 pub struct Job {
@@ -120,22 +121,23 @@ pub enum Done {
 }
 
 impl Request {
-    /// Does what is asked. Blocks. `flow` is whose turn it waits for where it has to wait once more. `whose` is set to the id of the user who asks, where a session says
-    /// so, whatever the request then comes to.
+    /// Does what is asked, of a request that is not [heavy](Self::is_heavy). Blocks. `whose` is set to the id of the user
+    /// who asks, where a session says so, whatever the request then comes to.
     ///
     /// # Errors
     /// Why it was not done.
+    ///
+    /// # Panics
+    /// For one that is.
     pub fn run(
         &self,
         accounts: &Accounts,
-        flow: Flow,
         deadline: Instant,
         whose: &mut Option<u64>,
     ) -> Result<Done, AccountError> {
         Ok(match self {
-            Self::Register(request) => Done::Registered(accounts.register(request, deadline)?),
-            Self::Authenticate(request) => {
-                Done::Authenticated(accounts.authenticate(request, deadline)?)
+            Self::Register(_) | Self::Authenticate(_) | Self::ChangePassword(_) => {
+                unreachable!("what hashes goes its way in stages, see worker/heavy.rs")
             }
             Self::CheckSession(token) => Done::Session(accounts.check_session(token, deadline)?),
             Self::LogOut(LogOut { token, all: true, .. }) => {
@@ -152,9 +154,6 @@ impl Request {
             Self::Sessions(token) => Done::Sessions(accounts.list_sessions(token, deadline)?),
             Self::RevokeSession(Revocation { token, session_id, .. }) => {
                 Done::Revoked(accounts.revoke_session(token, *session_id, deadline, whose)?)
-            }
-            Self::ChangePassword(request) => {
-                Done::PasswordChanged(accounts.change_password(request, flow, deadline, whose)?)
             }
         })
     }

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | [`rpc`] | v1 and v2 on the reactor |
 //! | [`job`], [`worker`], [`pace`] | what passes between loop and workers, and the workers |
-//! | [`accounts`] | register, authenticate, check, log out: straight-line code |
+//! | [`login`] | a login, in stages: begin here |
+//! | [`accounts`] | register, check, change a password, log out |
 //! | [`keyrings`] | keys that change while the server runs |
 //! | [`node`] | who makes which ids |
 //! | [`installation`] | several processes on one store, which do alike |
@@ -30,6 +31,7 @@ pub mod janitor;
 pub mod job;
 pub mod keyrings;
 pub mod limits;
+pub mod login;
 pub mod memory;
 pub mod metrics;
 pub mod node;

@@ -63,7 +63,7 @@ impl Clerk {
         // What has expired in the queue, or will before it is done, is not worth a hash.
         let mut whose = None;
         let outcome = if self.admits(&job, began) {
-            job.request.run(&self.accounts, job.flow, job.deadline, &mut whose)
+            job.request.run(&self.accounts, job.deadline, &mut whose)
         } else {
             Err(AccountError::TimedOut)
         };

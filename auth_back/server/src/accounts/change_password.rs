@@ -21,8 +21,9 @@ use lane::{Flow, Wakeup};
 use store::{Cause, PasswordChange, SessionRow, StoreError};
 use zeroize::Zeroizing;
 
-use super::login::{Claim, Trial, judged};
+use super::new_session::SessionFor;
 use super::origin::Origin;
+use super::password_check::{PasswordCheck, judged};
 use super::{AccountError, Accounts, Answer, Opened, Opening, hashed};
 use crate::limits::CHANGE_PASSWORD_TRIES_MAX;
 
@@ -63,7 +64,7 @@ pub struct Change {
     wish: Wish,
     /// The record as it is in the store.
     stored: String,
-    trial: Trial,
+    check: PasswordCheck,
     attempt: Reservation,
 }
 
@@ -122,8 +123,8 @@ impl Accounts {
     ) -> Answer<Changed> {
         let mut change = self.change(request, deadline, whose)?;
         loop {
-            let Change { trial, attempt, .. } = &mut change;
-            let verdict = self.verify(trial, attempt, flow, deadline);
+            let Change { check, attempt, .. } = &mut change;
+            let verdict = self.verify(check, attempt, flow, deadline);
             let allowed = self.judge_change(ProvedChange { change, verdict })?;
             let record = self.hash(allowed.user_id, &allowed.wish.new, deadline);
             match self.replace(SealedChange { change: allowed, record }, deadline)? {
@@ -173,9 +174,9 @@ impl Accounts {
         let mut attempt =
             self.guard.reserve_login(&origin.attempt(username, known), clock::now())?;
         let user_id = UserId::new(session.user_id)?;
-        let trial = Trial { user_id, record, peppers, password: Arc::clone(current) };
-        attempt.charge(trial.cost(self.rules.params));
-        Ok(Change { wish, stored: user.password_record, trial, attempt })
+        let check = PasswordCheck { user_id, record, peppers, password: Arc::clone(current) };
+        attempt.charge(check.cost(self.rules.params));
+        Ok(Change { wish, stored: user.password_record, check, attempt })
     }
 
     /// Has the current password hashed. `then` gets what came of it, whatever that is, on a thread that must not be kept
@@ -187,7 +188,7 @@ impl Accounts {
         deadline: Instant,
         then: impl FnOnce(ProvedChange) -> Wakeup + Send + 'static,
     ) {
-        let work = match self.work(&change.trial) {
+        let work = match self.hash_task(&change.check) {
             Ok(work) => work,
             Err(error) => return then(ProvedChange { change, verdict: Err(error) }).fire(),
         };
@@ -203,7 +204,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`] as its variants say.
     pub fn judge_change(&self, proved: ProvedChange) -> Answer<AllowedChange> {
-        let ProvedChange { change: Change { wish, stored, trial, attempt }, verdict } = proved;
+        let ProvedChange { change: Change { wish, stored, check, attempt }, verdict } = proved;
         match verdict? {
             Verdict::Match => attempt.clear(),
             // Whoever has a session knows that there is such a user: no need for other words.
@@ -212,7 +213,7 @@ impl Accounts {
                 return Err(AccountError::PasswordWrong);
             }
         }
-        Ok(AllowedChange { wish, stored, user_id: trial.user_id })
+        Ok(AllowedChange { wish, stored, user_id: check.user_id })
     }
 
     /// Has the new password hashed; `then` is as for [`prove_change`](Self::prove_change). Does not block.
@@ -256,9 +257,9 @@ impl Accounts {
     /// [`AccountError`] as its variants say. The password has been changed all the same.
     pub fn begin_anew(&self, replaced: &Replacement, deadline: Instant) -> Answer<Changed> {
         let Replacement { wish, user_id, settles_in } = replaced;
-        let claim =
-            Claim { user_id: *user_id, epoch: wish.session.epoch + 1, origin: &wish.origin };
-        let Opening { opened, gone } = self.open_sessions(&[claim], deadline).remove(0)?;
+        let session =
+            SessionFor { user_id: *user_id, epoch: wish.session.epoch + 1, origin: &wish.origin };
+        let Opening { opened, gone } = self.open_sessions(&[session], deadline).remove(0)?;
         self.sessions.settle(&gone)?;
         Ok(Changed { opened, settles_in: *settles_in })
     }

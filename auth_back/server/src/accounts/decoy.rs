@@ -37,12 +37,12 @@ impl Decoy {
     }
 
     /// What its record is sealed under.
-    pub(super) fn peppers(&self) -> &Arc<PepperKeyring> {
+    pub(crate) fn peppers(&self) -> &Arc<PepperKeyring> {
         &self.peppers
     }
 
     /// What the store would answer for a user.
-    pub(super) fn read(&self) -> Result<(UserId, PasswordRecord), AccountError> {
+    pub(crate) fn read(&self) -> Result<(UserId, PasswordRecord), AccountError> {
         Ok((self.user_id, self.record.parse()?))
     }
 }

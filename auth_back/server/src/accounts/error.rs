@@ -1,5 +1,6 @@
 //! Why a request was not done, and whose fault it is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use credentials::ids::{IdError, SnowflakeError};
@@ -185,3 +186,8 @@ macro_rules! internal {
 }
 
 internal!(RecordError, CreateError, VerifyError, HashError, IdError, RandomError);
+
+/// Runs what concerns one of several, so that its panic, which the hook has logged, is not that of the others.
+pub(crate) fn apart<T>(work: impl FnOnce() -> Answer<T>) -> Answer<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(InternalError::Dropped.into()))
+}

@@ -7,8 +7,9 @@ mod change_password;
 mod code;
 mod decoy;
 mod error;
-mod login;
+mod new_session;
 mod origin;
+mod password_check;
 pub mod profile;
 mod register;
 mod session_requests;
@@ -31,9 +32,11 @@ pub use change_password::{
 pub use code::Code;
 pub use decoy::Decoy;
 pub use error::{AccountError, InternalError};
-pub(crate) use error::{Answer, hashed};
-pub use login::{Admitted, Candidate, Login, Opened, Opening, Proved};
+pub(crate) use error::{Answer, apart, hashed};
+pub use new_session::Opened;
+pub(crate) use new_session::{Opening, SessionFor};
 pub use origin::Origin;
+pub(crate) use password_check::{HashTask, PasswordCheck, judged};
 pub use profile::{AgeError, NameError};
 pub use register::{Applicant, Enrolled, Registration, Sealed};
 pub use session_requests::{Checks, Ended, Listed, Live, LogOut, Revocation};
@@ -147,7 +150,7 @@ impl Accounts {
     }
 
     /// A ring that has the pepper of that id; or has not, if there is none.
-    fn peppers_with(&self, id: KeyId) -> Answer<Arc<PepperKeyring>> {
+    pub(crate) fn peppers_with(&self, id: KeyId) -> Answer<Arc<PepperKeyring>> {
         match self.peppers.look_up(id) {
             Lookup::Has(peppers) | Lookup::Lacks(peppers) => Ok(peppers),
             Lookup::Unsure => Err(AccountError::KeysUnavailable),

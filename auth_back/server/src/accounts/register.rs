@@ -1,4 +1,4 @@
-//! Making an account, in steps as a [login](super::login):
+//! Making an account, in steps as a [login](crate::login):
 //!
 //! 1. [`Accounts::applicant`]: the registration is reserved.
 //! 2. [`Accounts::seal`]: the password is hashed, on another thread.
@@ -17,8 +17,8 @@ use service::sparing;
 use store::{Inserted, NewUser, StoreError};
 use zeroize::Zeroizing;
 
-use super::login::unhashed;
 use super::origin::Origin;
+use super::password_check::unhashed;
 use super::{AccountError, Accounts, Answer, InternalError, hashed, profile};
 use crate::limits::REGISTRATION_TRIES_MAX;
 

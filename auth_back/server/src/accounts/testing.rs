@@ -22,8 +22,10 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::{Accounts, Decoy, Rules, Upgrades};
-use crate::accounts::{Login, NewPassword, Origin, Registration};
+use crate::accounts::{NewPassword, Origin, Registration};
 use crate::keyrings::LiveRing;
+use crate::login::Login;
+use crate::login::testing::authenticate;
 use crate::node::Ids;
 
 pub(crate) use guard::testing::guard_rules;
@@ -158,7 +160,7 @@ impl Fixture {
     /// Registers a user, logs in, and forgets that the store was asked. Returns the token.
     pub(crate) fn token(&self, username: &str, password: &str) -> String {
         self.user(username, password);
-        let opened = self.accounts.authenticate(&login(username, password), patient()).unwrap();
+        let opened = authenticate(&self.accounts, &login(username, password), patient()).unwrap();
         self.store.take_calls();
         opened.token.expose().to_owned()
     }

@@ -17,6 +17,8 @@ use super::testing::{
 use super::*;
 use crate::accounts::Registration;
 use crate::limits::{AGE_MAX, NAME_CHARS_MAX};
+use crate::login::Login;
+use crate::login::testing::authenticate;
 
 const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "incorrect horse battery";
@@ -37,7 +39,7 @@ fn from_register_to_logout() {
     let Fixture { accounts, .. } = &Fixture::new();
     let user_id = accounts.register(&registration("Ada", PASSWORD), patient()).unwrap();
 
-    let opened = accounts.authenticate(&login("aDA", PASSWORD), patient()).unwrap();
+    let opened = authenticate(&accounts, &login("aDA", PASSWORD), patient()).unwrap();
     assert_eq!((opened.user_id, opened.expires_in), (user_id, rules().sessions.lifetime));
 
     let token = opened.token.expose();
@@ -53,14 +55,15 @@ fn from_register_to_logout() {
     accounts.log_out(token, patient()).unwrap();
     check_refused!(accounts.check_session(token, patient()), AccountError::SessionNotLive);
     check_refused!(accounts.products(token, patient()), AccountError::SessionNotLive);
-    accounts.authenticate(&login("ada", PASSWORD), patient()).expect("the account is still there");
+    authenticate(&accounts, &login("ada", PASSWORD), patient())
+        .expect("the account is still there");
 }
 
 #[test]
 fn each_login_is_a_session_of_its_own() {
     let fixture = Fixture::new();
     let first = fixture.token("ada", PASSWORD);
-    let second = fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    let second = authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).unwrap();
     fixture.accounts.log_out(&first, patient()).unwrap();
     check_refused!(fixture.accounts.check_session(&first, patient()), AccountError::SessionNotLive);
     fixture.accounts.check_session(second.token.expose(), patient()).expect("it goes on");
@@ -74,7 +77,7 @@ fn a_name_has_one_owner() {
         let again = fixture.accounts.register(&registration(name, WRONG), patient());
         check_refused!(again, AccountError::UsernameTaken);
     }
-    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("still the owner's");
+    authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).expect("still the owner's");
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn an_id_that_another_server_has_made_is_not_used_again() {
     let eve = other.user("eve", PASSWORD);
     assert!(![ada, bob].contains(&eve));
     // Her record is sealed for that id.
-    let opened = other.accounts.authenticate(&login("eve", PASSWORD), patient()).unwrap();
+    let opened = authenticate(&other.accounts, &login("eve", PASSWORD), patient()).unwrap();
     assert_eq!(opened.user_id.get(), eve);
 
     // It is not tried for ever.
@@ -116,7 +119,7 @@ fn wrong_passwords_and_unknown_users() {
     let fixture = Fixture::new();
     fixture.user("ada", PASSWORD);
     let authenticate =
-        |name, password| fixture.accounts.authenticate(&login(name, password), patient());
+        |name, password| authenticate(&fixture.accounts, &login(name, password), patient());
     check_refused!(authenticate("ada", WRONG), AccountError::PasswordWrong);
     check_refused!(authenticate("ada", "x"), AccountError::PasswordWrong);
     check_refused!(authenticate("bob", PASSWORD), AccountError::UserUnknown);
@@ -145,7 +148,7 @@ fn invalid_input_is_refused_before_any_work() {
     check_refused!(register(|r| r.age = Some(AGE_MAX + 1)), AccountError::Age(_));
 
     let authenticate =
-        |name, password| fixture.accounts.authenticate(&login(name, password), patient());
+        |name, password| authenticate(&fixture.accounts, &login(name, password), patient());
     check_refused!(authenticate("Ädä", PASSWORD), AccountError::Username(_));
     check_refused!(authenticate("ada", ""), AccountError::Password(_));
     check_refused!(authenticate("ada", &"x".repeat(257)), AccountError::Password(_));
@@ -165,7 +168,7 @@ fn the_longest_values_are_taken() {
     let mut request = login(&username, &password);
     request.origin.client_address = "2001:db8::1".parse().unwrap();
     request.origin.user_agent = Some("🔑".repeat(10_000));
-    fixture.accounts.authenticate(&request, patient()).unwrap();
+    authenticate(&fixture.accounts, &request, patient()).unwrap();
 }
 
 #[test]
@@ -178,12 +181,12 @@ fn nothing_is_hashed_after_the_deadline() {
     check_refused!(accounts.register(&registration("bob", PASSWORD), over), AccountError::TimedOut);
     assert_eq!(store.take_calls(), [""; 0], "the insert comes after the hash");
 
-    check_refused!(accounts.authenticate(&login("ada", PASSWORD), over), AccountError::TimedOut);
+    check_refused!(authenticate(&accounts, &login("ada", PASSWORD), over), AccountError::TimedOut);
     assert_eq!(store.take_calls(), ["user_by_name"]);
 
     store.set_fault(Some(Fault::Late));
     let soon = clock::now() + Duration::from_millis(100);
-    check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon), AccountError::TimedOut);
+    check_refused!(authenticate(&accounts, &login("ada", PASSWORD), soon), AccountError::TimedOut);
     assert_eq!(store.take_calls(), ["user_by_name"], "a session comes after the hash");
 }
 
@@ -194,14 +197,17 @@ fn arenas_that_stay_lent_time_out() {
     let Fixture { accounts, store, .. } = &fixture;
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let soon = || clock::now() + Duration::from_millis(20);
-    check_refused!(accounts.authenticate(&login("ada", PASSWORD), soon()), AccountError::TimedOut);
+    check_refused!(
+        authenticate(&accounts, &login("ada", PASSWORD), soon()),
+        AccountError::TimedOut
+    );
     check_refused!(
         accounts.register(&registration("bob", PASSWORD), soon()),
         AccountError::TimedOut
     );
     assert_eq!(store.take_calls(), ["user_by_name"]);
     drop(only_one);
-    accounts.authenticate(&login("ada", PASSWORD), patient()).expect("the arena is free again");
+    authenticate(&accounts, &login("ada", PASSWORD), patient()).expect("the arena is free again");
 }
 
 #[test]
@@ -212,7 +218,7 @@ fn no_store_connection_is_held_while_an_arena_is_waited_for() {
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     thread::scope(|scope| {
         let waiting =
-            scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop));
+            scope.spawn(|| authenticate(&accounts, &login("ada", PASSWORD), patient()).map(drop));
         while accounts.arenas.stats().waiting == 0 {
             thread::yield_now();
         }
@@ -251,7 +257,7 @@ fn a_record_that_cannot_be_read_is_no_wrong_password() {
 
     let check = |bad: &str, password: &str| {
         assert!(fixture.store.replace_password_record(ada, &good, bad, patient()).unwrap());
-        let outcome = fixture.accounts.authenticate(&login("ada", password), patient());
+        let outcome = authenticate(&fixture.accounts, &login("ada", password), patient());
         assert!(fixture.store.replace_password_record(ada, bad, &good, patient()).unwrap());
         check_refused!(
             outcome,
@@ -266,7 +272,7 @@ fn a_record_that_cannot_be_read_is_no_wrong_password() {
         check(&good.replace("$k=1$", "$k=2$"), password);
         check(&good.replace("m=8,", "m=16,"), password);
     }
-    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is whole again");
+    authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).expect("it is whole again");
 }
 
 /// Gives `ada` a record of a hash that another system made.
@@ -289,11 +295,11 @@ fn a_hash_that_fits_no_arena_is_verified_without_one() {
         // All the same, since what it needs is taken beside them.
         let only_arena = fixture.accounts.arenas.acquire(patient()).unwrap();
         check_refused!(
-            fixture.accounts.authenticate(&login("ada", WRONG), patient()),
+            authenticate(&fixture.accounts, &login("ada", WRONG), patient()),
             AccountError::PasswordWrong
         );
         drop(only_arena);
-        fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+        authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).unwrap();
         let [_, dear] = fixture.accounts.hashers.stats();
         assert_eq!(dear.snapshot().in_work, 0);
     }
@@ -307,9 +313,9 @@ fn an_own_record_from_before_the_memory_was_lowered_is_verified() {
     let fixture = Fixture::with(Rules { params: params(64), ..rules() });
     fixture.user("ada", PASSWORD);
     let lowered = fixture.restarted(Rules { params: params(8), ..rules() });
-    lowered.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    authenticate(&lowered.accounts, &login("ada", PASSWORD), patient()).unwrap();
     check_refused!(
-        lowered.accounts.authenticate(&login("ada", WRONG), patient()),
+        authenticate(&lowered.accounts, &login("ada", WRONG), patient()),
         AccountError::PasswordWrong
     );
 }
@@ -318,7 +324,7 @@ fn an_own_record_from_before_the_memory_was_lowered_is_verified() {
 fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
     let fixture = Fixture::new();
     fixture.user("ada", PASSWORD);
-    let outcome = fixture.stranger().accounts.authenticate(&login("ada", PASSWORD), patient());
+    let outcome = authenticate(&fixture.stranger().accounts, &login("ada", PASSWORD), patient());
     check_refused!(outcome, AccountError::Internal(InternalError::Verify(_)));
 }
 
@@ -404,8 +410,8 @@ fn a_store_that_fails_is_no_refusal() {
     let outcomes = || {
         [
             accounts.register(&registration("bob", PASSWORD), patient()).map(drop),
-            accounts.authenticate(&login("ada", PASSWORD), patient()).map(drop),
-            accounts.authenticate(&login("nobody", PASSWORD), patient()).map(drop),
+            authenticate(&accounts, &login("ada", PASSWORD), patient()).map(drop),
+            authenticate(&accounts, &login("nobody", PASSWORD), patient()).map(drop),
             accounts.check_session(&token, patient()).map(drop),
             accounts.products(&token, patient()).map(drop),
             accounts.log_out(&token, patient()).map(drop),
@@ -426,7 +432,7 @@ fn a_store_that_fails_is_no_refusal() {
 
 /// The first `count` guesses, from one network.
 fn guess(fixture: &Fixture, name: &str, count: usize) -> Vec<AccountError> {
-    let guess = || fixture.accounts.authenticate(&login(name, WRONG), patient()).unwrap_err();
+    let guess = || authenticate(&fixture.accounts, &login(name, WRONG), patient()).unwrap_err();
     (0..count).map(|_| guess()).collect()
 }
 
@@ -439,7 +445,7 @@ fn what_is_throttled_is_neither_looked_up_nor_hashed() {
         guess(&fixture, name, usize::from(guard_rules().free));
         fixture.store.take_calls();
         let before = hashed();
-        let outcome = fixture.accounts.authenticate(&login(name, PASSWORD), patient());
+        let outcome = authenticate(&fixture.accounts, &login(name, PASSWORD), patient());
         check_refused!(outcome, AccountError::TooManyAttempts(_));
         assert_eq!((fixture.store.take_calls(), hashed()), (vec![], before));
     }
@@ -453,7 +459,7 @@ fn a_marker_is_kept_over_logins_and_keeps_its_own_allowance() {
     let with = |name: &str, password: &str, marker: &str| {
         let device = Some(zeroize::Zeroizing::new(marker.to_owned()));
         let request = Login { device, ..login(name, password) };
-        fixture.accounts.authenticate(&request, patient())
+        authenticate(&fixture.accounts, &request, patient())
     };
     let first = with("ada", PASSWORD, "gdev_nonsense").unwrap().device.unwrap();
     guess(&fixture, "ada", usize::from(guard_rules().free));
@@ -476,7 +482,7 @@ fn nothing_counts_while_the_store_is_away_or_time_is_short() {
     }
     fixture.store.set_fault(None);
     for _ in 0..2 * free {
-        let outcome = fixture.accounts.authenticate(&login("ada", WRONG), clock::now());
+        let outcome = authenticate(&fixture.accounts, &login("ada", WRONG), clock::now());
         check_refused!(outcome, AccountError::TimedOut);
     }
     fixture.execute("UPDATE user SET password_record = 'not a record' WHERE username = 'ada'");
@@ -494,7 +500,7 @@ fn a_place_that_was_held_until_the_deadline_counts_for_the_network_alone() {
     let from = |address: [u8; 4], deadline| {
         let mut request = login("ada", PASSWORD);
         request.origin.client_address = address.into();
-        accounts.authenticate(&request, deadline).map(drop)
+        authenticate(&accounts, &request, deadline).map(drop)
     };
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let soon = || clock::now() + Duration::from_millis(20);
@@ -522,7 +528,8 @@ fn guesses_at_dear_records_are_charged_by_what_they_cost() {
     let fixture = Fixture::new();
     let ada = fixture.user("ada", WRONG);
     fixture.user("bob", PASSWORD);
-    let refused = |name| fixture.accounts.authenticate(&login(name, WRONG), patient()).unwrap_err();
+    let refused =
+        |name| authenticate(&fixture.accounts, &login(name, WRONG), patient()).unwrap_err();
     import(&fixture, ada, LARGE[0]);
     for _ in 0..2 {
         assert!(matches!(refused("ada"), AccountError::PasswordWrong));
@@ -534,7 +541,7 @@ fn guesses_at_dear_records_are_charged_by_what_they_cost() {
     // Those who are known there are not judged by it, and guesses at what costs no more are a hundred.
     let fixture = Fixture::new();
     fixture.user("ada", PASSWORD);
-    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).unwrap();
     for number in 0..5 {
         fixture.user(&format!("user{number}"), PASSWORD);
         for error in guess(&fixture, &format!("user{number}"), 20) {
@@ -542,10 +549,10 @@ fn guesses_at_dear_records_are_charged_by_what_they_cost() {
         }
     }
     check_refused!(
-        fixture.accounts.authenticate(&login("user9", PASSWORD), patient()),
+        authenticate(&fixture.accounts, &login("user9", PASSWORD), patient()),
         AccountError::TooManyAttempts(_)
     );
-    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).unwrap();
+    authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).unwrap();
 }
 
 #[test]
@@ -575,12 +582,12 @@ fn uniform_errors_tell_no_user_from_another() {
     let mut work = Vec::new();
     for name in ["ada", "eve", "nobody"] {
         let before = fixture.accounts.hashers.begun();
-        let outcome = fixture.accounts.authenticate(&login(name, WRONG), patient());
+        let outcome = authenticate(&fixture.accounts, &login(name, WRONG), patient());
         check_refused!(outcome, AccountError::CredentialsWrong);
         work.push((fixture.store.take_calls(), fixture.accounts.hashers.begun() - before));
     }
     assert_eq!(work, vec![(vec!["user_by_name"], 1); 3]);
-    let outcome = fixture.accounts.authenticate(&login("eve", PASSWORD), patient());
+    let outcome = authenticate(&fixture.accounts, &login("eve", PASSWORD), patient());
     check_refused!(outcome, AccountError::AccountDisabled);
     for name in ["ada", "nobody"] {
         let throttled = guess(&fixture, name, usize::from(guard_rules().free) + 1);

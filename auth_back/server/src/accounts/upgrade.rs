@@ -27,13 +27,13 @@ type Renewed = Option<(PasswordRecord, Upgrade)>;
 
 impl Accounts {
     /// Whether there is anything to bring up to date.
-    pub(super) fn is_outdated(&self, record: &PasswordRecord) -> bool {
+    pub(crate) fn is_outdated(&self, record: &PasswordRecord) -> bool {
         is_outdated(record, self.rules.params, &self.peppers.current())
     }
 
     /// Brings the record of a user who has just proved to know the password up to date. `stored` is its
     /// text in the store.
-    pub(super) fn upgrade(
+    pub(crate) fn upgrade(
         &self,
         user_id: UserId,
         stored: &str,

@@ -7,9 +7,10 @@ use addresses::Source;
 use credentials::{TokenKeyring, Username};
 use lane::{Flow, FlowKeys};
 
-use crate::accounts::{Login, NewPassword};
+use crate::accounts::NewPassword;
 use crate::job::Request;
 use crate::keyrings::LiveRing;
+use crate::login::Login;
 
 /// Knows flows. Nothing here blocks: keys are those in memory, and no store is asked. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -9,9 +9,10 @@ use framing::{FrameError, Secret, Status};
 use zeroize::Zeroizing;
 
 use super::refusals;
-use crate::accounts::{Login, Origin, Registration};
+use crate::accounts::{Origin, Registration};
 use crate::job::{Call, Done, Reply, Request};
 use crate::limits::V1_BUDGET;
+use crate::login::Login;
 
 /// One request cut off the input.
 pub(super) enum Cut {

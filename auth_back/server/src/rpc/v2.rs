@@ -18,9 +18,10 @@ use unix_time::millis;
 use zeroize::Zeroizing;
 
 use super::refusals;
-use crate::accounts::{Listed, Live, LogOut, Login, NewPassword, Origin, Registration, Revocation};
+use crate::accounts::{Listed, Live, LogOut, NewPassword, Origin, Registration, Revocation};
 use crate::job::{Done, Reply, Request};
 use crate::limits::{BUDGET_MAX, PRODUCTS_FRESH_FOR};
+use crate::login::Login;
 
 /// The request in `message`; `None` for HELLO, which is no work. `peer` is where it comes from, if the message
 /// says nothing of that.

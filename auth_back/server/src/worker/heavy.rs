@@ -26,10 +26,10 @@ use super::Clerk;
 use crate::accounts::{AccountError, Accounts};
 use crate::audit::Audit;
 use crate::job::{Done, Job, Reply, Request};
+use crate::login::Longer;
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use in_flight::{Changing, Ending, InFlight, Stage};
-use login::LongerLogins;
 
 /// The lane of what hashes.
 pub struct Heavy {
@@ -100,7 +100,7 @@ impl Clerk {
         let mut bundle = Bundle::default();
         for Ending { asked, stage } in batch.drain(..) {
             match stage {
-                Stage::Login(proved) => logins.push((asked, proved)),
+                Stage::Login(login) => logins.push((login, asked)),
                 Stage::Registration(sealed) => registrations.push((asked, sealed)),
                 Stage::ChangePassword(Changing::Proved(proved)) => {
                     self.seal_new(asked, *proved, &mut bundle);
@@ -108,13 +108,13 @@ impl Clerk {
                 Stage::ChangePassword(Changing::Sealed(change)) => sealed.push((asked, *change)),
             }
         }
-        let mut rest = LongerLogins::default();
-        one_kind(|| self.finish_logins(logins, &mut rest, &mut bundle));
+        let mut longer = Longer::default();
+        one_kind(|| self.finish_logins(logins, &mut longer, &mut bundle));
         one_kind(|| self.finish_registrations(registrations, &mut bundle));
         for (asked, change) in sealed {
             one_kind(|| self.finish_change(asked, change, &mut bundle));
         }
-        one_kind(|| self.finish_longer(rest, &mut bundle));
+        one_kind(|| self.finish_longer(longer, &mut bundle));
     }
 
     fn tell(

@@ -6,11 +6,12 @@ use unix_time::millis;
 
 use super::*;
 use crate::accounts::testing::change;
+use crate::login::testing::authenticate;
 
 const NEW: &str = "staple battery horse";
 
 fn log_in(fixture: &Fixture, name: &str, password: &str) -> String {
-    let opened = fixture.accounts.authenticate(&login(name, password), patient()).unwrap();
+    let opened = authenticate(&fixture.accounts, &login(name, password), patient()).unwrap();
     opened.token.expose().to_owned()
 }
 
@@ -82,7 +83,7 @@ fn a_changed_password_leaves_one_session_a_new_one() {
     check_live(&fixture, &first, false);
     check_live(&fixture, &second, false);
     check_live(&fixture, changed.opened.token.expose(), true);
-    let authenticate = |password| accounts.authenticate(&login("ada", password), patient());
+    let authenticate = |password| authenticate(&accounts, &login("ada", password), patient());
     check_refused!(authenticate(PASSWORD), AccountError::PasswordWrong);
     authenticate(NEW).expect("it is the password now");
     let listed = accounts.list_sessions(changed.opened.token.expose(), patient()).unwrap();
@@ -114,7 +115,7 @@ fn a_password_is_changed_by_who_knows_it_and_to_what_is_allowed() {
     );
     check_refused!(late, AccountError::TimedOut);
     check_live(&fixture, &token, true);
-    fixture.accounts.authenticate(&login("ada", PASSWORD), patient()).expect("it is unchanged");
+    authenticate(&fixture.accounts, &login("ada", PASSWORD), patient()).expect("it is unchanged");
     let forged = change("gate_x", PASSWORD, NEW);
     let refused = fixture.accounts.change_password(&forged, Flow::ONE, patient(), &mut None);
     check_refused!(refused, AccountError::SessionNotLive);
@@ -158,7 +159,7 @@ fn a_login_that_began_before_everybody_was_logged_out_is_dead() {
     let ada = fixture.user("ada", PASSWORD);
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let opened = thread::scope(|scope| {
-        let login = scope.spawn(|| accounts.authenticate(&login("ada", PASSWORD), patient()));
+        let login = scope.spawn(|| authenticate(&accounts, &login("ada", PASSWORD), patient()));
         while accounts.arenas.stats().waiting == 0 {
             thread::yield_now();
         }

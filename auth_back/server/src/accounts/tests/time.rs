@@ -6,6 +6,7 @@ use store::{Cause, StoreError};
 
 use crate::accounts::AccountError;
 use crate::accounts::testing::{Fixture, login, patient};
+use crate::login::testing::authenticate;
 
 #[test]
 fn a_session_that_the_two_times_decide_differently_is_neither_live_nor_dead() {
@@ -37,7 +38,7 @@ fn a_session_that_the_two_times_decide_differently_is_neither_live_nor_dead() {
     assert!(fixture.accounts.time.is_doubted());
     check("undated");
     // Whoever logs in now gets a session by the time that is believed, which is as unsure.
-    fixture.accounts.authenticate(&login("ada", "correct horse"), patient()).unwrap();
+    authenticate(&fixture.accounts, &login("ada", "correct horse"), patient()).unwrap();
     clock.step_wall_back(long(86_400_000));
     ask();
     check("live");

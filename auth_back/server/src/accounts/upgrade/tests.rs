@@ -13,6 +13,7 @@ use super::*;
 use crate::accounts::testing::{Fault, Fixture, REHASH_RATE, login, patient, rules};
 use crate::accounts::upgrades::Budget;
 use crate::accounts::{AccountError, Rules, Upgrades};
+use crate::login::testing::authenticate;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -41,7 +42,8 @@ fn record(fixture: &Fixture, username: &str) -> PasswordRecord {
 fn upgrades(fixture: &Fixture, username: &str, deadline: Instant) -> Vec<Upgrade> {
     let counts = || Upgrade::ALL.map(|upgrade| fixture.accounts.upgrades.count(upgrade));
     let before = counts();
-    fixture.accounts.authenticate(&login(username, PASSWORD), deadline).expect("the login counts");
+    authenticate(&fixture.accounts, &login(username, PASSWORD), deadline)
+        .expect("the login counts");
     let counted = counts().into_iter().zip(before).zip(Upgrade::ALL);
     counted
         .flat_map(|((now, then), upgrade)| vec![upgrade; usize::try_from(now - then).unwrap()])
@@ -90,7 +92,7 @@ fn without_time_a_budget_or_an_arena_nothing_is_hashed() {
     let before = record(&fixture, "ada");
     let soon = clock::now() + REHASH_TIME_MIN;
     // Whether the login is still in time is the clock's to say; that nothing is hashed is not.
-    let _ = fixture.accounts.authenticate(&login("ada", PASSWORD), soon);
+    let _ = authenticate(&fixture.accounts, &login("ada", PASSWORD), soon);
     assert!(record(&fixture, "ada") == before);
 
     let user = fixture.store.user_by_name("ada", patient()).unwrap().unwrap();
@@ -147,7 +149,7 @@ fn a_wrong_password_upgrades_nothing() {
     fixture.user("ada", PASSWORD);
     let fixture = fixture.restarted(params(2)).with_peppers(ring(&[1, 2]));
     let before = record(&fixture, "ada");
-    let outcome = fixture.accounts.authenticate(&login("ada", "wrong horse battery"), patient());
+    let outcome = authenticate(&fixture.accounts, &login("ada", "wrong horse battery"), patient());
     assert!(matches!(outcome, Err(AccountError::PasswordWrong)), "{outcome:?}");
     assert!(record(&fixture, "ada") == before);
     assert_eq!(Upgrade::ALL.map(|upgrade| fixture.accounts.upgrades.count(upgrade)), [0; 5]);

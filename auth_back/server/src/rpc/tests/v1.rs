@@ -7,9 +7,10 @@ use framing::v1::{self, split_response};
 use super::super::testing::{Bench, time_left};
 use super::super::*;
 use crate::accounts::Origin;
-use crate::accounts::testing::Fixture;
+use crate::accounts::testing::{Fixture, patient};
 use crate::job::Done;
 use crate::limits::V1_BUDGET;
+use crate::login::testing::authenticate;
 
 const REG: &[u8] = b"\x03REG\0\x03ada\0\x0dcorrect horse\0\x03Ada\x24";
 const AUTH: &[u8] = b"\x04AUTH\0\x03ada\0\x0dcorrect horse\0\0\0";
@@ -70,15 +71,9 @@ fn authenticate_byte_by_byte_answers_with_the_token() {
     let job = bench.heavy_job();
     let Request::Authenticate(request) = &job.request else { panic!("not a login") };
     assert_eq!(request.origin, Origin::at(Ipv4Addr::LOCALHOST.into()));
-    let outcome = job.request.run(
-        &fixture.accounts,
-        job.flow,
-        crate::accounts::testing::patient(),
-        &mut None,
-    );
-    let Ok(Done::Authenticated(opened)) = &outcome else { panic!("{outcome:?}") };
+    let opened = authenticate(&fixture.accounts, request, patient()).unwrap();
     let token = opened.token.expose().to_owned();
-    bench.answer(job, outcome);
+    bench.answer(job, Ok(Done::Authenticated(opened)));
     check_answers(&mut bench, &[(200, &token)]);
 }
 

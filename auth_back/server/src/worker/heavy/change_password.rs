@@ -3,8 +3,8 @@
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::in_flight::{Changing, InFlight, Stage, apart};
-use crate::accounts::{Change, ProvedChange, Replaced, SealedChange};
+use super::in_flight::{Changing, InFlight, Stage};
+use crate::accounts::{Change, ProvedChange, Replaced, SealedChange, apart};
 use crate::job::{Done, Reply, Request};
 
 impl Clerk {

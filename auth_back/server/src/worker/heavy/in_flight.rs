@@ -1,14 +1,14 @@
 //! A request that hashes, while it is on its way.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use lane::{Ask, Flow, Lane, Permit, Wake, Wakeup};
 use service::sparing;
 
-use crate::accounts::{AccountError, InternalError, Proved, ProvedChange, Sealed, SealedChange};
+use crate::accounts::{ProvedChange, Sealed, SealedChange};
 use crate::job::Job;
+use crate::login::Hashed;
 
 /// A request whose password was hashed.
 pub(super) struct Ending {
@@ -18,7 +18,7 @@ pub(super) struct Ending {
 
 /// What was hashed, and for what.
 pub(super) enum Stage {
-    Login(Proved),
+    Login(Hashed),
     Registration(Sealed),
     ChangePassword(Changing),
 }
@@ -61,9 +61,4 @@ pub(super) enum Changing {
 /// either if it should take longer.
 pub(super) fn latest<'a>(asked: impl IntoIterator<Item = &'a InFlight>) -> Option<Instant> {
     asked.into_iter().map(|asked| asked.job.deadline).max()
-}
-
-/// Runs what concerns one of several, so that its panic, which the hook has logged, is not that of the others.
-pub(super) fn apart<T>(work: impl FnOnce() -> Result<T, AccountError>) -> Result<T, AccountError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(InternalError::Dropped.into()))
 }

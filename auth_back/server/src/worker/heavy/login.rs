@@ -1,103 +1,69 @@
-//! Logins.
+//! Takes [logins](crate::login) from one thread to the next.
+
+use std::time::Instant;
 
 use reactor::Bundle;
 
 use super::super::Clerk;
-use super::in_flight::{InFlight, Stage, apart, latest};
-use crate::accounts::{AccountError, Admitted, Opening, Proved};
+use super::in_flight::{InFlight, Stage};
+use crate::accounts::{Answer, Opened};
 use crate::job::{Done, Reply, Request};
+use crate::login::{Answers, Hashed, Longer, find, finish};
 
-/// Logins that are durable, or too late, for whom something has to be done that may take long.
-#[derive(Default)]
-pub(super) struct LongerLogins {
-    /// To be told of their sessions after it.
-    unsettled: Vec<(InFlight, Admitted, Opening)>,
-    /// They were told that it is too late.
-    late: Vec<Admitted>,
+/// Answers requests, several with one wake-up of their loop.
+struct Telling<'a> {
+    clerk: &'a Clerk,
+    bundle: &'a mut Bundle<Reply>,
+}
+
+impl Answers<InFlight> for Telling<'_> {
+    fn deadline(&self, login: &InFlight) -> Instant {
+        login.job.deadline
+    }
+
+    fn answer(&mut self, login: InFlight, outcome: Answer<Opened>) {
+        self.clerk.tell(login, outcome.map(Done::Authenticated), self.bundle);
+    }
+
+    fn flush(&mut self) {
+        self.bundle.post();
+    }
 }
 
 impl Clerk {
     /// Finds who wants to log in, and has the password hashed.
     pub(super) fn begin_login(&self, mut asked: InFlight) {
         let (flow, deadline) = (asked.job.flow, asked.job.deadline);
-        let candidate = match &asked.job.request {
-            Request::Authenticate(request) => self.accounts.candidate(request, deadline),
+        let found = match &asked.job.request {
+            Request::Authenticate(login) => find(&self.accounts, login, deadline),
             _ => unreachable!("it is a login"),
         };
-        match candidate {
-            Ok(candidate) => {
-                // It takes long, in few places of its own: usual ones do not wait for it.
-                if self.accounts.waits_apart(&candidate) {
-                    asked.permit = None;
-                }
-                self.accounts
-                    .prove(candidate, flow, deadline, |proved| asked.queue(Stage::Login(proved)));
-            }
-            Err(error) => self.tell(asked, Err(error), &mut Bundle::default()),
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return self.tell(asked, Err(error), &mut Bundle::default()),
+        };
+        // It takes long, in few places of its own: usual ones do not wait for it.
+        if found.is_dear() {
+            asked.permit = None;
         }
+        let (task, pending) = found.into_hash();
+        self.accounts.hashers.submit(flow, deadline, task, move |outcome| {
+            asked.queue(Stage::Login(pending.with(outcome, deadline)))
+        });
     }
 
     /// Logins whose passwords were hashed, judged, committed and answered together.
     pub(super) fn finish_logins(
         &self,
-        proved: Vec<(InFlight, Proved)>,
-        rest: &mut LongerLogins,
+        logins: Vec<(Hashed, InFlight)>,
+        longer: &mut Longer<InFlight>,
         bundle: &mut Bundle<Reply>,
     ) {
-        let (mut logins, mut admitted) = (Vec::new(), Vec::new());
-        for (login, proved) in proved {
-            let deadline = login.job.deadline;
-            match apart(|| self.accounts.judge(proved)) {
-                Ok(user) if clock::now() < deadline => {
-                    logins.push(login);
-                    admitted.push(user);
-                }
-                Ok(user) => {
-                    self.tell(login, Err(AccountError::TimedOut), bundle);
-                    rest.late.push(user);
-                }
-                Err(error) => self.tell(login, Err(error), bundle),
-            }
-        }
-        // Those who are refused wait for no commit.
-        bundle.post();
-        self.commit_logins(logins, admitted, rest, bundle);
-    }
-
-    /// Logins of users who have proved who they are.
-    fn commit_logins(
-        &self,
-        logins: Vec<InFlight>,
-        admitted: Vec<Admitted>,
-        rest: &mut LongerLogins,
-        bundle: &mut Bundle<Reply>,
-    ) {
-        let Some(deadline) = latest(&logins) else { return };
-        for (login, (user, opening)) in
-            logins.into_iter().zip(self.accounts.admit(admitted, deadline))
-        {
-            match opening {
-                Ok(opening) if !self.accounts.is_settled(&user, &opening) => {
-                    rest.unsettled.push((login, user, opening));
-                }
-                opening => {
-                    let opened =
-                        opening.and_then(|opening| self.accounts.settle(user, opening, deadline));
-                    self.tell(login, opened.map(Done::Authenticated), bundle);
-                }
-            }
-        }
-        bundle.post();
+        finish(&self.accounts, logins, longer, &mut Telling { clerk: self, bundle });
     }
 
     /// What is left of logins, after everybody else was told.
-    pub(super) fn finish_longer(&self, rest: LongerLogins, bundle: &mut Bundle<Reply>) {
-        for (login, user, opening) in rest.unsettled {
-            let deadline = login.job.deadline;
-            let opened = apart(|| self.accounts.settle(user, opening, deadline));
-            self.tell(login, opened.map(Done::Authenticated), bundle);
-            bundle.post();
-        }
-        rest.late.iter().for_each(|user| self.accounts.upgrade_late(user));
+    pub(super) fn finish_longer(&self, rest: Longer<InFlight>, bundle: &mut Bundle<Reply>) {
+        rest.finish(&self.accounts, &mut Telling { clerk: self, bundle });
     }
 }

@@ -7,27 +7,23 @@ use credentials::PasswordRecord;
 use credentials::ids::UserId;
 use framing::v2::MessageType;
 use hashing::Params;
-use lane::{Flow, Wake, Wakeup};
+use lane::Flow;
 use service::metrics::Registry;
 use store::Users as _;
 
-use super::in_flight::apart;
 use super::*;
+use crate::accounts::apart;
 use crate::accounts::testing::{Fault, Fixture, change, login, patient, registration, rules};
-use crate::accounts::{InternalError, Login, Origin, Rules};
+use crate::accounts::{InternalError, Origin, Rules};
 use crate::job::Call;
+use crate::login::Login;
+use crate::login::find;
+use crate::login::testing::authenticate;
 use crate::rpc::testing::PostOffice;
 use crate::worker::tests::clerk;
 
 const PASSWORD: &str = "correct horse";
 const WRONG: &str = "correct house";
-
-/// Sleeps on whatever happens.
-struct Nobody;
-
-impl Wake for Nobody {
-    fn wake(&self) {}
-}
 
 /// Requests that are finished together.
 struct Logins {
@@ -109,15 +105,11 @@ impl Logins {
         password: &str,
         deadline: Instant,
     ) -> Ending {
-        let request = login(username, password);
-        let candidate = self.fixture.accounts.candidate(&request, patient()).unwrap();
-        let (proved, proves) = mpsc::channel();
-        self.fixture.accounts.prove(candidate, Flow::ONE, patient(), move |outcome| {
-            proved.send(outcome).unwrap();
-            Wakeup::of(Arc::new(Nobody))
-        });
+        let (accounts, request) = (&self.fixture.accounts, login(username, password));
+        let (task, pending) = find(accounts, &request, patient()).unwrap().into_hash();
+        let outcome = accounts.hashers.run(Flow::ONE, patient(), task);
+        let stage = Stage::Login(pending.with(outcome, patient()));
         let job = self.job(correlation, Request::Authenticate(request), deadline);
-        let stage = Stage::Login(proves.recv().unwrap());
         Ending { asked: self.in_flight(job), stage }
     }
 
@@ -259,7 +251,7 @@ fn passwords_are_changed_in_two_turns() {
     const NEW: &str = "horse correct";
     let logins = Logins::new();
     let token = |name| {
-        let opened = logins.fixture.accounts.authenticate(&login(name, PASSWORD), patient());
+        let opened = authenticate(&logins.fixture.accounts, &login(name, PASSWORD), patient());
         opened.unwrap().token.expose().to_owned()
     };
     let (ada, bob) = (token("ada"), token("bob"));
@@ -293,7 +285,7 @@ fn passwords_are_changed_in_two_turns() {
     logins.post.check_empty();
     assert_eq!(logins.permits.lane.stats().snapshot().in_work, 0);
     for name in ["ada", "bob"] {
-        let again = logins.fixture.accounts.authenticate(&login(name, NEW), patient());
+        let again = authenticate(&logins.fixture.accounts, &login(name, NEW), patient());
         again.expect("it is the password now");
     }
     // The session that asked has ended.
