@@ -148,6 +148,7 @@ pub(crate) fn normalise(text: &str, bounds: PasswordPolicy) -> Result<Password, 
     Ok(Password { nfc: normalised, as_typed: None })
 }
 
+/// For those who hash it. Crates that have no business with its bytes do not name `wipe`.
 impl Expose for Password {
     /// The bytes that are hashed: UTF-8 in NFC, at most [`PASSWORD_NFC_BYTES_MAX`].
     fn expose(&self) -> &[u8] {

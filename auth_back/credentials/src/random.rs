@@ -48,4 +48,9 @@ mod tests {
         assert_ne!(first, second);
         assert_ne!(first, [0; 16]);
     }
+
+    #[test]
+    fn salts_differ() {
+        assert_ne!(salt().unwrap(), salt().unwrap());
+    }
 }

@@ -231,6 +231,10 @@ impl ForeignFunction {
     /// # Errors
     ///
     /// [`HashError`] if `arena` gives too little memory.
+    ///
+    /// # Panics
+    ///
+    /// For a tag that is longer than [`FOREIGN_TAG_LEN_MAX`]: lengths are checked where they are read.
     pub fn hash(
         self,
         password: &[u8],

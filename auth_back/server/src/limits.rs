@@ -335,6 +335,8 @@ const _: () = assert!(
 );
 const _: () = assert!(BUDGET_MAX.as_millis() < sessions::limits::TOMBSTONE.as_millis());
 const _: () = assert!(sessions::limits::LISTED_MAX as usize == framing::limits::SESSIONS_MAX);
+const _: () = assert!(SESSION_LIFETIME_MAX.as_secs() <= sessions::limits::IDLE_MAX.as_secs());
+const _: () = assert!(PURGE_AFTER.as_secs() >= server_time::limits::KEPT_AFTER_MIN.as_secs());
 // Who looks for notes each so often finds every one.
 const _: () =
     assert!(guard::limits::UNLOCK_NOTE_KEPT.as_secs() > 4 * KEY_REREAD_INTERVAL.as_secs());

@@ -21,5 +21,9 @@ pub const TIME_BELIEVED_AFTER: Duration = Duration::from_secs(3600);
 /// How often the log says that the clock has jumped.
 pub const TIME_DOUBT_LINE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long everything that is over is kept at the least. Within it a clock that was not believed for long enough deletes
+/// nothing that is not over.
+pub const KEPT_AFTER_MIN: Duration = Duration::from_secs(3600);
+
 const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
 const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());

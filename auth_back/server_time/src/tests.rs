@@ -9,10 +9,7 @@ use store::testing::{Fault, Spy, patient};
 use tempfile::TempDir;
 
 use super::*;
-use crate::limits::{TIME_ASK_INTERVAL, TIME_DOUBT_LINE_INTERVAL};
-
-/// How long what is over is left.
-const PURGE_AFTER: Duration = Duration::from_secs(3_600);
+use crate::limits::{KEPT_AFTER_MIN, TIME_ASK_INTERVAL, TIME_DOUBT_LINE_INTERVAL};
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -328,7 +325,7 @@ fn check(
 /// Nothing is deleted that has not ended, whatever is said of it.
 fn check_purge(keeper: &mut Keeper, boot_ms: u64, ends: &[u64]) -> Result<(), TestCaseError> {
     if keeper.is_steady(boot_ms) {
-        let by = keeper.now(boot_ms).ms() - millis(PURGE_AFTER);
+        let by = keeper.now(boot_ms).ms() - millis(KEPT_AFTER_MIN);
         let deleted = ends.iter().filter(|end| BOOT + **end <= by);
         for end in deleted {
             prop_assert!(*end <= boot_ms, "deleted");

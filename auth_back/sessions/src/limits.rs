@@ -11,6 +11,9 @@ pub const LEASE_MAX: Duration = Duration::from_secs(5);
 /// differ by well under one part in a thousand, and timers fire by whole milliseconds.
 pub const LEASE_MARGIN: Duration = Duration::from_millis(10);
 
+/// Longest idle time that can be set.
+pub const IDLE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// For how long a server goes by the generation that it read, counted from when it asked. What a
 /// revocation that could not tell Redis waits longer; and one small read of the database in this time.
 pub const GENERATION_LEASE: Duration = Duration::from_millis(250);

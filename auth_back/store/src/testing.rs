@@ -35,6 +35,9 @@ pub enum Fault {
 /// Readers of a file under test: few, so that threads compete for them.
 const READERS: usize = 2;
 
+/// Of users that tests add: as large as those of a server, and none that a session has.
+const USER_IDS_FROM: u64 = 1 << 57;
+
 /// A deadline that only a fault lets pass.
 #[must_use]
 pub fn patient() -> Instant {
@@ -103,7 +106,7 @@ impl Spy {
     ///
     /// If there is one of that name.
     pub fn add_user(&self, name: &str) -> u64 {
-        let user_id = self.users_added.fetch_add(1, Ordering::Relaxed) + 1;
+        let user_id = USER_IDS_FROM + self.users_added.fetch_add(1, Ordering::Relaxed);
         let user = NewUser {
             user_id,
             username: name,

@@ -39,7 +39,7 @@ fn from_register_to_logout() {
     let Fixture { accounts, .. } = &Fixture::new();
     let user_id = accounts.register(&registration("Ada", PASSWORD), patient()).unwrap();
 
-    let opened = authenticate(&accounts, &login("aDA", PASSWORD), patient()).unwrap();
+    let opened = authenticate(accounts, &login("aDA", PASSWORD), patient()).unwrap();
     assert_eq!((opened.user_id, opened.expires_in), (user_id, rules().sessions.lifetime));
 
     let token = opened.token.expose();
@@ -55,8 +55,7 @@ fn from_register_to_logout() {
     accounts.log_out(token, patient()).unwrap();
     check_refused!(accounts.check_session(token, patient()), AccountError::SessionNotLive);
     check_refused!(accounts.products(token, patient()), AccountError::SessionNotLive);
-    authenticate(&accounts, &login("ada", PASSWORD), patient())
-        .expect("the account is still there");
+    authenticate(accounts, &login("ada", PASSWORD), patient()).expect("the account is still there");
 }
 
 #[test]
@@ -181,12 +180,12 @@ fn nothing_is_hashed_after_the_deadline() {
     check_refused!(accounts.register(&registration("bob", PASSWORD), over), AccountError::TimedOut);
     assert_eq!(store.take_calls(), [""; 0], "the insert comes after the hash");
 
-    check_refused!(authenticate(&accounts, &login("ada", PASSWORD), over), AccountError::TimedOut);
+    check_refused!(authenticate(accounts, &login("ada", PASSWORD), over), AccountError::TimedOut);
     assert_eq!(store.take_calls(), ["user_by_name"]);
 
     store.set_fault(Some(Fault::Late));
     let soon = clock::now() + Duration::from_millis(100);
-    check_refused!(authenticate(&accounts, &login("ada", PASSWORD), soon), AccountError::TimedOut);
+    check_refused!(authenticate(accounts, &login("ada", PASSWORD), soon), AccountError::TimedOut);
     assert_eq!(store.take_calls(), ["user_by_name"], "a session comes after the hash");
 }
 
@@ -197,17 +196,14 @@ fn arenas_that_stay_lent_time_out() {
     let Fixture { accounts, store, .. } = &fixture;
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let soon = || clock::now() + Duration::from_millis(20);
-    check_refused!(
-        authenticate(&accounts, &login("ada", PASSWORD), soon()),
-        AccountError::TimedOut
-    );
+    check_refused!(authenticate(accounts, &login("ada", PASSWORD), soon()), AccountError::TimedOut);
     check_refused!(
         accounts.register(&registration("bob", PASSWORD), soon()),
         AccountError::TimedOut
     );
     assert_eq!(store.take_calls(), ["user_by_name"]);
     drop(only_one);
-    authenticate(&accounts, &login("ada", PASSWORD), patient()).expect("the arena is free again");
+    authenticate(accounts, &login("ada", PASSWORD), patient()).expect("the arena is free again");
 }
 
 #[test]
@@ -218,7 +214,7 @@ fn no_store_connection_is_held_while_an_arena_is_waited_for() {
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     thread::scope(|scope| {
         let waiting =
-            scope.spawn(|| authenticate(&accounts, &login("ada", PASSWORD), patient()).map(drop));
+            scope.spawn(|| authenticate(accounts, &login("ada", PASSWORD), patient()).map(drop));
         while accounts.arenas.stats().waiting == 0 {
             thread::yield_now();
         }
@@ -410,8 +406,8 @@ fn a_store_that_fails_is_no_refusal() {
     let outcomes = || {
         [
             accounts.register(&registration("bob", PASSWORD), patient()).map(drop),
-            authenticate(&accounts, &login("ada", PASSWORD), patient()).map(drop),
-            authenticate(&accounts, &login("nobody", PASSWORD), patient()).map(drop),
+            authenticate(accounts, &login("ada", PASSWORD), patient()).map(drop),
+            authenticate(accounts, &login("nobody", PASSWORD), patient()).map(drop),
             accounts.check_session(&token, patient()).map(drop),
             accounts.products(&token, patient()).map(drop),
             accounts.log_out(&token, patient()).map(drop),
@@ -500,7 +496,7 @@ fn a_place_that_was_held_until_the_deadline_counts_for_the_network_alone() {
     let from = |address: [u8; 4], deadline| {
         let mut request = login("ada", PASSWORD);
         request.origin.client_address = address.into();
-        authenticate(&accounts, &request, deadline).map(drop)
+        authenticate(accounts, &request, deadline).map(drop)
     };
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let soon = || clock::now() + Duration::from_millis(20);

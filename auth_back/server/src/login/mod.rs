@@ -7,15 +7,15 @@
 //! |---|---|---|---|
 //! | queue | loop | `rpc::Desk::submit` | nothing |
 //! | permit | `heavy` | `lane::Inbox::recv_with_permit` | a permit; the job stays in its queue, where others may overtake it |
-//! | 1 find | `heavy` | [`find`] | the limiter (Redis), the key files, one read of the store |
-//! | 2 hash | `hash`, or `dear` | [`hashing::threads`], then [`Pending::with`] | nothing |
-//! | 3 judge | `finish` | [`judge`] | the limiter (Redis) |
-//! | 4 commit | `finish` | [`commit`], one for all that are there | one commit of the store |
-//! | 5 complete | `finish` | [`complete`] | Redis, for sessions that made room; a hash, where the record is brought up to date |
+//! | 1 find | `heavy` | `find` | the limiter (Redis), the key files, one read of the store |
+//! | 2 hash | `hash`, or `dear` | [`hashing::threads`], then `Pending::with` | nothing |
+//! | 3 judge | `finish` | `judge` | the limiter (Redis) |
+//! | 4 commit | `finish` | `commit`, one for all that are there | one commit of the store |
+//! | 5 complete | `finish` | `complete` | Redis, for sessions that made room; a hash, where the record is brought up to date |
 //! | answer | `finish` | `reactor::Ticket::answer_with`, then `Bundle::post` | nothing |
 //!
 //! The stages know no lane, ticket or thread: `worker/heavy/login.rs` takes them from one thread to the next, and tests
-//! take them all on one (`testing.rs`). [`finish`] is stages 3 to 5 of several logins, for both.
+//! take them all on one (`testing.rs`). `finish` is stages 3 to 5 of several logins, for both.
 //!
 //! An attempt is given back if it ends before its hash has begun; from then on it counts ([`guard::Reservation`]).
 

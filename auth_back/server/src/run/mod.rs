@@ -234,8 +234,8 @@ fn open_accounts(
         opening::redis_that_lets_us_in(settings, Use::Sessions)?,
         opening::redis_that_lets_us_in(settings, Use::Guesses)?,
     ];
-    // Before anything large is freed: from then on the allocator serves large pieces from its heap, which it
-    // has to clear, and the limiter's tables would be resident at once.
+    // After Redis, which frees nothing large, and before whatever does: from then on the allocator serves
+    // large pieces from its heap, which it has to clear, and the limiter's tables would be resident at once.
     let guard = match redis_of_guesses {
         Some(redis) => Guard::sharing(settings.guard.clone(), redis)?,
         None => Guard::new(settings.guard.clone())?,

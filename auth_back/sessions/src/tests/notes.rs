@@ -329,7 +329,7 @@ fn sessions_that_were_begun_together_are_not_due_together_for_ever() {
     assert!((longest * 7 / 10..longest * 8 / 10).contains(&mean), "{mean} of {longest}");
     assert!(spread.iter().all(|count| (60..140).contains(count)), "{spread:?}");
     // The longest idle time that there can be.
-    let rules = SessionRules { idle: Duration::from_secs(366 * 86_400), ..rules };
+    let rules = SessionRules { idle: limits::IDLE_MAX, ..rules };
     let longest = millis(rules.idle / NOTES_PER_IDLE_TIME);
     assert!(rules.note_interval_ms(&[0xff; 32], 1) >= longest / 2);
 }

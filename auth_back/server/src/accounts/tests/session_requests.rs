@@ -83,7 +83,7 @@ fn a_changed_password_leaves_one_session_a_new_one() {
     check_live(&fixture, &first, false);
     check_live(&fixture, &second, false);
     check_live(&fixture, changed.opened.token.expose(), true);
-    let authenticate = |password| authenticate(&accounts, &login("ada", password), patient());
+    let authenticate = |password| authenticate(accounts, &login("ada", password), patient());
     check_refused!(authenticate(PASSWORD), AccountError::PasswordWrong);
     authenticate(NEW).expect("it is the password now");
     let listed = accounts.list_sessions(changed.opened.token.expose(), patient()).unwrap();
@@ -159,7 +159,7 @@ fn a_login_that_began_before_everybody_was_logged_out_is_dead() {
     let ada = fixture.user("ada", PASSWORD);
     let only_one = accounts.arenas.acquire(patient()).unwrap();
     let opened = thread::scope(|scope| {
-        let login = scope.spawn(|| authenticate(&accounts, &login("ada", PASSWORD), patient()));
+        let login = scope.spawn(|| authenticate(accounts, &login("ada", PASSWORD), patient()));
         while accounts.arenas.stats().waiting == 0 {
             thread::yield_now();
         }
