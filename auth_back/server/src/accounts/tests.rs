@@ -9,7 +9,6 @@ use hashing::Params;
 use sessions::SessionRules;
 use sessions::limits::LEASE_MARGIN;
 use store::{NewSession, Sessions as _, Users as _};
-use unix_time::unix_ms;
 
 use super::testing::{
     Fault, Fixture, guard_rules, login, patient, registration, rules, rules_with_lease,
@@ -327,7 +326,8 @@ fn a_record_under_an_unknown_pepper_is_no_wrong_password() {
 /// A session of `ada` that ends `ends_in_ms` from now, or ended as long ago.
 fn session_that_ends(fixture: &Fixture, user_id: u64, ends_in_ms: i64) -> Token {
     let token = fixture.accounts.token_keys.current().issue().unwrap();
-    let now_ms = unix_ms(clock::wall());
+    // By the time that decides: the wall clock may be a millisecond ahead of it.
+    let now_ms = fixture.accounts.time.now().ms();
     let session = NewSession {
         session_id: fixture.accounts.ids.next(clock::wall()).unwrap().get(),
         token_digest: *token.digest().as_bytes(),
