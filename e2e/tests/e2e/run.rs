@@ -102,11 +102,11 @@ fn ctrl_c_stops_it_cleanly_and_the_next_run_knows_the_users() {
     assert_eq!(run.ended(&servers), Some(0), "{}", run.log());
     // The front finishes what it has begun with auth_back's help.
     let log = run.log();
-    let line = |message: &str, name: &str| {
-        let words = format!("\"message\":\"{message}\",\"target\":\"{name}::server\"");
-        log.find(&words).unwrap_or_else(|| panic!("{name} does not say {message}:\n{log}"))
+    let line = |message: &str, target: &str| {
+        let words = format!("\"message\":\"{message}\",\"target\":\"{target}\"");
+        log.find(&words).unwrap_or_else(|| panic!("{target} does not say {message}:\n{log}"))
     };
-    assert!(line("stopped", "http_front") < line("stopping", "auth_back"), "{log}");
+    assert!(line("stopped", "http_front::server") < line("stopping", "server::run"), "{log}");
 
     let (mut run, user) = Run::start(data.path());
     user.session(&token).assert_status(200);
