@@ -77,6 +77,7 @@ pub const FOREIGN_TEXT_LEN_MAX: usize = 512;
 
 // Base64 of salt and tag, and a head that is shorter than both.
 const _: () = assert!(FOREIGN_TEXT_LEN_MAX >= 3 * (FOREIGN_SALT_LEN_MAX + FOREIGN_TAG_LEN_MAX));
+
 /// Length of every secret key, in bytes.
 pub const KEY_LEN: usize = 32;
 /// Length of the value that tells a key from another of the same id, in bytes: the width of its column.

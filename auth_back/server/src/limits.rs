@@ -350,7 +350,6 @@ const _: () = assert!(LATE_UPGRADE_TIME_MAX.as_millis() > REHASH_TIME_MIN.as_mil
 const _: () =
     assert!(HASH_THREADS_MAX.get() * HASHES_PER_THREAD_MAX.get() <= pool::limits::SIZE_MAX);
 const _: () = assert!(LIGHT_THREADS_MAX.get() <= lane::limits::LANE_THREADS_MAX);
-// A reading that is as wrong as can be is still no jump.
 const _: () = assert!(PURGE_BATCH <= store::limits::PURGE_BATCH_MAX);
 const _: () = assert!(0 < PURGE_BATCH_MIN && PURGE_BATCH_MIN <= PURGE_BATCH);
 const _: () = assert!(GREETING_TIME_MAX.as_millis() <= IDLE_TIME_MAX.as_millis());

@@ -25,5 +25,6 @@ pub const TIME_DOUBT_LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// nothing that is not over.
 pub const KEPT_AFTER_MIN: Duration = Duration::from_secs(3600);
 
+// A reading that is as wrong as can be is still no jump.
 const _: () = assert!(TIME_ROUND_TRIP_MAX.as_millis() < TIME_JUMP_MIN.as_millis());
 const _: () = assert!(TIME_ASK_INTERVAL.as_millis() < TIME_DOUBT_LINE_INTERVAL.as_millis());

@@ -12,7 +12,7 @@ use std::fmt;
 /// A number that is no id: zero, or with the sign bit set. Whoever stored or sent it is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not an id: ids are from 1 to 9223372036854775807")]
-pub struct IdError(i128);
+pub struct IdError(u64);
 
 /// Defines an id of one kind, with what all kinds have in common.
 macro_rules! id {
@@ -33,7 +33,7 @@ macro_rules! id {
             pub fn new(id: u64) -> Result<Self, IdError> {
                 match i64::try_from(id) {
                     Ok(1..) => Ok(Self(id)),
-                    _ => Err(IdError(id.into())),
+                    _ => Err(IdError(id)),
                 }
             }
 
@@ -41,22 +41,6 @@ macro_rules! id {
             #[must_use]
             pub const fn get(self) -> u64 {
                 self.0
-            }
-
-            /// The number as a signed column of SQL holds it, never negative.
-            #[must_use]
-            pub const fn to_sql(self) -> i64 {
-                // Lossless: the constructors keep the sign bit clear.
-                self.0.cast_signed()
-            }
-
-            /// The id that a signed column of SQL holds.
-            ///
-            /// # Errors
-            ///
-            /// [`IdError`] when the number is zero or negative.
-            pub fn from_sql(id: i64) -> Result<Self, IdError> {
-                u64::try_from(id).map_err(|_| IdError(id.into())).and_then(Self::new)
             }
         }
 
@@ -93,11 +77,8 @@ mod tests {
     #[track_caller]
     fn check(number: u64, good: bool) {
         assert_eq!(UserId::new(number).is_ok(), good, "{number}");
-        let sql = number.cast_signed();
-        assert_eq!(UserId::from_sql(sql).is_ok(), good, "{sql}");
         if let Ok(id) = SessionId::new(number) {
             assert_eq!(id.get(), number);
-            assert_eq!(SessionId::from_sql(id.to_sql()), Ok(id));
             assert_eq!(id.to_string(), number.to_string());
         }
     }
@@ -113,7 +94,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_number() {
-        let error = UserId::from_sql(-7).unwrap_err();
-        assert!(error.to_string().starts_with("-7 is not an id"), "{error}");
+        let error = UserId::new(0).unwrap_err();
+        assert!(error.to_string().starts_with("0 is not an id"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! A user's new password, in steps as a [login](super::login):
+//! A user's new password, in steps as a [login](crate::login):
 //!
 //! 1. [`Accounts::change`]: the session is found, the attempt reserved, the user found.
 //! 2. [`Accounts::prove_change`]: the current password is hashed, on another thread.
@@ -6,7 +6,7 @@
 //! 4. [`Accounts::replace`]: the record is replaced, which ends all sessions; and [`Accounts::begin_anew`]: a new one is
 //!    made.
 //!
-//! [`Accounts::change_password`] takes them all.
+//! Tests take them all at once (`Accounts::change_password`).
 //!
 //! The record and the end of all sessions are one statement, and only if the user is still of the epoch that the session was
 //! found live in: somebody who is being logged out everywhere at this moment changes nothing any more.
@@ -108,13 +108,13 @@ impl Accounts {
     ///
     /// The hash of a record that is dear to verify waits for the turn of `flow`.
     ///
-    /// `whose` is set as soon as it is known whose session asks, for the audit log: a wrong guess with a
-    /// stolen session must be told of with the account that it was made on.
+    /// `whose` is as for [`change`](Self::change).
     ///
     /// # Errors
     /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the password may
     /// have been changed.
-    pub fn change_password(
+    #[cfg(test)]
+    pub(crate) fn change_password(
         &self,
         request: &NewPassword,
         flow: Flow,
@@ -124,7 +124,10 @@ impl Accounts {
         let mut change = self.change(request, deadline, whose)?;
         loop {
             let Change { check, attempt, .. } = &mut change;
-            let verdict = self.verify(check, attempt, flow, deadline);
+            let task = self.hash_task(check)?;
+            attempt.begin();
+            let outcome = self.hashers.run(flow, deadline, task);
+            let verdict = judged(attempt, hashed(outcome), deadline);
             let allowed = self.judge_change(ProvedChange { change, verdict })?;
             let record = self.hash(allowed.user_id, &allowed.wish.new, deadline);
             match self.replace(SealedChange { change: allowed, record }, deadline)? {
@@ -134,8 +137,9 @@ impl Accounts {
         }
     }
 
-    /// The change that is asked for, if it may be tried now. Blocks for looks into the store. `whose` is as for
-    /// [`change_password`](Self::change_password).
+    /// The change that is asked for, if it may be tried now. Blocks for looks into the store. `whose` is set
+    /// as soon as it is known whose session asks, for the audit log: a wrong guess with a stolen session must be told of
+    /// with the account that it was made on.
     ///
     /// # Errors
     /// [`AccountError`] as its variants say.

@@ -8,10 +8,9 @@ use credentials::{Cost, Password, PasswordRecord, PepperKeyring, Verdict};
 use guard::Reservation;
 use hashing::threads::{HashOutcome, Work};
 use hashing::{Arena, Params};
-use lane::Flow;
 
 use super::Accounts;
-use super::error::{AccountError, Answer, InternalError, hashed};
+use super::error::{AccountError, Answer, InternalError};
 use crate::limits::DEAR_HASH_COST_MIN;
 
 /// A password, and the record that it is compared with.
@@ -50,19 +49,6 @@ impl Accounts {
             }
             _ => Ok(Work::Unknown(Box::new(check.in_arena()))),
         }
-    }
-
-    /// Hashes what was offered. Blocks until it is done, or until `deadline`. A dear hash waits for the turn of `flow`.
-    pub(super) fn verify(
-        &self,
-        check: &PasswordCheck,
-        attempt: &mut Reservation,
-        flow: Flow,
-        deadline: Instant,
-    ) -> Answer<Verdict> {
-        let work = self.hash_task(check)?;
-        attempt.begin();
-        judged(attempt, hashed(self.hashers.run(flow, deadline, work)), deadline)
     }
 }
 

@@ -4,7 +4,7 @@
 //! 2. [`Accounts::seal`]: the password is hashed, on another thread.
 //! 3. `Accounts::enrol` for several: their accounts become durable with one commit.
 //!
-//! [`Accounts::register`] takes them all.
+//! Tests take them all at once (`Accounts::register`).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -72,7 +72,8 @@ impl Accounts {
     /// # Errors
     /// [`AccountError`] as its variants say. After [`AccountError::StoreUnavailable`] the account
     /// may exist; the same request id finds that out.
-    pub fn register(&self, request: &Registration, deadline: Instant) -> Answer<UserId> {
+    #[cfg(test)]
+    pub(crate) fn register(&self, request: &Registration, deadline: Instant) -> Answer<UserId> {
         let mut applicant = self.applicant(request)?;
         loop {
             let record = self.hash(applicant.user_id, &applicant.password, deadline);

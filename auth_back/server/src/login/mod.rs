@@ -297,7 +297,7 @@ pub(crate) fn finish<T>(
     }
     // Those who are refused wait for no commit.
     answers.flush();
-    // Of those whose time is shorter nobody waits any more if it should take longer.
+    // The latest: if the commit outlasts an earlier one, that client has given up anyway.
     let Some(latest) = waiting.iter().map(|whose| answers.deadline(whose)).max() else {
         return;
     };
